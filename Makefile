@@ -1,0 +1,35 @@
+# Each target does its own set-up; constraints.txt pins what is installed.
+PYTHON ?= python3
+DEMO := .venv-demo/bin
+DEV := .venv/bin
+
+.PHONY: demo test check pytest clean
+
+demo: .venv-demo/ready      ## install nircolor alone, colour a simulated picture, say where the page is
+	$(DEMO)/nircolor demo -o demo
+
+test: check pytest          ## everything that must pass before a commit
+
+check: .venv/ready
+	$(DEV)/ruff format --check .
+	$(DEV)/ruff check .
+	$(DEV)/mypy
+	$(DEV)/lint-imports
+
+pytest: .venv/ready
+	$(DEV)/pytest
+
+.venv-demo/ready: pyproject.toml constraints.txt $(shell find src -type f -not -name '*.pyc')
+	$(PYTHON) -m venv .venv-demo
+	$(DEMO)/pip install --quiet --disable-pip-version-check -c constraints.txt .
+	touch $@
+
+.venv/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	# torch first and by its exact version: a range would take the newest build, gigabytes of CUDA with it
+	$(DEV)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(DEV)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv .venv-demo demo

@@ -1,0 +1,13 @@
+"""The one exception for a user's mistake: a line that says which file, what was expected, what was got."""
+
+
+class NircolorError(Exception):
+    """A mistake in the input, not in nircolor; its text is one complete line for the user.
+
+    The command line prints it without a traceback and exits with code 2 (code 1 in a batch whose
+    other files went on).
+    """
+
+
+class NircolorWarning(UserWarning):
+    """A doubt about the input that does not stop the work; the command line prints its text once."""

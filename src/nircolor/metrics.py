@@ -1,0 +1,148 @@
+"""How near a predicted colour picture is to the true one: pure functions on arrays.
+
+All take ``predicted`` and ``target``, colour pictures (3, h, w), floating point in [0, 1], and optionally
+``valid`` (h, w), boolean: pixels outside it have no influence. Nothing is stretched, rescaled or guessed
+from the data, so that numbers stay comparable between pictures and between papers. Each function raises
+ValueError where shapes differ, a picture is not floating point, a valid value is NaN or outside [0, 1],
+or no pixel is valid.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from skimage.metrics import structural_similarity
+
+Picture = NDArray[np.floating[Any]]
+Mask = NDArray[np.bool_]
+
+_SSIM_WINDOW = 11
+
+
+def psnr_db(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
+    """Peak signal-to-noise ratio in dB, from one mean squared error over all three channels; peak 1.
+
+    Higher is better; infinite for identical pictures. Average it over pictures, not the errors.
+
+    >>> round(psnr_db(np.full((3, 4, 4), 0.5), np.full((3, 4, 4), 0.6)), 3)
+    20.0
+
+    References: convention of both papers.
+    """
+    a, b, valid = _checked(predicted, target, valid)
+    error = float(np.square(a - b).sum() / (3 * valid.sum()))
+    return float("inf") if error == 0 else float(-10 * np.log10(error))
+
+
+def ssim(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
+    """Structural similarity, at most 1 (identical): the Gaussian variant, mean of the three channels.
+
+    Window 11 × 11 with σ = 1.5, K = 0.01 and 0.03, data range 1, population covariance. The mean is
+    over the windows that lie inside the picture; with ``valid``, over those centred on a valid pixel,
+    both pictures being black outside ``valid``. Raises ValueError also for a side below 11 px, and
+    where no window is left.
+
+    >>> ramp = np.linspace(0, 1, 16 * 16 * 3).reshape(3, 16, 16)
+    >>> ssim(ramp, ramp)
+    1.0
+    >>> ssim(1 - ramp, ramp) < 0.5
+    True
+
+    References: Wang, Bovik, Sheikh, Simoncelli, "Image quality assessment: from error visibility to
+    structural similarity", IEEE TIP 13(4), 2004.
+    """
+    a, b, valid = _checked(predicted, target, valid)
+    if min(valid.shape) < _SSIM_WINDOW:
+        raise ValueError(f"SSIM: expected pictures of at least 11 × 11 px, got {a.shape}")
+    _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
+        a,
+        b,
+        channel_axis=0,
+        data_range=1.0,
+        gaussian_weights=True,
+        sigma=1.5,
+        win_size=_SSIM_WINDOW,
+        use_sample_covariance=False,
+        full=True,
+    )
+    inside = (slice(_SSIM_WINDOW // 2, -(_SSIM_WINDOW // 2)),) * 2
+    if not valid[inside].any():
+        raise ValueError("SSIM: expected a valid pixel at least 5 px from the border, got none")
+    return float(similarity[:, *inside][:, valid[inside]].mean())
+
+
+def angular_error_deg(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
+    """Angle between the predicted and the true RGB vector in degrees, 0 to 90, mean over the pixels.
+
+    Lower is better. It sees hue and saturation, and not brightness. A pixel that is black in both
+    pictures counts 0, one that is black in one picture only counts 90.
+
+    >>> red, yellow = np.zeros((3, 4, 4)), np.zeros((3, 4, 4))
+    >>> red[0] = 1; yellow[:2] = 0.5
+    >>> round(angular_error_deg(yellow, red), 3)
+    45.0
+
+    References: the multi-band paper's AE. The atan2 form is exactly 0 for identical pictures, where
+    arccos of the normalised product gives 0.11° or, on black pixels, NaN.
+    """
+    a, b, valid = _checked(predicted, target, valid)
+    cross = np.sqrt(
+        np.square(a[1] * b[2] - a[2] * b[1])
+        + np.square(a[2] * b[0] - a[0] * b[2])
+        + np.square(a[0] * b[1] - a[1] * b[0])
+    )
+    angle = np.degrees(np.arctan2(cross, (a * b).sum(axis=0)))
+    angle[a.any(axis=0) != b.any(axis=0)] = 90
+    return float(angle[valid].mean())
+
+
+def angular_error_whole_image_rad(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
+    """Angle between the two pictures, each read as one vector of 3·h·w values, in radians, 0 to π/2.
+
+    Lower is better. It sees everything but one common factor of brightness. Two black pictures are
+    0 apart, a black one and another π/2.
+
+    >>> target = np.zeros((3, 4, 4))
+    >>> target[0] = 1
+    >>> round(angular_error_whole_image_rad(np.full((3, 4, 4), 0.5), target), 4)
+    0.9553
+
+    References: the NIR-GNN paper's angular error. The form in half angles is W. Kahan's, exact for
+    small angles.
+    """
+    a, b, _ = _checked(predicted, target, valid)
+    norm_a, norm_b = np.linalg.norm(a), np.linalg.norm(b)
+    if (norm_a == 0) != (norm_b == 0):
+        return float(np.pi / 2)
+    a, b = a * norm_b, b * norm_a
+    return float(2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b)))
+
+
+def _checked(
+    predicted: Picture, target: Picture, valid: Mask | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], Mask]:
+    """Both pictures in float64, black where not valid, and the mask, once they are fit to be scored."""
+    for name, picture in (("predicted", predicted), ("target", target)):
+        if picture.ndim != 3 or picture.shape[0] != 3 or picture.size == 0:
+            raise ValueError(f"{name}: expected an array (3, height, width), got {picture.shape}")
+        if not np.issubdtype(picture.dtype, np.floating):
+            # integers wrap when subtracted, and their range would have to be guessed
+            raise ValueError(f"{name}: expected floating point in [0, 1], got {picture.dtype}")
+    if predicted.shape != target.shape:
+        raise ValueError(f"expected two pictures of one shape, got {predicted.shape} and {target.shape}")
+
+    if valid is None:
+        valid = np.ones(target.shape[1:], dtype=bool)
+    if valid.shape != target.shape[1:] or valid.dtype != bool:
+        raise ValueError(f"valid: expected bool {target.shape[1:]}, got {valid.dtype} {valid.shape}")
+    if not valid.any():
+        raise ValueError("valid: expected at least one valid pixel, got none")
+
+    a = np.where(valid, predicted, 0).astype(np.float64)
+    b = np.where(valid, target, 0).astype(np.float64)
+    for name, picture in (("predicted", a), ("target", b)):
+        low, high = picture.min(), picture.max()
+        # a NaN makes both extremes NaN, and this false
+        if not (low >= 0 and high <= 1):
+            raise ValueError(f"{name}: expected values in [0, 1], got {low} to {high}")
+    return a, b, valid

@@ -1,0 +1,142 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from nircolor.evaluation.baselines import LinearRidge, MeanColor, NirCopied, ridge_features
+from nircolor.evaluation.scorecard import Row, by_method, score
+from nircolor.pairs import read_pair, vcip_pairs
+
+DATA = Path(__file__).parents[3] / "shared/data"
+RNG = np.random.default_rng(0)
+
+
+def training(count=3, height=20, width=24):
+    nir = RNG.random((count, 1, height, width))
+    rgb = np.clip(nir * [[[0.2]], [[0.5]], [[0.9]]] + 0.1 * RNG.random((count, 3, height, width)), 0, 1)
+    return list(zip(nir, rgb, RNG.random((count, height, width)) < 0.7, strict=True))
+
+
+def slow_blur(plane, sigma):
+    """The Gaussian's weighted mean at each pixel, the picture repeated by reflection (edge pixel twice)."""
+    reach = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    weights /= weights.sum()
+    for axis in (0, 1):
+        padding = [(0, 0), (0, 0)]
+        padding[axis] = (reach, reach)
+        padded = np.pad(plane, padding, mode="symmetric")
+        size = plane.shape[axis]
+        plane = sum(w * padded.take(range(k, k + size), axis) for k, w in enumerate(weights))
+    return plane
+
+
+def test_the_36_features_one_by_one():
+    nir = RNG.random((1, 12, 30))
+    n = nir[0]
+    y, x = np.mgrid[0:12, 0:30] / 12
+    expected = [n, np.ones_like(n), n * n, n**0.5]
+    for sigma in (1, 2, 4, 8, 16, 32):
+        g = slow_blur(n, sigma)
+        expected += [g, g * g, abs(n - g), slow_blur((n - g) ** 2, sigma)]
+    m = np.full_like(n, n.sum() / n.size)
+    d = np.sqrt(((n - m) ** 2).mean()) * np.ones_like(n)
+    expected += [y, y * y, x, x * x, m, d, y * m, y * n]
+    assert len(expected) == 36
+    assert_allclose(ridge_features(nir), expected, atol=1e-12)
+
+
+def test_ridge_is_regularised_least_squares_over_the_valid_pixels():
+    pairs = training()
+    features = np.concatenate([ridge_features(nir)[:, valid].T for nir, _, valid in pairs])
+    colors = np.concatenate([rgb[:, valid].T for _, rgb, valid in pairs])
+    # ridge as plain least squares: 36 more equations sqrt(1e-3) · w = 0
+    expected, *_ = np.linalg.lstsq(
+        np.concatenate([features, np.sqrt(1e-3) * np.eye(36)]), np.concatenate([colors, np.zeros((36, 3))])
+    )
+    ridge = LinearRidge().fit(iter(pairs))
+    nir = pairs[0][0]
+    predicted = ridge.predict(nir)
+    assert_allclose(
+        predicted, np.clip(np.einsum("fc,fhw->chw", expected, ridge_features(nir)), 0, 1), atol=1e-5
+    )
+
+
+def test_invalid_colors_are_never_read():
+    pairs = training()
+    spoiled = [(nir, np.where(valid, rgb, np.nan), valid) for nir, rgb, valid in pairs]
+    assert_array_equal(LinearRidge().fit(spoiled).weights, LinearRidge().fit(pairs).weights)
+    assert_array_equal(MeanColor().fit(spoiled).color, MeanColor().fit(pairs).color)
+
+
+def test_ridge_finds_a_map_within_its_features():
+    pairs = [
+        (nir, np.concatenate([nir**2, 0.3 + 0.2 * nir, np.sqrt(nir)]), valid)
+        for nir, _, valid in training(height=80, width=90)
+    ]
+    nir = RNG.random((1, 33, 21))
+    predicted = LinearRidge().fit(pairs).predict(nir)
+    assert_allclose(predicted, np.concatenate([nir**2, 0.3 + 0.2 * nir, np.sqrt(nir)]), atol=2e-3)
+
+
+def test_mean_color_is_over_pixels_not_over_pictures():
+    small, large = np.full((3, 1, 2), 0.9), np.full((3, 2, 4), 0.1)
+    large[2] = 0.4
+    fitted = MeanColor().fit(
+        [(small[:1], small, np.array([[True, False]])), (large[:1], large, np.ones((2, 4), bool))]
+    )
+    predicted = fitted.predict(np.zeros((1, 5, 6)))
+    assert predicted.shape == (3, 5, 6)
+    expected = (np.array([0.9, 0.9, 0.9]) + 8 * np.array([0.1, 0.1, 0.4])) / 9
+    assert_allclose(predicted[:, 3, 4], expected, rtol=1e-6)
+
+
+def test_every_prediction_is_a_picture():
+    pairs = training()
+    # far from the training data, where a linear map leaves [0, 1]
+    nir = np.zeros((1, 64, 64), np.float32)
+    nir[0, 30:, 30:] = 1
+    for method in (NirCopied(), MeanColor().fit(pairs), LinearRidge().fit(pairs)):
+        predicted = method.predict(nir)
+        assert predicted.shape == (3, 64, 64)
+        assert predicted.dtype == np.float32
+        assert predicted.min() >= 0
+        assert predicted.max() <= 1
+    assert_array_equal(NirCopied().predict(nir), np.concatenate([nir] * 3))
+
+
+@pytest.mark.parametrize("nir", [np.zeros((3, 4, 4)), np.zeros((4, 4)), np.zeros((1, 4, 4), np.uint8)])
+def test_what_is_not_a_nir_picture_is_refused(nir):
+    with pytest.raises(ValueError, match="nir: expected"):
+        NirCopied().predict(nir)
+    with pytest.raises(ValueError, match="nir: expected"):
+        ridge_features(nir)
+
+
+@pytest.mark.parametrize("method", [MeanColor, LinearRidge])
+def test_nothing_to_fit_on_is_an_error(method):
+    nir, rgb, _ = training()[0]
+    for nothing in ([], [(nir, rgb, np.zeros((20, 24), bool))]):
+        with pytest.raises(ValueError, match="valid pixels, got none"):
+            method().fit(nothing)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no real pairs at {DATA}")
+def test_real_scores():
+    pairs = vcip_pairs(DATA / "vcip2020")
+    methods = {
+        "copied": NirCopied(),
+        "mean": MeanColor().fit(map(read_pair, pairs)),
+        # a tenth of the pairs, for time; benchmarks/scene_scores.py fits on all, and scores 14.12
+        "ridge": LinearRidge().fit(map(read_pair, pairs[::10])),
+    }
+    rows = []
+    for pair in vcip_pairs(DATA / "vcip2020", "validation"):
+        nir, rgb, valid = read_pair(pair)
+        rows += [Row(pair.name, name, score(m.predict(nir), rgb, valid)) for name, m in methods.items()]
+    means = {name: [np.mean(v) for v in columns.values()][:3] for name, columns in by_method(rows).items()}
+    # the anchors' numbers; their angular errors carry 1e-6 in a denominator, worth 0.003°
+    assert_allclose(means["copied"], [11.62, 0.510, 7.16], atol=0.01)
+    assert_allclose(means["mean"], [12.67, 0.382, 7.01], atol=0.01)
+    assert_allclose(means["ridge"], [14.12, 0.517, 6.43], atol=0.3)

@@ -1,0 +1,1 @@
+"""The demo's input, a landscape rendered from reflectance spectra, and the page that shows what came out."""

@@ -1,0 +1,129 @@
+"""One page that shows what colorizing did: a file that opens anywhere, offline, with nothing beside it."""
+
+import base64
+import os
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib import resources
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import numpy.typing as npt
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.io import MemoryFile
+
+_JPEG_QUALITY = 92
+COMMAND = "nircolor colorize my_pictures/ -o colour/"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What one picture was and became: arrays (bands, height, width) in [0, 1], all of one size."""
+
+    name: str
+    nir: npt.NDArray[np.float32]
+    """One band, or three that are shown as red, green and blue."""
+    colour: npt.NDArray[np.float32]
+    """Predicted, (3, height, width)."""
+    truth: npt.NDArray[np.float32] | None = None
+    """The true colour where it is known, (3, height, width)."""
+    origin: str = ""
+    """Where the picture comes from, set apart on the page: say here that an input is simulated."""
+
+    def __post_init__(self) -> None:
+        pictures = [self.nir, self.colour] + ([] if self.truth is None else [self.truth])
+        sizes = {picture.shape[1:] for picture in pictures}
+        bands = {picture.shape[0] for picture in pictures}
+        if len(sizes) > 1 or not bands <= {1, 3}:
+            shapes = ", ".join(str(picture.shape) for picture in pictures)
+            raise ValueError(f"pictures of one size with 1 or 3 bands can be compared, got {shapes}")
+
+
+def write_page(
+    path: str | os.PathLike[str],
+    title: str,
+    comparisons: Sequence[Comparison],
+    *,
+    notes: Sequence[str] = (),
+    command: str = COMMAND,
+) -> None:
+    """Write `comparisons` as one HTML page to `path`, whole or not at all.
+
+    A slider wipes from near-infrared to colour, a second one from colour to truth where that is known;
+    below them the pictures stand side by side. `notes` are paragraphs at the top (which model, its
+    licence, its scores), `command` is what the reader runs next. All text is plain and gets escaped;
+    pictures are embedded as JPEG.
+    """
+    template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    page = Template(template).substitute(
+        title=escape(title),
+        notes="".join(f"<p>{escape(note)}</p>" for note in notes),
+        comparisons="\n".join(_section(one, f"p{number}") for number, one in enumerate(comparisons)),
+        command=escape(command),
+    )
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_text(page, encoding="utf-8")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _section(one: Comparison, key: str) -> str:
+    pictures = {"nir": ("Near-infrared", one.nir), "colour": ("Colour by nircolor", one.colour)}
+    if one.truth is not None:
+        pictures["truth"] = ("True colour", one.truth)
+    labels = {which: label for which, (label, _) in pictures.items()}
+    origin = f'<p class="origin">{escape(one.origin)}</p>\n' if one.origin else ""
+    wipes = [
+        _wipe(key, left, right, labels, one)
+        for left, right in (("nir", "colour"), ("colour", "truth"))
+        if right in pictures
+    ]
+    row = "\n".join(
+        f'<figure><img id="{key}-{which}" src="{_data_uri(picture)}" {_size(one)} '
+        f'alt="{escape(f"{label}: {one.name}")}"><figcaption>{label}</figcaption></figure>'
+        for which, (label, picture) in pictures.items()
+    )
+    return (
+        f"<section>\n<h2>{escape(one.name)}</h2>\n{origin}"
+        + "\n".join(wipes)
+        + f'\n<div class="row">\n{row}\n</div>\n</section>'
+    )
+
+
+def _wipe(key: str, left: str, right: str, labels: dict[str, str], one: Comparison) -> str:
+    # hidden until the script has given it its pictures: without scripts the row alone says it all
+    images = "".join(f'<img data-of="{key}-{which}" {_size(one)} alt="">' for which in (left, right))
+    label = escape(f"{one.name}: share of the width that shows {labels[left]}, the rest {labels[right]}")
+    return (
+        f'<div class="wipe" hidden>{images}'
+        f'<input type="range" min="0" max="100" value="50" step="any" aria-label="{label}">'
+        f'<span class="bar"></span><span class="tag left">{labels[left]}</span>'
+        f'<span class="tag right">{labels[right]}</span></div>'
+    )
+
+
+def _size(one: Comparison) -> str:
+    height, width = one.colour.shape[1:]
+    return f'width="{width}" height="{height}"'
+
+
+def _data_uri(picture: npt.NDArray[np.float32]) -> str:
+    pixels = np.rint(np.clip(np.nan_to_num(picture), 0, 1) * 255).astype(np.uint8)
+    bands, height, width = pixels.shape
+    with MemoryFile(ext=".jpg") as file:
+        # a photograph has no georeference, and rasterio says so every time
+        with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+            warnings.simplefilter("ignore", NotGeoreferencedWarning)
+            with file.open(
+                driver="JPEG", width=width, height=height, count=bands, dtype="uint8", quality=_JPEG_QUALITY
+            ) as target:
+                target.write(pixels)
+        encoded = base64.b64encode(file.read()).decode("ascii")
+    return f"data:image/jpeg;base64,{encoded}"

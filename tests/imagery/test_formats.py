@@ -1,0 +1,125 @@
+"""Which files are pictures, what may be opened at all, and where outputs go."""
+
+from pathlib import Path
+
+import pytest
+from imagery_samples import noise, save, save_envi
+
+from nircolor.errors import NircolorError
+from nircolor.imagery import find_pictures, is_picture, open_raster, output_path_for
+
+VRT = """<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>
+<SourceFilename>secret.tif</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"""
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.jpeg", "a.tif", "a.TIFF", "cube.hdr", "ö 1.png"])
+def test_pictures_by_name(name):
+    assert is_picture(name)
+    assert is_picture(Path("/some/folder") / name)
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png.aux.xml", ".a.png", "cube.raw", "a.vrt", "a.txt", "png", "a.gif", ""]
+)
+def test_no_pictures_by_name(name):
+    assert not is_picture(name)
+
+
+def test_walking_a_folder(tmp_path):
+    for name in (
+        "b.png",
+        "a.tif",
+        ".hidden.png",
+        "a.tif.aux.xml",
+        "cube.raw",
+        "cube.hdr",
+        "sub/c.jpg",
+        ".git/d.png",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "folder.png").mkdir()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    flat = [tmp_path / name for name in ("a.tif", "b.png", "cube.hdr")]
+    assert find_pictures(tmp_path) == flat
+    assert find_pictures(tmp_path, recursive=True) == [*flat, tmp_path / "sub" / "c.jpg"]
+    assert find_pictures(tmp_path / "folder.png") == []
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(NircolorError, match="cannot be listed"):
+        find_pictures(tmp_path / "missing")
+
+
+@pytest.mark.parametrize("name", ["a.vrt", "a.png", "a.tif", "a.hdr", "a"])
+def test_a_vrt_is_refused_whatever_its_name(tmp_path, name):
+    save(tmp_path / "secret.tif", noise(1, 4, 4))
+    (tmp_path / name).write_text(VRT)
+    with pytest.raises(NircolorError, match="expected a PNG, JPEG, TIFF or ENVI picture"):
+        open_raster(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/vsimem/a.tif",
+        "/vsizip/a.zip/a.tif",
+        "/x/../vsicurl/http://h/a.tif",
+        "//vsimem/a.tif",
+        "https://h/a.tif",
+        "file://{0}/a.tif",
+        "zip://{0}/a.zip!a.tif",
+        "GTIFF_DIR:1:{0}/a.tif",
+        "GTIFF_RAW:{0}/a.tif",
+        "ENVI:{0}/a.tif",
+        "{0}/a.tif?x",
+        VRT.replace("\n", " "),
+    ],
+)
+def test_only_plain_local_files_are_opened(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "a.tif", noise(1, 4, 4))
+    with pytest.raises(NircolorError, match=r"only plain local files|no such file|cannot be read"):
+        open_raster(path.format(tmp_path))
+
+
+def test_a_name_that_looks_like_an_address_is_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "x.tif", noise(1, 4, 4)).rename(tmp_path / "GTIFF_DIR:1:x.tif")
+    with open_raster("GTIFF_DIR:1:x.tif") as raster:
+        assert raster.read()[0].shape == (1, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("input_name", "expected"),
+    [
+        ("a.png", "a.png"),
+        ("a.JPG", "a.JPG"),
+        ("ö b.tiff", "ö b.tiff"),
+        ("cube.hdr", "cube.tif"),
+        ("cube.raw.hdr", "cube.tif"),
+        ("cube.raw", "cube.tif"),
+        ("cube", "cube.tif"),
+        ("s.v2.hdr", "s.v2.tif"),
+    ],
+)
+def test_the_output_keeps_the_name(tmp_path, input_name, expected):
+    assert output_path_for(Path("in") / input_name, tmp_path / "out") == tmp_path / "out" / expected
+
+
+def test_output_file_folder_and_place_below_the_root(tmp_path):
+    assert output_path_for("in/a.tif", "out.png") == Path("out.png")
+    assert output_path_for("in/a.tif", "out.png/") == Path("out.png/a.tif")
+    assert output_path_for("in/x/y/a.hdr", "out", root="in") == Path("out/x/y/a.tif")
+    (tmp_path / "odd.png").mkdir()
+    assert output_path_for("a.tif", tmp_path / "odd.png") == tmp_path / "odd.png" / "a.tif"
+
+
+def test_two_files_of_one_stem(tmp_path):
+    """The header goes to its own data file, not to the TIFF that shares the name."""
+    save(tmp_path / "cube.tif", noise(1, 9, 9))
+    header = save_envi(tmp_path, noise(1, 4, 5))
+    with open_raster(header) as raster:
+        assert (raster.driver, raster.height) == ("ENVI", 4)
+    with open_raster(tmp_path / "cube.tif") as raster:
+        assert (raster.driver, raster.height) == ("GTiff", 9)

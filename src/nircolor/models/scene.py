@@ -4,13 +4,14 @@ What a picture shows (sky, meadow, rock, a wall) is read off a reduced view of t
 encoder that has seen photographs; where it shows it, sharply, is read off the NIR picture itself. So the
 cost of understanding a picture does not grow with its size, and all tiles of one picture agree about it.
 
-- **Context**: the whole picture, reduced to 256×256, through EfficientNet-Lite0 and a top-down decoder,
-  becomes a map of what lies where.
+- **Context**: the whole picture, reduced to a small square, through EfficientNet-Lite0 and a top-down
+  decoder, becomes a map of what lies where.
 - **Detail**: a small U-Net on the tile at half resolution (pixels folded into channels and back). At each of
   its levels the part of the map under the tile, interpolated to the level's size, scales and shifts the
   features (Perez et al., "FiLM", AAAI 2018, here per pixel).
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -79,15 +80,19 @@ class Scene(nn.Module):
     Args:
         context_width: channels of the context map.
         widths: channels of the detail U-Net at 1/2, 1/4, 1/8, … of the tile's resolution.
+        context_px: side of the reduced view of the whole picture, a multiple of 32.
         dropout: share of the encoder's channels left out in training; pairs are few.
     """
 
-    context_size = 256
-
     def __init__(
-        self, context_width: int = 48, widths: tuple[int, ...] = (24, 32, 48, 64), dropout: float = 0.1
+        self,
+        context_width: int = 48,
+        widths: Sequence[int] = (24, 32, 48, 64),
+        context_px: int = 256,
+        dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        self.context_px = context_px
         # half resolution first, then a pooling a level
         self.multiple_of = 2 ** len(widths)
         # how far a pixel's answer looks in its tile: a cell of 2, 4, 8, … px for each of five 3×3 windows
@@ -109,8 +114,8 @@ class Scene(nn.Module):
 
         Args:
             nir: (N, 1, h, w) in [0, 1]; h and w multiples of 16.
-            context: (N, 5, 256, 256): the whole picture's NIR, reduced by area averaging; then top, bottom,
-                left and right edge of the tile, each a constant plane, 0 to 1 across the picture.
+            context: (N, 5, context_px, context_px): the whole picture's NIR, reduced by averaging; then top,
+                bottom, left and right edge of the tile, each a constant plane, 0 to 1 across the picture.
 
         Returns:
             (N, 3, h, w), not clipped.

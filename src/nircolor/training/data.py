@@ -1,6 +1,7 @@
 """What `scene` trains on: photographs of several sets in memory, drawn by step."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import lightning as L
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from nircolor.models.scene import Scene
 from nircolor.pairs import Pair, read_pair, scene_pairs, split_by_group, vcip_pairs, with_groups
 from nircolor.training.sampling import Augmentation, Photograph, draw_sample, resize, to_photograph
 
@@ -41,21 +43,18 @@ class SampleDataset(Dataset[dict[str, Tensor]]):
 
 
 class StepSampler(Sampler[list[int]]):
-    """Indices of each step's batch, from the step that training stands at; processes share a step's batch."""
+    """Indices of each step's batch, from the step that training stands at, without end.
 
-    def __init__(
-        self, first_step: int, last_step: int, batch_size: int, rank: int = 0, ranks: int = 1
-    ) -> None:
-        self.steps = range(first_step, last_step)
-        self.batch_size, self.rank, self.ranks = batch_size, rank, ranks
+    It has no length: Lightning would count the steps before a resumption against it. Processes share a batch.
+    """
+
+    def __init__(self, first_step: int, batch_size: int, rank: int = 0, ranks: int = 1) -> None:
+        self.first_step, self.batch_size, self.rank, self.ranks = first_step, batch_size, rank, ranks
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in self.steps:
+        for step in count(self.first_step):
             start = step * self.batch_size
             yield list(range(start + self.rank, start + self.batch_size, self.ranks))
-
-    def __len__(self) -> int:
-        return len(self.steps)
 
 
 class WholePictures(Dataset[dict[str, Tensor]]):
@@ -109,7 +108,6 @@ class PhotographData(L.LightningDataModule):
         dev_fraction: float = 0.13,
         scene_share: float = 0.35,
         tile_px: int = 256,
-        context_px: int = 256,
         seed: int = 0,
         num_workers: int = 0,
         augmentation: Augmentation | None = None,
@@ -121,7 +119,7 @@ class PhotographData(L.LightningDataModule):
             dev_fraction,
             scene_share,
         )
-        self.tile_px, self.context_px, self.seed, self.num_workers = tile_px, context_px, seed, num_workers
+        self.tile_px, self.seed, self.num_workers = tile_px, seed, num_workers
         self.augmentation = augmentation or Augmentation()
 
     def setup(self, stage: str | None = None) -> None:
@@ -143,17 +141,25 @@ class PhotographData(L.LightningDataModule):
             [1 - self.scene_share, self.scene_share],
             self.augmentation,
             self.tile_px,
-            self.context_px,
+            self._network.context_px,
             self.seed,
         )
-        sampler = StepSampler(
-            trainer.global_step, trainer.max_steps, self.batch_size, trainer.global_rank, trainer.world_size
-        )
+        sampler = StepSampler(trainer.global_step, self.batch_size, trainer.global_rank, trainer.world_size)
         return DataLoader(dataset, batch_sampler=sampler, num_workers=self.num_workers)
 
     def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        pictures = WholePictures(self.dev, self.context_px, multiple_of=16, largest_px=512)
+        network = self._network
+        pictures = WholePictures(self.dev, network.context_px, network.multiple_of, largest_px=512)
         return DataLoader(pictures, batch_size=1)
+
+    @property
+    def _network(self) -> Scene:
+        """The network in training; it says how large a view it wants."""
+        assert self.trainer is not None
+        assert self.trainer.lightning_module is not None
+        network = self.trainer.lightning_module.network
+        assert isinstance(network, Scene)
+        return network
 
 
 def _load(pairs: list[Pair]) -> list[Photograph]:

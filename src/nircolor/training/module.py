@@ -48,6 +48,13 @@ class SceneTraining(L.LightningModule):
             # a resumed run's own weights are laid over these afterwards
             self.network.encoder.load_imagenet(imagenet_weights())
 
+    def on_fit_start(self) -> None:
+        self._seed = torch.initial_seed()
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        # dropout, too, is a function of seed and step, so that a resumed run draws what it would have drawn
+        torch.manual_seed(self._seed + self.global_step * self.trainer.world_size + self.global_rank)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         predicted = self.network(batch["nir"], batch["context"])
         target, valid = batch["rgb"], batch["valid"]

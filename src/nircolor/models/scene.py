@@ -42,15 +42,17 @@ class _ContextDecoder(nn.Module):
 
 
 class _ContextualConv(nn.Module):
-    """conv 3×3, scaled and shifted per pixel by the context, ReLU."""
+    """conv 3×3, scaled and shifted per pixel by the context map, ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, context_width: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1)
         self.film = nn.Conv2d(context_width, 2 * channels_out, 1)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        scale, shift = self.film(context).chunk(2, dim=1)
+    def forward(self, x: Tensor, grid: Tensor, edges: Tensor) -> Tensor:
+        # 1×1 convolution and interpolation commute: the cheap one first, on the few cells of the map
+        film = sample_window(self.film(grid), edges, (x.shape[2], x.shape[3]))
+        scale, shift = film.chunk(2, dim=1)
         return F.relu(self.conv(x) * (1 + scale) + shift)
 
 
@@ -124,16 +126,12 @@ class Scene(nn.Module):
         grid = self.context(pyramid[1:])
         edges = context[:, 1:, 0, 0]
 
-        folded = F.pixel_unshuffle(nir, 2)
-        size = (folded.shape[2], folded.shape[3])
-        h = self.enter(folded, sample_window(grid, edges, size))
+        h = self.enter(F.pixel_unshuffle(nir, 2), grid, edges)
         skips = []
         for conv in self.down:
             skips.append(h)
-            h = F.avg_pool2d(h, 2)
-            h = conv(h, sample_window(grid, edges, (h.shape[2], h.shape[3])))
+            h = conv(F.avg_pool2d(h, 2), grid, edges)
         for conv, skip in zip(reversed(self.up), reversed(skips), strict=True):
-            size = (skip.shape[2], skip.shape[3])
             h = F.interpolate(h, scale_factor=2.0, mode="bilinear")
-            h = conv(torch.cat([skip, h], 1), sample_window(grid, edges, size))
+            h = conv(torch.cat([skip, h], 1), grid, edges)
         return nir + F.pixel_shuffle(self.leave(h), 2)

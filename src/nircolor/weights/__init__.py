@@ -23,7 +23,7 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     shipped = shipped_models()
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
-    if path.suffix:
+    if path.suffix or path.is_file():
         return path
     names = ", ".join(shipped) or "none (damaged install)"
     raise NircolorError(f"{name_or_path}: expected the path of a model file or a model that ships: {names}")

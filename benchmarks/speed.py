@@ -1,0 +1,204 @@
+"""Speed and memory of `nircolor colorize`, beside the machine's own limits and the same network in PyTorch.
+
+    python benchmarks/speed.py -o benchmarks/results/speed
+
+writes speed.md and speed.json. Needs the `train` extra for the row of PyTorch; takes a few minutes. Each
+figure is the median of several runs made one after the other on the machine that the table names.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+
+from nircolor.inference import Colorizer
+
+RUNS = 5
+TILE_PX = 1024
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
+    output: Path = parser.parse_args().output
+    with tempfile.TemporaryDirectory() as folder:
+        results = {
+            "command": shlex.join(["python", *sys.argv]),
+            "machine": machine(),
+            "versions": {p: version(p) for p in ("nircolor", "numpy", "onnxruntime", "rasterio", "torch")},
+            "start": {"help_s": median(lambda: run("--help"))},
+            "cold": cold(Path(folder)),
+            "network": network(),
+            "large": [large(Path(folder), side) for side in (2048, 4096, 8192)],
+        }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "speed.json").write_text(json.dumps(results, indent=2) + "\n")
+    (output / "speed.md").write_text(report(results))
+    print(report(results))
+
+
+def machine() -> str:
+    """Processor and cores, as Linux names them."""
+    cpus = Path("/proc/cpuinfo")
+    names = [line.split(":", 1)[1].strip() for line in cpus.read_text().splitlines() if "model name" in line]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
+
+
+def median(call: Callable[[], object], runs: int = RUNS) -> float:
+    """Seconds of the call: median of several."""
+    times = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    return round(statistics.median(times), 4)
+
+
+def run(*arguments: str) -> None:
+    """One `nircolor` as a user starts it."""
+    subprocess.run([sys.executable, "-m", "nircolor", *arguments], check=True, capture_output=True)
+
+
+def picture(path: Path, height: int, width: int, dtype: str) -> Path:
+    """Smooth fields with noise: compresses about as a photograph does."""
+    rng = np.random.default_rng(0)
+    coarse = rng.random((height // 64 + 2, width // 64 + 2), np.float32)
+    top = np.iinfo(dtype).max
+    tiff: dict[str, Any] = {}
+    if path.suffix == ".tif":
+        transform = from_origin(500_000, 5_000_000, 10, 10)
+        tiff = {"crs": "EPSG:32632", "transform": transform, "tiled": True, "compress": "deflate"}
+    driver = {".tif": "GTiff", ".png": "PNG"}[path.suffix]
+    with rasterio.open(
+        path, "w", driver=driver, height=height, width=width, count=1, dtype=dtype, **tiff
+    ) as file:
+        for row in range(0, height, 64):
+            rows = min(64, height - row)
+            block = np.kron(coarse[row // 64 : row // 64 + 1], np.ones((64, 64), np.float32))[:rows, :width]
+            block = 0.8 * block + 0.1 * rng.random(block.shape, np.float32)
+            window = rasterio.windows.Window(0, row, width, rows)
+            file.write((block * top).astype(dtype)[None], window=window)
+    return path
+
+
+def cold(folder: Path) -> dict[str, float]:
+    """One megapixel in a process of its own, start to file written."""
+    source, target = picture(folder / "cold.png", 1000, 1000, "uint8"), folder / "cold_out.png"
+    return {"colorize_1mp_s": median(lambda: run("colorize", str(source), "-o", str(target), "--overwrite"))}
+
+
+def network() -> dict[str, float]:
+    """One tile through ONNX Runtime and through PyTorch, beside the machine's matrix product."""
+    import torch
+
+    from nircolor.models.scene import Scene
+
+    colorizer = Colorizer("scene", tile_px=TILE_PX)
+    card = colorizer.card
+    assert card.context is not None
+    side = card.context.size_px
+    rng = np.random.default_rng(0)
+    nir = rng.random((1, TILE_PX, TILE_PX), np.float32)
+    context = rng.random((5, side, side), np.float32)
+    twin = Scene(**card.arguments).eval()
+    inputs = torch.from_numpy(nir[None]), torch.from_numpy(context[None])
+
+    def in_torch() -> None:
+        with torch.inference_mode():
+            twin(*inputs)
+
+    def in_onnxruntime() -> None:
+        colorizer._engine.run(nir, context)
+
+    a, b = (rng.random((2048, 2048), np.float32) for _ in range(2))
+    for warm_up in (in_torch, in_onnxruntime, lambda: a @ b):
+        warm_up()
+    # side by side, in turns: the machine's mood changes within minutes
+    rounds = [
+        [median(call, 1) for call in (in_onnxruntime, in_torch, lambda: a @ b)] for _ in range(2 * RUNS)
+    ]
+    ours, torchs, product = (statistics.median(column) for column in zip(*rounds, strict=True))
+    product_rate = 2048**3 / product
+    rate = card.multiply_adds_per_px * TILE_PX**2 / ours
+    return {
+        "tile_px": TILE_PX,
+        "multiply_adds_per_px": card.multiply_adds_per_px,
+        "onnxruntime_s": ours,
+        "pytorch_s": torchs,
+        "pytorch_over_onnxruntime": round(torchs / ours, 2),
+        "megapixels_per_s": round(TILE_PX**2 / 1e6 / ours, 2),
+        "matrix_product_gmac_per_s": round(product_rate / 1e9, 1),
+        "network_gmac_per_s": round(rate / 1e9, 1),
+        "share_of_matrix_product": round(rate / product_rate, 3),
+    }
+
+
+def large(folder: Path, side: int) -> dict[str, float]:
+    """A 16-bit GeoTIFF in a process of its own: seconds and peak memory."""
+    source, target = picture(folder / f"{side}.tif", side, side, "uint16"), folder / f"{side}_out.tif"
+    # /usr/bin/time is not everywhere: the child reports its own peak
+    code = (
+        "import resource, sys; sys.argv = ['nircolor', *sys.argv[1:]]\n"
+        "from nircolor.app.main import main\n"
+        "try: main()\n"
+        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    command = [sys.executable, "-c", code, "colorize", str(source), "-o", str(target), "--overwrite"]
+    start = time.perf_counter()
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    seconds = time.perf_counter() - start
+    target.unlink()
+    source.unlink()
+    megapixels = side**2 / 1e6
+    return {
+        "side_px": side,
+        "seconds": round(seconds, 1),
+        "megapixels_per_s": round(megapixels / seconds, 2),
+        "peak_mb": round(int(ended.stdout.split()[-1]) / 1024),
+    }
+
+
+def report(results: dict[str, Any]) -> str:
+    """The Markdown of speed.json."""
+    n = results["network"]
+    lines = [
+        "# Speed and memory",
+        "",
+        f"`{results['command']}` on {results['machine']}; "
+        + ", ".join(f"{name} {number}" for name, number in results["versions"].items()),
+        "",
+        "| what | figure |",
+        "|---|---|",
+        f"| `nircolor --help` | {results['start']['help_s']:.2f} s |",
+        f"| `nircolor colorize` of one 1-megapixel PNG, cold | {results['cold']['colorize_1mp_s']:.2f} s |",
+        f"| network on a tile of {n['tile_px']}² px | {n['megapixels_per_s']} megapixels/s |",
+        f"| multiply-adds a pixel | {n['multiply_adds_per_px']:,.0f} |",
+        f"| its rate / the machine's float32 matrix product | {n['network_gmac_per_s']} / "
+        f"{n['matrix_product_gmac_per_s']} G multiply-adds/s = {n['share_of_matrix_product']:.0%} |",
+        f"| PyTorch's time over ONNX Runtime's, same network and tile | {n['pytorch_over_onnxruntime']} |",
+    ]
+    lines += [
+        f"| {row['side_px']}² 16-bit GeoTIFF | {row['seconds']} s, {row['megapixels_per_s']} megapixels/s, "
+        f"peak {row['peak_mb']} MB |"
+        for row in results["large"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

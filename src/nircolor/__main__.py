@@ -1,0 +1,5 @@
+"""``python -m nircolor``."""
+
+from nircolor.app.main import main
+
+main()

@@ -1,0 +1,138 @@
+"""`nircolor colorize`: a progress bar around `inference.batch`, and what to say at the end."""
+
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nircolor.app.console import errors, show_warnings
+from nircolor.errors import NircolorError
+from nircolor.inference import Colorizer, Device, Reading
+from nircolor.inference.batch import Job, Result, colorize_all, plan
+
+
+def run(
+    inputs: Sequence[str],
+    output: Path,
+    *,
+    model: str,
+    device: Device,
+    tile_px: int | None,
+    parallel: int,
+    recursive: bool,
+    skip_existing: bool,
+    overwrite: bool,
+    depth: int | None,
+    reading: Reading,
+) -> None:
+    """Colour the inputs.
+
+    Raises:
+        NircolorError: nothing could be started, or the only picture failed.
+        SystemExit: with code 1 where some of several pictures failed, 130 after Ctrl-C.
+    """
+    jobs = plan(inputs, output, recursive=recursive)
+    parallel = min(parallel, len(jobs))
+    colorizer = Colorizer(model, device=device, tile_px=tile_px, jobs=parallel)
+    with warnings.catch_warnings(), _Bar(jobs) as bar:
+        show_warnings()
+        running = colorize_all(
+            colorizer,
+            jobs,
+            parallel=parallel,
+            reading=reading,
+            depth=depth,
+            overwrite=overwrite,
+            skip_existing=skip_existing,
+            on_progress=bar.advance,
+        )
+        results = []
+        try:
+            # closing: wherever Ctrl-C strikes, the pictures at work end before anything else happens
+            with closing(running):
+                for result in running:
+                    results.append(result)
+                    bar.finish(result)
+        except KeyboardInterrupt:
+            errors.print("interrupted; finished pictures are kept, nothing is left half")
+            sys.exit(130)
+    _conclude(results, bar, output)
+
+
+def _conclude(results: list[Result], bar: "_Bar", output: Path) -> None:
+    failed = [result for result in results if result.error is not None]
+    if failed and len(results) == 1:
+        assert failed[0].error is not None
+        raise failed[0].error
+    skipped = sum(result.skipped for result in results)
+    done = len(results) - len(failed) - skipped
+    parts = [f"{done} picture{'s'[: done != 1]}", f"{bar.megapixels:.1f} megapixels in {bar.seconds:.1f} s"]
+    if skipped:
+        parts.append(f"{skipped} skipped")
+    errors.print(f"{', '.join(parts)} -> {output}")
+    if failed:
+        errors.print(f"{len(failed)} failed:", style="red")
+        for result in failed:
+            errors.print(f"  {_line(result)}", style="red")
+        sys.exit(1)
+
+
+def _line(result: Result) -> str:
+    error = result.error
+    if isinstance(error, NircolorError):
+        return str(error)
+    return f"{result.job.path}: unexpected {type(error).__name__}: {error} (a fault of nircolor)"
+
+
+class _Bar:
+    """Progress by bytes of input, the one size known without opening every file; nothing off a terminal."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self._sizes = {job: job.path.stat().st_size if job.path.is_file() else 0 for job in jobs}
+        self._progress = Progress(
+            TextColumn("{task.fields[files]}/{task.fields[count]} files"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%  {task.fields[rate]:.1f} MP/s"),
+            TimeRemainingColumn(),
+            console=errors,
+            disable=not errors.is_terminal,
+        )
+        self._task = self._progress.add_task(
+            "", total=sum(self._sizes.values()), files=0, count=len(jobs), rate=0.0
+        )
+        self._lock = threading.Lock()
+        self._shares = dict.fromkeys(jobs, 0.0)
+        self._files = 0
+        self._start = time.perf_counter()
+        self.megapixels = 0.0
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start
+
+    def __enter__(self) -> "_Bar":
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.__exit__(None, None, None)
+
+    def advance(self, job: Job, done: float, total: int) -> None:
+        """Some pixels of a job's ``total`` are done; called from the threads of the pictures at work."""
+        with self._lock:
+            self.megapixels += done / 1e6
+            self._shares[job] += done / total
+        self._progress.update(
+            self._task, advance=self._sizes[job] * done / total, rate=self.megapixels / self.seconds
+        )
+
+    def finish(self, result: Result) -> None:
+        """A job ended, perhaps without having run."""
+        self._files += 1
+        rest = self._sizes[result.job] * (1 - self._shares[result.job])
+        self._progress.update(self._task, advance=rest, files=self._files)

@@ -1,0 +1,105 @@
+"""`nircolor models` and `nircolor info`."""
+
+import shlex
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from nircolor.app.console import show_warnings
+from nircolor.errors import NircolorError
+from nircolor.imagery import Raster, open_raster
+from nircolor.inference.bands import describe_bands
+from nircolor.inference.sources import RasterSource
+from nircolor.modelfile import Card, read_card
+from nircolor.weights import shipped_models
+
+# the side of the reduced view that ranges are taken from
+_VIEW_PX = 512
+
+
+def print_models() -> None:
+    """What ships."""
+    console = _console()
+    for path in shipped_models().values():
+        console.print(_card_table(read_card(path)))
+
+
+def print_info(file: Path, *, bands_nm: Sequence[float] | None, scale: float | None) -> None:
+    """What a picture or a model file holds.
+
+    Raises:
+        NircolorError: it is neither.
+    """
+    console = _console()
+    if file.suffix.lower() == ".onnx":
+        console.print(_card_table(read_card(file)))
+        return
+    with warnings.catch_warnings():
+        show_warnings()
+        with open_raster(file, bands_nm=bands_nm, scale=scale) as raster:
+            console.print(_raster_table(raster))
+
+
+def _console() -> Console:
+    # file names are printed as they are
+    return Console(markup=False, emoji=False, highlight=False)
+
+
+def _grid() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _card_table(card: Card) -> Table:
+    table = _grid()
+    table.add_row("model", f"{card.name}: {card.summary}")
+    table.add_row("bands", describe_bands(card))
+    table.add_row("network", f"{card.architecture}, {card.multiply_adds_per_px:,.0f} multiply-adds a pixel")
+    table.add_row("trained on", card.licence.training_data)
+    table.add_row("weights", card.licence.weights)
+    for score in card.scores:
+        values = f"PSNR {score.psnr_db:.2f} dB, SSIM {score.ssim:.3f}, angle {score.angular_error_deg:.2f}°"
+        table.add_row("scores", f"{score.data}: {values} ({score.source})")
+    return table
+
+
+def _raster_table(raster: Raster) -> Table:
+    table = _grid()
+    table.add_row("file", f"{raster.path} ({raster.driver})")
+    table.add_row("size", f"{raster.width} × {raster.height} px, {raster.bands} bands, {raster.dtype}")
+    table.add_row("1.0 means", f"{raster.full_scale:g} ({raster.scale_rule})")
+    if raster.is_georeferenced:
+        table.add_row("place", f"{raster.crs}")
+    shape = (min(raster.height, _VIEW_PX), min(raster.width, _VIEW_PX))
+    values, valid = raster.read(None, None, shape)
+    for name, nm, band in zip(raster.names, raster.wavelengths_nm, values, strict=True):
+        wavelength = "wavelength unknown" if nm is None else f"{nm:g} nm"
+        table.add_row("band", f"{name or ''} {wavelength}, {_range(band[valid])}".strip())
+    if not valid.all():
+        table.add_row("valid", f"{valid.mean():.1%} of the pixels")
+    for path in shipped_models().values():
+        card = read_card(path)
+        table.add_row(f"model {card.name}", _fit(raster, card))
+    return table
+
+
+def _range(values: NDArray[np.float32]) -> str:
+    if not values.size:
+        return "no valid pixel"
+    low, middle, high = np.percentile(values, (1, 50, 99))
+    return f"1%, 50%, 99% at {low:.3f}, {middle:.3f}, {high:.3f}"
+
+
+def _fit(raster: Raster, card: Card) -> str:
+    try:
+        RasterSource(raster, card)
+    except NircolorError as error:
+        return f"does not fit: {str(error).removeprefix(f'{raster.path}: ')}"
+    return f"fits: nircolor colorize {shlex.quote(str(raster.path))} -o colour/"

@@ -1,0 +1,208 @@
+"""The command line. Imports inside the commands keep ``nircolor --help`` instant."""
+
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from nircolor import __version__
+from nircolor.errors import NircolorError
+
+app = typer.Typer(
+    name="nircolor",
+    help="Near-infrared pictures to colour.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="A model that ships (see `nircolor models`) or a model file.")
+]
+Device = Annotated[
+    Literal["auto", "cpu", "cuda", "coreml", "openvino"],
+    typer.Option(help="Where to run; auto takes the fastest."),
+]
+Bands = Annotated[
+    str | None,
+    typer.Option(
+        "--bands", metavar="NM,…", help="Wavelengths of the file's bands in nm, where it does not say them."
+    ),
+]
+Scale = Annotated[
+    float | None,
+    typer.Option(help="Value that means 1.0, e.g. 4095 for 12-bit data. Default: by the file's type."),
+]
+Stretch = Annotated[
+    str | None,
+    typer.Option(metavar="LOW,HIGH", help="Stretch between two percentiles, e.g. 1,99. Default: none."),
+]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder, or for one picture a file.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nircolor {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    # for --help; `main` below takes it off the line
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Near-infrared pictures to colour."""
+
+
+@app.command()
+def colorize(
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders or globs.")],
+    output: Output,
+    model: Model = "scene",
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into the folders of folders.")
+    ] = False,
+    skip_existing: Annotated[bool, typer.Option(help="Leave out pictures whose output is there.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace outputs that are there.")] = False,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Pictures at once.")] = 1,
+    bands: Bands = None,
+    scale: Scale = None,
+    stretch: Stretch = None,
+    depth: Annotated[
+        Literal["8", "16"] | None, typer.Option(help="Bits a channel. Default: as the input.")
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="PX", help="Side of the tiles. Default: from the free memory."),
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Colour pictures: same name, size and place; PNG, JPEG, TIFF, GeoTIFF or ENVI in."""
+    from nircolor.app import colorize as command
+    from nircolor.inference import Reading
+
+    command.run(
+        inputs,
+        output,
+        model=model,
+        device=device,
+        tile_px=tile,
+        parallel=jobs,
+        recursive=recursive,
+        skip_existing=skip_existing,
+        overwrite=overwrite,
+        depth=None if depth is None else int(depth),
+        reading=Reading(_numbers(bands, "--bands"), scale, _pair(stretch, "--stretch")),
+    )
+
+
+@app.command()
+def models() -> None:
+    """List the models that ship: for which bands, from which data, under which licence."""
+    from nircolor.app import listing
+
+    listing.print_models()
+
+
+@app.command()
+def info(
+    file: Annotated[Path, typer.Argument(help="A picture, or a model file.")],
+    bands: Bands = None,
+    scale: Scale = None,
+) -> None:
+    """Show what a picture holds (bands, wavelengths, range) and which models fit it."""
+    from nircolor.app import listing
+
+    listing.print_info(file, bands_nm=_numbers(bands, "--bands"), scale=scale)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the page.")] = Path(
+        "nircolor-demo"
+    ),
+    model: Model = "scene",
+) -> None:
+    """Colour a simulated landscape and write a page that shows it beside the truth."""
+    from nircolor.app.demo.run import run
+
+    run(output, model)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    add_help_option=False,
+)
+def train(context: typer.Context) -> None:
+    """Train from a recipe: --config recipes/scene.yaml [--resume] [--trainer.max_steps N …] (extra: train)"""
+    from nircolor.app.extras import require
+
+    require("lightning", extra="train", command="train")
+    from nircolor.training.cli import train as run
+
+    arguments = list(context.args)
+    resume = "--resume" in arguments
+    run([argument for argument in arguments if argument != "--resume"], resume=resume)
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `nircolor train`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model file, .onnx.")],
+    name: Annotated[str, typer.Option(help="The model's name in its card.")] = "scene",
+) -> None:
+    """Make a model file of a checkpoint (extra: train)."""
+    from nircolor.app.extras import require
+
+    require("lightning", extra="train", command="export")
+    from nircolor.training.export import export as run
+
+    card = run(checkpoint, output, name)
+    typer.echo(f"{output}: {card.name}, {output.stat().st_size / 1e6:.1f} MB")
+
+
+def main() -> None:
+    """Entry point: a user's mistake is one line and exit code 2; ``--debug`` shows the traceback.
+
+    Ctrl-C and SIGTERM end with exit code 130.
+    """
+    signal.signal(signal.SIGTERM, _interrupt)
+    # wherever on the line it stands
+    debug = "--debug" in sys.argv
+    try:
+        app([argument for argument in sys.argv[1:] if argument != "--debug"])
+    # OSError: what the system refuses before a picture is at work, such as a folder that may not be entered
+    except (NircolorError, OSError) as error:
+        if debug:
+            traceback.print_exception(error)
+        typer.secho(f"error: {error}", err=True, fg="red")
+        sys.exit(2)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise NircolorError(f"{option}: expected numbers with commas between, got {text!r}") from None
+
+
+def _pair(text: str | None, option: str) -> tuple[float, float] | None:
+    numbers = _numbers(text, option)
+    if numbers is None:
+        return None
+    if len(numbers) != 2 or not 0 <= numbers[0] < numbers[1] <= 100:
+        raise NircolorError(f"{option}: expected two percentiles, low then high, got {text!r}")
+    return numbers[0], numbers[1]

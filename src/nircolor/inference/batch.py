@@ -1,0 +1,150 @@
+"""Many pictures: which input goes to which output, and one failure that does not stop the others."""
+
+import threading
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+
+from nircolor.errors import NircolorError
+from nircolor.imagery import find_pictures, output_path_for
+from nircolor.inference.colorizer import Colorizer, Reading
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to colour."""
+
+    path: Path
+    output: Path
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a job ended; ``error`` is None where all is well."""
+
+    job: Job
+    error: Exception | None = None
+    skipped: bool = False
+
+
+def plan(inputs: Sequence[str], output: Path, *, recursive: bool = False) -> list[Job]:
+    """Files, folders and globs to jobs; pictures of a folder keep their place below it.
+
+    Where the output lies inside a folder of inputs, what it holds from an earlier run is no input.
+
+    Raises:
+        NircolorError: nothing is found, or two inputs would write one output.
+    """
+    jobs = []
+    for text in inputs:
+        path = Path(text)
+        if path.is_dir():
+            found = _pictures(path, recursive, output)
+            if not found:
+                hint = "" if recursive else " (--recursive looks into its folders)"
+                raise NircolorError(f"{path}: expected pictures in this folder, found none{hint}")
+            jobs += [Job(picture, output_path_for(picture, output, root=path)) for picture in found]
+        elif not path.exists() and any(sign in text for sign in "*?["):
+            # shells that do not expand globs, and quoted ones; unlike pathlib's, this leaves out hidden files
+            found = sorted(file for file in map(Path, glob(text, recursive=True)) if file.is_file())  # noqa: PTH207
+            if not found:
+                raise NircolorError(f"{text}: expected files that match, found none")
+            jobs += [Job(picture, output_path_for(picture, output)) for picture in found]
+        else:
+            jobs.append(Job(path, output_path_for(path, output)))
+    # the same picture may be named twice, as by a folder and by itself
+    jobs = list(dict.fromkeys(jobs))
+    if len(jobs) > 1 and all(job.output == output for job in jobs):
+        raise NircolorError(f"{output}: expected a folder for {len(jobs)} pictures, got the name of one")
+    _check_distinct(jobs)
+    return jobs
+
+
+def _pictures(folder: Path, recursive: bool, output: Path) -> list[Path]:
+    found, made = find_pictures(folder, recursive), output.resolve()
+    if folder.resolve() not in made.parents:
+        return found
+    return [picture for picture in found if made not in picture.resolve().parents]
+
+
+def _check_distinct(jobs: list[Job]) -> None:
+    writers: dict[str, Path] = {}
+    for job in jobs:
+        # names that differ in case only are one file on many disks
+        key = str(job.output.absolute()).casefold()
+        other = writers.setdefault(key, job.path)
+        if other is not job.path:
+            raise NircolorError(
+                f"{job.path}: would be written to {job.output}, and so would {other}; "
+                "colour them into different folders"
+            )
+
+
+def _let_go(error: BaseException | None) -> None:
+    """Drop the arrays that an error's traceback holds: a thousand damaged files must fit in memory."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+
+
+class Cancelled(BaseException):
+    """Raised inside a worker to end its picture; a BaseException so that nothing takes it for a failure."""
+
+
+def colorize_all(
+    colorizer: Colorizer,
+    jobs: Sequence[Job],
+    *,
+    parallel: int = 1,
+    reading: Reading | None = None,
+    depth: int | None = None,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+    on_progress: Callable[[Job, float, int], None] = lambda _job, _done, _total: None,
+) -> Generator[Result, None, None]:
+    """Run jobs, ``parallel`` at once, and yield each as it ends. A failed picture leaves nothing behind.
+
+    Leaving the generator early (Ctrl-C) ends the running pictures within a tile and removes what they had
+    begun to write.
+    """
+    cancelled = threading.Event()
+
+    def run(job: Job) -> Result:
+        def progress(done: float, total: int) -> None:
+            if cancelled.is_set():
+                raise Cancelled
+            on_progress(job, done, total)
+
+        try:
+            if skip_existing and job.output.exists():
+                return Result(job, skipped=True)
+            colorizer.colorize_file(
+                job.path, job.output, reading=reading, depth=depth, overwrite=overwrite, on_progress=progress
+            )
+        # a fault of ours in one picture must not cost the user the other thousand either
+        except Exception as error:
+            _let_go(error)
+            return Result(job, error)
+        return Result(job)
+
+    with ThreadPoolExecutor(parallel) as pool:
+        running: set[Future[Result]] = set()
+        todo = iter(jobs)
+        try:
+            while True:
+                # few at a time: a folder may hold a million pictures
+                running |= {
+                    pool.submit(run, job)
+                    for _, job in zip(range(parallel - len(running)), todo, strict=False)
+                }
+                if not running:
+                    return
+                # on Windows a wait without end does not hear Ctrl-C
+                done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield future.result()
+        finally:
+            cancelled.set()

@@ -1,0 +1,67 @@
+"""What can be coloured: an array in memory, or an open raster; both as the model's bands, row by row."""
+
+import numpy as np
+
+from nircolor.imagery import Raster
+from nircolor.imagery.reduction import AreaMean
+from nircolor.inference.bands import match_bands
+from nircolor.inference.streaming import Floats, Mask
+from nircolor.modelfile import Card
+
+
+class ArraySource:
+    """A picture in memory.
+
+    Args:
+        nir: (bands, height, width) in [0, 1], the model's bands in its order.
+        valid: (height, width), or None where all pixels are.
+    """
+
+    def __init__(self, nir: Floats, valid: Mask | None = None) -> None:
+        finite = np.isfinite(nir).all(0)
+        self._valid: Mask = np.asarray(finite if valid is None else finite & (valid != 0))
+        self._nir = np.where(self._valid, np.clip(nir, 0, 1), 0).astype(np.float32)
+        self.height, self.width = nir.shape[1:]
+
+    def rows(self, start: int, stop: int) -> tuple[Floats, Mask]:
+        return self._nir[:, start:stop], self._valid[start:stop]
+
+    def reduced(self, height: int, width: int) -> tuple[Floats, Mask]:
+        if (height, width) == (self.height, self.width):
+            return self._nir, self._valid
+        mean = AreaMean(len(self._nir), (self.height, self.width), (height, width))
+        for top in range(0, self.height, 256):
+            mean.add(top, *self.rows(top, top + 256))
+        return mean.result()
+
+
+class RasterSource:
+    """An open raster, its bands matched to the model's by wavelength.
+
+    A colour picture (a converted camera's file, or a photograph that the reader has warned about) gives the
+    mean of its channels to a model of one band.
+
+    Raises:
+        NircolorError: the raster has not the bands that the model needs.
+    """
+
+    def __init__(self, raster: Raster, card: Card) -> None:
+        self._raster = raster
+        self.height, self.width = raster.height, raster.width
+        if raster.is_colour_photograph and len(card.bands) == 1:
+            mixture = np.full((1, raster.bands), 1 / raster.bands, np.float32)
+        else:
+            mixture = match_bands(card, raster.wavelengths_nm, str(raster.path))
+        # a cube has hundreds of bands; only those with a share are read
+        used = mixture.any(0)
+        self._bands = [int(band) for band in np.flatnonzero(used)]
+        self._mixture = mixture[:, used]
+
+    def rows(self, start: int, stop: int) -> tuple[Floats, Mask]:
+        return self._mix(*self._raster.read((start, stop, 0, self.width), self._bands))
+
+    def reduced(self, height: int, width: int) -> tuple[Floats, Mask]:
+        return self._mix(*self._raster.read(None, self._bands, (height, width)))
+
+    def _mix(self, bands: Floats, valid: Mask) -> tuple[Floats, Mask]:
+        return np.tensordot(self._mixture, bands, 1), valid

@@ -1,0 +1,83 @@
+"""The card: everything the engine and the user must know of a model, carried inside its file."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Part(BaseModel):
+    # a card written by a newer nircolor must not be half understood
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Band(_Part):
+    """One input band: where it lies, how wide it is, how far off a file's band may lie."""
+
+    center_nm: Positive
+    fwhm_nm: Positive
+    tolerance_nm: Positive
+
+    @property
+    def is_broad(self) -> bool:
+        """Broad bands are averaged from a cube's lines; narrow ones take the nearest line."""
+        return self.fwhm_nm > 50
+
+
+class Size(_Part):
+    """Picture sizes that the network takes; ``reach_px``: how far one pixel's answer looks in its tile."""
+
+    multiple_of: Annotated[int, Field(ge=1)]
+    minimum: Annotated[int, Field(ge=1)]
+    reach_px: Annotated[int, Field(ge=0)]
+
+
+class Context(_Part):
+    """The reduced view of the whole picture that goes in beside a tile.
+
+    Input ``context`` is (N, bands + 4, size_px, size_px): the picture's bands reduced by area averaging, then
+    the tile's top, bottom, left and right edge as constant planes, 0 to 1 across the picture.
+    """
+
+    size_px: Annotated[int, Field(ge=8)]
+
+
+class Licence(_Part):
+    """Under which terms the weights stand (the code is Apache-2.0) and what they were trained on."""
+
+    weights: str
+    training_data: str
+
+
+class Score(_Part):
+    """One row of ``scores``: what was measured on what, and the command's output it is taken from."""
+
+    data: str
+    psnr_db: float
+    ssim: float
+    angular_error_deg: float
+    source: str
+
+
+class Card(_Part):
+    """A model's only source of truth; nothing is guessed from file names."""
+
+    card_version: Literal[1] = 1
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+    summary: str
+    architecture: str
+    arguments: dict[str, Any]
+    bands: Annotated[tuple[Band, ...], Field(min_length=1)]
+    # "gamma": photographs as cameras store them; "reflectance": linear
+    encoding: Literal["gamma", "reflectance"]
+    # the reflectance that the target's 1.0 stands for; None for photographs
+    target_reflectance: Positive | None = None
+    size: Size
+    context: Context | None = None
+    # memory that one input pixel takes while the network runs, measured at export
+    bytes_per_px: Positive
+    multiply_adds_per_px: Positive
+    licence: Licence
+    scores: tuple[Score, ...] = ()

@@ -1,0 +1,62 @@
+"""The command line within the tests' own process, or as a process of its own."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nircolor.app import main as module
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call ended, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class CommandLine:
+    """Call it with the words after `nircolor`."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self._capsys, self._monkeypatch = capsys, monkeypatch
+        # no line breaks of rich's
+        monkeypatch.setenv("COLUMNS", "1000")
+
+    def __call__(self, *words: object) -> Outcome:
+        self._monkeypatch.setattr(sys, "argv", ["nircolor", *map(str, words)])
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            module.main()
+        code = caught.value.code
+        return Outcome(code if isinstance(code, int) else int(code is not None), *self._capsys.readouterr())
+
+    def refused(self, *words: object) -> str:
+        """The one line that a user's mistake ends in."""
+        outcome = self(*words)
+        assert outcome.code == 2, outcome
+        assert outcome.out == ""
+        lines = outcome.err.splitlines()
+        assert len(lines) == 1, outcome.err
+        assert lines[0].startswith("error: ")
+        return lines[0].removeprefix("error: ")
+
+
+def process(*words: object, **options: object) -> "subprocess.Popen[str]":
+    """`nircolor` as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", "from nircolor.app.main import main; main()", *map(str, words)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def files(folder: Path) -> list[str]:
+    """Every file below a folder, hidden ones included."""
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,99 @@
+"""`nircolor models` and `nircolor info`."""
+
+import numpy as np
+import pytest
+from imagery_samples import noise, save, save_envi
+from onnx import helper
+
+from nircolor.app import listing
+from nircolor.inference.bands import describe_bands
+from nircolor.modelfile import Score, read_card
+from nircolor.weights import shipped_models
+from tiny_models import THREE, make_card, save_model
+
+
+def test_models_says_bands_licence_and_data(nircolor):
+    outcome = nircolor("models")
+    assert outcome.code == 0
+    for name, path in shipped_models().items():
+        card = read_card(path)
+        words = (describe_bands(card), card.licence.weights, card.licence.training_data)
+        for text in (f"{name}: {card.summary}", *words):
+            assert text in outcome.out
+    assert outcome.err == ""
+
+
+def test_info_of_a_model_file(nircolor, tmp_path):
+    score = Score(data="a set", psnr_db=16.3, ssim=0.54, angular_error_deg=6.0, source="results/a.json")
+    card = make_card("own", bands=THREE, summary="for [red] bands", scores=(score,))
+    path = save_model(tmp_path / "OWN.ONNX", card, [helper.make_node("Identity", ["nir"], ["rgb"])])
+    outcome = nircolor("info", path)
+    assert outcome.code == 0
+    assert "own: for [red] bands" in outcome.out
+    assert "a set: PSNR 16.30 dB, SSIM 0.540, angle 6.00° (results/a.json)" in outcome.out
+    assert "3 bands (780 nm; 850 nm; 940 nm)" in outcome.out
+    assert "as you like" in outcome.out
+
+
+def test_info_of_a_cube(nircolor, tmp_path):
+    header = save_envi(
+        tmp_path, np.full((3, 8, 9), 0.25, np.float32), wavelength="{651.25, 780, 850}", wavelength_units="nm"
+    )
+    outcome = nircolor("info", header)
+    assert outcome.code == 0
+    assert f"{header} (ENVI)" in outcome.out
+    assert "9 × 8 px, 3 bands, float32" in outcome.out
+    assert "651.25 nm, 1%, 50%, 99% at 0.250, 0.250, 0.250" in outcome.out
+    assert "1.0 means" in outcome.out
+    assert f"fits: nircolor colorize {header} -o colour/" in outcome.out
+
+
+def test_info_says_what_does_not_fit(nircolor, tmp_path):
+    header = save_envi(tmp_path, noise(1, 8, 9), wavelength="{1500}", wavelength_units="nm")
+    outcome = nircolor("info", header)
+    assert outcome.code == 0
+    assert "model scene  does not fit: expected a band at 850 ± 125 nm for model scene" in outcome.out
+    assert "fits" in nircolor("info", header, "--bands", "850").out
+
+
+def test_info_of_holes(nircolor, tmp_path):
+    array = np.full((1, 10, 10), 0.5, np.float32)
+    array[0, :4] = np.nan
+    assert "60.0% of the pixels" in nircolor("info", save(tmp_path / "a.tif", array)).out
+    array[:] = np.nan
+    outcome = nircolor("info", save(tmp_path / "b.tif", array))
+    assert outcome.code == 0
+    assert "no valid pixel" in outcome.out
+
+
+def test_info_of_a_place(nircolor, tmp_path):
+    path = save(tmp_path / "a.tif", noise(1, 8, 8), crs="EPSG:32632")
+    assert "EPSG:32632" in nircolor("info", path).out
+
+
+def test_names_are_printed_as_they_are(nircolor, tmp_path):
+    path = save(tmp_path / "a [red] b[] :sun: é.tif", noise(1, 8, 8))
+    outcome = nircolor("info", path)
+    assert outcome.code == 0
+    assert f"{path} (GTiff)" in outcome.out
+    assert f"colorize '{path}' -o" in outcome.out
+
+
+def test_warnings_are_one_line(nircolor, tmp_path):
+    outcome = nircolor("info", save(tmp_path / "a.tif", noise(1, 8, 8, "uint16") // 16))
+    (line,) = outcome.err.splitlines()
+    assert line.startswith(f"warning: {tmp_path / 'a.tif'}: uint16 whose values")
+
+
+@pytest.mark.parametrize("name", ["missing.png", "missing.onnx", "text.png", "text.onnx"])
+def test_what_is_neither_picture_nor_model(nircolor, tmp_path, name):
+    if name.startswith("text"):
+        (tmp_path / name).write_text("Dear Sir or Madam")
+    assert nircolor.refused("info", tmp_path / name).startswith(f"{tmp_path / name}: ")
+
+
+def test_a_large_picture_is_shown_from_a_reduced_view(nircolor, tmp_path, monkeypatch):
+    monkeypatch.setattr(listing, "_VIEW_PX", 4)
+    array = np.zeros((1, 400, 40), np.uint8)
+    array[0, 200:] = 255
+    assert "at 0.000, 0.500, 1.000" in nircolor("info", save(tmp_path / "a.tif", array)).out

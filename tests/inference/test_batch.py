@@ -1,0 +1,323 @@
+"""Which input becomes which output, and a batch that goes on whatever happens to one picture."""
+
+import threading
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imagery_samples import load, names, noise, save, save_envi
+
+from nircolor.errors import NircolorError
+from nircolor.inference import Colorizer
+from nircolor.inference.batch import Job, colorize_all, plan
+
+
+def _png(path: Path, seed: int = 0, size: int = 40) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save(path, noise(1, size, size, seed=seed), "PNG")
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+# --- plan
+
+
+def test_a_file_goes_into_a_folder_or_a_file(tmp_path):
+    path = _png(tmp_path / "a.png")
+    assert plan([str(path)], tmp_path / "out") == [Job(path, tmp_path / "out" / "a.png")]
+    assert plan([str(path)], tmp_path / "b.tif") == [Job(path, tmp_path / "b.tif")]
+
+
+def test_a_folder_keeps_its_folders(tmp_path, monkeypatch):
+    for name in ("a.png", "sub/a.png", "sub/deep/b.PNG", ".hidden/c.png", "notes.txt"):
+        _png(tmp_path / "in" / name)
+    flat = plan([str(tmp_path / "in")], tmp_path / "out")
+    assert [job.output.relative_to(tmp_path).as_posix() for job in flat] == ["out/a.png"]
+    deep = plan([str(tmp_path / "in")], tmp_path / "out", recursive=True)
+    assert [job.output.relative_to(tmp_path).as_posix() for job in deep] == [
+        "out/a.png", "out/sub/a.png", "out/sub/deep/b.PNG"
+    ]  # fmt: skip
+    monkeypatch.chdir(tmp_path / "in")
+    assert [job.output for job in plan(["."], Path("../out"), recursive=True)] == [
+        Path("../out/a.png"), Path("../out/sub/a.png"), Path("../out/sub/deep/b.PNG")
+    ]  # fmt: skip
+
+
+def test_an_envi_capture_in_a_folder_is_one_picture(tmp_path):
+    save_envi(tmp_path / ".", noise(1, 4, 4), "cube")
+    (job,) = plan([str(tmp_path)], tmp_path / "out")
+    assert job == Job(tmp_path / "cube.hdr", tmp_path / "out" / "cube.tif")
+
+
+def test_globs(tmp_path, monkeypatch):
+    for name in ("a1.png", "a2.png", "b.png", ".a3.png", "deep/down/a4.png", "a_folder/x.png"):
+        _png(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert [job.path.name for job in plan(["a*"], Path("out"))] == ["a1.png", "a2.png"]
+    assert [job.path.name for job in plan([str(tmp_path / "[ab]*.png")], Path("out"))] == [
+        "a1.png", "a2.png", "b.png"
+    ]  # fmt: skip
+    assert [job.path.name for job in plan(["**/a?.png"], Path("out"))] == ["a1.png", "a2.png", "a4.png"]
+    assert [job.path.name for job in plan(["b.png", "a*.png"], Path("out"))] == ["b.png", "a1.png", "a2.png"]
+
+
+def test_a_name_with_signs_of_a_glob_is_a_name_first(tmp_path):
+    path = _png(tmp_path / "a[1]*.png")
+    assert [job.path for job in plan([str(path)], tmp_path / "out")] == [path]
+
+
+@pytest.mark.parametrize("text", ["*.png", "**.png", "[", "nowhere/*/*.tif"])
+def test_globs_that_match_nothing(tmp_path, monkeypatch, text):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(NircolorError, match="expected files that match, found none"):
+        plan([text], Path("out"))
+
+
+def test_folders_with_nothing_in_them(tmp_path):
+    _png(tmp_path / "sub" / "a.png")
+    with pytest.raises(NircolorError, match=rf"{tmp_path}: expected pictures .* found none \(--recursive"):
+        plan([str(tmp_path)], tmp_path / "out")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NircolorError, match=r"found none$"):
+        plan([str(tmp_path / "empty")], tmp_path / "out", recursive=True)
+
+
+def test_a_missing_file_is_a_job_that_will_fail(tmp_path):
+    assert plan([str(tmp_path / "a.png")], tmp_path / "out") == [
+        Job(tmp_path / "a.png", tmp_path / "out" / "a.png")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("x/a.png", "y/a.png"), ("x/a.png", "y/A.PNG"), ("x/ß.png", "y/SS.png")]
+)
+def test_two_inputs_to_one_output(tmp_path, one, other):
+    inputs = [str(_png(tmp_path / name)) for name in (one, other)]
+    with pytest.raises(NircolorError) as caught:
+        plan(inputs, tmp_path / "out")
+    line = str(caught.value)
+    assert inputs[0] in line
+    assert line.startswith(f"{inputs[1]}: would be written to ")
+
+
+def test_a_capture_and_a_tiff_of_one_name(tmp_path):
+    save_envi(tmp_path, noise(1, 4, 4), "a")
+    save(tmp_path / "a.tif", noise(1, 4, 4))
+    with pytest.raises(NircolorError, match=r"a\.tif: would be written to .* and so would .*a\.hdr"):
+        plan([str(tmp_path)], tmp_path / "out")
+
+
+def test_a_picture_named_twice_is_one_job(tmp_path):
+    path = _png(tmp_path / "a.png")
+    assert len(plan([str(path), str(tmp_path), str(tmp_path / "*.png")], tmp_path / "out")) == 1
+
+
+def test_several_pictures_into_one_file(tmp_path):
+    inputs = [str(_png(tmp_path / name)) for name in ("a.png", "b.png")]
+    with pytest.raises(NircolorError, match=r"c\.png: expected a folder for 2 pictures, got the name of one"):
+        plan(inputs, tmp_path / "c.png")
+
+
+def test_outputs_of_an_earlier_run_are_no_inputs(tmp_path, monkeypatch):
+    for name in ("a.png", "sub/b.png", "colour/a.png", "colour/sub/b.png"):
+        _png(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    for folder, output in ((".", "colour"), (str(tmp_path), "colour"), ("sub/..", "./colour/")):
+        jobs = plan([folder], Path(output), recursive=True)
+        assert [job.path.name for job in jobs] == ["a.png", "b.png"]
+    # who names the folder itself means it
+    assert len(plan(["colour"], Path("colour"), recursive=True)) == 2
+    assert len(plan(["colour"], Path("elsewhere"), recursive=True)) == 2
+
+
+# --- colorize_all
+
+
+def _run(model, jobs, **options):
+    parallel = options.get("parallel", 1)
+    return list(colorize_all(Colorizer(model, tile_px=16, jobs=parallel), jobs, **options))
+
+
+def _pictures(tmp_path, count=6):
+    for i in range(count):
+        _png(tmp_path / "in" / f"{i}.png", seed=i, size=30 + i)
+    return plan([str(tmp_path / "in")], tmp_path / "out")
+
+
+def test_a_failing_picture_does_not_stop_the_others(tmp_path, tiny):
+    jobs = _pictures(tmp_path)
+    jobs[0].path.write_text("no picture")
+    damaged = jobs[3].path
+    damaged.write_bytes(damaged.read_bytes()[:-300])
+    results = _run(tiny("per_pixel"), jobs)
+    assert [result.job.path.name for result in results if result.error] == ["0.png", "3.png"]
+    assert all(isinstance(result.error, NircolorError) for result in results if result.error)
+    assert names(tmp_path / "out") == ["1.png", "2.png", "4.png", "5.png"]
+
+
+def test_a_fault_of_ours_does_not_stop_the_others_either(tmp_path, tiny, monkeypatch):
+    jobs = _pictures(tmp_path, 3)
+    colorizer = Colorizer(tiny("per_pixel"))
+    real = colorizer.colorize_file
+
+    def sometimes(path, *args, **kwargs):
+        if path.name == "1.png":
+            raise ZeroDivisionError("oops")
+        real(path, *args, **kwargs)
+
+    monkeypatch.setattr(colorizer, "colorize_file", sometimes)
+    errors = [result.error for result in colorize_all(colorizer, jobs)]
+    assert errors[0] is errors[2] is None
+    assert isinstance(errors[1], ZeroDivisionError)
+
+
+def test_the_order_and_the_number_at_once_make_no_difference(tmp_path, tiny):
+    jobs = _pictures(tmp_path)
+    _run(tiny("box"), jobs)
+    expected = {job.output.name: job.output.read_bytes() for job in jobs}
+    backwards = [Job(job.path, tmp_path / "three" / job.output.name) for job in reversed(jobs)]
+    results = _run(tiny("box"), backwards, parallel=3)
+    assert {result.job for result in results} == set(backwards)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "three").iterdir()} == expected
+
+
+def test_several_run_at_once_and_no_more(tmp_path, tiny, monkeypatch):
+    jobs = _pictures(tmp_path, 7)
+    colorizer = Colorizer(tiny("per_pixel"), jobs=3)
+    together = threading.Barrier(3, timeout=20)
+    at_work, most = set(), []
+
+    def meet(path, *_args, **_kwargs):
+        at_work.add(path)
+        most.append(len(at_work))
+        if int(path.stem) < 3:
+            together.wait()
+        at_work.discard(path)
+
+    monkeypatch.setattr(colorizer, "colorize_file", meet)
+    assert len(list(colorize_all(colorizer, jobs, parallel=3))) == 7
+    assert max(most) == 3
+
+
+def test_names_that_are_not_ascii(tmp_path, tiny):
+    _png(tmp_path / "近赤外 画像" / "été ñ %20 #1 [x].png")
+    jobs = plan([str(tmp_path / "近赤外 画像")], tmp_path / "выход 1")
+    assert [result.error for result in _run(tiny("per_pixel"), jobs)] == [None]
+    assert names(tmp_path / "выход 1") == ["été ñ %20 #1 [x].png"]
+
+
+def test_skip_existing_and_overwrite(tmp_path, tiny):
+    jobs = _pictures(tmp_path, 3)
+    jobs[1].output.parent.mkdir()
+    jobs[1].output.write_text("mine")
+    refused = _run(tiny("per_pixel"), jobs)
+    assert "replaced only with --overwrite" in str(refused[1].error)
+    assert jobs[1].output.read_text() == "mine"
+    skipped = _run(tiny("per_pixel"), jobs, skip_existing=True)
+    assert [result.skipped for result in skipped] == [True, True, True]
+    assert jobs[1].output.read_text() == "mine"
+    assert [result.error for result in _run(tiny("per_pixel"), jobs, overwrite=True)] == [None] * 3
+    assert load(jobs[1].output)[0].shape == (3, 31, 31)
+
+
+def test_the_input_is_never_its_own_output(tmp_path, tiny):
+    jobs = _pictures(tmp_path, 1)
+    before = jobs[0].path.read_bytes()
+    (result,) = _run(tiny("per_pixel"), [Job(jobs[0].path, jobs[0].path)])
+    assert "is the input itself" in str(result.error)
+    assert jobs[0].path.read_bytes() == before
+    (result,) = _run(tiny("per_pixel"), [Job(jobs[0].path, jobs[0].path)], overwrite=True)
+    assert result.error is None
+    assert load(jobs[0].path)[0].shape[0] == 3
+
+
+def test_depth_and_reading_reach_the_picture(tmp_path, tiny):
+    jobs = _pictures(tmp_path, 1)
+    _run(tiny("per_pixel"), jobs, depth=16)
+    assert load(jobs[0].output)[1]["dtype"] == "uint16"
+
+
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_closing_early_leaves_no_half_picture(tmp_path, tiny, parallel):
+    jobs = _pictures(tmp_path, 8)
+    running = colorize_all(Colorizer(tiny("per_pixel"), tile_px=8), jobs, parallel=parallel)
+    first = next(running)
+    running.close()
+    assert first.error is None
+    kept = names(tmp_path / "out")
+    assert first.job.output.name in kept
+    assert len(kept) < 8
+    assert all(name.endswith(".png") for name in kept)
+    for name in kept:
+        assert load(tmp_path / "out" / name)[0].shape[0] == 3
+
+
+def test_an_interrupt_from_within_leaves_no_half_picture(tmp_path, tiny):
+    jobs = _pictures(tmp_path, 4)
+
+    def stop(job, _done, _total):
+        if job.path.name == "2.png":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(colorize_all(Colorizer(tiny("per_pixel"), tile_px=8), jobs, on_progress=stop))
+    assert names(tmp_path / "out") == ["0.png", "1.png"]
+
+
+def test_closing_ends_pictures_within_a_tile(tmp_path, tiny):
+    _png(tmp_path / "in" / "0.png", size=8)
+    _png(tmp_path / "in" / "1.png", size=400)
+    jobs = plan([str(tmp_path / "in")], tmp_path / "out")
+    tiles = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait(job, _done, _total):
+        if job.path.name == "1.png":
+            tiles.append(job)
+            begun.set()
+            go_on.wait(20)
+
+    running = colorize_all(Colorizer(tiny("per_pixel"), tile_px=8), jobs, parallel=2, on_progress=wait)
+    next(running)
+    assert begun.wait(20)
+    threading.Timer(0.2, go_on.set).start()
+    running.close()
+    assert len(tiles) == 1
+    assert names(tmp_path / "out") == ["0.png"]
+
+
+def test_failures_do_not_hold_their_pictures_in_memory(tmp_path, tiny):
+    array = noise(1, 700, 700)
+    whole = save(tmp_path / "a.png", array, "PNG").read_bytes()
+    jobs = []
+    for i in range(8):
+        path = tmp_path / f"{i}.png"
+        path.write_bytes(whole[:-200])
+        jobs.append(Job(path, tmp_path / "out" / path.name))
+    colorizer = Colorizer(tiny("per_pixel"), tile_px=256)
+    tracemalloc.start()
+    results = list(colorize_all(colorizer, jobs))
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert all(isinstance(result.error, NircolorError) for result in results)
+    assert held < 700 * 700 * 4
+
+
+def test_no_jobs(tiny):
+    assert _run(tiny("per_pixel"), []) == []
+
+
+def test_float_tiff_and_alpha_keep_their_holes(tmp_path, tiny):
+    array = np.full((1, 30, 30), 0.5, np.float32)
+    array[0, 5:10, 5:10] = np.nan
+    path = save(tmp_path / "a.tif", array, nodata=np.nan)
+    _run(tiny("box"), [Job(path, tmp_path / "out" / "a.png")])
+    rgba, _ = load(tmp_path / "out" / "a.png")
+    assert len(rgba) == 4
+    assert (rgba[3, 5:10, 5:10] == 0).all()
+    assert (rgba[3] == 0).sum() == 25
+    # no black halo around the hole
+    assert (rgba[0, 4, 4:11] > 0.49 * 65535).all()

@@ -1,0 +1,300 @@
+"""`Colorizer`: the same colour for an array and a file, whole or in tiles; clear words where it cannot."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from imagery_samples import load, names, noise, save, save_envi
+from onnx import helper
+
+from nircolor.app.demo.landscape import render_landscape
+from nircolor.errors import NircolorError
+from nircolor.inference import Colorizer, Reading, colorizer
+from nircolor.modelfile import Size
+from tiny_models import THREE, make_card, save_model
+
+_CONCAT = helper.make_node("Concat", ["nir", "nir", "nir"], ["rgb"], axis=1)
+
+
+def _noise(height, width, bands=1):
+    return np.random.default_rng(0).random((bands, height, width), dtype=np.float32)
+
+
+def _per_pixel(nir):
+    return np.concatenate([nir, nir / 2, 1 - nir])
+
+
+# --- arrays
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (37, 50), (64, 64)])
+def test_an_array_comes_back_coloured(tiny, dtype, shape):
+    nir = _noise(*shape).astype(dtype)
+    rgb = Colorizer(tiny("per_pixel"), tile_px=16).colorize(nir)
+    assert rgb.dtype == np.float32
+    np.testing.assert_allclose(rgb, _per_pixel(nir.astype(np.float32)), atol=1e-6)
+
+
+def test_values_beyond_the_range_are_clipped(tiny):
+    nir = np.array([[[-3.0, 2.0, 0.5, np.inf]]])
+    rgb = Colorizer(tiny("per_pixel")).colorize(nir)
+    np.testing.assert_allclose(rgb[0, 0, :3], [0, 1, 0.5])
+    assert np.isfinite(rgb).all()
+
+
+def test_nan_and_invalid_pixels_touch_no_others(tiny):
+    nir = np.full((1, 40, 40), 0.5, np.float32)
+    nir[0, 10:20, 10:20] = np.nan
+    np.testing.assert_allclose(
+        Colorizer(tiny("box"), tile_px=96).colorize(nir)[0, 5:35, 5:35], 0.5, atol=1e-6
+    )
+    valid = np.isfinite(nir[0])
+    nir[0, ~valid] = 0
+    for mask in (valid, valid.astype(np.uint8) * 2):
+        rgb = Colorizer(tiny("box"), tile_px=96).colorize(nir, mask)
+        np.testing.assert_allclose(rgb[0, 5:35, 5:35], 0.5, atol=1e-6)
+
+
+def test_all_invalid_is_finite(tiny):
+    for model in ("per_pixel", "position"):
+        assert np.isfinite(Colorizer(tiny(model)).colorize(np.full((1, 20, 30), np.nan))).all()
+
+
+@pytest.mark.parametrize(
+    ("nir", "match"),
+    [
+        (np.zeros((20, 30)), r"expected \(1, height, width\), got \(20, 30\)"),
+        (np.zeros((3, 20, 30)), r"got \(3, 20, 30\)"),
+        (np.zeros((1, 0, 30)), r"got \(1, 0, 30\)"),
+        (np.zeros((1, 20, 30), np.uint8), r"expected floats in \[0, 1\], got uint8"),
+        (np.zeros((1, 20, 30), complex), "got complex128"),
+    ],
+)
+def test_other_arrays_are_refused(tiny, nir, match):
+    with pytest.raises(ValueError, match=match):
+        Colorizer(tiny("per_pixel")).colorize(nir)
+
+
+def test_a_mask_of_another_shape_is_refused(tiny):
+    with pytest.raises(ValueError, match="valid: expected"):
+        Colorizer(tiny("per_pixel")).colorize(np.zeros((1, 4, 5)), np.ones((5, 4), bool))
+
+
+# --- tiles
+
+
+@pytest.mark.parametrize("tile_px", [72, 80, 104, 160])
+@pytest.mark.parametrize("shape", [(150, 201), (73, 8), (1, 300)])
+def test_tiled_is_whole(tiny, shape, tile_px):
+    nir = _noise(*shape)
+    whole = Colorizer(tiny("box"), tile_px=1024).colorize(nir)
+    tiled = Colorizer(tiny("box"), tile_px=tile_px).colorize(nir)
+    np.testing.assert_allclose(tiled, whole, atol=1e-5)
+
+
+@pytest.mark.parametrize("tile_px", [16, 20, 40, 44, 1024])
+@pytest.mark.parametrize("shape", [(61, 83), (3, 90), (90, 1)])
+def test_every_tile_knows_where_it_lies(tiny, shape, tile_px):
+    height, width = shape
+    nir = _noise(height, width)
+    rgb = Colorizer(tiny("position"), tile_px=tile_px).colorize(nir)
+    rows, columns = (np.arange(height) + 0.5) / height, (np.arange(width) + 0.5) / width
+    np.testing.assert_allclose(rgb[0], np.broadcast_to(rows[:, None], shape), atol=1e-5)
+    np.testing.assert_allclose(rgb[1], np.broadcast_to(columns, shape), atol=1e-5)
+    assert np.ptp(rgb[2]) < 1e-6
+    assert rgb[2, 0, 0] == pytest.approx(nir.mean(), abs=0.02)
+
+
+@cache
+def _landscape():
+    nir = render_landscape().nir
+    return nir[:, :600, :700] if min(nir.shape[1:]) >= 600 else nir
+
+
+def test_scene_in_tiles_is_scene_whole_to_half_an_8_bit_step():
+    nir = _landscape()
+    whole = Colorizer("scene", tile_px=1024).colorize(nir)
+    tiled = Colorizer("scene", tile_px=256).colorize(nir)
+    assert np.abs(tiled - whole).max() < 0.002
+    assert np.isfinite(whole).all()
+
+
+def test_scene_gives_colour():
+    rgb = Colorizer("scene").colorize(_landscape()[:, ::4, ::4])
+    assert np.ptp(rgb, axis=0).mean() > 0.02
+
+
+def test_tiles_come_from_the_memory_unless_given(tiny, monkeypatch):
+    asked = []
+    monkeypatch.setattr(colorizer, "tile_size_px", lambda _card, *rest: asked.append(rest) or 64)
+    Colorizer(tiny("per_pixel"), jobs=3).colorize(_noise(10, 20))
+    Colorizer(tiny("per_pixel"), tile_px=32, jobs=3).colorize(_noise(10, 20))
+    assert asked == [(20, 3)]
+
+
+@pytest.mark.parametrize("tile_px", [1, 5, 33])
+def test_any_tile_size_is_made_to_fit(tiny, tile_px):
+    nir = _noise(50, 40)
+    np.testing.assert_allclose(
+        Colorizer(tiny("per_pixel"), tile_px=tile_px).colorize(nir), _per_pixel(nir), atol=1e-6
+    )
+
+
+# --- models that cannot
+
+
+def test_unknown_and_missing_models(tmp_path):
+    with pytest.raises(NircolorError, match=r"a model that ships: .*scene"):
+        Colorizer("nothing")
+    with pytest.raises(NircolorError, match="no such model file"):
+        Colorizer(tmp_path / "missing.onnx")
+
+
+def test_a_network_that_refuses_a_tile_is_named(tmp_path):
+    path = save_model(tmp_path / "fixed.onnx", make_card(), [_CONCAT], sides=(64, 64))
+    with pytest.raises(NircolorError, match=r"fixed\.onnx: fails on a tile of \(1, 20, 20\)"):
+        Colorizer(path).colorize(_noise(20, 20))
+
+
+def test_a_network_that_answers_in_another_shape_is_named(tmp_path):
+    nodes = [helper.make_node("Concat", ["nir", "nir"], ["rgb"], axis=1)]
+    path = save_model(tmp_path / "two.onnx", make_card(), nodes)
+    with pytest.raises(
+        NircolorError, match=r"two\.onnx: expected colour of \(3, 20, 20\).* got \(2, 20, 20\)"
+    ):
+        Colorizer(path).colorize(_noise(20, 20))
+
+
+@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("Failed to allocate memory for ...")])
+def test_out_of_memory_names_the_file_and_a_smaller_tile(tmp_path, tiny, monkeypatch, error):
+    def fail(*_args):
+        raise error
+
+    one = Colorizer(tiny("per_pixel"), tile_px=512)
+    monkeypatch.setattr(one._engine, "_session", type("Session", (), {"run": fail}))
+    path = save(tmp_path / "a.tif", noise(1, 30, 30))
+    with pytest.raises(NircolorError, match=rf"{path}: out of memory with tiles of 512 px.*--tile 256"):
+        one.colorize_file(path, tmp_path / "out" / "a.tif")
+    assert names(tmp_path / "out") == []
+
+
+# --- files
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_a_file_gets_the_colours_of_the_array(tmp_path, tiny, dtype):
+    array = noise(1, 70, 90, dtype)
+    path = save(tmp_path / "a.tif", array)
+    Colorizer(tiny("per_pixel"), tile_px=32).colorize_file(path, tmp_path / "b.tif")
+    rgb, profile = load(tmp_path / "b.tif")
+    assert profile["dtype"] == dtype
+    top = np.iinfo(dtype).max
+    np.testing.assert_allclose(rgb / top, _per_pixel(array / top), atol=0.51 / top + 1e-5)
+
+
+def test_a_file_and_its_array_get_the_same_view(tmp_path, tiny):
+    array = noise(1, 90, 130, "uint16")
+    path = save(tmp_path / "a.tif", array)
+    one = Colorizer(tiny("position"), tile_px=40)
+    one.colorize_file(str(path), str(tmp_path / "b.tif"))
+    np.testing.assert_allclose(
+        load(tmp_path / "b.tif")[0] / 65535, one.colorize(array / np.float32(65535)), atol=2e-5
+    )
+
+
+def test_three_bands_are_found_by_wavelength(tmp_path, tiny):
+    cube = _noise(12, 14, bands=5)
+    header = save_envi(tmp_path, cube, wavelength="{650, 941, 778, 1100, 850}", wavelength_units="Nanometers")
+    Colorizer(tiny("three_bands")).colorize_file(header, tmp_path / "b.tif", depth=16)
+    np.testing.assert_allclose(load(tmp_path / "b.tif")[0] / 65535, cube[[2, 4, 1]], atol=1e-5)
+
+
+def test_a_broad_model_averages_a_cube(tmp_path, tiny):
+    cube = _noise(12, 14, bands=4)
+    header = save_envi(tmp_path, cube, wavelength="{650, 750, 950, 1100}", wavelength_units="nm")
+    Colorizer(tiny("per_pixel")).colorize_file(header, tmp_path / "b.tif", depth=16)
+    np.testing.assert_allclose(load(tmp_path / "b.tif")[0][0] / 65535, cube[1:3].mean(0), atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::nircolor.errors.NircolorWarning")
+def test_a_colour_photograph_gives_the_mean_of_its_channels(tmp_path, tiny):
+    array = noise(3, 12, 14)
+    Colorizer(tiny("per_pixel")).colorize_file(save(tmp_path / "a.png", array, "PNG"), tmp_path / "b.tif")
+    np.testing.assert_allclose(load(tmp_path / "b.tif")[0][0], array.mean(0), atol=0.51)
+
+
+@pytest.mark.filterwarnings("ignore::nircolor.errors.NircolorWarning")
+def test_what_reading_says_reaches_the_reader(tmp_path, tiny):
+    array = noise(3, 10, 12, "uint16") // 16
+    path = save(tmp_path / "a.tif", array)
+    one = Colorizer(tiny("three_bands"))
+    one.colorize_file(path, tmp_path / "b.tif", reading=Reading(bands_nm=(940, 780, 850), scale=4095))
+    np.testing.assert_allclose(load(tmp_path / "b.tif")[0] / 65535, array[[1, 2, 0]] / 4095, atol=1e-4)
+    one.colorize_file(path, tmp_path / "c.tif", reading=Reading((940, 780, 850), stretch=(10, 90)))
+    stretched = load(tmp_path / "c.tif")[0]
+    assert 0.08 < (stretched == 0).mean() < 0.12
+    assert 0.08 < (stretched == 65535).mean() < 0.12
+
+
+def test_a_file_without_the_bands_writes_nothing(tmp_path, tiny):
+    header = save_envi(tmp_path, _noise(8, 8, bands=2), wavelength="{650, 700}", wavelength_units="nm")
+    with pytest.raises(
+        NircolorError, match=r"cube\.hdr: expected a band at 780 .* got 2 bands at 650, 700 nm"
+    ):
+        Colorizer(tiny("three_bands")).colorize_file(header, tmp_path / "out" / "b.tif")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
+def test_an_error_in_the_middle_leaves_nothing(tmp_path, tiny, kind):
+    path = save(tmp_path / "a.tif", noise(1, 90, 90))
+    seen = []
+
+    def stop(done, total):
+        seen.append(done / total)
+        if sum(seen) > 0.5:
+            raise kind
+
+    with pytest.raises(kind):
+        Colorizer(tiny("per_pixel"), tile_px=16).colorize_file(
+            path, tmp_path / "out" / "a.tif", on_progress=stop
+        )
+    assert names(tmp_path / "out") == []
+
+
+def test_progress_of_a_file_adds_up(tmp_path, tiny):
+    seen = []
+    one = Colorizer(tiny("per_pixel"), tile_px=32)
+    path = save(tmp_path / "a.tif", noise(1, 90, 70))
+    one.colorize_file(path, tmp_path / "b.tif", on_progress=lambda done, total: seen.append((done, total)))
+    assert sum(done for done, _ in seen) == pytest.approx(90 * 70)
+    assert {total for _, total in seen} == {90 * 70}
+
+
+def test_jobs_share_the_cores(tiny, monkeypatch):
+    taken = []
+    engine = colorizer.OnnxEngine
+
+    def note(path, device, threads):
+        taken.append(threads)
+        return engine(path, device, threads)
+
+    monkeypatch.setattr(colorizer, "OnnxEngine", note)
+    monkeypatch.setattr(colorizer.os, "cpu_count", lambda: 8)
+    for jobs in (1, 2, 100):
+        Colorizer(tiny("per_pixel"), jobs=jobs)
+    assert taken == [0, 4, 1]
+
+
+def test_the_tile_holds_where_a_network_has_a_minimum(tmp_path):
+    """Two short tiles would do for 44 px, were they not shorter than the network takes."""
+    card = make_card(bands=THREE, size=Size(multiple_of=4, minimum=32, reach_px=4))
+    path = save_model(tmp_path / "a.onnx", card, [helper.make_node("Identity", ["nir"], ["rgb"])])
+    nir = _noise(44, 44, bands=3)
+    one = Colorizer(path, tile_px=32)
+    sizes = []
+    run = one._engine.run
+    one._engine.run = lambda tile, context: sizes.append(tile.shape) or run(tile, context)
+    np.testing.assert_allclose(one.colorize(nir), nir, atol=1e-6)
+    assert set(sizes) == {(3, 32, 32)}

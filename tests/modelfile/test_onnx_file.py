@@ -1,0 +1,125 @@
+"""A model file either opens with the card it was given, or is refused in one line that names it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from onnx import helper
+from pydantic import ValidationError
+
+from nircolor.errors import NircolorError
+from nircolor.modelfile import Band, Card, Context, Score, open_session, read_card
+from tiny_models import BROAD, make_card, per_pixel, position, save_model
+
+_IDENTITY = [helper.make_node("Concat", ["nir", "nir", "nir"], ["rgb"], axis=1)]
+
+
+def _refused(path, match):
+    with pytest.raises(NircolorError, match=match) as caught:
+        read_card(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert "\n" not in line
+
+
+def test_the_card_comes_back_as_it_was_written(tmp_path):
+    card = make_card(
+        "a_model.v1-2",
+        bands=(Band(center_nm=780.5, fwhm_nm=20, tolerance_nm=10),),
+        arguments={"widths": [24, 32], "dropout": 0.1},
+        encoding="reflectance",
+        target_reflectance=0.8,
+        scores=(
+            Score(data="a set", psnr_db=16.3, ssim=0.54, angular_error_deg=6.0, source="results/a.json"),
+        ),
+    )
+    assert read_card(save_model(tmp_path / "a.onnx", card, _IDENTITY)) == card
+
+
+def test_context_comes_back_and_the_session_runs(tmp_path):
+    session, card = open_session(position(tmp_path / "a.onnx", side=16))
+    assert card.context == Context(size_px=16)
+    assert [i.name for i in session.get_inputs()] == ["nir", "context"]
+
+
+def test_narrow_and_broad():
+    assert BROAD[0].is_broad
+    assert not Band(center_nm=850, fwhm_nm=50, tolerance_nm=10).is_broad
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": "Not A Name"},
+        {"name": "../escape"},
+        {"bands": []},
+        {"encoding": "jpeg"},
+        {"card_version": 2},
+        {"bytes_per_px": 0},
+        {"size": {"multiple_of": 0, "minimum": 1, "reach_px": 0}},
+        {"size": {"multiple_of": 1, "minimum": 1, "reach_px": -1}},
+        {"context": {"size_px": 4}},
+        {"invented": True},
+        {"licence": {"weights": "free", "training_data": "mine", "invented": 1}},
+    ],
+)
+def test_senseless_cards_are_refused(tmp_path, change):
+    fields = json.loads(make_card().model_dump_json()) | change
+    with pytest.raises(ValidationError):
+        Card.model_validate(fields)
+    path = save_model(tmp_path / "a.onnx", make_card(), _IDENTITY, card_text=json.dumps(fields))
+    _refused(path, f"the model's card is not valid at {next(iter(change))}")
+
+
+def test_a_card_without_a_licence_is_refused(tmp_path):
+    fields = json.loads(make_card().model_dump_json())
+    del fields["licence"]
+    path = save_model(tmp_path / "a.onnx", make_card(), _IDENTITY, card_text=json.dumps(fields))
+    _refused(path, "not valid at licence: Field required")
+
+
+def test_a_card_cannot_be_changed():
+    with pytest.raises(ValidationError):
+        make_card().name = "another"
+
+
+def test_files_that_are_no_model(tmp_path):
+    _refused(tmp_path / "missing.onnx", "no such model file")
+    _refused(tmp_path, "no such model file")
+    (tmp_path / "empty.onnx").touch()
+    _refused(tmp_path / "empty.onnx", "expected an ONNX model file")
+    (tmp_path / "text.onnx").write_text("Dear Sir or Madam")
+    _refused(tmp_path / "text.onnx", "expected an ONNX model file")
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_a_cut_off_model(tmp_path, share):
+    path = per_pixel(tmp_path / "a.onnx")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    _refused(path, "expected a")
+
+
+def test_a_foreign_onnx_file(tmp_path):
+    _refused(save_model(tmp_path / "a.onnx", None, _IDENTITY), "an ONNX file without a card")
+    _refused(save_model(tmp_path / "b.onnx", None, _IDENTITY, card_text="{"), "card is not valid at card")
+
+
+def test_a_network_with_other_inputs_than_the_card_promises(tmp_path):
+    three = make_card(bands=BROAD * 3)
+    path = save_model(tmp_path / "a.onnx", make_card(), _IDENTITY, card_text=three.model_dump_json())
+    _refused(path, r"promises float inputs \{'nir': 3\}.* the network has \{'nir': 1\}")
+    wants_view = make_card(context=Context(size_px=16))
+    path = save_model(tmp_path / "b.onnx", make_card(), _IDENTITY, card_text=wants_view.model_dump_json())
+    _refused(path, r"\{'nir': 1, 'context': 5\}")
+
+
+def test_a_damaged_model_says_one_thing_only(tmp_path):
+    # onnxruntime writes to the standard error behind Python's back
+    path = tmp_path / "a.onnx"
+    path.write_text("Dear Sir or Madam")
+    code = f"from pathlib import *; from nircolor.modelfile import *; read_card({path!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "NircolorError" in done.stderr
+    assert "[E:onnxruntime" not in done.stderr
+    assert not done.stdout

@@ -1,0 +1,55 @@
+"""What ships, and how a name becomes a file."""
+
+import pytest
+
+from nircolor import weights
+from nircolor.errors import NircolorError
+from nircolor.modelfile import read_card
+from nircolor.weights import find_model, shipped_models
+
+
+def test_scene_ships_within_its_16_mb():
+    path = shipped_models()["scene"]
+    assert find_model("scene") == path
+    assert path.stat().st_size < 16_000_000
+
+
+def test_every_card_says_name_licence_and_data():
+    for name, path in shipped_models().items():
+        card = read_card(path)
+        assert card.name == name
+        assert card.licence.weights
+        assert card.licence.training_data
+
+
+def test_scene_takes_one_broad_band():
+    (band,) = read_card(find_model("scene")).bands
+    assert band.is_broad
+
+
+def test_a_path_stays_a_path(tmp_path):
+    assert find_model(tmp_path / "own.onnx") == tmp_path / "own.onnx"
+    assert find_model("models/scene.onnx").as_posix() == "models/scene.onnx"
+    (tmp_path / "no_extension").touch()
+    assert find_model(tmp_path / "no_extension") == tmp_path / "no_extension"
+
+
+def test_an_unknown_name_lists_what_ships():
+    with pytest.raises(
+        NircolorError, match=r"^sceen: expected the path of a model file or a model that ships: .*scene"
+    ):
+        find_model("sceen")
+
+
+def test_a_name_is_not_looked_up_in_other_folders(tmp_path, monkeypatch):
+    (tmp_path / "other.onnx").touch()
+    monkeypatch.setattr(weights, "_FOLDER", tmp_path)
+    assert list(shipped_models()) == ["other"]
+    with pytest.raises(NircolorError, match="ships: other"):
+        find_model("../other")
+
+
+def test_a_damaged_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "_FOLDER", tmp_path)
+    with pytest.raises(NircolorError, match="damaged install"):
+        find_model("scene")

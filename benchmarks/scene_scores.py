@@ -3,7 +3,8 @@ them whose place no training pair shows.
 
     python benchmarks/scene_scores.py --data ../shared/data --model scene -o results/scene
 
-writes per_image.csv, summary.md and summary.json. `--model none` scores the baselines alone.
+writes per_image.csv, summary.md, summary.json and, for `nircolor export --scores`, card_scores.json.
+`--model none` scores the baselines alone.
 """
 
 import argparse
@@ -67,6 +68,9 @@ def main() -> None:
     scorecard.write_csv(rows, arguments.output / "per_image.csv")
     text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
     (arguments.output / "summary.json").write_text(text, encoding="utf-8")
+    if model is not None:
+        card = [card_score(title, summary["scores"][title][model], arguments.output) for title in subsets]
+        (arguments.output / "card_scores.json").write_text(json.dumps(card, indent=2) + "\n")
     (arguments.output / "summary.md").write_text(as_markdown(summary, subsets), encoding="utf-8")
 
 
@@ -107,6 +111,17 @@ def summarised(rows: list[scorecard.Row], model: str | None) -> dict[str, Any]:
             for measure, better in scorecard.HIGHER_IS_BETTER.items()
         }
     return summary
+
+
+def card_score(title: str, measures: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A row for the model's card, as `nircolor export --scores` takes it."""
+    means = {measure: round(values["mean"], 3) for measure, values in measures.items()}
+    kept = ("psnr_db", "ssim", "angular_error_deg")
+    return {
+        "data": f"VCIP 2020, {title[0].lower()}{title[1:]}",
+        **{measure: means[measure] for measure in kept},
+        "source": (folder / "summary.md").as_posix(),
+    }
 
 
 def as_markdown(summary: dict[str, Any], subsets: dict[str, list[scorecard.Row]]) -> str:

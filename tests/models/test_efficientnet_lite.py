@@ -62,5 +62,5 @@ def test_folded_weights_compute_what_the_published_ones_do(encoder, published):
 
 def test_a_missing_tensor_is_an_error(published):
     damaged = {key: value for key, value in published.items() if key != "_blocks.3._bn1.weight"}
-    with pytest.raises(KeyError, match="_blocks[.]3"):
+    with pytest.raises(KeyError, match=r"_blocks[.]3"):
         EfficientNetLite0().load_imagenet(damaged)

@@ -1,5 +1,6 @@
 """`nircolor train` for real, on a small network: it learns, it resumes as if never killed, it exports."""
 
+import json
 import os
 import subprocess
 import sys
@@ -53,9 +54,12 @@ def test_a_killed_run_resumes_as_if_it_had_not_been(tmp_path, small_recipe):
 def test_a_checkpoint_becomes_a_model_file_that_computes_the_same(tmp_path, small_recipe):
     recipe = small_recipe(tmp_path, steps=2)
     train(["--config", str(recipe)])
-    model = tmp_path / "model.onnx"
-    card = export(tmp_path / "checkpoints" / "last.ckpt", model, name="small")
+    model, scores = tmp_path / "model.onnx", tmp_path / "scores.json"
+    row = {"data": "d", "psnr_db": 16.5, "ssim": 0.5, "angular_error_deg": 6.0, "source": "results/x"}
+    scores.write_text(json.dumps([row]))
+    card = export(tmp_path / "checkpoints" / "last.ckpt", model, name="small", scores=scores)
     assert card.name == "small"
+    assert [score.model_dump() for score in card.scores] == [row]
     assert card.arguments == {"context_width": 4, "widths": [4, 6], "context_px": 32}
     assert card.bytes_per_px > 0
 
@@ -71,3 +75,10 @@ def test_export_names_a_missing_checkpoint(tmp_path):
     with pytest.raises(NircolorError, match=r"nothing[.]ckpt: no such checkpoint"):
         export(tmp_path / "nothing.ckpt", tmp_path / "model.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_export_names_bad_scores(tmp_path):
+    checkpoint = tmp_path / "some.ckpt"
+    checkpoint.touch()
+    with pytest.raises(NircolorError, match=r"none[.]json: expected a JSON list of scores"):
+        export(checkpoint, tmp_path / "model.onnx", scores=tmp_path / "none.json")

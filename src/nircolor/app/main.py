@@ -157,6 +157,8 @@ def export(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `nircolor train`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, .onnx.")],
     name: Annotated[str, typer.Option(help="The model's name in its card.")] = "scene",
+    saturation: Annotated[float, typer.Option(min=0, help="Gain on the colours' distance from gray.")] = 1.0,
+    scores: Annotated[Path | None, typer.Option(help="JSON list of scores for the card.")] = None,
 ) -> None:
     """Make a model file of a checkpoint (extra: train)."""
     from nircolor.app.extras import require
@@ -164,7 +166,7 @@ def export(
     require("lightning", extra="train", command="export")
     from nircolor.training.export import export as run
 
-    card = run(checkpoint, output, name)
+    card = run(checkpoint, output, name=name, saturation=saturation, scores=scores)
     typer.echo(f"{output}: {card.name}, {output.stat().st_size / 1e6:.1f} MB")
 
 

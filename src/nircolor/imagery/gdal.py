@@ -44,7 +44,9 @@ def gdal_for(path: Path, problem: str) -> Iterator[None]:
     try:
         with rasterio.Env(**OPTIONS):
             yield
-    except (RasterioError, CPLE_BaseError, OSError, MemoryError, UnicodeError) as error:
+    except MemoryError as error:
+        raise NircolorError(f"{path}: out of memory ({reason(error)})") from error
+    except (RasterioError, CPLE_BaseError, OSError, UnicodeError) as error:
         raise NircolorError(f"{path}: {problem} ({reason(error)})") from error
 
 

@@ -128,8 +128,13 @@ class ColourWriter:
 
     def _encode(self, rgb: Floats, valid: Bools | None) -> np.ndarray[Any, np.dtype[Any]]:
         """Integers (3 or 4, h, w): rounded half up, with holes as this output marks them."""
-        values = np.nan_to_num(rgb, nan=0.0).clip(0, 1) * np.float32(self._top)
-        values = np.floor(values + np.float32(0.5)).astype(self._dtype)
+        # one float copy, worked on in place: strips of large pictures are hundreds of megabytes
+        scaled = np.nan_to_num(rgb, nan=0.0)
+        np.clip(scaled, 0, 1, out=scaled)
+        scaled *= np.float32(self._top)
+        scaled += np.float32(0.5)
+        # conversion to integers cuts off, which is rounding down as nothing is negative
+        values = scaled.astype(self._dtype)
         valid = np.ones(rgb.shape[1:], bool) if valid is None else valid
         if self._nodata is not None:
             inside = self._nodata - 1 if self._nodata == self._top else self._nodata + 1

@@ -26,17 +26,11 @@ class OnnxEngine:
     """
 
     def __init__(self, path: Path, device: Device = "auto", threads: int = 0) -> None:
-        import onnxruntime as ort
-
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        # only what the user can act on
-        options.log_severity_level = 3
         self._path = path
         self._session: Any
         self.card: Card
         providers = providers_for(device)
-        self._session, self.card = open_session(path, options, providers)
+        self._session, self.card = open_session(path, providers=providers, threads=threads)
         # onnxruntime goes on without a provider whose libraries do not load
         if device != "auto" and self._session.get_providers()[0] != providers[0]:
             raise NircolorError(

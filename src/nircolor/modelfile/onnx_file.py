@@ -1,5 +1,6 @@
 """An .onnx file that carries its card in the metadata under one key."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,20 @@ from nircolor.modelfile.card import Card
 CARD_KEY = "nircolor.card"
 
 
-def open_session(path: Path, options: Any = None, providers: list[str] | None = None) -> tuple[Any, Card]:
+def open_session(
+    path: Path,
+    *,
+    providers: Sequence[str] = ("CPUExecutionProvider",),
+    threads: int = 0,
+    optimize: bool = True,
+) -> tuple[Any, Card]:
     """Open a model file: an ``onnxruntime.InferenceSession`` and the card.
+
+    Args:
+        path: of the model file.
+        providers: ONNX Runtime's execution providers, best first.
+        threads: of one call on the CPU; 0 for one per core.
+        optimize: prepare the network for running; not worth the time for a look at its card.
 
     Raises:
         NircolorError: the file is missing, damaged, or not a nircolor model.
@@ -21,8 +34,16 @@ def open_session(path: Path, options: Any = None, providers: list[str] | None = 
 
     if not path.is_file():
         raise NircolorError(f"{path}: no such model file")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    # only what the user can act on
+    options.log_severity_level = 3
+    # planning all tensors into one piece of memory takes up to half as much again, and saves no time
+    options.enable_mem_pattern = False
+    if not optimize:
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = ort.InferenceSession(str(path), options, providers=providers or ["CPUExecutionProvider"])
+        session = ort.InferenceSession(str(path), options, providers=list(providers))
     # onnxruntime's own exceptions share no base class of their own but Exception
     except Exception as error:
         reason = str(error).splitlines()[0]
@@ -39,12 +60,7 @@ def open_session(path: Path, options: Any = None, providers: list[str] | None = 
 
 def read_card(path: Path) -> Card:
     """Read only the card. Raises NircolorError like `open_session`."""
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return open_session(path, options)[1]
+    return open_session(path, optimize=False)[1]
 
 
 def _parse(text: str, path: Path) -> Card:

@@ -111,6 +111,21 @@ class Scene(nn.Module):
         assert self.leave.bias is not None
         nn.init.zeros_(self.leave.bias)
 
+    @torch.no_grad()
+    def saturate(self, gain: float) -> None:
+        """Multiply the colours' distance from gray by ``gain``, inside the last layer's weights.
+
+        Training on errors makes doubtful colours timid. The last layer adds colour to the gray picture, so
+        the gain is a linear map of its output channels (three colours, four pixels each).
+        """
+        gray = torch.full((3, 3), 1 / 3)
+        gains = (gray + gain * (torch.eye(3) - gray)).repeat_interleave(4, 0).repeat_interleave(4, 1)
+        same_pixel = torch.eye(4).repeat(3, 3)
+        mixture = (gains * same_pixel).to(self.leave.weight)
+        assert self.leave.bias is not None
+        self.leave.weight.copy_(torch.einsum("oi,icxy->ocxy", mixture, self.leave.weight))
+        self.leave.bias.copy_(mixture @ self.leave.bias)
+
     def forward(self, nir: Tensor, context: Tensor) -> Tensor:
         """Colour one tile.
 

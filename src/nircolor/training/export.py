@@ -1,20 +1,19 @@
 """From a checkpoint to a model file: the averaged weights, the network as ONNX, the card inside."""
 
 import multiprocessing
-import resource
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from nircolor.errors import NircolorError
-from nircolor.modelfile import CARD_KEY, Band, Card, Context, Licence, Size
+from nircolor.modelfile import CARD_KEY, Band, Card, Context, Licence, Score, Size, open_session
 from nircolor.models.scene import Scene
 from nircolor.training.module import SceneTraining
 
@@ -22,16 +21,32 @@ from nircolor.training.module import SceneTraining
 _HALF_FROM_ELEMENTS = 256
 
 
-def export(checkpoint: Path, output: Path, name: str = "scene") -> Card:
+def export(
+    checkpoint: Path,
+    output: Path,
+    *,
+    name: str = "scene",
+    saturation: float = 1.0,
+    scores: Path | None = None,
+) -> Card:
     """Write the checkpoint's network as ``output``, weights in half precision.
 
+    Args:
+        checkpoint: of `nircolor train`.
+        output: the model file.
+        name: in the card.
+        saturation: gain on the colours' distance from gray; see `Scene.saturate`.
+        scores: JSON list of `modelfile.Score`, for the card.
+
     Raises:
-        NircolorError: no checkpoint of `SceneTraining`, or the written file computes something else.
+        NircolorError: no checkpoint, no scores, or the written file computes something else.
     """
     if not checkpoint.is_file():
         raise NircolorError(f"{checkpoint}: no such checkpoint")
+    table = _read_scores(scores)
     module = SceneTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
     network = module.network.eval()
+    network.saturate(saturation)
     # what will be stored is what is compared below
     network.load_state_dict({key: value.half().float() for key, value in network.state_dict().items()})
 
@@ -39,7 +54,7 @@ def export(checkpoint: Path, output: Path, name: str = "scene") -> Card:
     _halve_weights(graph)
     partial = output.with_name(f".{output.name}.part")
     try:
-        card = _card(network, name, module.hparams["network"] or {}, bytes_per_px=1.0)
+        card = _card(network, name, module.hparams["network"] or {}).model_copy(update={"scores": table})
         _save(graph, card, partial)
         card = card.model_copy(update={"bytes_per_px": _measure_bytes_per_px(partial)})
         _save(graph, card, partial)
@@ -50,7 +65,16 @@ def export(checkpoint: Path, output: Path, name: str = "scene") -> Card:
     return card
 
 
-def _card(network: Scene, name: str, arguments: dict[str, object], bytes_per_px: float) -> Card:
+def _read_scores(path: Path | None) -> tuple[Score, ...]:
+    if path is None:
+        return ()
+    try:
+        return TypeAdapter(tuple[Score, ...]).validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        raise NircolorError(f"{path}: expected a JSON list of scores ({error})") from error
+
+
+def _card(network: Scene, name: str, arguments: dict[str, object]) -> Card:
     return Card(
         name=name,
         summary="photographs in one broad near-infrared band",
@@ -60,7 +84,8 @@ def _card(network: Scene, name: str, arguments: dict[str, object], bytes_per_px:
         encoding="gamma",
         size=Size(multiple_of=network.multiple_of, minimum=network.multiple_of, reach_px=network.reach_px),
         context=Context(size_px=network.context_px),
-        bytes_per_px=bytes_per_px,
+        # measured on the written file
+        bytes_per_px=1.0,
         multiply_adds_per_px=_multiply_adds_per_px(network),
         licence=Licence(
             weights="research and education: trained on research data; cite the training data",
@@ -154,7 +179,8 @@ class _Peak:
         self.path = path
 
     def __call__(self, side: int) -> int:
-        from nircolor.modelfile import open_session
+        # not on Windows, where training is for WSL
+        import resource
 
         session, card = open_session(self.path)
         assert card.context is not None
@@ -164,11 +190,8 @@ class _Peak:
         return peak if sys.platform == "darwin" else peak << 10
 
 
-def _check_parity(network: Callable[..., Tensor], written: Path, output: Path) -> None:
-    from nircolor.modelfile import open_session
-
+def _check_parity(network: Scene, written: Path, output: Path) -> None:
     session, _ = open_session(written)
-    assert isinstance(network, Scene)
     nir, context = _inputs(network, 10 * network.multiple_of, 6 * network.multiple_of)
     with torch.no_grad():
         expected = network(nir, context).numpy()

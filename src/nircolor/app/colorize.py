@@ -12,8 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from nircolor.app.console import errors, show_warnings
 from nircolor.errors import NircolorError
-from nircolor.inference import Colorizer, Device, Reading
-from nircolor.inference.batch import Job, Result, colorize_all, plan
+from nircolor.inference import Colorizer, Device, Job, Reading, Result, colorize_all, plan
 
 
 def run(

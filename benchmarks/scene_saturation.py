@@ -1,0 +1,73 @@
+"""What a gain on the colours' distance from gray costs and brings, on the dev split of the training pairs.
+
+    python benchmarks/scene_saturation.py --data ../shared/data --model plain.onnx -o results/scene/saturation.md
+
+``plain.onnx`` is exported with `--saturation 1`. Chooses nothing by itself; the validation pairs are not read.
+"""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nircolor.evaluation.scorecard import score
+from nircolor.inference import Colorizer
+from nircolor.pairs import read_pair, split_by_group, vcip_pairs, with_groups
+
+GAINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+
+
+def main() -> None:
+    """Score each gain, write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with vcip2020/ and scenes.csv")
+    parser.add_argument("--model", required=True, help="a model file exported with --saturation 1")
+    parser.add_argument("--dev-fraction", type=float, default=0.13, help="as in the recipe")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the Markdown file")
+    arguments = parser.parse_args()
+
+    pairs = with_groups(vcip_pairs(arguments.data / "vcip2020"), arguments.data / "scenes.csv", "vcip2020")
+    _, dev = split_by_group(pairs, arguments.dev_fraction)
+    colorizer = Colorizer(arguments.model)
+    rows: dict[float, list[tuple[float, ...]]] = {gain: [] for gain in GAINS}
+    for pair in dev:
+        nir, target, _ = read_pair(pair)
+        predicted = colorizer.colorize(nir)
+        gray = predicted.mean(0, keepdims=True)
+        for gain in GAINS:
+            coloured = np.clip(gray + gain * (predicted - gray), 0, 1)
+            s = score(coloured, target)
+            share = colour(coloured) / colour(target)
+            rows[gain].append((s.psnr_db, s.ssim, s.angular_error_deg, share))
+
+    lines = [
+        f"# Saturation on the {len(dev)} dev pairs",
+        "",
+        f"`{shlex.join(['python', *sys.argv])}`",
+        "",
+        "Means over pictures; colour: mean distance of the channels from their mean, as a share of the truth's "
+        "(median over pictures).",
+        "",
+        "| gain | PSNR dB | SSIM | angular error ° | colour |",
+        "|---|---|---|---|---|",
+    ]
+    for gain, values in rows.items():
+        psnr, ssim, angle = np.mean([v[:3] for v in values], axis=0)
+        lines.append(
+            f"| {gain} | {psnr:.3f} | {ssim:.4f} | {angle:.3f} | {np.median([v[3] for v in values]):.2f} |"
+        )
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    arguments.output.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def colour(rgb: NDArray[np.float32]) -> float:
+    """Mean distance of the channels (3, h, w) from their mean."""
+    return float(np.abs(rgb - rgb.mean(0)).mean())
+
+
+if __name__ == "__main__":
+    main()

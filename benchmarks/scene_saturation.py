@@ -1,8 +1,9 @@
 """What a gain on the colours' distance from gray costs and brings, on the dev split of the training pairs.
 
-    python benchmarks/scene_saturation.py --data ../shared/data --model plain.onnx -o results/scene/saturation.md
+    python benchmarks/scene_saturation.py --data ../shared/data --model plain.onnx \\
+        -o results/scene/saturation.md
 
-``plain.onnx`` is exported with `--saturation 1`. Chooses nothing by itself; the validation pairs are not read.
+``plain.onnx`` is exported with `--saturation 1`. It chooses nothing; the validation pairs are not read.
 """
 
 import argparse
@@ -48,8 +49,8 @@ def main() -> None:
         "",
         f"`{shlex.join(['python', *sys.argv])}`",
         "",
-        "Means over pictures; colour: mean distance of the channels from their mean, as a share of the truth's "
-        "(median over pictures).",
+        "Means over pictures; colour: mean distance of the channels from their mean, as a share of the "
+        "truth's (median over pictures).",
         "",
         "| gain | PSNR dB | SSIM | angular error ° | colour |",
         "|---|---|---|---|---|",

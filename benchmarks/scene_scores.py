@@ -57,7 +57,7 @@ def main() -> None:
         f"All {len(validation)} validation pairs": rows,
         f"The {len(names)} of places not in training": [row for row in rows if row.name in names],
     }
-    summary = {
+    summary: dict[str, Any] = {
         "command": shlex.join(["python", *sys.argv]),
         "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
         "conventions": CONVENTIONS,

@@ -354,3 +354,11 @@ def test_a_role_that_cannot_be_read_is_refused(tmp_path):
     path = save(tmp_path / "a.tif", noise(1, 4, 4), setup=alpha_only)
     with pytest.raises(NircolorError, match="alpha channel and no picture"):
         open_raster(path)
+
+
+def test_a_tiff_whose_smallest_value_is_white_is_no_negative(tmp_path):
+    array = noise(1, 6, 7, "uint8")
+    with open_raster(save(tmp_path / "a.tif", array, photometric="MINISWHITE")) as raster:
+        values, valid = raster.read()
+    np.testing.assert_allclose(values, 1 - array / 255, atol=1e-6)
+    assert valid.all()

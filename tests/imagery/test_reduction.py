@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from imagery_samples import noise, save
 
@@ -22,6 +22,9 @@ def _shares(full: int, reduced: int) -> np.ndarray:
 
 @settings(max_examples=60, deadline=None)
 @given(sizes, sizes, sizes, sizes, st.integers(1, 9), st.floats(0, 1), st.integers(0, 1000))
+# sizes whose quotient, times the size, rounds below the whole
+@example(4, 15, 2, 11, 4, 0.0, 0)
+@example(4, 26, 2, 23, 4, 0.0, 0)
 def test_area_mean_is_the_weighted_mean(height, width, h, w, strip, holes, seed):
     rng = np.random.default_rng(seed)
     valid = rng.random((height, width)) >= holes

@@ -284,7 +284,8 @@ def test_jobs_share_the_cores(tiny, monkeypatch):
     monkeypatch.setattr(colorizer.os, "cpu_count", lambda: 8)
     for jobs in (1, 2, 100):
         Colorizer(tiny("per_pixel"), jobs=jobs)
-    assert taken == [0, 4, 1]
+    # ONNX Runtime adds threads - 1 helpers to its callers: 8 cores are busy each time, or as many as jobs
+    assert taken == [0, 7, 1]
 
 
 def test_the_tile_holds_where_a_network_has_a_minimum(tmp_path):

@@ -29,7 +29,6 @@ def test_the_card_comes_back_as_it_was_written(tmp_path):
         bands=(Band(center_nm=780.5, fwhm_nm=20, tolerance_nm=10),),
         arguments={"widths": [24, 32], "dropout": 0.1},
         encoding="reflectance",
-        target_reflectance=0.8,
         scores=(
             Score(data="a set", psnr_db=16.3, ssim=0.54, angular_error_deg=6.0, source="results/a.json"),
         ),

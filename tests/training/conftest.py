@@ -31,11 +31,12 @@ def data_root(tmp_path_factory) -> Path:
         nir, rgb = rng.integers(0, 256, (1, 64, 64), np.uint8), rng.integers(0, 256, (3, 64, 64), np.uint8)
         write_picture(root / f"vcip2020/NIR/field_{i}_nir.png", nir)
         write_picture(root / f"vcip2020/RGB-Registered/field_{i}_rgb_reg.png", rgb)
-        rows.append(("vcip2020", f"field_{i}", i, "train", 0))
+        # two pictures of each place, and some of these places in the other set too
+        rows.append(("vcip2020", f"field_{i}", i // 2, "train", 0))
     for i in range(3):
         write_picture(root / f"epfl/street/{i}_nir.png", rng.integers(0, 256, (1, 70, 90), np.uint8))
         write_picture(root / f"epfl/street/{i}_rgb.jpg", rng.integers(0, 256, (3, 70, 90), np.uint8))
-        rows.append(("epfl", f"street/{i}", 100 + i, "train", 0))
+        rows.append(("epfl", f"street/{i}", i, "train", 0))
     mask = np.full((1, 70, 90), 255, np.uint8)
     mask[:, :, :40] = 0
     write_picture(root / "epfl/street/0_mask.png", mask)

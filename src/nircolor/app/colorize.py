@@ -3,6 +3,7 @@
 import sys
 import threading
 import time
+import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import closing
@@ -28,8 +29,9 @@ def run(
     overwrite: bool,
     depth: int | None,
     reading: Reading,
+    debug: bool,
 ) -> None:
-    """Colour the inputs.
+    """Colour the inputs; ``debug`` prints the traceback of each failure.
 
     Raises:
         NircolorError: nothing could be started, or the only picture failed.
@@ -60,10 +62,10 @@ def run(
         except KeyboardInterrupt:
             errors.print("interrupted; finished pictures are kept, nothing is left half")
             sys.exit(130)
-    _conclude(results, bar, output)
+    _conclude(results, bar, output, debug)
 
 
-def _conclude(results: list[Result], bar: "_Bar", output: Path) -> None:
+def _conclude(results: list[Result], bar: "_Bar", output: Path, debug: bool) -> None:
     failed = [result for result in results if result.error is not None]
     if failed and len(results) == 1:
         assert failed[0].error is not None
@@ -78,6 +80,8 @@ def _conclude(results: list[Result], bar: "_Bar", output: Path) -> None:
         errors.print(f"{len(failed)} failed:", style="red")
         for result in failed:
             errors.print(f"  {_line(result)}", style="red")
+            if debug:
+                errors.print("".join(traceback.format_exception(result.error)))
         sys.exit(1)
 
 
@@ -88,11 +92,19 @@ def _line(result: Result) -> str:
     return f"{result.job.path}: unexpected {type(error).__name__}: {error} (a fault of nircolor)"
 
 
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    # it will be said of the picture when its turn comes
+    except OSError:
+        return 0
+
+
 class _Bar:
     """Progress by bytes of input, the one size known without opening every file; nothing off a terminal."""
 
     def __init__(self, jobs: list[Job]) -> None:
-        self._sizes = {job: job.path.stat().st_size if job.path.is_file() else 0 for job in jobs}
+        self._sizes = {job: _size(job.path) for job in jobs}
         self._progress = Progress(
             TextColumn("{task.fields[files]}/{task.fields[count]} files"),
             BarColumn(bar_width=None),

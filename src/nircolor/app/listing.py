@@ -1,6 +1,8 @@
 """`nircolor models` and `nircolor info`."""
 
+import math
 import shlex
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,8 +20,8 @@ from nircolor.inference.sources import RasterSource
 from nircolor.modelfile import Card, read_card
 from nircolor.weights import shipped_models
 
-# the side of the reduced view that ranges are taken from
-_VIEW_PX = 512
+# side of the reduced view that ranges are taken from, and its values in all: cubes have hundreds of bands
+_VIEW_PX, _VIEW_VALUES = 512, 4 << 20
 
 
 def print_models() -> None:
@@ -42,12 +44,19 @@ def print_info(file: Path, *, bands_nm: Sequence[float] | None, scale: float | N
     with warnings.catch_warnings():
         show_warnings()
         with open_raster(file, bands_nm=bands_nm, scale=scale) as raster:
-            console.print(_raster_table(raster))
+            console.print(_raster_table(raster, _options(bands_nm, scale)))
+
+
+def _options(bands_nm: Sequence[float] | None, scale: float | None) -> str:
+    """What `colorize` must be told as well to see the file like this."""
+    bands = "" if bands_nm is None else f" --bands {','.join(f'{nm:g}' for nm in bands_nm)}"
+    return bands + ("" if scale is None else f" --scale {scale:g}")
 
 
 def _console() -> Console:
-    # file names are printed as they are
-    return Console(markup=False, emoji=False, highlight=False)
+    # file names are printed as they are, and on one line where a program reads them
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(markup=False, emoji=False, highlight=False, width=width)
 
 
 def _grid() -> Table:
@@ -60,7 +69,7 @@ def _grid() -> Table:
 def _card_table(card: Card) -> Table:
     table = _grid()
     table.add_row("model", f"{card.name}: {card.summary}")
-    table.add_row("bands", describe_bands(card))
+    table.add_row("bands", f"{describe_bands(card)}, values: {card.encoding}")
     table.add_row("network", f"{card.architecture}, {card.multiply_adds_per_px:,.0f} multiply-adds a pixel")
     table.add_row("trained on", card.licence.training_data)
     table.add_row("weights", card.licence.weights)
@@ -70,14 +79,15 @@ def _card_table(card: Card) -> Table:
     return table
 
 
-def _raster_table(raster: Raster) -> Table:
+def _raster_table(raster: Raster, options: str) -> Table:
     table = _grid()
     table.add_row("file", f"{raster.path} ({raster.driver})")
     table.add_row("size", f"{raster.width} × {raster.height} px, {raster.bands} bands, {raster.dtype}")
     table.add_row("1.0 means", f"{raster.full_scale:g} ({raster.scale_rule})")
     if raster.is_georeferenced:
         table.add_row("place", f"{raster.crs}")
-    shape = (min(raster.height, _VIEW_PX), min(raster.width, _VIEW_PX))
+    side = min(_VIEW_PX, math.isqrt(_VIEW_VALUES // raster.bands))
+    shape = (min(raster.height, side), min(raster.width, side))
     values, valid = raster.read(None, None, shape)
     for name, nm, band in zip(raster.names, raster.wavelengths_nm, values, strict=True):
         wavelength = "wavelength unknown" if nm is None else f"{nm:g} nm"
@@ -86,7 +96,7 @@ def _raster_table(raster: Raster) -> Table:
         table.add_row("valid", f"{valid.mean():.1%} of the pixels")
     for path in shipped_models().values():
         card = read_card(path)
-        table.add_row(f"model {card.name}", _fit(raster, card))
+        table.add_row(f"model {card.name}", _fit(raster, card, options))
     return table
 
 
@@ -97,9 +107,9 @@ def _range(values: NDArray[np.float32]) -> str:
     return f"1%, 50%, 99% at {low:.3f}, {middle:.3f}, {high:.3f}"
 
 
-def _fit(raster: Raster, card: Card) -> str:
+def _fit(raster: Raster, card: Card, options: str) -> str:
     try:
         RasterSource(raster, card)
     except NircolorError as error:
         return f"does not fit: {str(error).removeprefix(f'{raster.path}: ')}"
-    return f"fits: nircolor colorize {shlex.quote(str(raster.path))} -o colour/"
+    return f"fits: nircolor colorize {shlex.quote(str(raster.path))} -o colour/{options}"

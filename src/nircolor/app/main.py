@@ -25,7 +25,7 @@ Model = Annotated[
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "coreml", "openvino"],
-    typer.Option(help="Where to run; auto takes the fastest."),
+    typer.Option(help="Where to run; auto takes a GPU if onnxruntime has one."),
 ]
 Bands = Annotated[
     str | None,
@@ -69,8 +69,10 @@ def colorize(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into the folders of folders.")
     ] = False,
-    skip_existing: Annotated[bool, typer.Option(help="Leave out pictures whose output is there.")] = False,
-    overwrite: Annotated[bool, typer.Option(help="Replace outputs that are there.")] = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave out pictures whose output is there.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Pictures at once.")] = 1,
     bands: Bands = None,
     scale: Scale = None,
@@ -85,6 +87,8 @@ def colorize(
     device: Device = "auto",
 ) -> None:
     """Colour pictures: same name, size and place; PNG, JPEG, TIFF, GeoTIFF or ENVI in."""
+    if skip_existing and overwrite:
+        raise typer.BadParameter("--skip-existing and --overwrite: expected one of them")
     from nircolor.app import colorize as command
     from nircolor.inference import Reading
 
@@ -99,6 +103,7 @@ def colorize(
         skip_existing=skip_existing,
         overwrite=overwrite,
         depth=None if depth is None else int(depth),
+        debug="--debug" in sys.argv,
         reading=Reading(_numbers(bands, "--bands"), scale, _pair(stretch, "--stretch")),
     )
 
@@ -156,9 +161,9 @@ def train(context: typer.Context) -> None:
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `nircolor train`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model file, .onnx.")],
-    name: Annotated[str, typer.Option(help="The model's name in its card.")] = "scene",
     saturation: Annotated[float, typer.Option(min=0, help="Gain on the colours' distance from gray.")] = 1.0,
     scores: Annotated[Path | None, typer.Option(help="JSON list of scores for the card.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Make a model file of a checkpoint (extra: train)."""
     from nircolor.app.extras import require
@@ -166,7 +171,7 @@ def export(
     require("lightning", extra="train", command="export")
     from nircolor.training.export import export as run
 
-    card = run(checkpoint, output, name=name, saturation=saturation, scores=scores)
+    card = run(checkpoint, output, saturation=saturation, scores=scores, overwrite=overwrite)
     typer.echo(f"{output}: {card.name}, {output.stat().st_size / 1e6:.1f} MB")
 
 

@@ -1,11 +1,12 @@
 """Which files are pictures: by name when walking folders, by content when opening one."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import envi
 
 FORMATS = "PNG, JPEG, TIFF or ENVI"
@@ -40,7 +41,8 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
 def find_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:
     """The pictures in `folder`, sorted by path; hidden files and folders are left out.
 
-    Links to folders are not followed. Raises `NircolorError` if `folder` cannot be listed.
+    Links to folders are not followed. Raises `NircolorError` if `folder` cannot be listed; a folder
+    in it that cannot is left out with a warning.
     """
     folder = Path(folder)
     try:
@@ -53,7 +55,10 @@ def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
     for entry in folder.iterdir():
         if entry.is_dir():
             if recursive and not entry.is_symlink() and not entry.name.startswith("."):
-                yield from _walk(entry, recursive)
+                try:
+                    yield from _walk(entry, recursive)
+                except PermissionError:
+                    warnings.warn(f"{entry}: left out, it may not be read", NircolorWarning, stacklevel=2)
         elif is_picture(entry):
             yield entry
 

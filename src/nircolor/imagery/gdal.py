@@ -1,4 +1,4 @@
-"""The one place that sets GDAL's options and turns its errors into one line for the user."""
+"""The one place in this room that sets GDAL's options and turns its errors into one line for the user."""
 
 import re
 import threading

@@ -132,7 +132,8 @@ class Raster:
             self.wavelengths_nm = wavelengths.given(self.path, bands_nm, self.bands)
         names = descriptions_of(dataset)
         self.names: tuple[str | None, ...] = tuple(names[i - 1] for i in kept)
-        nbits = tags_of(dataset, kept[0], "IMAGE_STRUCTURE").get("NBITS", "")
+        structure = tags_of(dataset, 0, "IMAGE_STRUCTURE") | tags_of(dataset, kept[0], "IMAGE_STRUCTURE")
+        nbits = structure.get("NBITS", "")
         self._scale = scaling.choose(
             self.path,
             self.dtype,
@@ -142,6 +143,8 @@ class Raster:
             offsets=[dataset.offsets[i - 1] for i in kept],
             tags=tags_of(dataset) | self._header,
         )
+        if structure.get("MINISWHITE") == "YES":
+            self._scale = self._scale.inverted()
         return seen.largest
 
     def _stretch(self, low: float, high: float) -> None:

@@ -52,6 +52,8 @@ def _sum_columns(values: Floats | Bools, width: int) -> np.ndarray[Any, np.dtype
     if width == full:
         return values.astype(np.float32, copy=False)
     edges = np.arange(width + 1) * (full / width)
+    # rounding must not leave a rest of the last column, which its stretch holds already
+    edges[-1] = full
     whole = np.minimum(edges.astype(np.int64), full)
     part = edges - whole
     sums = np.add.reduceat(values, whole[:-1], axis=-1, dtype=np.float32)

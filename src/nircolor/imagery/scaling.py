@@ -37,6 +37,10 @@ class Scale:
     ) -> "Scale":
         return cls((black,) * bands, (white,) * bands, rule, by_type)
 
+    def inverted(self) -> "Scale":
+        """For TIFFs whose smallest value is white, as scanners and faxes write them."""
+        return Scale(self.white, self.black, f"{self.rule}; the smallest value is white", self.by_type)
+
     def apply(self, native: np.ndarray[Any, np.dtype[Any]], bands: Sequence[int]) -> Floats:
         """Native values of `bands` (bands, h, w) as float32, clipped to [0, 1]; NaN stays NaN."""
         black = np.array([self.black[band] for band in bands])[:, None, None]

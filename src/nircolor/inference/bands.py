@@ -32,7 +32,7 @@ def match_bands(card: Card, wavelengths_nm: Sequence[float | None], name: str) -
         if len(wavelengths_nm) != len(card.bands):
             raise NircolorError(
                 f"{name}: expected {describe_bands(card)} for model {card.name}, got "
-                f"{len(wavelengths_nm)} bands without wavelengths (say which they are: --bands 780,850,940)"
+                f"{len(wavelengths_nm)} bands without wavelengths (name that of each: --bands 780,850,…)"
             )
         return np.eye(len(card.bands), dtype=np.float32)
     return np.stack([_mixture(band, wavelengths_nm, card, name) for band in card.bands])

@@ -9,8 +9,11 @@ from glob import glob
 from pathlib import Path
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import find_pictures, output_path_for
+from nircolor.imagery import OUTPUT_DRIVERS, find_pictures, output_path_for
 from nircolor.inference.colorizer import Colorizer, Reading
+
+# what somebody who gives such a name for the output wants is a file, which cannot be had
+_OTHER_FORMATS = {".bmp", ".gif", ".hdr", ".heic", ".img", ".jp2", ".onnx", ".raw", ".webp"}
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,7 @@ def plan(inputs: Sequence[str], output: Path, *, recursive: bool = False) -> lis
                 raise NircolorError(f"{text}: expected files that match, found none")
             jobs += [Job(picture, output_path_for(picture, output)) for picture in found]
         else:
+            _check_suffix(output)
             jobs.append(Job(path, output_path_for(path, output)))
     # the same picture may be named twice, as by a folder and by itself
     jobs = list(dict.fromkeys(jobs))
@@ -61,6 +65,13 @@ def plan(inputs: Sequence[str], output: Path, *, recursive: bool = False) -> lis
         raise NircolorError(f"{output}: expected a folder for {len(jobs)} pictures, got the name of one")
     _check_distinct(jobs)
     return jobs
+
+
+def _check_suffix(output: Path) -> None:
+    if output.suffix.lower() in _OTHER_FORMATS and not output.is_dir():
+        raise NircolorError(
+            f"{output}: expected a folder, or a name that ends in {', '.join(OUTPUT_DRIVERS)}"
+        )
 
 
 def _pictures(folder: Path, recursive: bool, output: Path) -> list[Path]:
@@ -119,7 +130,8 @@ def colorize_all(
             on_progress(job, done, total)
 
         try:
-            if skip_existing and job.output.exists():
+            # a picture that would replace itself was never coloured: let it fail, not pass as done
+            if skip_existing and job.output.exists() and not job.output.samefile(job.path):
                 return Result(job, skipped=True)
             colorizer.colorize_file(
                 job.path, job.output, reading=reading, depth=depth, overwrite=overwrite, on_progress=progress

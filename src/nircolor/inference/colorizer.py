@@ -63,7 +63,8 @@ class Colorizer:
         tile_px: int | None = None,
         jobs: int = 1,
     ) -> None:
-        threads = 0 if jobs == 1 else max(1, (os.cpu_count() or 1) // jobs)
+        # the helpers of a session are shared by all that call it, and each caller works too
+        threads = 0 if jobs == 1 else max(1, (os.cpu_count() or 1) - jobs + 1)
         self._engine = OnnxEngine(find_model(model), device, threads)
         self._jobs = jobs
         self._tile_px = None if tile_px is None else round_tile(tile_px, self.card)

@@ -72,8 +72,6 @@ class Card(_Part):
     bands: Annotated[tuple[Band, ...], Field(min_length=1)]
     # "gamma": photographs as cameras store them; "reflectance": linear
     encoding: Literal["gamma", "reflectance"]
-    # the reflectance that the target's 1.0 stands for; None for photographs
-    target_reflectance: Positive | None = None
     size: Size
     context: Context | None = None
     # memory that one input pixel takes while the network runs, measured at export

@@ -97,7 +97,7 @@ class PhotographData(L.LightningDataModule):
         dev_fraction: share of the places held back for choosing; 0 trains on all.
         scene_share: how often a sample is drawn from the RGB-NIR Scene set rather than VCIP.
         tile_px: side of the training tiles.
-        seed: of the samples and of the split.
+        seed: of the samples; the split is the same for all.
         num_workers: processes that prepare samples.
     """
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from nircolor.errors import NircolorError
-from nircolor.modelfile import CARD_KEY, Band, Card, Context, Licence, Score, Size, open_session
+from nircolor.modelfile import CARD_KEY, Card, Context, Score, Size, open_session
 from nircolor.models.scene import Scene
 from nircolor.training.module import SceneTraining
 
@@ -25,26 +25,33 @@ def export(
     checkpoint: Path,
     output: Path,
     *,
-    name: str = "scene",
     saturation: float = 1.0,
     scores: Path | None = None,
+    overwrite: bool = False,
 ) -> Card:
-    """Write the checkpoint's network as ``output``, weights in half precision.
+    """Write the checkpoint's network as ``output``, weights in half precision, with a card.
 
     Args:
         checkpoint: of `nircolor train`.
         output: the model file.
-        name: in the card.
         saturation: gain on the colours' distance from gray; see `Scene.saturate`.
         scores: JSON list of `modelfile.Score`, for the card.
+        overwrite: replace a model that is there.
 
     Raises:
-        NircolorError: no checkpoint, no scores, or the written file computes something else.
+        NircolorError: no checkpoint or scores, a card that is not one, an output that is there already, or
+            the written file computes something else.
     """
     if not checkpoint.is_file():
         raise NircolorError(f"{checkpoint}: no such checkpoint")
+    if output.exists() and not overwrite:
+        raise NircolorError(f"{output}: exists already; it is replaced only with --overwrite")
     table = _read_scores(scores)
-    module = SceneTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    try:
+        module = SceneTraining.load_from_checkpoint(checkpoint, map_location="cpu", weights_only=True)
+    # torch, pickle and Lightning each have their own for a file that is no checkpoint of ours
+    except Exception as error:
+        raise NircolorError(f"{checkpoint}: expected a checkpoint of `nircolor train` ({error})") from error
     network = module.network.eval()
     network.saturate(saturation)
     # what will be stored is what is compared below
@@ -54,7 +61,7 @@ def export(
     _halve_weights(graph)
     partial = output.with_name(f".{output.name}.part")
     try:
-        card = _card(network, name, module.hparams["network"] or {}).model_copy(update={"scores": table})
+        card = _card(network, module, checkpoint, table)
         _save(graph, card, partial)
         card = card.model_copy(update={"bytes_per_px": _measure_bytes_per_px(partial)})
         _save(graph, card, partial)
@@ -74,25 +81,26 @@ def _read_scores(path: Path | None) -> tuple[Score, ...]:
         raise NircolorError(f"{path}: expected a JSON list of scores ({error})") from error
 
 
-def _card(network: Scene, name: str, arguments: dict[str, object]) -> Card:
-    return Card(
-        name=name,
-        summary="photographs in one broad near-infrared band",
-        architecture="scene",
-        arguments=arguments,
-        bands=(Band(center_nm=850, fwhm_nm=250, tolerance_nm=125),),
-        encoding="gamma",
-        size=Size(multiple_of=network.multiple_of, minimum=network.multiple_of, reach_px=network.reach_px),
-        context=Context(size_px=network.context_px),
-        # measured on the written file
-        bytes_per_px=1.0,
-        multiply_adds_per_px=_multiply_adds_per_px(network),
-        licence=Licence(
-            weights="research and education: trained on research data; cite the training data",
-            training_data="VCIP 2020 NIR colorization challenge, EPFL RGB-NIR Scene set (Brown and "
-            "Süsstrunk, CVPR 2011); encoder from EfficientNet-Lite0's ImageNet weights (Apache-2.0)",
-        ),
-    )
+def _card(network: Scene, module: SceneTraining, checkpoint: Path, scores: tuple[Score, ...]) -> Card:
+    about = module.hparams.get("about") or {}
+    try:
+        return Card(
+            **about,
+            architecture="scene",
+            arguments=module.hparams["network"] or {},
+            size=Size(
+                multiple_of=network.multiple_of, minimum=network.multiple_of, reach_px=network.reach_px
+            ),
+            context=Context(size_px=network.context_px),
+            # measured on the written file
+            bytes_per_px=1.0,
+            multiply_adds_per_px=_multiply_adds_per_px(network),
+            scores=scores,
+        )
+    except (TypeError, ValidationError) as error:
+        raise NircolorError(
+            f"{checkpoint}: its recipe's model.init_args.about does not make a card ({error})"
+        ) from error
 
 
 def _inputs(network: Scene, height: int, width: int, batch: int = 1) -> tuple[Tensor, Tensor]:

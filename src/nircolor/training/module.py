@@ -20,6 +20,7 @@ class SceneTraining(L.LightningModule):
 
     Args:
         network: constructor arguments of `Scene`; saved with the weights.
+        about: what only the recipe knows of the model's card: name, summary, bands, encoding, licence.
         learning_rate: of the new layers, at its peak; half a cosine down to 2% of it.
         encoder_learning_rate: of the encoder that starts from ImageNet weights.
         warmup_steps: steps of linear rise.
@@ -30,6 +31,7 @@ class SceneTraining(L.LightningModule):
     def __init__(
         self,
         network: dict[str, Any] | None = None,
+        about: dict[str, Any] | None = None,
         learning_rate: float = 1e-3,
         encoder_learning_rate: float = 3e-4,
         warmup_steps: int = 100,

@@ -101,6 +101,6 @@ def _window(pixels: Tensor, rng: np.random.Generator, a: Augmentation) -> Tensor
 def to_photograph(
     name: str, nir: NDArray[np.float32], rgb: NDArray[np.float32], valid: NDArray[np.bool_]
 ) -> Photograph:
-    """Pack a pair as `pairs.read_pair` gives it into bytes, a fifth of its size, for the cache."""
+    """Pack a pair as `pairs.read_pair` gives it into bytes: all of them stay in memory."""
     planes = np.concatenate([nir, rgb, valid[None].astype(np.float32)])
     return Photograph(name, torch.from_numpy(np.floor(planes * 255 + 0.5).astype(np.uint8)))

@@ -470,3 +470,40 @@ def test_an_interrupt_between_two_pictures_ends_those_at_work(nircolor, tmp_path
     assert outcome.code == 130
     assert "interrupted" in outcome.err
     assert names(tmp_path / "out") == ["a.png"]
+
+
+# --- what cannot be meant
+
+
+def test_skipping_does_not_pass_over_pictures_that_would_replace_themselves(nircolor, tmp_path, tiny):
+    folder = tmp_path / "in"
+    paths = [_png(folder / f"{i}.png", seed=i) for i in range(2)]
+    before = [path.read_bytes() for path in paths]
+    outcome = nircolor("colorize", folder, "-o", folder, "-m", tiny("per_pixel"), "--skip-existing")
+    assert outcome.code == 1
+    assert outcome.err.count("is the input itself") == 2
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_an_output_name_of_another_format_is_no_folder(nircolor, tmp_path, tiny):
+    path = _png(tmp_path / "a.png")
+    line = nircolor.refused("colorize", path, "-o", tmp_path / "out.bmp", "-m", tiny("per_pixel"))
+    assert "out.bmp: expected a folder, or a name that ends in .png" in line
+    assert files(tmp_path) == ["a.png"]
+
+
+def test_skip_and_overwrite_exclude_each_other(nircolor, tmp_path):
+    path = _png(tmp_path / "a.png")
+    outcome = nircolor("colorize", path, "-o", tmp_path / "b", "--skip-existing", "--overwrite")
+    assert outcome.code == 2
+    assert "expected one of them" in outcome.err
+
+
+@pytest.mark.parametrize("debug", [False, True])
+def test_debug_shows_the_tracebacks_of_a_batch(nircolor, tmp_path, tiny, debug):
+    good, bad = _png(tmp_path / "a.png"), tmp_path / "b.png"
+    bad.write_text("no picture")
+    words = ["colorize", good, bad, "-o", tmp_path / "out", "-m", tiny("per_pixel")]
+    outcome = nircolor(*words, *(["--debug"] if debug else []))
+    assert outcome.code == 1
+    assert ("Traceback" in outcome.err) is debug

@@ -103,13 +103,16 @@ def cold(folder: Path) -> dict[str, float]:
     return {"colorize_1mp_s": median(lambda: run("colorize", str(source), "-o", str(target), "--overwrite"))}
 
 
+def in_turns(*calls: Callable[[], object]) -> list[float]:
+    """Median seconds of each call, made in turns: the machine's mood changes within minutes."""
+    for call in calls:
+        call()
+    rounds = [[median(call, 1) for call in calls] for _ in range(2 * RUNS)]
+    return [statistics.median(column) for column in zip(*rounds, strict=True)]
+
+
 def network() -> dict[str, float]:
-    """One tile through ONNX Runtime and through PyTorch, beside the machine's matrix product."""
-    import torch
-    from torch.utils.flop_counter import FlopCounterMode
-
-    from nircolor.models.scene import Scene
-
+    """One tile through ONNX Runtime beside the machine's matrix product, then beside PyTorch."""
     colorizer = Colorizer("scene", tile_px=TILE_PX)
     card = colorizer.card
     assert card.context is not None
@@ -117,6 +120,19 @@ def network() -> dict[str, float]:
     rng = np.random.default_rng(0)
     nir = rng.random((1, TILE_PX, TILE_PX), np.float32)
     context = rng.random((5, side, side), np.float32)
+    a, b = (rng.random((2048, 2048), np.float32) for _ in range(2))
+
+    def in_onnxruntime() -> None:
+        colorizer._engine.run(nir, context)
+
+    # before PyTorch is there: its threads go on spinning for a while after each call
+    ours, product = in_turns(in_onnxruntime, lambda: a @ b)
+
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from nircolor.models.scene import Scene
+
     twin = Scene(**card.arguments).eval()
     inputs = torch.from_numpy(nir[None]), torch.from_numpy(context[None])
 
@@ -124,28 +140,18 @@ def network() -> dict[str, float]:
         with torch.no_grad():
             twin(*inputs)
 
-    def in_onnxruntime() -> None:
-        colorizer._engine.run(nir, context)
-
-    a, b = (rng.random((2048, 2048), np.float32) for _ in range(2))
-    for warm_up in (in_torch, in_onnxruntime, lambda: a @ b):
-        warm_up()
-    # side by side, in turns: the machine's mood changes within minutes
-    rounds = [
-        [median(call, 1) for call in (in_onnxruntime, in_torch, lambda: a @ b)] for _ in range(2 * RUNS)
-    ]
-    ours, torchs, product = (statistics.median(column) for column in zip(*rounds, strict=True))
-    product_rate = 2048**3 / product
+    beside_torch, torchs = in_turns(in_onnxruntime, in_torch)
     with FlopCounterMode(display=False) as counter:
         in_torch()
     multiply_adds = counter.get_total_flops() // 2
-    rate = multiply_adds / ours
+    rate, product_rate = multiply_adds / ours, 2048**3 / product
     return {
         "tile_px": TILE_PX,
         "multiply_adds_per_px": round(multiply_adds / TILE_PX**2),
         "onnxruntime_s": ours,
+        "onnxruntime_beside_pytorch_s": beside_torch,
         "pytorch_s": torchs,
-        "pytorch_over_onnxruntime": round(torchs / ours, 2),
+        "pytorch_over_onnxruntime": round(torchs / beside_torch, 2),
         "megapixels_per_s": round(TILE_PX**2 / 1e6 / ours, 2),
         "matrix_product_gmac_per_s": round(product_rate / 1e9, 1),
         "network_gmac_per_s": round(rate / 1e9, 1),
@@ -154,14 +160,14 @@ def network() -> dict[str, float]:
 
 
 def large(folder: Path, side: int) -> dict[str, float]:
-    """A 16-bit GeoTIFF in a process of its own: seconds and peak memory."""
+    """A 16-bit GeoTIFF in a process of its own: seconds and peak memory (as Linux tells it)."""
     source, target = picture(folder / f"{side}.tif", side, side, "uint16"), folder / f"{side}_out.tif"
-    # /usr/bin/time is not everywhere: the child reports its own peak
+    # the child reports its own peak; getrusage's would begin with that of this process
     code = (
-        "import resource, sys; sys.argv = ['nircolor', *sys.argv[1:]]\n"
+        "import sys; sys.argv = ['nircolor', *sys.argv[1:]]\n"
         "from nircolor.app.main import main\n"
         "try: main()\n"
-        "finally: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+        "finally: print(next(line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line))"
     )
     command = [sys.executable, "-c", code, "colorize", str(source), "-o", str(target), "--overwrite"]
     times, peaks = [], []

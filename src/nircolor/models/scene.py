@@ -50,10 +50,11 @@ class _ContextualConv(nn.Module):
         self.film = nn.Conv2d(context_width, 2 * channels_out, 1)
 
     def forward(self, x: Tensor, grid: Tensor, edges: Tensor) -> Tensor:
-        # 1×1 convolution and interpolation commute: the cheap one first, on the few cells of the map
-        film = sample_window(self.film(grid), edges, (x.shape[2], x.shape[3]))
-        scale, shift = film.chunk(2, dim=1)
-        return F.relu(self.conv(x) * (1 + scale) + shift)
+        # all that commutes with interpolation comes before it, on the few cells of the map
+        scale, shift = self.film(grid).chunk(2, dim=1)
+        size = (x.shape[2], x.shape[3])
+        gain, offset = (sample_window(cells, edges, size) for cells in (1 + scale, shift))
+        return F.relu(self.conv(x) * gain + offset)
 
 
 def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,7 +1,6 @@
 """From a checkpoint to a model file: the averaged weights, the network as ONNX, the card inside."""
 
 import multiprocessing
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -181,21 +180,29 @@ def _measure_bytes_per_px(path: Path) -> float:
 
 
 class _Peak:
-    """Peak resident memory in bytes of one call at a side; a class since lambdas do not travel."""
+    """Peak resident memory in bytes of one call at a side; a class since closures do not travel."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def __call__(self, side: int) -> int:
-        # not on Windows, where training is for WSL
-        import resource
-
         session, card = open_session(self.path)
         assert card.context is not None
         context = np.zeros((1, 5, card.context.size_px, card.context.size_px), np.float32)
         session.run(None, {"nir": np.zeros((1, 1, side, side), np.float32), "context": context})
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak << 10
+        return _peak_bytes()
+
+
+def _peak_bytes() -> int:
+    status = Path("/proc/self/status")
+    if status.exists():
+        # unlike getrusage's, this peak begins anew with the process: ours was begun by one that holds PyTorch
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) << 10
+    # macOS; not on Windows, where training is for WSL
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _check_parity(network: Scene, written: Path, output: Path) -> None:

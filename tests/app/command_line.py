@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from imagery_samples import noise, save
 
 from nircolor.app import main as module
 
@@ -60,3 +61,16 @@ def process(*words: object, **options: object) -> "subprocess.Popen[str]":
 def files(folder: Path) -> list[str]:
     """Every file below a folder, hidden ones included."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def gray_png(path: Path, seed: int = 0, side: int = 24) -> Path:
+    """A picture of noise."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save(path, noise(1, side, side, seed=seed), "PNG")
+
+
+def truncated_png(folder: Path) -> Path:
+    """A picture of which the end is missing."""
+    path = gray_png(folder / "a.png", side=100)
+    path.write_bytes(path.read_bytes()[:-300])
+    return path

@@ -4,31 +4,23 @@ import io
 import signal
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import files, process
-from imagery_samples import load, names, noise, png_bytes, save, save_envi
+from command_line import files, gray_png, process, truncated_png
+from imagery_samples import load, names, noise, png_bytes, save
 from rich.console import Console
 from rich.progress import Progress
 
 from nircolor.app import colorize as command
 from nircolor.app import console
-from nircolor.imagery import writer
 from nircolor.inference import batch
-
-
-def _png(path: Path, seed: int = 0, side: int = 24) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return save(path, noise(1, side, side, seed=seed), "PNG")
-
 
 # --- what it writes
 
 
 def test_a_picture_is_coloured(nircolor, tmp_path, tiny):
-    path = _png(tmp_path / "a.png")
+    path = gray_png(tmp_path / "a.png")
     outcome = nircolor("colorize", path, "-o", tmp_path / "out", "-m", tiny("per_pixel"))
     assert outcome.code == 0
     assert outcome.out == ""
@@ -41,7 +33,7 @@ def test_a_picture_is_coloured(nircolor, tmp_path, tiny):
 
 
 def test_scene_is_the_default(nircolor, tmp_path):
-    path = _png(tmp_path / "a.png", side=64)
+    path = gray_png(tmp_path / "a.png", side=64)
     assert nircolor("colorize", path, "-o", tmp_path / "b.jpg").code == 0
     assert load(tmp_path / "b.jpg")[0].shape == (3, 64, 64)
 
@@ -61,7 +53,7 @@ def test_a_16_bit_geotiff_stays_one_and_in_its_place(nircolor, tmp_path, tiny):
 
 def test_a_tree_of_folders_at_once(nircolor, tmp_path, tiny):
     for i, name in enumerate(("a.png", "x y/b.png", "x y/деревья/c.png")):
-        _png(tmp_path / "in" / name, seed=i)
+        gray_png(tmp_path / "in" / name, seed=i)
     words = ["colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel")]
     assert nircolor(*words, "-r", "--jobs", 3).code == 0
     assert files(tmp_path / "out") == ["a.png", "x y/b.png", "x y/деревья/c.png"]
@@ -74,7 +66,7 @@ def test_a_tree_of_folders_at_once(nircolor, tmp_path, tiny):
 
 
 def test_a_second_run_into_a_folder_of_the_inputs(nircolor, tmp_path, tiny):
-    _png(tmp_path / "a.png")
+    gray_png(tmp_path / "a.png")
     words = ["colorize", tmp_path, "-r", "-o", tmp_path / "colour", "-m", tiny("per_pixel")]
     assert nircolor(*words).code == 0
     assert nircolor(*words, "--overwrite").code == 0
@@ -152,188 +144,15 @@ def test_a_palette_picture(nircolor, tmp_path, tiny):
     np.testing.assert_array_equal(load(tmp_path / "out" / "a.png")[0][0, 0], np.arange(200))
 
 
-# --- bad input: one line that names the file, exit code 2, nothing written
-
-
-def _truncated(folder):
-    path = _png(folder / "a.png", side=100)
-    path.write_bytes(path.read_bytes()[:-300])
-    return path
-
-
-def _empty(folder):
-    (folder / "a.png").touch()
-    return folder / "a.png"
-
-
-def _text(folder):
-    (folder / "a.png").write_text("Dear Sir or Madam")
-    return folder / "a.png"
-
-
-def _zero_sized(folder):
-    (folder / "a.png").write_bytes(png_bytes([], 0, 8, 0))
-    return folder / "a.png"
-
-
-def _two_bands(folder):
-    return save(folder / "a.tif", noise(2, 20, 20))
-
-
-def _out_of_tolerance(folder):
-    return save_envi(folder, noise(1, 20, 20), wavelength="{1500}", wavelength_units="nm")
-
-
-def _a_vrt(folder):
-    _png(folder / "b.png")
-    (folder / "a.png").write_text('<VRTDataset rasterXSize="24" rasterYSize="24"></VRTDataset>')
-    return folder / "a.png"
-
-
-@pytest.mark.parametrize(
-    ("make", "match"),
-    [
-        (_truncated, "damaged or cut off"),
-        (_empty, "the file is empty"),
-        (_text, "expected a PNG, JPEG, TIFF or ENVI picture"),
-        (_zero_sized, ""),
-        (
-            _two_bands,
-            "expected 1 band (850 nm, 250 nm wide) for model scene, got 2 bands without wavelengths",
-        ),
-        (_out_of_tolerance, "expected a band at 850 ± 125 nm for model scene, got 1 bands at 1500 nm"),
-        (_a_vrt, "expected a PNG"),
-        (lambda folder: folder / "missing.png", "no such file"),
-    ],
-)
-def test_bad_pictures(nircolor, tmp_path, make, match):
-    path = make(tmp_path)
-    line = nircolor.refused("colorize", path, "-o", tmp_path / "out")
-    assert line.startswith(f"{path}: ")
-    assert match in line
-    assert not (tmp_path / "out").exists() or files(tmp_path / "out") == []
-
-
-def test_an_unreadable_picture(nircolor, tmp_path, monkeypatch):
-    path = _png(tmp_path / "a.png")
-    real = Path.open
-
-    def refuse(self, *args, **kwargs):
-        if self.name == "a.png":
-            raise PermissionError(13, "Permission denied")
-        return real(self, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "open", refuse)
-    assert (
-        nircolor.refused("colorize", path, "-o", tmp_path / "out")
-        == f"{path}: cannot be read (Permission denied)"
-    )
-
-
-def test_a_folder_that_may_not_be_entered(nircolor, tmp_path, monkeypatch):
-    def refuse(self):
-        raise PermissionError(13, "Permission denied", str(self))
-
-    monkeypatch.setattr(Path, "is_dir", refuse)
-    line = nircolor.refused("colorize", tmp_path / "a.png", "-o", tmp_path / "out")
-    assert line == f"[Errno 13] Permission denied: '{tmp_path / 'a.png'}'"
-
-
-@pytest.mark.parametrize("kind", ["missing", "text", "cut", "unknown"])
-def test_bad_models(nircolor, tmp_path, tiny, kind):
-    model = tmp_path / "model.onnx"
-    if kind == "text":
-        model.write_text("Dear Sir or Madam")
-    elif kind == "cut":
-        model.write_bytes(tiny("box").read_bytes()[:200])
-    elif kind == "unknown":
-        model = Path("sceen")
-    line = nircolor.refused("colorize", _png(tmp_path / "a.png"), "-o", tmp_path / "out", "-m", model)
-    assert line.startswith(f"{model}: ")
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_device_that_is_not_there(nircolor, tmp_path):
-    line = nircolor.refused(
-        "colorize", _png(tmp_path / "a.png"), "-o", tmp_path / "out", "--device", "openvino"
-    )
-    assert line.startswith("--device openvino: ")
-
-
-def test_a_folder_with_nothing_in_it(nircolor, tmp_path):
-    assert "found none" in nircolor.refused("colorize", tmp_path, "-o", tmp_path / "out")
-
-
-def test_two_inputs_to_one_output(nircolor, tmp_path):
-    paths = [_png(tmp_path / name) for name in ("x/a.png", "y/A.png")]
-    line = nircolor.refused("colorize", *paths, "-o", tmp_path / "out")
-    assert str(paths[0]) in line
-    assert str(paths[1]) in line
-    assert not (tmp_path / "out").exists()
-
-
-def test_the_output_is_the_input_or_is_there(nircolor, tmp_path, tiny):
-    path = _png(tmp_path / "a.png")
-    before = path.read_bytes()
-    model = ("-m", tiny("per_pixel"))
-    for output in (tmp_path, path):
-        assert "is the input itself" in nircolor.refused("colorize", path, "-o", output, *model)
-    other = _png(tmp_path / "b.png", seed=1)
-    assert "exists already" in nircolor.refused("colorize", path, "-o", other, *model)
-    assert path.read_bytes() == before
-    assert nircolor("colorize", path, "-o", other, *model, "--overwrite").code == 0
-    np.testing.assert_array_equal(load(other)[0][0], load(path)[0][0])
-
-
-@pytest.mark.parametrize("output", ["file.txt", "file.txt/below", "b.gif/a.png"])
-def test_an_output_place_that_is_a_file(nircolor, tmp_path, tiny, output):
-    for name in ("file.txt", "b.gif"):
-        (tmp_path / name).write_text("mine")
-    line = nircolor.refused(
-        "colorize", _png(tmp_path / "a.png"), "-o", tmp_path / output, "-m", tiny("per_pixel")
-    )
-    assert "cannot be written" in line
-    assert files(tmp_path) == ["a.png", "b.gif", "file.txt"]
-
-
-def test_a_read_only_output_place(nircolor, tmp_path, tiny, monkeypatch):
-    def refuse(*_args, **_kwargs):
-        raise OSError(30, "Read-only file system")
-
-    monkeypatch.setattr(writer.tempfile, "mkdtemp", refuse)
-    line = nircolor.refused(
-        "colorize", _png(tmp_path / "a.png"), "-o", tmp_path / "out", "-m", tiny("per_pixel")
-    )
-    assert line == f"{tmp_path / 'out' / 'a.png'}: cannot be written (Read-only file system)"
-
-
-@pytest.mark.parametrize("name", ["a.tif", "a.png"])
-def test_a_full_output_place(tmp_path, tiny, name):
-    """The system refuses to let any file grow beyond 100 kB, as it does on a full disk."""
-    resource = pytest.importorskip("resource", reason="limits are set the POSIX way")
-    path = save(tmp_path / "in.tif", noise(1, 600, 600))
-    (tmp_path / "out").mkdir()
-    ran = process(
-        "colorize", path, "-o", tmp_path / "out" / name, "-m", tiny("per_pixel"),
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000)),
-    )  # fmt: skip
-    _, err = ran.communicate(timeout=60)
-    assert ran.returncode == 2, err
-    # libtiff puts in a word of its own before ours
-    assert err.splitlines()[-1].startswith(f"error: {tmp_path / 'out' / name}: ")
-    assert "Traceback" not in err
-    assert files(tmp_path / "out") == []
-
-
 # --- several pictures, of which some fail
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_failures_are_listed_at_the_end(nircolor, tmp_path, tiny, jobs):
     for i in range(5):
-        _png(tmp_path / "in" / f"{i}.png", seed=i)
+        gray_png(tmp_path / "in" / f"{i}.png", seed=i)
     (tmp_path / "in" / "1 [b].png").write_text("no picture")
-    _truncated(tmp_path / "in")
+    truncated_png(tmp_path / "in")
     outcome = nircolor(
         "colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel"), "-j", jobs
     )
@@ -348,7 +167,7 @@ def test_failures_are_listed_at_the_end(nircolor, tmp_path, tiny, jobs):
 
 def test_jobs_are_pictures_at_once(nircolor, tmp_path, tiny, monkeypatch):
     for i in range(3):
-        _png(tmp_path / "in" / f"{i}.png")
+        gray_png(tmp_path / "in" / f"{i}.png")
     together = threading.Barrier(3, timeout=10)
     monkeypatch.setattr(batch.Colorizer, "colorize_file", lambda *_args, **_kwargs: together.wait())
     words = ["colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel")]
@@ -357,7 +176,7 @@ def test_jobs_are_pictures_at_once(nircolor, tmp_path, tiny, monkeypatch):
 
 def test_a_fault_of_ours_is_owned_up_to(nircolor, tmp_path, tiny, monkeypatch):
     for name in ("a.png", "b.png"):
-        _png(tmp_path / "in" / name)
+        gray_png(tmp_path / "in" / name)
     real = batch.Colorizer.colorize_file
 
     def sometimes(self, path, *args, **kwargs):
@@ -390,7 +209,7 @@ def test_warnings_of_pictures_at_once_come_once_each(nircolor, tmp_path, tiny):
 
 
 def test_off_a_terminal_there_is_no_bar(tmp_path, tiny):
-    ran = process("colorize", _png(tmp_path / "a.png"), "-o", tmp_path / "out", "-m", tiny("per_pixel"))
+    ran = process("colorize", gray_png(tmp_path / "a.png"), "-o", tmp_path / "out", "-m", tiny("per_pixel"))
     out, err = ran.communicate(timeout=60)
     assert ran.returncode == 0
     assert out == ""
@@ -404,7 +223,7 @@ def test_on_a_terminal_the_bar_counts_files_and_megapixels(nircolor, tmp_path, t
     for module in (command, console):
         monkeypatch.setattr(module, "errors", screen)
     for i in range(3):
-        _png(tmp_path / "in" / f"{i}.png", side=200)
+        gray_png(tmp_path / "in" / f"{i}.png", side=200)
     save(tmp_path / "in" / "rgb.png", noise(3, 50, 50), "PNG")
     updates = []
     real = Progress.update
@@ -441,8 +260,8 @@ def test_the_bar_survives_files_that_are_not_there(nircolor, tmp_path, tiny):
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_an_interrupt_leaves_whole_pictures_only(tmp_path, name):
-    _png(tmp_path / "in" / "a.png", side=64)
-    _png(tmp_path / "in" / "b.png", side=3000)
+    gray_png(tmp_path / "in" / "a.png", side=64)
+    gray_png(tmp_path / "in" / "b.png", side=3000)
     out = tmp_path / "out"
     ran = process("colorize", tmp_path / "in", "-o", out, "--tile", 176)
     for _ in range(600):
@@ -458,8 +277,8 @@ def test_an_interrupt_leaves_whole_pictures_only(tmp_path, name):
 
 
 def test_an_interrupt_between_two_pictures_ends_those_at_work(nircolor, tmp_path, tiny, monkeypatch):
-    _png(tmp_path / "in" / "a.png")
-    _png(tmp_path / "in" / "b.png", side=1500)
+    gray_png(tmp_path / "in" / "a.png")
+    gray_png(tmp_path / "in" / "b.png", side=1500)
 
     def strike(*_args):
         raise KeyboardInterrupt
@@ -472,36 +291,9 @@ def test_an_interrupt_between_two_pictures_ends_those_at_work(nircolor, tmp_path
     assert names(tmp_path / "out") == ["a.png"]
 
 
-# --- what cannot be meant
-
-
-def test_skipping_does_not_pass_over_pictures_that_would_replace_themselves(nircolor, tmp_path, tiny):
-    folder = tmp_path / "in"
-    paths = [_png(folder / f"{i}.png", seed=i) for i in range(2)]
-    before = [path.read_bytes() for path in paths]
-    outcome = nircolor("colorize", folder, "-o", folder, "-m", tiny("per_pixel"), "--skip-existing")
-    assert outcome.code == 1
-    assert outcome.err.count("is the input itself") == 2
-    assert [path.read_bytes() for path in paths] == before
-
-
-def test_an_output_name_of_another_format_is_no_folder(nircolor, tmp_path, tiny):
-    path = _png(tmp_path / "a.png")
-    line = nircolor.refused("colorize", path, "-o", tmp_path / "out.bmp", "-m", tiny("per_pixel"))
-    assert "out.bmp: expected a folder, or a name that ends in .png" in line
-    assert files(tmp_path) == ["a.png"]
-
-
-def test_skip_and_overwrite_exclude_each_other(nircolor, tmp_path):
-    path = _png(tmp_path / "a.png")
-    outcome = nircolor("colorize", path, "-o", tmp_path / "b", "--skip-existing", "--overwrite")
-    assert outcome.code == 2
-    assert "expected one of them" in outcome.err
-
-
 @pytest.mark.parametrize("debug", [False, True])
 def test_debug_shows_the_tracebacks_of_a_batch(nircolor, tmp_path, tiny, debug):
-    good, bad = _png(tmp_path / "a.png"), tmp_path / "b.png"
+    good, bad = gray_png(tmp_path / "a.png"), tmp_path / "b.png"
     bad.write_text("no picture")
     words = ["colorize", good, bad, "-o", tmp_path / "out", "-m", tiny("per_pixel")]
     outcome = nircolor(*words, *(["--debug"] if debug else []))

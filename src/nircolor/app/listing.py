@@ -82,7 +82,8 @@ def _card_table(card: Card) -> Table:
 def _raster_table(raster: Raster, options: str) -> Table:
     table = _grid()
     table.add_row("file", f"{raster.path} ({raster.driver})")
-    table.add_row("size", f"{raster.width} × {raster.height} px, {raster.bands} bands, {raster.dtype}")
+    bands = f"{raster.bands} band{'s'[: raster.bands != 1]}"
+    table.add_row("size", f"{raster.width} × {raster.height} px, {bands}, {raster.dtype}")
     table.add_row("1.0 means", f"{raster.full_scale:g} ({raster.scale_rule})")
     if raster.is_georeferenced:
         table.add_row("place", f"{raster.crs}")

@@ -32,6 +32,7 @@ def train(arguments: Sequence[str], *, resume: bool = False) -> None:
             subclass_mode_model=True,
             subclass_mode_data=True,
             save_config_kwargs={"overwrite": True},
+            parser_kwargs={"prog": "nircolor train"},
             args=list(arguments),
         )
     last = _last_checkpoint(cli)

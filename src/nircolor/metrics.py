@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
+from nircolor.arrays import Mask
+
 Picture = NDArray[np.floating[Any]]
-Mask = NDArray[np.bool_]
 
 _SSIM_WINDOW = 11
 

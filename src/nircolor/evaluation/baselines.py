@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from nircolor.arrays import Mask
+
 Picture = NDArray[np.floating[Any]]
-Mask = NDArray[np.bool_]
 
 _BLUR_SIGMAS_PX = (1, 2, 4, 8, 16, 32)
 

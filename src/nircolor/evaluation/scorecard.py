@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nircolor import metrics
+from nircolor.arrays import Mask
 from nircolor.errors import NircolorError
 
 HIGHER_IS_BETTER = {"psnr_db": True, "ssim": True, "angular_error_deg": False, "whole_image_rad": False}
@@ -50,7 +51,7 @@ class PairedDifference(NamedTuple):
     win_rate: float
 
 
-def score(predicted: metrics.Picture, target: metrics.Picture, valid: metrics.Mask | None = None) -> Scores:
+def score(predicted: metrics.Picture, target: metrics.Picture, valid: Mask | None = None) -> Scores:
     """All measures of a predicted (3, h, w) picture; see `nircolor.metrics` for input and errors."""
     return Scores(
         psnr_db=metrics.psnr_db(predicted, target, valid),

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 from rasterio.enums import ColorInterp
 
+from nircolor.arrays import Array
 from nircolor.errors import NircolorError
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _CMYK = {ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black}

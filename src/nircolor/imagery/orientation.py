@@ -11,12 +11,11 @@
 
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import numpy as np
+from nircolor.arrays import Array
 
 Window = tuple[int, int, int, int]  # row0, row1, col0, col1
-Array = np.ndarray[Any, np.dtype[Any]]
 
 # value: (transpose the stored picture, then flip its rows, then flip its columns)
 _STEPS = {

@@ -11,13 +11,14 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
+from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import envi, layout, orientation, scaling, wavelengths
 from nircolor.imagery.formats import Source, locate
 from nircolor.imagery.gdal import descriptions_of, gdal_for, open_dataset, tags_of
 from nircolor.imagery.georeference import Georeference
 from nircolor.imagery.orientation import Window
-from nircolor.imagery.reduction import AreaMean, Bools, Floats
+from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.stored import StoredPicture, check_size, look_at
 from nircolor.imagery.stretch import percentile_stretch
 
@@ -182,7 +183,7 @@ class Raster:
         window: Window | None = None,
         bands: Sequence[int] | None = None,
         out_shape: tuple[int, int] | None = None,
-    ) -> tuple[Floats, Bools]:
+    ) -> tuple[Floats, Mask]:
         """Read pixels: float32 (bands, h, w) in [0, 1], and valid (h, w) bool.
 
         `window` is (row0, row1, col0, col1) of the upright picture, all of it by default; `bands` are
@@ -193,7 +194,7 @@ class Raster:
         """
         return self._read(window, bands, out_shape, scaled=True)
 
-    def read_native(self, out_shape: tuple[int, int]) -> tuple[Floats, Bools]:
+    def read_native(self, out_shape: tuple[int, int]) -> tuple[Floats, Mask]:
         """A reduced view (bands, h, w) of the whole picture in the file's own values, unscaled."""
         return self._read(None, None, out_shape, scaled=False)
 
@@ -203,7 +204,7 @@ class Raster:
         bands: Sequence[int] | None,
         out_shape: tuple[int, int] | None,
         scaled: bool,
-    ) -> tuple[Floats, Bools]:
+    ) -> tuple[Floats, Mask]:
         row0, row1, col0, col1 = window = window or (0, self.height, 0, self.width)
         bands = range(self.bands) if bands is None else bands
         if not (0 <= row0 < row1 <= self.height and 0 <= col0 < col1 <= self.width):
@@ -226,7 +227,7 @@ class Raster:
             np.ascontiguousarray(orientation.upright(valid, self._orientation)),
         )
 
-    def _convert(self, place: Window, bands: Sequence[int], scaled: bool) -> tuple[Floats, Bools]:
+    def _convert(self, place: Window, bands: Sequence[int], scaled: bool) -> tuple[Floats, Mask]:
         native, valid = self._stored.load(place, bands)
         values = self._scale.apply(native, bands) if scaled else native.astype(np.float32)
         if not valid.all():
@@ -235,7 +236,7 @@ class Raster:
 
     def _reduce(
         self, place: Window, bands: Sequence[int], out_shape: tuple[int, int], scaled: bool
-    ) -> tuple[Floats, Bools]:
+    ) -> tuple[Floats, Mask]:
         row0, row1, col0, col1 = place
         mean = AreaMean(len(bands), (row1 - row0, col1 - col0), out_shape)
         rows = max(1, _STRIP_VALUES // ((col1 - col0) * len(bands)))

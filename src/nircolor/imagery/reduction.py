@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-Floats = np.ndarray[Any, np.dtype[np.float32]]
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
+from nircolor.arrays import Floats, Mask
 
 
 class AreaMean:
@@ -21,7 +20,7 @@ class AreaMean:
         self._total = np.zeros((bands, *out_shape), np.float64)
         self._weight = np.zeros(out_shape, np.float64)
 
-    def add(self, row0: int, values: Floats, valid: Bools) -> None:
+    def add(self, row0: int, values: Floats, valid: Mask) -> None:
         """Take in rows from `row0`: values (bands, n, W), which must be 0 where valid (n, W) is not."""
         rows = values.shape[1]
         step = self._shape[0] / self._out_shape[0]
@@ -39,14 +38,14 @@ class AreaMean:
             covered = _sum_columns(valid, self._out_shape[1])
         self._weight[first:last] += cover @ covered
 
-    def result(self) -> tuple[Floats, Bools]:
+    def result(self) -> tuple[Floats, Mask]:
         """Means (bands, h, w) float32, 0 where nothing valid is covered, and the mask (h, w)."""
         valid = self._weight > 1e-6
         means = self._total / np.where(valid, self._weight, 1)
         return np.where(valid, means, 0).astype(np.float32), valid
 
 
-def _sum_columns(values: Floats | Bools, width: int) -> np.ndarray[Any, np.dtype[Any]]:
+def _sum_columns(values: Floats | Mask, width: int) -> np.ndarray[Any, np.dtype[Any]]:
     """Sum (..., W) over `width` equal stretches of columns -> (..., width)."""
     full = values.shape[-1]
     if width == full:

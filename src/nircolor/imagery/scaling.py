@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
-
-Floats = np.ndarray[Any, np.dtype[np.float32]]
 
 _REFLECTANCE_TAGS = (
     "reflectance_scale_factor", "quantification_value", "boa_quantification_value",

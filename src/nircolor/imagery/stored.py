@@ -10,12 +10,10 @@ import numpy as np
 from rasterio.enums import MaskFlags
 from rasterio.windows import Window as RasterioWindow
 
+from nircolor.arrays import Array, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
-
-Array = np.ndarray[Any, np.dtype[Any]]
-Bools = np.ndarray[Any, np.dtype[np.bool_]]
 
 # No picture compresses better than this; a header that claims more lies about its size.
 _MAX_RATIO, _ALWAYS_FINE_BYTES = 20_000, 64 << 20
@@ -56,7 +54,7 @@ class Looks:
     spread: float = 0.0  # beyond what JPEG does to gray
 
 
-def look_at(samples: Iterable[tuple[Array, Bools]]) -> Looks:
+def look_at(samples: Iterable[tuple[Array, Mask]]) -> Looks:
     """Take in the windows of `StoredPicture.sample`, one at a time."""
     largest = spread = 0.0
     for values, valid in samples:
@@ -77,7 +75,7 @@ class StoredPicture:
         self.height, self.width = int(dataset.height), int(dataset.width)
         self._dataset = dataset
         self._lock = threading.Lock()  # GDAL datasets belong to one thread at a time
-        self._whole: tuple[Array, Bools] | None = None
+        self._whole: tuple[Array, Mask] | None = None
         flags = set(dataset.mask_flag_enums[layout.stored[0] - 1])
         # a mask band or a transparent colour, which only GDAL's own mask knows
         self._has_mask_band = not flags & {MaskFlags.all_valid, MaskFlags.alpha} and flags != {
@@ -94,7 +92,7 @@ class StoredPicture:
             or any(np.dtype(dataset.dtypes[i - 1]).kind == "f" for i in layout.stored)
         )
 
-    def load(self, window: Window, bands: Sequence[int]) -> tuple[Array, Bools]:
+    def load(self, window: Window, bands: Sequence[int]) -> tuple[Array, Mask]:
         """Native values (bands, h, w) and valid (h, w): no alpha of 0, nodata, mask, NaN or infinity.
 
         A pixel is valid where all of `bands` (0-based data bands) are.
@@ -119,7 +117,7 @@ class StoredPicture:
                 return  # validity depends on the bands asked for; such files are tiled TIFFs, quick to read
             self._whole = self.load((0, self.height, 0, self.width), bands)
 
-    def sample(self) -> Iterator[tuple[Array, Bools]]:
+    def sample(self) -> Iterator[tuple[Array, Mask]]:
         """Windows that show what the picture holds, of up to 8 data bands; all of a small picture."""
         bands = np.unique(np.linspace(0, self.layout.bands - 1, _SAMPLE_BANDS).astype(int)).tolist()
         if self.height * self.width <= _SAMPLE_ALL_PIXELS:
@@ -132,9 +130,9 @@ class StoredPicture:
             row0, col0 = int(share * (self.height - rows)), int(share * (self.width - cols))
             yield self.load((row0, row0 + rows, col0, col0 + cols), bands)
 
-    def _load(self, window: Window, bands: Sequence[int]) -> tuple[Array, Bools]:
+    def _load(self, window: Window, bands: Sequence[int]) -> tuple[Array, Mask]:
         row0, row1, col0, col1 = window
-        valid: Bools
+        valid: Mask
         place = RasterioWindow(col0, row0, col1 - col0, row1 - row0)
         if self.layout.palette is not None:
             indices = self._dataset.read(1, window=place)
@@ -157,10 +155,10 @@ class StoredPicture:
         return values, valid
 
 
-def _finite(values: Array) -> Bools:
+def _finite(values: Array) -> Mask:
     if values.dtype.kind != "f":
         return np.ones(values.shape[1:], bool)
-    finite: Bools = np.asarray(np.isfinite(values).all(axis=0))
+    finite: Mask = np.asarray(np.isfinite(values).all(axis=0))
     return finite
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import rasterio.shutil
 from rasterio.windows import Window as RasterioWindow
 
+from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery.gdal import gdal_for, open_dataset
 from nircolor.imagery.naming import output_driver
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.raster import Raster
-from nircolor.imagery.reduction import Bools, Floats
 from nircolor.imagery.tiff import check_whole, tiff_profile
 
 _JPEG_MAX_SIDE = 65_500
@@ -109,7 +109,7 @@ class ColourWriter:
             raise
         return self
 
-    def write(self, rgb: Floats, valid: Bools | None = None, window: Window | None = None) -> None:
+    def write(self, rgb: Floats, valid: Mask | None = None, window: Window | None = None) -> None:
         """Write one window: rgb (3, h, w) float in [0, 1] (else clipped), valid (h, w), all by default.
 
         `window` is (row0, row1, col0, col1), the whole picture by default. Every pixel must be
@@ -126,7 +126,7 @@ class ColourWriter:
             self._dataset.write(values, window=place)
         self._pixels += shape[0] * shape[1]
 
-    def _encode(self, rgb: Floats, valid: Bools | None) -> np.ndarray[Any, np.dtype[Any]]:
+    def _encode(self, rgb: Floats, valid: Mask | None) -> np.ndarray[Any, np.dtype[Any]]:
         """Integers (3 or 4, h, w): rounded half up, with holes as this output marks them."""
         # one float copy, worked on in place: strips of large pictures are hundreds of megabytes
         scaled = np.nan_to_num(rgb, nan=0.0)

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery import create_like, open_raster
 from nircolor.inference.devices import Device
 from nircolor.inference.engine import OnnxEngine
 from nircolor.inference.memory import round_tile, tile_size_px
 from nircolor.inference.sources import ArraySource, RasterSource
-from nircolor.inference.streaming import Floats, Mask, Progress, Source, colorize_strips
+from nircolor.inference.streaming import Progress, Source, colorize_strips
 from nircolor.modelfile import Card
 from nircolor.weights import find_model
 

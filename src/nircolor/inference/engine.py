@@ -3,14 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
 from nircolor.inference.devices import Device, providers_for
 from nircolor.modelfile import Card, open_session
-
-Floats = NDArray[np.float32]
 
 
 class OnnxEngine:

@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from nircolor.arrays import Floats, Mask
 from nircolor.imagery import Raster
 from nircolor.imagery.reduction import AreaMean
 from nircolor.inference.bands import match_bands
-from nircolor.inference.streaming import Floats, Mask
 from nircolor.modelfile import Card
 
 

@@ -5,13 +5,11 @@ from functools import partial
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
+from nircolor.arrays import Floats, Mask
 from nircolor.inference.tiling import Axis, cut
 from nircolor.modelfile import Card
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 Progress = Callable[[float, int], None]
 
 

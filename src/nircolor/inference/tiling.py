@@ -5,9 +5,8 @@ from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from nircolor.arrays import Floats
 
 
 @dataclass(frozen=True)

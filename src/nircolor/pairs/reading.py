@@ -2,15 +2,10 @@
 
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery import open_raster
 from nircolor.pairs.layouts import Pair
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 
 # told what the bands are, `imagery` neither warns that colour is not NIR nor takes a gray view for one band
 _RGB_NM = (620.0, 550.0, 460.0)

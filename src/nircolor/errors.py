@@ -9,5 +9,10 @@ class NircolorError(Exception):
     """
 
 
+def first_line(error: BaseException) -> str:
+    """What another library's error says, short enough for a line of ours."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 class NircolorWarning(UserWarning):
     """A doubt about the input that does not stop the work; the command line prints its text once."""

@@ -1,5 +1,6 @@
 """The one place in this room that sets GDAL's options and turns its errors into one line for the user."""
 
+import math
 import re
 import threading
 import warnings
@@ -78,3 +79,12 @@ def descriptions_of(dataset: Any) -> tuple[str | None, ...]:
         return tuple(dataset.descriptions)
     except UnicodeDecodeError:
         return (None,) * int(dataset.count)
+
+
+def positive_number(text: str | None) -> float | None:
+    """The value of a tag that must be finite and above 0; None for anything else."""
+    try:
+        value = float(text) if text is not None else math.nan
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and value > 0 else None

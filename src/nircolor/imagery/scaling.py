@@ -14,6 +14,7 @@ import numpy as np
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
+from nircolor.imagery.gdal import positive_number
 
 _REFLECTANCE_TAGS = (
     "reflectance_scale_factor", "quantification_value", "boa_quantification_value",
@@ -75,7 +76,7 @@ def choose(
         return Scale.same(bands, float(scale), f"{scale:g} maps to 1 (as given)")
     lower = {name.lower().replace(" ", "_"): value for name, value in tags.items()}
     for name in _REFLECTANCE_TAGS:
-        factor = _positive(lower.get(name))
+        factor = positive_number(lower.get(name))
         if factor is not None:
             return Scale.same(bands, factor, f"reflectance: {factor:g} maps to 1 ({name.replace('_', ' ')})")
     reflectance = _band_scales(dtype, scales, offsets)
@@ -130,11 +131,3 @@ def _band_scales(
     if dtype.kind != "f" and min(w - b for w, b in zip(white, black, strict=True)) < 50:
         return None
     return Scale(black, white, f"reflectance: {white[0]:g} maps to 1 (band scale and offset)")
-
-
-def _positive(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None

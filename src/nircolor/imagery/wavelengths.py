@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nircolor.errors import NircolorError
-from nircolor.imagery.gdal import tags_of
+from nircolor.imagery.gdal import positive_number, tags_of
 
 _NM_PER_UNIT = {
     "nanometers": 1.0, "nanometer": 1.0, "nanometres": 1.0, "nm": 1.0,
@@ -34,14 +34,14 @@ def of_dataset(dataset: Any, header: Mapping[str, str]) -> tuple[float | None, .
 
 def from_tags(band: Mapping[str, str], imagery: Mapping[str, str]) -> float | None:
     """A band's centre in nm, or None, from its own tags and those of GDAL's IMAGERY domain."""
-    exact = _number(band.get("wavelength"))
+    exact = positive_number(band.get("wavelength"))
     if exact is not None:
         unit = band.get("wavelength_units", "").strip().lower()
         if unit in _NM_PER_UNIT:
             return round(exact * _NM_PER_UNIT[unit], 6)
         if unit in ("", "unknown"):  # no band of a silicon or InGaAs camera lies between 20 and 100
             return round(exact * (1000.0 if exact < 20 else 1.0), 6)
-    micrometers = _number(imagery.get("CENTRAL_WAVELENGTH_UM"))
+    micrometers = positive_number(imagery.get("CENTRAL_WAVELENGTH_UM"))
     return None if micrometers is None else round(micrometers * 1000, 6)
 
 
@@ -55,11 +55,3 @@ def given(path: Path, bands_nm: Sequence[float], bands: int) -> tuple[float, ...
         if not (math.isfinite(value) and 100 <= value <= 100_000):
             raise NircolorError(f"{path}: expected wavelengths in nm (such as 850), got {value:g}")
     return tuple(float(value) for value in bands_nm)
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text) if text is not None else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from nircolor.arrays import Floats
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, first_line
 from nircolor.inference.devices import Device, providers_for
 from nircolor.modelfile import Card, open_session
 
@@ -49,7 +49,7 @@ class OnnxEngine:
             raise
         # onnxruntime's own exceptions share no base class of their own but Exception
         except Exception as error:
-            reason = str(error).splitlines()[0]
+            reason = first_line(error)
             if "alloc" in reason or "out of memory" in reason:
                 raise MemoryError(reason) from error
             raise NircolorError(f"{self._path}: fails on a tile of {nir.shape} ({reason})") from error

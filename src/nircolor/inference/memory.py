@@ -4,6 +4,7 @@ import math
 import os
 from pathlib import Path
 
+from nircolor.inference.tiling import round_up
 from nircolor.modelfile import Card
 
 # larger tiles save nothing: the overlap's share is small by then, and caches have long overflowed
@@ -42,8 +43,8 @@ def tile_size_px(card: Card, width_px: int, jobs: int = 1) -> int:
 def round_tile(side: float, card: Card) -> int:
     """Down to the network's multiple, but never so small that tiles overlap by more than half."""
     multiple = card.size.multiple_of
-    overlap = -(-card.size.reach_px // multiple) * multiple
-    smallest = max(2 * overlap + multiple, -(-card.size.minimum // multiple) * multiple)
+    overlap = round_up(card.size.reach_px, multiple)
+    smallest = max(2 * overlap + multiple, round_up(card.size.minimum, multiple))
     return max(int(side) // multiple * multiple, smallest)
 
 

@@ -1,7 +1,7 @@
 """Where tiles lie, and how their overlaps are blended."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -49,6 +49,11 @@ class Axis:
         ]
 
 
+def round_up(px: int, multiple_of: int) -> int:
+    """The first multiple that is no smaller."""
+    return -(-px // multiple_of) * multiple_of
+
+
 def cut(length_px: int, largest_px: int, overlap_px: int, multiple_of: int, minimum_px: int = 1) -> Axis:
     """Lay as few tiles as possible along a side, and those as short as they may then be.
 
@@ -58,9 +63,7 @@ def cut(length_px: int, largest_px: int, overlap_px: int, multiple_of: int, mini
     ``overlap_px``, which ``largest_px`` must exceed; a tile is at least ``minimum_px`` long.
     """
 
-    def on_grid(px: int) -> int:
-        return -(-px // multiple_of) * multiple_of
-
+    on_grid = partial(round_up, multiple_of=multiple_of)
     padded, overlap = on_grid(max(length_px, minimum_px)), on_grid(overlap_px)
     largest = largest_px // multiple_of * multiple_of
     if largest <= overlap or largest < minimum_px:

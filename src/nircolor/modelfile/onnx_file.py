@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, first_line
 from nircolor.modelfile.card import Card
 
 CARD_KEY = "nircolor.card"
@@ -46,9 +46,8 @@ def open_session(
         session = ort.InferenceSession(str(path), options, providers=list(providers))
     # onnxruntime's own exceptions share no base class of their own but Exception
     except Exception as error:
-        reason = str(error).splitlines()[0]
         raise NircolorError(
-            f"{path}: expected an ONNX model file, got one that cannot be loaded ({reason})"
+            f"{path}: expected an ONNX model file, got one that cannot be loaded ({first_line(error)})"
         ) from error
     text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
     if text is None:

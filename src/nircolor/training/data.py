@@ -6,13 +6,12 @@ from pathlib import Path
 
 import lightning as L
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from nircolor.models.scene import Scene
 from nircolor.pairs import Pair, read_pair, scene_pairs, split_by_group, vcip_pairs, with_groups
-from nircolor.training.sampling import Augmentation, Photograph, draw_sample, resize, to_photograph
+from nircolor.training.sampling import Augmentation, Photograph, as_sample, draw_sample, resize, to_photograph
 
 
 class SampleDataset(Dataset[dict[str, Tensor]]):
@@ -77,13 +76,7 @@ class WholePictures(Dataset[dict[str, Tensor]]):
         )
         view = resize(picture[:1], (self.context_px, self.context_px))
         picture = resize(picture, (rows, columns))
-        edges = torch.tensor([0.0, 1.0, 0.0, 1.0])[:, None, None].expand(4, self.context_px, self.context_px)
-        return {
-            "nir": picture[:1],
-            "context": torch.cat([view, edges]),
-            "rgb": picture[1:4],
-            "valid": (picture[4:] > 0.99).float(),
-        }
+        return as_sample(picture[:1], view, (0.0, 1.0, 0.0, 1.0), picture)
 
 
 class PhotographData(L.LightningDataModule):
@@ -113,12 +106,8 @@ class PhotographData(L.LightningDataModule):
         augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
-        self.root, self.batch_size, self.dev_fraction, self.scene_share = (
-            root,
-            batch_size,
-            dev_fraction,
-            scene_share,
-        )
+        self.root, self.batch_size = root, batch_size
+        self.dev_fraction, self.scene_share = dev_fraction, scene_share
         self.tile_px, self.seed, self.num_workers = tile_px, seed, num_workers
         self.augmentation = augmentation or Augmentation()
 

@@ -68,16 +68,23 @@ def draw_sample(
     height, width = picture.shape[1:]
     top, left = int(rng.integers(height - tile_px + 1)), int(rng.integers(width - tile_px + 1))
     tile = picture[:, top : top + tile_px, left : left + tile_px]
-    edges = torch.tensor([top / height, (top + tile_px) / height, left / width, (left + tile_px) / width])
+    edges = (top / height, (top + tile_px) / height, left / width, (left + tile_px) / width)
 
     gamma, exposure = math.exp(rng.uniform(-a.gamma, a.gamma)), math.exp(rng.uniform(-a.exposure, a.exposure))
     nir, view = (torch.clamp(x**gamma * exposure, 0, 1) for x in (tile[:1], view))
     # half of the pictures stay clean
     deviation = a.noise * max(0.0, rng.uniform(-1, 1))
     nir = nir + deviation * torch.from_numpy(rng.standard_normal(nir.shape, dtype=np.float32))
-    planes = edges.float()[:, None, None].expand(4, context_px, context_px)
+    return as_sample(nir.clamp(0, 1), view, edges, tile)
+
+
+def as_sample(
+    nir: Tensor, view: Tensor, edges: tuple[float, float, float, float], tile: Tensor
+) -> dict[str, Tensor]:
+    """What the network gets (NIR, view, the tile's edges in it) and must give (the tile's five planes)."""
+    planes = torch.tensor(edges)[:, None, None].expand(4, *view.shape[1:])
     return {
-        "nir": nir.clamp(0, 1),
+        "nir": nir,
         "context": torch.cat([view, planes]),
         "rgb": tile[1:4],
         "valid": (tile[4:] > 0.99).float(),

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nircolor.models.efficientnet_lite import EfficientNetLite0
+from nircolor.models.network import Network
 
 
 class _ContextDecoder(nn.Module):
@@ -77,7 +78,7 @@ def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
     return rows[:, None] @ grid @ columns[:, None].transpose(2, 3)
 
 
-class Scene(nn.Module):
+class Scene(Network):
     """Reduced view of the whole picture for what, the tile itself for where.
 
     Args:
@@ -97,7 +98,7 @@ class Scene(nn.Module):
         super().__init__()
         self.context_px = context_px
         # half resolution first, then a pooling a level
-        self.multiple_of = 2 ** len(widths)
+        self.multiple_of = self.minimum_px = 2 ** len(widths)
         # how far a pixel's answer looks in its tile: a cell of 2, 4, 8, … px for each of five 3×3 windows
         # (entering, leaving, down, up and the interpolation)
         self.reach_px = 5 * (self.multiple_of - 1)
@@ -138,6 +139,7 @@ class Scene(nn.Module):
         Returns:
             (N, 3, h, w), not clipped.
         """
+        self.check(nir)
         pyramid = self.encoder(context[:, :1])
         grid = self.context(pyramid[1:])
         edges = context[:, 1:, 0, 0]

@@ -9,16 +9,36 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from nircolor import metrics
-from nircolor.metrics import angular_error_deg, angular_error_whole_image_rad, psnr_db, ssim
+from nircolor.metrics import (
+    angular_error_deg,
+    angular_error_whole_image_rad,
+    colourfulness_ratio,
+    delta_e2000,
+    gradient_energy_ratio,
+    psnr_db,
+    ssim,
+)
 
-METRICS = [psnr_db, ssim, angular_error_deg, angular_error_whole_image_rad]
-PERFECT = {psnr_db: math.inf, ssim: 1.0, angular_error_deg: 0.0, angular_error_whole_image_rad: 0.0}
+PERFECT = {
+    psnr_db: math.inf,
+    ssim: 1.0,
+    angular_error_deg: 0.0,
+    angular_error_whole_image_rad: 0.0,
+    delta_e2000: 0.0,
+    gradient_energy_ratio: 1.0,
+    colourfulness_ratio: 1.0,
+}
+METRICS = list(PERFECT)
 
 
 def noisy_pair(height=17, width=20, seed=0, dtype=np.float64):
     rng = np.random.default_rng(seed)
     target = rng.random((3, height, width))
     return np.clip(target + 0.2 * rng.standard_normal(target.shape), 0, 1).astype(dtype), target.astype(dtype)
+
+
+def color_picture(*rgb, side=11):
+    return np.broadcast_to(np.array(rgb, float)[:, None, None], (3, side, side)).copy()
 
 
 def test_examples_in_docstrings():
@@ -50,6 +70,75 @@ def slow_ssim(predicted, target, valid=None):
     return np.mean(values)
 
 
+def slow_lab(rgb):
+    """CIE L*a*b* of one sRGB colour under D65, 2° observer."""
+    linear = np.array([v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb])
+    to_xyz = [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
+    x, y, z = (
+        t ** (1 / 3) if t > (6 / 29) ** 3 else t / (3 * (6 / 29) ** 2) + 4 / 29
+        for t in to_xyz @ linear / [0.95047, 1, 1.08883]
+    )
+    return 116 * y - 16, 500 * (x - y), 200 * (y - z)
+
+
+def slow_delta_e2000(first, second):
+    """Sharma, Wu and Dalal's equations 2 to 22, for two colours, angles in degrees."""
+    (l1, a1, b1), (l2, a2, b2) = slow_lab(first), slow_lab(second)
+
+    def root7(chroma):
+        return math.sqrt(chroma**7 / (chroma**7 + 25**7))
+
+    def sin(degrees):
+        return math.sin(math.radians(degrees))
+
+    def cos(degrees):
+        return math.cos(math.radians(degrees))
+
+    g = 0.5 * (1 - root7((math.hypot(a1, b1) + math.hypot(a2, b2)) / 2))
+    a1, a2 = (1 + g) * a1, (1 + g) * a2
+    c1, c2 = math.hypot(a1, b1), math.hypot(a2, b2)
+    h1, h2 = (math.degrees(math.atan2(b, a)) % 360 for a, b in ((a1, b1), (a2, b2)))
+    dh = h2 - h1
+    if abs(dh) > 180:
+        dh -= math.copysign(360, dh)
+    mean_h = (h1 + h2) / 2
+    if abs(h1 - h2) > 180:
+        mean_h += 180 if h1 + h2 < 360 else -180
+    mean_l, mean_c = (l1 + l2) / 2, (c1 + c2) / 2
+    t = (
+        1
+        - 0.17 * cos(mean_h - 30)
+        + 0.24 * cos(2 * mean_h)
+        + 0.32 * cos(3 * mean_h + 6)
+        - 0.20 * cos(4 * mean_h - 63)
+    )
+    lightness = (l2 - l1) / (1 + 0.015 * (mean_l - 50) ** 2 / math.sqrt(20 + (mean_l - 50) ** 2))
+    chroma = (c2 - c1) / (1 + 0.045 * mean_c)
+    hue = 2 * math.sqrt(c1 * c2) * sin(dh / 2) / (1 + 0.015 * mean_c * t)
+    rotation = -sin(60 * math.exp(-(((mean_h - 275) / 25) ** 2))) * 2 * root7(mean_c)
+    return math.sqrt(lightness**2 + chroma**2 + hue**2 + rotation * chroma * hue)
+
+
+def slow_gradient_energy(picture, valid):
+    """Mean square of the two Sobel gradients, pixel by pixel; those that touch an invalid pixel left out."""
+    gray = 0.2989 * picture[0] + 0.5870 * picture[1] + 0.1140 * picture[2]
+    sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    height, width = gray.shape
+    energies = [
+        (sobel * gray[near]).sum() ** 2 + (sobel.T * gray[near]).sum() ** 2
+        for y, x in product(range(1, height - 1), range(1, width - 1))
+        if valid[near := (slice(y - 1, y + 2), slice(x - 1, x + 2))].all()
+    ]
+    return np.mean(energies)
+
+
+def slow_colourfulness(pixels):
+    """Hasler and Süsstrunk's M3 of a list of colours."""
+    rg = np.array([r - g for r, g, _ in pixels])
+    yb = np.array([0.5 * (r + g) - b for r, g, b in pixels])
+    return math.sqrt(rg.var() + yb.var()) + 0.3 * math.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
+
+
 def test_psnr_is_its_formula_jointly_over_the_channels():
     predicted, target = noisy_pair()
     assert psnr_db(predicted, target) == pytest.approx(-10 * math.log10(np.mean((predicted - target) ** 2)))
@@ -75,6 +164,88 @@ def test_whole_image_angle_is_that_of_two_long_vectors():
     assert angular_error_whole_image_rad(a, b) == pytest.approx(math.acos(cosine))
 
 
+def test_colour_difference_is_its_formula_colour_by_colour():
+    # corners of the cube hold grays and hues on both sides of 0°, where the mean hue has its cases
+    corners = np.array(list(product((0.0, 0.04, 1.0), repeat=3)))
+    a, b = (
+        colors.reshape(-1, 3).T[:, :, None]
+        for colors in (np.repeat(corners, 27, 0), np.tile(corners, (27, 1)))
+    )
+    expected = [slow_delta_e2000(x, y) for x, y in zip(a[:, :, 0].T, b[:, :, 0].T, strict=True)]
+    for i in range(0, len(expected), 7):
+        got = delta_e2000(a[:, i : i + 1], b[:, i : i + 1])
+        assert got == pytest.approx(expected[i], abs=1e-3)
+    assert delta_e2000(a, b) == pytest.approx(np.mean(expected), abs=1e-3)
+
+
+def test_colour_differences_by_hand():
+    white, black, red, blue = (color_picture(*c) for c in ((1, 1, 1), (0, 0, 0), (1, 0, 0), (0, 0, 1)))
+    assert delta_e2000(black, white) == delta_e2000(white, black) == pytest.approx(100, abs=1e-3)
+    # as online calculators give it for #ff0000 and #0000ff
+    assert delta_e2000(red, blue) == pytest.approx(52.88, abs=0.01)
+
+
+def test_gradient_energy_is_its_formula_pixel_by_pixel():
+    predicted, target = noisy_pair()
+    everywhere = np.ones(target.shape[1:], bool)
+    valid = np.random.default_rng(1).random(target.shape[1:]) < 0.9
+    for mask in (everywhere, valid):
+        expected = slow_gradient_energy(predicted, mask) / slow_gradient_energy(target, mask)
+        assert gradient_energy_ratio(predicted, target, mask) == pytest.approx(expected)
+    assert gradient_energy_ratio(predicted, target) == gradient_energy_ratio(predicted, target, everywhere)
+
+
+def test_scikit_image_finds_the_same_gradients():
+    filters = pytest.importorskip("skimage.filters")
+    predicted, target = (np.tensordot([0.2989, 0.5870, 0.1140], p, 1) for p in noisy_pair())
+    energies = [
+        (filters.sobel_h(gray) ** 2 + filters.sobel_v(gray) ** 2)[1:-1, 1:-1].mean()
+        for gray in (predicted, target)
+    ]
+    assert gradient_energy_ratio(*noisy_pair()) == pytest.approx(energies[0] / energies[1])
+
+
+def test_a_blurred_edge_has_less_energy():
+    edge = np.zeros((3, 6, 8))
+    edge[:, :, 4:] = 1
+    blurred = edge.copy()
+    blurred[:, :, 3:5] = [0.25, 0.75]
+    # differences over two pixels: 1, 1 on the edge; blurred 0.25, 0.75, 0.75, 0.25
+    assert gradient_energy_ratio(blurred, edge) == pytest.approx((2 * 0.75**2 + 2 * 0.25**2) / 2)
+    assert gradient_energy_ratio(edge, blurred) > 1
+    # an edge across counts as one along
+    assert gradient_energy_ratio(edge.transpose(0, 2, 1), edge.transpose(0, 2, 1)) == 1
+
+
+def test_an_edge_of_the_mask_is_no_gradient():
+    predicted, target = (0.5 + 0.5 * picture for picture in noisy_pair(30, 30))
+    valid = np.zeros((30, 30), bool)
+    valid[:, :13] = True
+    expected = gradient_energy_ratio(predicted[:, :, :13], target[:, :, :13])
+    assert gradient_energy_ratio(predicted, target, valid) == pytest.approx(expected)
+
+
+def test_colourfulness_is_its_formula():
+    predicted, target = noisy_pair()
+    valid = np.random.default_rng(1).random(target.shape[1:]) < 0.5
+    expected = slow_colourfulness(predicted[:, valid].T) / slow_colourfulness(target[:, valid].T)
+    assert colourfulness_ratio(predicted, target, valid) == pytest.approx(expected)
+    # half red, half green: R - G = ±1, (R + G) / 2 - B = 0.5 throughout; one colour has no deviation
+    halves = np.zeros((3, 2, 2))
+    halves[0, 0] = halves[1, 1] = 1
+    red = color_picture(1, 0, 0, side=2)
+    assert colourfulness_ratio(halves, red) == pytest.approx((1 + 0.3 * 0.5) / (0.3 * math.sqrt(1.25)))
+
+
+@pytest.mark.parametrize("ratio", [gradient_energy_ratio, colourfulness_ratio])
+def test_ratios_to_a_flat_gray_picture(ratio):
+    flat, dark = color_picture(0.3, 0.3, 0.3), color_picture(0.1, 0.1, 0.1)
+    _, lively = noisy_pair(11, 11)
+    assert ratio(flat, flat) == ratio(dark, flat) == 1
+    assert ratio(lively, flat) == math.inf
+    assert ratio(flat, lively) == 0
+
+
 def test_torchmetrics_agrees():
     torch = pytest.importorskip("torch")
     functional = pytest.importorskip("torchmetrics.functional.image")
@@ -87,6 +258,19 @@ def test_torchmetrics_agrees():
         a, b, data_range=1.0, return_full_image=True
     )
     assert ssim(predicted, target) == pytest.approx(similarity[..., 5:-5, 5:-5].mean().item(), abs=1e-6)
+
+
+def test_scikit_image_agrees():
+    skimage = pytest.importorskip("skimage.metrics")
+    predicted, target = noisy_pair(64, 48)
+    expected = skimage.peak_signal_noise_ratio(target, predicted, data_range=1)
+    assert psnr_db(predicted, target) == pytest.approx(expected)
+    # its own mean leaves the same border out; it asks for the window by the reach of the Gaussian
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1}
+    expected = np.mean(
+        [skimage.structural_similarity(a, b, **options) for a, b in zip(predicted, target, strict=True)]
+    )
+    assert ssim(predicted, target) == pytest.approx(expected)
 
 
 # Properties
@@ -111,7 +295,7 @@ def test_invalid_pixels_have_no_influence(metric):
     assert metric(predicted, target, np.ones((30, 30), bool)) == metric(predicted, target)
 
 
-@pytest.mark.parametrize("metric", [psnr_db, angular_error_deg, angular_error_whole_image_rad])
+@pytest.mark.parametrize("metric", [m for m in METRICS if m is not ssim])
 def test_a_mask_over_an_edge_is_a_crop(metric):
     predicted, target = noisy_pair(30, 30)
     valid = np.zeros((30, 30), bool)
@@ -192,6 +376,22 @@ def test_the_target_is_not_stretched():
     assert psnr_db(stretched, target) < 20
 
 
+def test_red_is_the_first_channel():
+    # fed BGR, the conversion to Lab takes red for blue, which is darker and looks far more different
+    dark_red, dark_blue = color_picture(0.5, 0, 0), color_picture(0, 0, 0.5)
+    red, blue = color_picture(1, 0, 0), color_picture(0, 0, 1)
+    assert delta_e2000(dark_red, red) == pytest.approx(slow_delta_e2000((0.5, 0, 0), (1, 0, 0)), abs=1e-3)
+    assert delta_e2000(dark_blue, blue) == pytest.approx(slow_delta_e2000((0, 0, 0.5), (0, 0, 1)), abs=1e-3)
+    assert abs(delta_e2000(dark_red, red) - delta_e2000(dark_blue, blue)) > 1
+    # and gray is mostly green
+    edge = np.zeros((3, 11, 11))
+    edge[:, 5:] = 1
+    energies = [
+        gradient_energy_ratio(np.where([[[i == k]] for i in range(3)], edge, 0), edge) for k in range(3)
+    ]
+    assert energies == pytest.approx([0.2989**2, 0.5870**2, 0.1140**2], rel=1e-3)
+
+
 # Input that cannot be scored
 
 
@@ -225,6 +425,16 @@ def test_a_mask_that_cannot_be_used_is_refused(metric):
     ]:
         with pytest.raises(ValueError, match=message):
             metric(predicted, target, valid)
+
+
+def test_gradients_need_a_pixel_with_its_neighbours():
+    for height in (1, 2):
+        with pytest.raises(ValueError, match="8 valid neighbours, got none"):
+            gradient_energy_ratio(*noisy_pair(height=height))
+    valid = np.ones((17, 20), bool)
+    valid[::2, ::2] = False
+    with pytest.raises(ValueError, match="8 valid neighbours, got none"):
+        gradient_energy_ratio(*noisy_pair(), valid)
 
 
 def test_ssim_needs_a_whole_window():

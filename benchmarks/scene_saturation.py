@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nircolor.evaluation.scorecard import score
 from nircolor.inference import Colorizer
-from nircolor.pairs import read_pair, split_by_group, vcip_pairs, with_groups
+from nircolor.pairs import Vcip, read_pair, split_pairs
 
 GAINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
 
@@ -30,8 +30,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="the Markdown file")
     arguments = parser.parse_args()
 
-    pairs = with_groups(vcip_pairs(arguments.data / "vcip2020"), arguments.data / "scenes.csv", "vcip2020")
-    _, dev = split_by_group(pairs, arguments.dev_fraction)
+    pairs = Vcip(arguments.data / "vcip2020", table=arguments.data / "scenes.csv").pairs()
+    _, dev = split_pairs(pairs, arguments.dev_fraction)
     colorizer = Colorizer(arguments.model)
     rows: dict[float, list[tuple[float, ...]]] = {gain: [] for gain in GAINS}
     for pair in dev:

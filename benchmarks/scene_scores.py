@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from nircolor.evaluation import baselines, scorecard
-from nircolor.pairs import Pair, read_pair, vcip_pairs, with_groups
+from nircolor.pairs import Pair, Vcip, read_pair
 
 CONVENTIONS = (
     "PSNR from one mean squared error over the three channels; Gaussian SSIM (11 × 11, σ 1.5, data range 1, "
@@ -39,7 +39,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     arguments = parser.parse_args()
 
-    methods = fitted_baselines(vcip_pairs(arguments.data / "vcip2020"))
+    root, table = arguments.data / "vcip2020", arguments.data / "scenes.csv"
+    methods = fitted_baselines(Vcip(root).pairs())
     packages = ["nircolor", "numpy", "scipy", "scikit-image"]
     model = None
     if arguments.model != "none":
@@ -49,10 +50,9 @@ def main() -> None:
         methods[model] = Colorizer(arguments.model).colorize
         packages.append("onnxruntime")
 
-    validation = vcip_pairs(arguments.data / "vcip2020", "validation")
+    validation = Vcip(root, "validation").pairs()
     rows = scored(methods, validation)
-    new_places = with_groups(validation, arguments.data / "scenes.csv", "vcip2020", drop_flagged=True)
-    names = {pair.name for pair in new_places}
+    names = {pair.name for pair in Vcip(root, "validation", table=table, drop_flagged=True).pairs()}
     subsets = {
         f"All {len(validation)} validation pairs": rows,
         f"The {len(names)} of places not in training": [row for row in rows if row.name in names],

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from nircolor.evaluation.baselines import LinearRidge, MeanColor, NirCopied, ridge_features
 from nircolor.evaluation.scorecard import Row, by_method, score
-from nircolor.pairs import read_pair, vcip_pairs
+from nircolor.pairs import Vcip, read_pair
 
 DATA = Path(__file__).parents[3] / "shared/data"
 RNG = np.random.default_rng(0)
@@ -124,7 +124,7 @@ def test_nothing_to_fit_on_is_an_error(method):
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no real pairs at {DATA}")
 def test_real_scores():
-    pairs = vcip_pairs(DATA / "vcip2020")
+    pairs = Vcip(DATA / "vcip2020").pairs()
     methods = {
         "copied": NirCopied(),
         "mean": MeanColor().fit(map(read_pair, pairs)),
@@ -132,7 +132,7 @@ def test_real_scores():
         "ridge": LinearRidge().fit(map(read_pair, pairs[::10])),
     }
     rows = []
-    for pair in vcip_pairs(DATA / "vcip2020", "validation"):
+    for pair in Vcip(DATA / "vcip2020", "validation").pairs():
         nir, rgb, valid = read_pair(pair)
         rows += [Row(pair.name, name, score(m.predict(nir), rgb, valid)) for name, m in methods.items()]
     means = {name: [np.mean(v) for v in columns.values()][:3] for name, columns in by_method(rows).items()}

@@ -1,5 +1,7 @@
+import csv
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,77 +9,46 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nircolor.errors import NircolorError
-from nircolor.pairs import Pair, split_by_group, with_groups
+from nircolor.pairs import MultiBandFiles, Pair, Scenes, Vcip, split_pairs, write_splits
 
-SCENES = """dataset,pair,scene_group,split,flag
-vcip2020,a,7,train,1
-vcip2020,b,8,train,0
-epfl,urban/1,7,train,0
-epfl,urban/2,9,train,1
-"""
+ROOT = Path(__file__).parents[2]
+SENTINEL2 = ROOT / "recipes/splits/sentinel2.csv"
+DATA = ROOT.parent / "shared/data"
+needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real pairs at {DATA}")
 
 
-def pair(name: str, group: str | None = None) -> Pair:
-    return Pair(name, Path(f"{name}_nir.png"), Path(f"{name}_rgb.png"), group=group)
+def pair(name: str, group: str | None = None, split: str | None = None) -> Pair:
+    return Pair(name, Path(f"{name}_nir.png"), Path(f"{name}_rgb.png"), group=group, split=split)
 
 
-@pytest.fixture
-def scenes_csv(tmp_path):
-    path = tmp_path / "scenes.csv"
-    path.write_text(SCENES)
-    return path
-
-
-def test_groups_come_from_the_dataset_asked_for(scenes_csv):
-    grouped = with_groups([pair("b"), pair("a")], scenes_csv, "vcip2020")
-    assert grouped == [pair("b", "8"), pair("a", "7")]
-
-
-def test_flagged_pairs_are_dropped_only_when_asked(scenes_csv):
-    pairs = [pair("urban/1"), pair("urban/2")]
-    assert len(with_groups(pairs, scenes_csv, "epfl")) == 2
-    assert with_groups(pairs, scenes_csv, "epfl", drop_flagged=True) == [pair("urban/1", "7")]
-
-
-def test_a_pair_without_a_row_is_an_error(scenes_csv):
-    # `a` has a row, but of the other set
-    with pytest.raises(NircolorError, match=r"none for a, z$"):
-        with_groups([pair("urban/1"), pair("a"), pair("z")], scenes_csv, "epfl")
-
-
-@pytest.mark.parametrize("content", [b"", b"dataset,pair,flag\n", b"\xff\xfe\x00"])
-def test_a_foreign_csv_is_an_error(tmp_path, content):
-    path = tmp_path / "scenes.csv"
-    path.write_bytes(content)
-    with pytest.raises(NircolorError, match=r"scenes\.csv: expected"):
-        with_groups([pair("a")], path, "epfl")
-    with pytest.raises(NircolorError, match=r"absent\.csv: expected"):
-        with_groups([pair("a")], tmp_path / "absent.csv", "epfl")
+def splits_of(table: Path) -> dict[str, str]:
+    with table.open(newline="") as file:
+        return {row["pair"]: row["split"] for row in csv.DictReader(file)}
 
 
 @given(st.lists(st.integers(0, 20).map(str), max_size=60), st.floats(0, 1), st.integers(0, 99))
 def test_no_group_parts_and_no_pair_is_lost(groups, dev_fraction, seed):
     pairs = [pair(f"p{i}", group) for i, group in enumerate(groups)]
-    train, dev = split_by_group(pairs, dev_fraction, seed)
+    train, dev = split_pairs(pairs, dev_fraction, seed)
     assert not {p.group for p in train} & {p.group for p in dev}
     assert [p for p in pairs if p in train] == train
     assert [p for p in pairs if p not in train] == dev
     # a set split piece by piece agrees with the set split whole
-    assert split_by_group(pairs[::2], dev_fraction, seed)[1] == [p for p in pairs[::2] if p in dev]
+    assert split_pairs(pairs[::2], dev_fraction, seed)[1] == [p for p in pairs[::2] if p in dev]
 
 
 def test_the_fraction_is_met_and_the_seed_matters():
     pairs = [pair(f"p{i}", str(i)) for i in range(4000)]
     for fraction in (0.0, 0.1, 0.5, 1.0):
-        assert len(split_by_group(pairs, fraction)[1]) == pytest.approx(4000 * fraction, abs=120)
-    assert split_by_group(pairs, 0.1, seed=0) != split_by_group(pairs, 0.1, seed=1)
+        assert len(split_pairs(pairs, fraction)[1]) == pytest.approx(4000 * fraction, abs=120)
+    assert split_pairs(pairs, 0.1, seed=0) != split_pairs(pairs, 0.1, seed=1)
 
 
 def test_every_process_splits_alike():
     code = (
-        "from pathlib import Path; from nircolor.pairs import Pair, split_by_group;"
+        "from pathlib import Path; from nircolor.pairs import Pair, split_pairs;"
         "pairs = [Pair(str(i), Path(), Path(), group=str(i)) for i in range(100)];"
-        "print(*(p.name for p in split_by_group(pairs, 0.1, 5)[1]))"
+        "print(*(p.name for p in split_pairs(pairs, 0.1, 5)[1]))"
     )
     runs = {
         subprocess.run(
@@ -93,8 +64,88 @@ def test_every_process_splits_alike():
     assert runs == {"2 4 76 85 87 99\n"}
 
 
-def test_what_cannot_be_split_is_refused():
-    with pytest.raises(ValueError, match="pair a: expected a group"):
-        split_by_group([pair("a")], 0.1)
+def test_a_pair_without_a_group_is_a_place_of_its_own():
+    alone = [pair(str(i)) for i in range(100)]
+    grouped = [pair(f"p{i}", str(i)) for i in range(100)]
+    for one, other in zip(split_pairs(alone, 0.3), split_pairs(grouped, 0.3), strict=True):
+        assert [p.name for p in one] == [p.group for p in other]
+
+
+def test_a_split_that_names_dev_is_kept():
+    stated = {"a": "train", "b": "dev", "c": "test", "d": "validation", "e": "train", "f": "dev"}
+    pairs = [pair(name, split=split) for name, split in stated.items()]
+    for fraction in (0, 1):
+        train, dev = split_pairs(pairs, fraction)
+        assert [p.name for p in train] == ["a", "e"]
+        assert [p.name for p in dev] == ["b", "f"]
+
+
+def test_dev_is_taken_from_train_where_none_is_named():
+    pairs = [pair(f"p{i}", str(i), ("train", "validation", None)[i % 3]) for i in range(90)]
+    train, dev = split_pairs(pairs, 0.4)
+    unsaid = [pair(p.name, p.group) for p in pairs if p.split != "validation"]
+    for got, expected in zip((train, dev), split_pairs(unsaid, 0.4), strict=True):
+        assert [p.name for p in got] == [p.name for p in expected]
+    assert 10 < len(dev) < 40
+
+
+def test_pairs_without_a_split_are_shared_out_beside_those_with_one():
+    pairs = [pair("t", split="train"), pair("d", split="dev"), *(pair(str(i)) for i in range(200))]
+    train, dev = split_pairs(pairs, 0.5)
+    assert train[0].name == "t"
+    assert dev[0].name == "d"
+    assert 70 < len(dev) < 130
+    assert len(train) + len(dev) == 202
+
+
+def test_a_place_on_both_sides_is_an_error():
+    with pytest.raises(NircolorError, match=r"got both: 7$"):
+        split_pairs([pair("a", "7", "train"), pair("b", "7", "dev"), pair("c", "8", "dev")], 0.1)
+    # in a test split it harms no choice
+    split_pairs([pair("a", "7", "test"), pair("b", "7", "dev"), pair("c", "8", "train")], 0.1)
+
+
+def test_a_fraction_above_one_is_refused():
     with pytest.raises(ValueError, match="0 to 1, got 10"):
-        split_by_group([], 10)
+        split_pairs([], 10)
+
+
+def test_written_splits_are_sorted_and_keep_places_together(tmp_path):
+    pairs = [pair(f"p{i:04}", str(i // 2)) for i in range(4000)]
+    write_splits(reversed(pairs), tmp_path / "splits.csv")
+    splits = splits_of(tmp_path / "splits.csv")
+    assert list(splits) == [p.name for p in pairs]
+    assert all(splits[a.name] == splits[b.name] for a, b in zip(pairs[::2], pairs[1::2], strict=True))
+    shares = {split: count / 4000 for split, count in Counter(splits.values()).items()}
+    assert shares == pytest.approx({"train": 0.75, "dev": 0.1, "test": 0.15}, abs=0.03)
+
+
+def test_the_rule_gives_the_split_file_from_its_own_names(tmp_path):
+    write_splits([pair(name) for name in splits_of(SENTINEL2)], tmp_path / "splits.csv")
+    assert (tmp_path / "splits.csv").read_bytes() == SENTINEL2.read_bytes()
+    assert Counter(splits_of(SENTINEL2).values()) == {"train": 1333, "dev": 174, "test": 293}
+
+
+@needs_data
+def test_the_split_file_is_that_of_the_data(tmp_path):
+    write_splits(MultiBandFiles(DATA / "sentinel2").pairs(), tmp_path / "splits.csv")
+    assert (tmp_path / "splits.csv").read_bytes() == SENTINEL2.read_bytes()
+    train, dev = split_pairs(MultiBandFiles(DATA / "sentinel2", table=SENTINEL2).pairs(), 0)
+    stated = Counter(splits_of(SENTINEL2).values())
+    assert (len(train), len(dev)) == (stated["train"], stated["dev"])
+
+
+@needs_data
+def test_real_sets_that_share_places_share_them_on_one_side():
+    table = DATA / "scenes.csv"
+    vcip, scenes = (
+        s.pairs() for s in (Vcip(DATA / "vcip2020", table=table), Scenes(DATA / "epfl", table=table))
+    )
+    (vcip_train, vcip_dev), (scenes_train, scenes_dev) = (
+        split_pairs(pairs, 0.13) for pairs in (vcip, scenes)
+    )
+    assert {p.group for p in vcip} & {p.group for p in scenes}
+    assert not {p.group for p in vcip_train + scenes_train} & {p.group for p in vcip_dev + scenes_dev}
+    # the split that results/scene was chosen on
+    assert len(vcip_dev) == 41
+    assert split_pairs(Vcip(DATA / "vcip2020", "validation", table=table).pairs(), 0.5) == ([], [])

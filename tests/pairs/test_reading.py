@@ -1,29 +1,19 @@
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
-from numpy.testing import assert_array_equal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from imagery_samples import save_envi
+from numpy.testing import assert_allclose, assert_array_equal
+from pictures import RNG, noise, write
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.pairs import Pair, read_pair
+from nircolor.modelfile import Band
+from nircolor.pairs import MultiBandFiles, Pair, picture_size, read_pair
 
-RNG = np.random.default_rng(0)
-
-
-def write(path: Path, bands: np.ndarray) -> Path:
-    count, height, width = bands.shape
-    profile = {"count": count, "height": height, "width": width, "dtype": bands.dtype}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", rasterio.errors.NotGeoreferencedWarning)
-        with rasterio.open(path, "w", driver="PNG", **profile) as file:
-            file.write(bands)
-    return path
-
-
-def noise(*shape: int, dtype: str = "uint8") -> np.ndarray:
-    return RNG.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+BROAD = (Band(center_nm=850, fwhm_nm=250, tolerance_nm=125),)
+THREE = tuple(Band(center_nm=nm, fwhm_nm=25, tolerance_nm=15) for nm in (780, 850, 940))
 
 
 @pytest.fixture
@@ -52,7 +42,8 @@ def test_sixteen_bits_scale_by_their_own_range(stored, tmp_path):
 def test_gray_as_three_equal_channels_is_one_band(stored, tmp_path):
     pair, stored_nir, _ = stored
     tripled = write(tmp_path / "tripled.png", np.repeat(stored_nir, 3, axis=0))
-    assert_array_equal(read_pair(Pair("p", tripled, pair.rgb))[0], read_pair(pair)[0])
+    for bands in (None, BROAD):
+        assert_array_equal(read_pair(Pair("p", tripled, pair.rgb), bands)[0], read_pair(pair)[0])
 
 
 def test_a_gray_view_in_colour_keeps_three_bands(stored, tmp_path):
@@ -97,5 +88,147 @@ def test_an_unreadable_file_is_named(stored, tmp_path):
     text = tmp_path / "text.png"
     text.write_text("not a picture")
     for path in (text, tmp_path / "absent.png"):
+        for bands in (None, BROAD):
+            with pytest.raises(NircolorError, match=path.name):
+                read_pair(Pair("p", path, pair.rgb), bands)
         with pytest.raises(NircolorError, match=path.name):
-            read_pair(Pair("p", path, pair.rgb))
+            picture_size(Pair("p", path, pair.rgb))
+
+
+# Bands and scales
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.permutations([490, 560, 665, 705, 780, 850, 940]), st.sampled_from(["uint8", "uint16"]))
+def test_what_is_written_is_read_whatever_the_order(tmp_path_factory, order, dtype):
+    planes = {nm: noise(5, 7, dtype=dtype) for nm in order}
+    folder = tmp_path_factory.mktemp("cubes")
+    write(folder / "a.tif", np.stack([planes[nm] for nm in order]), order)
+    (pair,) = MultiBandFiles(folder).pairs()
+    nir, rgb, valid = read_pair(pair, THREE)
+    top = np.float32(np.iinfo(dtype).max)
+    assert_array_equal(nir, np.stack([planes[nm] for nm in (780, 850, 940)]) / top)
+    assert_array_equal(rgb, np.stack([planes[nm] for nm in (665, 560, 490)]) / top)
+    assert valid.all()
+
+
+def test_colour_is_the_nearest_within_30_nm(tmp_path):
+    cube = noise(5, 4, 4)
+    write(tmp_path / "a.tif", cube, (480, 635, 645, 590, 850))
+    (pair,) = MultiBandFiles(tmp_path).pairs()
+    assert_array_equal(read_pair(pair, BROAD)[1], cube[[2, 3, 0]] / np.float32(255))
+    (far,) = MultiBandFiles(tmp_path, rgb_nm=(700, 560, 490)).pairs()
+    with pytest.raises(
+        NircolorError, match=r"a\.tif: expected a band at 700 ± 30 nm for the colour of a, got"
+    ):
+        read_pair(far, BROAD)
+
+
+def test_a_broad_band_is_a_mean_and_a_missing_one_is_named(tmp_path):
+    cube = noise(5, 4, 4)
+    write(tmp_path / "a.tif", cube, (665, 560, 490, 780, 940))
+    (pair,) = MultiBandFiles(tmp_path).pairs()
+    assert_allclose(read_pair(pair, BROAD)[0][0], cube[3:].mean(0) / 255, rtol=1e-5)
+    with pytest.raises(
+        NircolorError, match=r"a\.tif: expected a band at 850 ± 15 nm for the NIR of a, got 5 bands"
+    ):
+        read_pair(pair, THREE)
+    with pytest.raises(NircolorError, match=r"a\.tif: expected 1 band, got 5"):
+        read_pair(pair)
+
+
+def test_a_cube_of_another_format(tmp_path):
+    cube = noise(6, 4, 5, dtype="uint16")
+    save_envi(tmp_path, cube, wavelength="{940, 850, 780, 490, 560, 665}", wavelength_units="Nanometers")
+    (pair,) = MultiBandFiles(tmp_path, nir_scale=65535, rgb_scale=65535).pairs()
+    nir, rgb, _ = read_pair(pair, THREE)
+    assert pair.name == "cube"
+    assert_array_equal(nir, cube[2::-1] / np.float32(65535))
+    assert_array_equal(rgb, cube[:2:-1] / np.float32(65535))
+
+
+def test_each_side_has_its_scale_and_is_clipped(tmp_path):
+    cube = np.array([3000, 1500, 0, 0, 5000, 12000], "uint16").reshape(6, 1, 1).repeat(4, 2)
+    write(tmp_path / "a.tif", cube, (665, 560, 490, 780, 850, 940))
+    (pair,) = MultiBandFiles(tmp_path, nir_scale=10000, rgb_scale=3000).pairs()
+    nir, rgb, _ = read_pair(pair, THREE)
+    assert nir[:, 0, 0].tolist() == [0, 0.5, 1]
+    assert rgb[:, 0, 0].tolist() == [1, 0.5, 0]
+    (bright,) = MultiBandFiles(tmp_path, nir_scale=10000, rgb_scale=1000).pairs()
+    assert read_pair(bright, THREE)[1][:, 0, 0].tolist() == [1, 1, 0]
+
+
+def test_plain_pictures_have_scales_too(tmp_path):
+    nir, rgb = (
+        write(tmp_path / "n.tif", noise(1, 4, 4, dtype="uint16") // 16),
+        noise(3, 4, 4, dtype="uint16") // 64,
+    )
+    pair = Pair("p", nir, write(tmp_path / "c.tif", rgb), nir_scale=4095, rgb_scale=1023)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_pair(pair)
+        got_nir, got_rgb, _ = read_pair(pair, BROAD)
+        assert picture_size(pair) == (4, 4)
+    assert got_nir.max() > 0.5
+    assert_array_equal(got_rgb, rgb / np.float32(1023))
+
+
+def test_dark_values_are_doubted_only_without_a_scale(tmp_path):
+    write(tmp_path / "a.tif", noise(4, 4, 4, dtype="uint16") // 16, (665, 560, 490, 850))
+    (pair,) = MultiBandFiles(tmp_path).pairs()
+    with pytest.warns(NircolorWarning, match="reads as very dark"):
+        read_pair(pair, BROAD)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # the pixels' reader says it
+        picture_size(pair)
+        (scaled,) = MultiBandFiles(tmp_path, nir_scale=4095, rgb_scale=4095).pairs()
+        read_pair(scaled, BROAD)
+
+
+@pytest.mark.parametrize("name", ["three.png", "three.tif"])
+def test_three_channels_without_wavelengths_are_the_three_bands_in_order(stored, tmp_path, name):
+    pair, stored_nir, _ = stored
+    three = noise(3, 5, 7)
+    # equal channels must not be taken for one gray band
+    for bands in (three, np.repeat(stored_nir, 3, axis=0)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            nir, _, _ = read_pair(Pair("p", write(tmp_path / name, bands), pair.rgb), THREE)
+        assert_array_equal(nir, bands / np.float32(255))
+
+
+def test_without_wavelengths_the_count_must_fit(stored, tmp_path):
+    pair, _, _ = stored
+    with pytest.raises(
+        NircolorError, match=r"nir\.png: expected 3 bands \(780 nm; .*\) for the NIR of p: .* 1 band"
+    ):
+        read_pair(pair, THREE)
+    with pytest.raises(
+        NircolorError, match=r"rgb\.png: expected 1 band \(850 nm.*\) for the NIR of p: .* 3 band"
+    ):
+        read_pair(Pair("p", pair.rgb, pair.rgb), BROAD)
+    two = Pair("p", write(tmp_path / "two.tif", noise(2, 5, 7)), pair.rgb)
+    with pytest.raises(NircolorError, match=r"two\.tif: expected 3 bands .* 2 band"):
+        read_pair(two, THREE)
+
+
+def test_only_the_bands_that_are_wanted_decide_what_is_valid(tmp_path):
+    cube = noise(5, 4, 4).astype("float32") / 255
+    cube[0, 0, 0] = cube[1, 1, 1] = cube[4, 2, 2] = np.nan
+    write(tmp_path / "a.tif", cube, (665, 560, 490, 700, 850))
+    (pair,) = MultiBandFiles(tmp_path).pairs()
+    nir, rgb, valid = read_pair(pair, BROAD)
+    assert np.argwhere(~valid).tolist() == [[0, 0], [1, 1], [2, 2]]
+    assert nir[0, 2, 2] == 0
+    assert not rgb[:, 0, 0].any()
+    cube[3] = np.nan
+    write(tmp_path / "a.tif", cube, (665, 560, 490, 700, 850))
+    assert_array_equal(read_pair(pair, BROAD)[2], valid)
+
+
+def test_size_is_height_and_width(stored, tmp_path):
+    pair, _, _ = stored
+    assert picture_size(pair) == (5, 7)
+    save_envi(tmp_path, noise(2, 3, 9), "wide")
+    assert picture_size(Pair("p", tmp_path / "wide.hdr", pair.rgb)) == (3, 9)

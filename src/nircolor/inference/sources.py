@@ -5,8 +5,7 @@ import numpy as np
 from nircolor.arrays import Floats, Mask
 from nircolor.imagery import Raster
 from nircolor.imagery.reduction import AreaMean
-from nircolor.inference.bands import match_bands
-from nircolor.modelfile import Card
+from nircolor.modelfile import Card, match_bands
 
 
 class ArraySource:
@@ -51,7 +50,7 @@ class RasterSource:
         if raster.is_colour_photograph and len(card.bands) == 1:
             mixture = np.full((1, raster.bands), 1 / raster.bands, np.float32)
         else:
-            mixture = match_bands(card, raster.wavelengths_nm, str(raster.path))
+            mixture = match_bands(card.bands, raster.wavelengths_nm, str(raster.path), f"model {card.name}")
         # a cube has hundreds of bands; only those with a share are read
         used = mixture.any(0)
         self._bands = [int(band) for band in np.flatnonzero(used)]

@@ -2,85 +2,73 @@
 
 import csv
 import hashlib
+import io
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from nircolor.errors import NircolorError
-from nircolor.pairs.layouts import Pair
+from nircolor.pairs.pair import Pair, listed
 
-_COLUMNS = ("dataset", "pair", "scene_group", "flag")
+_TEST_SHARE, _DEV_SHARE = 0.15, 0.10
 
 
-def with_groups(
-    pairs: Iterable[Pair], scenes_csv: Path | str, dataset: str, *, drop_flagged: bool = False
-) -> list[Pair]:
-    """The pairs with their ``scene_group``, read from a CSV with dataset, pair, scene_group and flag.
+def split_pairs(pairs: Iterable[Pair], dev_fraction: float, seed: int = 0) -> tuple[list[Pair], list[Pair]]:
+    """Training and dev pairs of one set, in the given order, with no place on both sides.
 
-    Groups are shared by the data sets of one CSV: a place may appear in several of them.
+    Where a pair of the set has the split ``dev``, the splits ``train`` and ``dev`` are kept as they are.
+    Where none has, dev is taken from the pairs of the split ``train``. Pairs without a split are shared
+    out in both cases, pairs of any other split (``test``, ``validation``) are on neither side.
 
-    Args:
-        pairs: pairs of one data set.
-        scenes_csv: one row a pair; further columns are ignored.
-        dataset: the rows to use, e.g. ``vcip2020`` or ``epfl``.
-        drop_flagged: leave out pairs with flag = 1. In ``epfl`` these are doubtfully registered, in
-            ``vcip2020`` their place appears on the other side of training and validation too.
+    The side of a pair that is shared out depends on its place and the seed alone. So it stays when pairs
+    are added, and sets that share places can be split one by one. The price: ``dev_fraction`` is met on
+    average over places, not exactly.
 
     Raises:
-        NircolorError: the CSV cannot be read or lacks a column, or a pair has no row in it.
-    """
-    pairs = list(pairs)
-    rows = _rows(Path(scenes_csv), dataset)
-    unknown = [pair.name for pair in pairs if pair.name not in rows]
-    if unknown:
-        raise NircolorError(
-            f"{scenes_csv}: expected a row of {dataset} for each pair, none for {', '.join(unknown)}"
-        )
-    return [
-        replace(pair, group=rows[pair.name]["scene_group"])
-        for pair in pairs
-        if not (drop_flagged and rows[pair.name]["flag"] == "1")
-    ]
-
-
-def split_by_group(
-    pairs: Iterable[Pair], dev_fraction: float, seed: int = 0
-) -> tuple[list[Pair], list[Pair]]:
-    """Training and dev pairs, in the given order, with no group on both sides.
-
-    A group's side depends on its name and the seed alone. So it stays when pairs are added, and sets
-    that share places can be split one by one. The price: ``dev_fraction`` is met on average over
-    groups, not exactly.
-
-    Raises:
-        ValueError: the fraction is outside [0, 1], or a pair has no group.
+        ValueError: the fraction is outside [0, 1].
+        NircolorError: the splits put one place on both sides.
     """
     if not 0 <= dev_fraction <= 1:
         raise ValueError(f"dev_fraction: expected 0 to 1, got {dev_fraction}")
-    sides: tuple[list[Pair], list[Pair]] = ([], [])
+    pairs = list(pairs)
+    fixed = any(pair.split == "dev" for pair in pairs)
+    train: list[Pair] = []
+    dev: list[Pair] = []
     for pair in pairs:
-        if pair.group is None:
-            raise ValueError(f"pair {pair.name}: expected a group (see with_groups), got None")
-        sides[_uniform(pair.group, seed) < dev_fraction].append(pair)
-    return sides
+        if pair.split == "dev":
+            dev.append(pair)
+        elif pair.split == "train" and fixed:
+            train.append(pair)
+        elif pair.split in ("train", None):
+            (dev if _uniform(pair.place, seed) < dev_fraction else train).append(pair)
+    shared = {pair.place for pair in train} & {pair.place for pair in dev}
+    if shared:
+        raise NircolorError(
+            f"the splits: expected each place in one of train and dev, got both: {listed(shared)}"
+        )
+    return train, dev
 
 
-def _uniform(group: str, seed: int) -> float:
+def write_splits(pairs: Iterable[Pair], table: Path | str) -> None:
+    """Write a table of pairs and splits, sorted by name: 15% of the places test, 10% dev, the rest train.
+
+    A pair's split depends on its place alone, so a table written again says the same of it.
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("pair", "split"))
+    writer.writerows(sorted((pair.name, _split_of(pair.place)) for pair in pairs))
+    Path(table).write_text(text.getvalue(), encoding="utf-8")
+
+
+def _split_of(place: str) -> str:
+    share = _uniform(place, seed=0)
+    if share < _TEST_SHARE:
+        return "test"
+    return "dev" if share < _TEST_SHARE + _DEV_SHARE else "train"
+
+
+def _uniform(place: str, seed: int) -> float:
     """A number in [0, 1) from a hash that, unlike Python's, is the same in every process."""
-    digest = hashlib.sha256(f"{seed}:{group}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}:{place}".encode()).digest()
     # 53 bits fit a float exactly, so that 1.0 cannot come out
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
-
-
-def _rows(scenes_csv: Path, dataset: str) -> dict[str, dict[str, str]]:
-    try:
-        with scenes_csv.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
-            if missing:
-                raise NircolorError(
-                    f"{scenes_csv}: expected columns {', '.join(_COLUMNS)}, without {', '.join(missing)}"
-                )
-            return {row["pair"]: row for row in reader if row["dataset"] == dataset}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise NircolorError(f"{scenes_csv}: expected a CSV of scene groups: {error}") from error

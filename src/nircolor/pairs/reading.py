@@ -1,33 +1,44 @@
 """A pair's pixels."""
 
+import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from nircolor.arrays import Floats, Mask
-from nircolor.errors import NircolorError
-from nircolor.imagery import open_raster
-from nircolor.pairs.layouts import Pair
+from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.imagery import Raster, open_raster
+from nircolor.modelfile import Band, describe_bands, match_bands
+from nircolor.pairs.pair import Pair
 
 # told what the bands are, `imagery` neither warns that colour is not NIR nor takes a gray view for one band
 _RGB_NM = (620.0, 550.0, 460.0)
+_RGB_TOLERANCE_NM = 30.0
 
 
-def read_pair(pair: Pair) -> tuple[Floats, Floats, Mask]:
-    """NIR (1, h, w) and colour (3, h, w), float32 in [0, 1], and the valid pixels (h, w).
+def read_pair(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, Floats, Mask]:
+    """NIR (bands, h, w) and colour (3, h, w), float32 in [0, 1], and the valid pixels (h, w).
 
     A NIR picture stored as three equal channels is one band. A pixel is valid where both pictures
     and the mask say so. (8-bit values come back exactly from ``np.rint(255 * x)``, for whoever keeps
     many pictures in memory.)
 
+    Args:
+        pair: what to read, and at which scales.
+        bands: the NIR bands wanted, in order, matched by wavelength; a file that states no wavelengths
+            must have exactly these. None: the one band that the file has.
+
     Raises:
-        NircolorError: a file cannot be read, sizes differ, or there are other bands than one and three.
+        NircolorError: a file cannot be read, sizes differ, or a file has not the bands that are wanted.
     """
-    nir, nir_valid = _read(pair.nir)
-    if len(nir) != 1:
-        raise NircolorError(f"{pair.nir}: expected 1 band, got {len(nir)}")
-    try:
-        rgb, rgb_valid = _read(pair.rgb, _RGB_NM)
-    except NircolorError as error:
-        raise NircolorError(f"{pair.name}: expected a picture of 3 bands as colour: {error}") from error
+    if bands is None:
+        nir, nir_valid = _read(pair.nir, pair.nir_scale)
+        if len(nir) != 1:
+            raise NircolorError(f"{pair.nir}: expected 1 band, got {len(nir)}")
+    else:
+        nir, nir_valid = _read_bands(pair.nir, bands, pair.nir_scale, f"the NIR of {pair.name}")
+    rgb, rgb_valid = _read_colour(pair)
     _require_same_size(pair.nir, nir, pair.rgb, rgb)
 
     valid = nir_valid & rgb_valid
@@ -38,12 +49,63 @@ def read_pair(pair: Pair) -> tuple[Floats, Floats, Mask]:
     return nir, rgb, valid
 
 
+def picture_size(pair: Pair) -> tuple[int, int]:
+    """Height and width of the pair's NIR picture in pixels; reads little more than the file's header.
+
+    Raises:
+        NircolorError: the file cannot be opened.
+    """
+    with warnings.catch_warnings():
+        # reading the pixels says these
+        warnings.simplefilter("ignore", NircolorWarning)
+        with open_raster(pair.nir, scale=pair.nir_scale) as raster:
+            return raster.height, raster.width
+
+
+def _read_colour(pair: Pair) -> tuple[Floats, Mask]:
+    if pair.rgb_nm is not None:
+        bands = [Band(center_nm=nm, fwhm_nm=1, tolerance_nm=_RGB_TOLERANCE_NM) for nm in pair.rgb_nm]
+        return _read_bands(pair.rgb, bands, pair.rgb_scale, f"the colour of {pair.name}")
+    try:
+        return _read(pair.rgb, pair.rgb_scale, _RGB_NM)
+    except NircolorError as error:
+        raise NircolorError(f"{pair.name}: expected a picture of 3 bands as colour: {error}") from error
+
+
+def _read_bands(
+    path: Path, bands: Sequence[Band], scale: float | None, wanted_by: str
+) -> tuple[Floats, Mask]:
+    with _open_for_bands(path, bands, scale, wanted_by) as raster:
+        mixture = match_bands(bands, raster.wavelengths_nm, str(path), wanted_by)
+        used = np.flatnonzero(mixture.any(0))
+        values, valid = raster.read(None, used.tolist())
+    return np.tensordot(mixture[:, used], values, 1), valid
+
+
+def _open_for_bands(path: Path, bands: Sequence[Band], scale: float | None, wanted_by: str) -> Raster:
+    """A raster that states its wavelengths, or that holds as many bands as are wanted."""
+    with warnings.catch_warnings():
+        # three channels may well be the three bands that are wanted
+        warnings.filterwarnings("ignore", ".*looks like a colour photograph", NircolorWarning)
+        raster = open_raster(path, scale=scale)
+    if any(raster.wavelengths_nm) or raster.bands == len(bands):
+        return raster
+    raster.close()
+    try:
+        # three bands that happen to be equal were taken for one
+        return open_raster(path, bands_nm=[band.center_nm for band in bands], scale=scale)
+    except NircolorError as error:
+        raise NircolorError(f"{path}: expected {describe_bands(bands)} for {wanted_by}: {error}") from error
+
+
 def _require_same_size(first: Path, a: Floats, second: Path, b: Floats) -> None:
     if a.shape[1:] != b.shape[1:]:
         sizes = [f"{picture.shape[2]} × {picture.shape[1]}" for picture in (a, b)]
         raise NircolorError(f"{second}: expected {sizes[0]} px as {first}, got {sizes[1]}")
 
 
-def _read(path: Path, bands_nm: tuple[float, ...] | None = None) -> tuple[Floats, Mask]:
-    with open_raster(path, bands_nm=bands_nm) as raster:
+def _read(
+    path: Path, scale: float | None = None, bands_nm: tuple[float, ...] | None = None
+) -> tuple[Floats, Mask]:
+    with open_raster(path, bands_nm=bands_nm, scale=scale) as raster:
         return raster.read()

@@ -1,0 +1,32 @@
+"""Small pictures on disk for the tests of pairs."""
+
+from pathlib import Path
+
+import numpy as np
+from imagery_samples import save
+
+DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".tif": "GTiff"}
+RNG = np.random.default_rng(0)
+
+
+def noise(*shape: int, dtype: str = "uint8") -> np.ndarray:
+    """Random values over the whole range of the type."""
+    return RNG.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
+
+
+def write(path: Path, bands: np.ndarray, wavelengths_nm: tuple[float, ...] = ()) -> Path:
+    """A picture (bands, h, w) in the format of its name, with wavelengths as GDAL keeps them."""
+
+    def tell(dataset):
+        for i, nm in enumerate(wavelengths_nm, start=1):
+            dataset.update_tags(i, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=f"{nm / 1000}")
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return save(path, bands, DRIVERS[path.suffix], setup=tell)
+
+
+def touch(root: Path, *names: str) -> None:
+    """Files that have a name and nothing in them."""
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()

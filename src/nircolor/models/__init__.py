@@ -4,11 +4,21 @@ from collections.abc import Mapping
 from typing import Any
 
 from nircolor.errors import NircolorError
+from nircolor.models.cnn import Cnn
 from nircolor.models.network import Network
+from nircolor.models.nirgnn import NirGnn
 from nircolor.models.scene import Scene
+from nircolor.models.sshape import SShape
+from nircolor.models.structure_aware import StructureAware
+from nircolor.models.unet import UNet
 
 ARCHITECTURES: dict[str, type[Network]] = {
+    "cnn": Cnn,
+    "nirgnn": NirGnn,
     "scene": Scene,
+    "sshape": SShape,
+    "structure_aware": StructureAware,
+    "unet": UNet,
 }
 
 

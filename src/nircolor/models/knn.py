@@ -1,0 +1,168 @@
+"""The graph of P2, section III: each pixel's k nearest neighbours among the features of its picture.
+
+A pixel and its eight spatial neighbours are never joined: they belong to the 3×3 convolution. Training looks
+through the whole patch, evaluation through a window centred on each pixel.
+
+**Exact, and ties go to the smaller index.** Features are rounded to a grid about as fine as float32 (see
+`_grid`). On it float64 computes every squared distance without rounding: a whole number that, with the
+candidate's index in the bits below it, fits an int64. The k smallest of these are wanted, and no two are
+equal. So the graph depends neither on the order of summation nor on blocks, batch or device. TF32 and
+autocast leave float64 alone.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+# side of the blocks of pixels that search together: larger ones look far outside their windows, smaller ones
+# are overhead
+_BLOCK_PX = 16
+
+
+class Area(NamedTuple):
+    """A rectangle of a picture, in pixels; bottom and right are just outside."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def cut(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def vectors(self, features: Tensor) -> Tensor:
+        """Its pixels of ``features`` (N, F, h, w), row by row: (N, pixels, F)."""
+        return features[:, :, *self.cut].permute(0, 2, 3, 1).flatten(1, 2)
+
+
+def blocks(height: int, width: int, side_px: int, reach_px: int) -> Iterator[tuple[Area, Area]]:
+    """Cut a picture into blocks; with each comes the part of the picture that is within reach of it."""
+    for top in range(0, height, side_px):
+        for left in range(0, width, side_px):
+            block = Area(top, min(top + side_px, height), left, min(left + side_px, width))
+            yield (
+                block,
+                Area(
+                    max(block.top - reach_px, 0),
+                    min(block.bottom + reach_px, height),
+                    max(block.left - reach_px, 0),
+                    min(block.right + reach_px, width),
+                ),
+            )
+
+
+class Graph(NamedTuple):
+    """Who is joined to whom.
+
+    Attributes:
+        neighbours: (N, h, w, k) int64: row · w + column of each pixel's neighbours, nearest first.
+        reach_px: no neighbour is more rows or columns away than this.
+    """
+
+    neighbours: Tensor
+    reach_px: int
+
+    def part(self, block: Area, around: Area) -> Tensor:
+        """(N · pixels of block, k): a block's neighbours as indices into the pixels of ``around``.
+
+        The pixels of all pictures in turn are counted as one list.
+        """
+        pictures, _, width, _ = self.neighbours.shape
+        flat = self.neighbours[:, *block.cut].flatten(1, 2)
+        index = (flat // width - around.top) * around.width + flat % width - around.left
+        first = torch.arange(pictures, device=flat.device) * (around.height * around.width)
+        return (index + first[:, None, None]).flatten(0, 1)
+
+
+def fewest_candidates(height: int, width: int, reach_px: int) -> int:
+    """How many pixels the worst placed pixel of a picture has to choose its neighbours from."""
+
+    def seen(length: int) -> set[tuple[int, int]]:
+        """Along one side, for all places on it: pixels within reach, pixels within 1."""
+
+        def within(at: int, reach: int) -> int:
+            return min(at + reach, length - 1) - max(at - reach, 0) + 1
+
+        return {(within(at, reach_px), within(at, 1)) for at in range(length)}
+
+    return min(a * b - near_a * near_b for a, near_a in seen(height) for b, near_b in seen(width))
+
+
+@torch.no_grad()
+def nearest(features: Tensor, k: int, window_px: int | None = None) -> Graph:
+    """Join each pixel to the k others whose features are nearest to its own (squared Euclidean distance).
+
+    Args:
+        features: (N, F, h, w), any float type.
+        k: neighbours of a pixel.
+        window_px: odd side of the window, centred on the pixel, that is searched; it is cut off at the
+            picture's borders. None searches the whole picture.
+
+    Raises:
+        ValueError: some pixel has fewer than k others to choose from.
+    """
+    pictures, _, height, width = features.shape
+    reach_px = max(height, width) if window_px is None else window_px // 2
+    if (fewest := fewest_candidates(height, width, reach_px)) < k:
+        raise ValueError(f"features: {height}×{width} px leave some pixel {fewest} candidates, {k} needed")
+    most = min(height, _BLOCK_PX + 2 * reach_px) * min(width, _BLOCK_PX + 2 * reach_px)
+    index_bits = (most - 1).bit_length()
+    grid = _grid(features, index_bits)
+    neighbours = torch.empty(pictures, height, width, k, dtype=torch.int64, device=features.device)
+    for block, around in blocks(height, width, _BLOCK_PX, reach_px):
+        a, b = ((area.vectors(features).double() * grid).round_() for area in (block, around))
+        squared = a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None]
+        squared.baddbmm_(a, b.mT, alpha=-2)
+        keys = squared.long().bitwise_left_shift_(index_bits)
+        keys.bitwise_or_(
+            _indices(_relative(block, around), around.height, around.width, reach_px, keys.device)
+        )
+        index = keys.topk(k, largest=False).values & ((1 << index_bits) - 1)
+        flat = (index // around.width + around.top) * width + index % around.width + around.left
+        neighbours[:, *block.cut] = flat.view(pictures, block.height, block.width, k)
+    return Graph(neighbours, reach_px)
+
+
+def _grid(features: Tensor, index_bits: int) -> Tensor:
+    """(N, 1, 1): what features are multiplied by before they are rounded to whole numbers.
+
+    A power of two that makes a picture's longest vector shorter than 2ᵇ. Its squared distances are then below
+    2^(2b + 2): with b ≤ 25 float64 holds them and all that they are summed from, and b leaves room in 63 bits
+    for the index. A window of 49 has b = 24: rounding moves a feature by 2⁻²⁴ of the longest vector at most.
+    """
+    bits = min(25, (61 - index_bits) // 2)
+    # the exponent is all that is wanted, so float32 does for any type
+    longest = torch.linalg.vector_norm(features.float(), dim=1).amax((1, 2))
+    return torch.exp2((bits - torch.frexp(longest).exponent).double())[:, None, None]
+
+
+def _relative(block: Area, around: Area) -> Area:
+    return Area(
+        block.top - around.top, block.bottom - around.top, block.left - around.left, block.right - around.left
+    )
+
+
+# one: blocks away from the borders all ask for the same
+@lru_cache(maxsize=1)
+def _indices(block: Area, height: int, width: int, reach_px: int, device: torch.device) -> Tensor:
+    """(pixels of block, height · width) int64: the index of each candidate, and all bits set where excluded.
+
+    Excluded are the pixel itself, its eight neighbours, and all outside its window.
+    """
+    rows = (torch.arange(block.top, block.bottom)[:, None] - torch.arange(height)).abs()[:, None, :, None]
+    columns = (torch.arange(block.left, block.right)[:, None] - torch.arange(width)).abs()[:, None]
+    excluded = (rows <= 1) & (columns <= 1) | (rows > reach_px) | (columns > reach_px)
+    index = torch.arange(height * width).view(height, width)
+    return index.masked_fill(excluded, torch.iinfo(torch.int64).max).flatten(2).flatten(0, 1).to(device)

@@ -1,0 +1,44 @@
+"""What the tests of several networks measure in the same way."""
+
+import io
+
+import onnxruntime
+import torch
+
+
+@torch.no_grad()
+def reached_px(network, height):
+    """Furthest pixel whose answer an impulse in the middle changes, wherever in a cell the impulse lies.
+
+    With positive weights nothing cancels and nothing is rectified away; without biases all else is black, so
+    the impulse is the maximum of whatever it is pooled with.
+    """
+    network = network.double().eval()
+    for name, parameter in network.named_parameters():
+        parameter.zero_() if name.endswith("bias") else parameter.abs_()
+    places = torch.arange(network.multiple_of)
+    rows = height // 2 + places
+    nir = torch.zeros(len(places), network.bands, height, network.minimum_px, dtype=torch.float64)
+    nir[places, :, rows] = 1
+    picture, row = (network(nir).amax((1, 3)) > 0).nonzero(as_tuple=True)
+    return int((row - rows[picture]).abs().max())
+
+
+def exported_answer(network, nir):
+    """What ONNX Runtime computes from ``nir`` with a graph that was traced at another size."""
+    multiple = network.multiple_of
+    rows, columns = (torch.export.Dim(side, min=1, max=4096) for side in ("rows", "columns"))
+    program = torch.onnx.export(
+        network,
+        (torch.rand(1, network.bands, 8 * multiple, 10 * multiple),),
+        input_names=["nir"],
+        output_names=["rgb"],
+        dynamo=True,
+        dynamic_shapes=({2: multiple * rows, 3: multiple * columns},),
+        opset_version=18,
+        verbose=False,
+    )
+    graph = io.BytesIO()
+    program.save(graph)
+    session = onnxruntime.InferenceSession(graph.getvalue(), providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(None, {"nir": nir.numpy()})[0])

@@ -1,0 +1,114 @@
+"""The graph: against a loop over all pairs, at borders, with ties, in windows and in blocks."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+
+from nircolor.models import knn  # noqa: E402
+from nircolor.models.knn import nearest  # noqa: E402
+
+
+def brute_force(features, k, window_px=None):
+    """The neighbours (h, w, k) of one picture (F, h, w), written as the definition reads."""
+    _, height, width = features.shape
+    reach = max(height, width) if window_px is None else window_px // 2
+    vectors = features.double().flatten(1).T
+    result = torch.empty(height, width, k, dtype=torch.int64)
+    for i in range(height * width):
+        y, x = divmod(i, width)
+        candidates = []
+        for j in range(height * width):
+            apart = max(abs(j // width - y), abs(j % width - x))
+            if 1 < apart <= reach:
+                candidates.append((float((vectors[j] - vectors[i]).square().sum()), j))
+        result[y, x] = torch.tensor([j for _, j in sorted(candidates)[:k]])
+    return result
+
+
+def random_features(*shape, seed=0):
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+@given(
+    height=st.integers(5, 9),
+    width=st.integers(5, 9),
+    k=st.integers(1, 8),
+    window_px=st.sampled_from([None, 7, 9]),
+    levels=st.sampled_from([2, 3, None]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=25, deadline=None)
+def test_against_a_loop_over_all_pairs(height, width, k, window_px, levels, seed):
+    """With few levels of each feature most distances are tied."""
+    features = random_features(2, 3, height, width, seed=seed)
+    if levels is not None:
+        features = torch.randint(levels, features.shape, generator=torch.Generator().manual_seed(seed)) * 0.37
+    graph = nearest(features, k, window_px)
+    for picture, found in zip(features, graph.neighbours, strict=True):
+        assert torch.equal(found, brute_force(picture, k, window_px))
+
+
+def test_a_constant_picture_joins_the_first_pixels_in_reach():
+    neighbours = nearest(torch.full((1, 4, 12, 12), 0.3), 3, window_px=7).neighbours[0]
+    assert neighbours[0, 0].tolist() == [2, 3, 14]
+    # the window of (6, 5) begins at row 3 and column 2
+    assert neighbours[6, 5].tolist() == [3 * 12 + 2, 3 * 12 + 3, 3 * 12 + 4]
+
+
+def test_tiny_differences_beside_a_large_common_part_are_seen():
+    """‖a‖² + ‖b‖² − 2ab in float32 loses them."""
+    features = 100 + 0.001 * random_features(1, 3, 8, 8)
+    assert torch.equal(nearest(features, 5).neighbours[0], brute_force(features[0], 5))
+
+
+def test_a_window_over_the_whole_picture_is_the_whole_picture():
+    features = random_features(2, 5, 20, 23)
+    everything = nearest(features, 6).neighbours
+    assert torch.equal(nearest(features, 6, window_px=45).neighbours, everything)
+    assert not torch.equal(nearest(features, 6, window_px=43).neighbours, everything)
+
+
+@pytest.mark.parametrize("window_px", [None, 9])
+def test_blocks_change_nothing(monkeypatch, window_px):
+    features = random_features(2, 4, 21, 18)
+    expected = nearest(features, 8, window_px)
+    for side in (1, 5, 50):
+        monkeypatch.setattr(knn, "_BLOCK_PX", side)
+        assert torch.equal(nearest(features, 8, window_px).neighbours, expected.neighbours)
+
+
+def test_each_picture_of_a_batch_has_its_own_graph():
+    features = random_features(3, 4, 10, 9) * torch.tensor([1.0, 50.0, 0.02])[:, None, None, None]
+    together = nearest(features, 8).neighbours
+    for i in range(3):
+        assert torch.equal(nearest(features[i : i + 1], 8).neighbours[0], together[i])
+
+
+def test_autocast_changes_nothing_and_no_gradient_is_kept():
+    features = random_features(1, 6, 9, 9).requires_grad_()
+    expected = nearest(features, 8).neighbours
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(nearest(features, 8).neighbours, expected)
+    assert torch.equal(nearest(features.double(), 8).neighbours, expected)
+    assert not expected.requires_grad
+
+
+def test_features_that_are_not_numbers_do_not_lead_outside_the_picture():
+    neighbours = nearest(torch.full((1, 2, 6, 7), torch.nan), 8).neighbours
+    assert neighbours.min() >= 0
+    assert neighbours.max() < 42
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "k", "window_px"),
+    # 5×5 leaves its middle pixel 16; a window of 5 leaves a corner 9 − 4, in three columns a middle one 9 − 6
+    [(5, 5, 16, None), (3, 7, 12, None), (9, 9, 5, 5), (9, 3, 3, 5)],
+)
+def test_fewer_candidates_than_neighbours_are_refused(height, width, k, window_px):
+    features = random_features(1, 2, height, width)
+    assert torch.equal(nearest(features, k, window_px).neighbours[0], brute_force(features[0], k, window_px))
+    with pytest.raises(ValueError, match=f"{k} candidates, {k + 1} needed"):
+        nearest(features, k + 1, window_px)

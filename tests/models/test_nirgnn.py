@@ -1,0 +1,194 @@
+"""`nirgnn`: its published size, what it looks at, and a picture in evaluation against one in training."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nircolor.models import graph_conv, knn  # noqa: E402
+from nircolor.models.graph_conv import GraphConv  # noqa: E402
+from nircolor.models.nirgnn import NirGnn  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def small(**arguments) -> NirGnn:
+    """With messages as large as the convolutions' answers; they begin as small ones."""
+    network = NirGnn(**({"width": 6, "rank": 2, "neighbours": 4} | arguments))
+    for layer in network.modules():
+        if isinstance(layer, GraphConv):
+            for head in (layer.psi, layer.phi, layer.omega):
+                torch.nn.init.normal_(head.bias)
+    return network
+
+
+def parameters(**arguments):
+    with torch.device("meta"):
+        return sum(p.numel() for p in NirGnn(**arguments).parameters())
+
+
+@pytest.mark.parametrize(
+    ("batch_norm", "expected"),
+    [("reference", 2_172_507), ("blocks", 2_173_101), ("everywhere", 2_173_893)],
+)
+def test_parameters(batch_norm, expected):
+    assert parameters(batch_norm=batch_norm) == expected
+    assert parameters(batch_norm=batch_norm, release_shifts=True) == expected
+
+
+def test_defaults_are_the_paper_s():
+    network = NirGnn()
+    assert parameters() == sum(p.numel() for p in network.parameters()) == 2_173_101
+    assert (network.reach_px, network.minimum_px, network.engine) == (276, 5, "torch")
+    circulant = [m for m in network.modules() if isinstance(m, GraphConv) and m.local.in_channels == 99]
+    assert len(circulant) == 10
+    assert all(layer.psi.shifts == (0, 33, 66) and layer.decay == 10 for layer in circulant)
+    assert all(layer.phi.shifts == (0, 33, 66) for layer in circulant[:-1])
+    assert network.last.phi.shifts == (0,)
+    assert NirGnn(width=6, release_shifts=True).last.psi.shifts == (0, 4, 6)
+
+
+@pytest.mark.parametrize(("bands", "side"), [(1, (9, 14)), (3, (12, 7))])
+@torch.no_grad()
+def test_every_band_has_a_say_and_sizes_are_free(bands, side):
+    network = small(bands=bands).eval()
+    nir = torch.rand(2, bands, *side)
+    rgb = network(nir)
+    assert rgb.shape == (2, 3, *side)
+    for band in range(bands):
+        changed = nir.clone()
+        changed[:, band] = changed[:, band].flip(-1)
+        assert not torch.allclose(network(changed), rgb, atol=1e-3)
+
+
+@torch.no_grad()
+def test_it_estimates_colour_minus_the_mean_of_the_bands():
+    network = small(bands=2).eval()
+    torch.nn.init.zeros_(network.last.local.weight)
+    # no φ, no message
+    torch.nn.init.zeros_(network.last.phi.weight)
+    torch.nn.init.zeros_(network.last.phi.bias)
+    nir = torch.rand(1, 2, 8, 8)
+    torch.testing.assert_close(network(nir), nir.mean(1, keepdim=True).expand(1, 3, 8, 8))
+
+
+@torch.no_grad()
+def test_filters_are_mixed_by_alpha_and_beta():
+    """With β = 0 the high-pass filter has no say, with α = 1 nothing else has one."""
+    network, nir = small().eval(), torch.rand(1, 1, 8, 8)
+    before = network(nir)
+    torch.nn.init.zeros_(network.beta)
+    without = network(nir)
+    network.high_pass.layers[0].bias.add_(1)
+    assert not torch.allclose(before, without, atol=1e-4)
+    torch.testing.assert_close(network(nir), without)
+    torch.nn.init.ones_(network.alpha)
+    torch.testing.assert_close(network(nir), network(nir.flip(-1)) + nir - nir.flip(-1))
+
+
+@torch.no_grad()
+def test_low_pass_filters_add_to_what_they_get():
+    network, nir = small().eval(), torch.rand(1, 1, 8, 8)
+    before = network(nir)
+    for low_pass in network.low_pass:
+        torch.nn.init.zeros_(low_pass.norms[-1].weight)
+    alone = network(nir)
+    assert not torch.allclose(alone, before, atol=1e-3)
+    # they give nothing now, and all that is left of the picture went past them
+    assert (alone - nir).std((2, 3)).min() > 1e-4
+
+
+@torch.no_grad()
+def test_where_the_window_covers_the_patch_evaluation_searches_as_training_does():
+    network, nir = small(), torch.rand(2, 1, 12, 12)
+    network.train()
+    in_training = network.connect(nir).neighbours
+    assert torch.equal(network.eval().connect(nir).neighbours, in_training)
+    narrow = small(window_px=9)
+    assert torch.equal(narrow.train().connect(nir).neighbours, in_training)
+    assert not torch.equal(narrow.eval().connect(nir).neighbours, in_training)
+
+
+@torch.no_grad()
+def test_an_alike_pixel_far_away_changes_the_answer():
+    """Within the window, 24 px, and further than a network of local layers looks, 23 px."""
+    network = small().eval()
+    nir = torch.rand(1, 1, 8, 40) * 0.1
+    nir[..., 3:6, 1:4] = 0.9
+    nir[..., 3:6, 27:30] = 0.8
+    other = nir.clone()
+    other[..., 3:6, 27:30] = 0.9
+    difference = (network(nir) - network(other)).abs().amax((0, 1, 2))
+    assert difference[:4].max() > 1e-3
+
+
+@torch.no_grad()
+def test_nothing_beyond_its_reach_changes_the_answer():
+    network = small(window_px=7).eval().double()
+    assert network.reach_px == 12 + 11 * 3
+    nir = torch.rand(1, 1, 8, 60, dtype=torch.float64)
+    changed = nir.clone()
+    changed[..., 58:] = 1 - changed[..., 58:]
+    columns = (network(nir) - network(changed)).abs().amax((0, 1, 2)).gt(1e-12).nonzero()
+    # a local network would change from column 35 on
+    assert 58 - network.reach_px <= int(columns.min()) < 58 - 23
+
+
+def test_a_constant_picture_stays_finite_in_training():
+    """All distances are 0 and all variances of batch normalisation as well."""
+    network = small().train()
+    rgb = network(torch.full((2, 1, 8, 8), 0.5))
+    rgb.square().sum().backward()
+    assert rgb.isfinite().all()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_a_few_steps_fit_a_picture():
+    network = small(width=12, bn_momentum=0.1).train()
+    nir = torch.rand(1, 1, 10, 10)
+    rgb = torch.cat([nir, 1 - nir, nir.square()], 1)
+    optimizer = torch.optim.Adam(network.parameters(), 1e-2)
+    errors = []
+    for _ in range(40):
+        optimizer.zero_grad()
+        error = (network(nir) - rgb).square().mean()
+        error.backward()
+        optimizer.step()
+        errors.append(error.item())
+    assert errors[-1] < 0.1 * errors[0]
+
+
+@torch.no_grad()
+def test_blocks_do_not_show(monkeypatch):
+    """A picture of many blocks, its last ones cut, and the same in one."""
+    network, nir = small(window_px=9).eval().double(), torch.rand(1, 1, 22, 19, dtype=torch.float64)
+    whole = network(nir)
+    monkeypatch.setattr(knn, "_BLOCK_PX", 5)
+    monkeypatch.setattr(graph_conv, "_BLOCK_PX", 8)
+    torch.testing.assert_close(network(nir), whole)
+
+
+@torch.no_grad()
+def test_the_smallest_picture_is_what_is_said():
+    for arguments, smallest in (({}, 4), ({"neighbours": 8}, 5), ({"neighbours": 17}, 6)):
+        network = small(**arguments)
+        assert network.minimum_px == smallest
+        for mode in (True, False):
+            assert network.train(mode)(torch.rand(1, 1, smallest, smallest)).isfinite().all()
+            with pytest.raises(ValueError, match="nir: expected"):
+                network(torch.rand(1, 1, smallest, smallest - 1))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        ({"width": 98}, "width"),
+        ({"window_px": 48}, "window_px"),
+        ({"window_px": 5, "neighbours": 6}, "window_px"),
+    ],
+)
+def test_impossible_arguments_are_refused(arguments, fault):
+    with pytest.raises(ValueError, match=fault):
+        NirGnn(**arguments)

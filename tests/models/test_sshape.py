@@ -1,0 +1,65 @@
+"""`sshape`: its published size, its stated reach, and an edge network that can do its task."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from probes import exported_answer, reached_px  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from nircolor.losses import edge_loss, edge_map  # noqa: E402
+from nircolor.models.sshape import EdgeNet, SShape  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(("bands", "parameters"), [(1, 13_390_339), (3, 13_391_491)])
+def test_parameters_are_the_published_13_million_without_the_edge_network(bands, parameters):
+    with torch.device("meta"):
+        assert sum(p.numel() for p in SShape(bands).parameters()) == parameters
+
+
+def test_reach_is_exact():
+    assert SShape.reach_px == reached_px(SShape(width=2), height=20 * 16)
+
+
+@pytest.mark.parametrize("bands", [1, 3, 5])
+@torch.no_grad()
+def test_every_band_has_a_say(bands):
+    network = SShape(bands, width=4)
+    nir = torch.rand(2, bands, 32, 48)
+    rgb = network(nir)
+    assert rgb.shape == (2, 3, 32, 48)
+    for band in range(bands):
+        changed = nir.clone()
+        changed[:, band] = changed[:, band].flip(-1)
+        assert not torch.allclose(network(changed), rgb, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 32, 40), (1, 3, 32, 32)])
+def test_other_shapes_are_refused(shape):
+    with pytest.raises(ValueError, match="nir: expected"):
+        SShape(width=4)(torch.zeros(shape))
+
+
+@torch.no_grad()
+def test_exported_it_answers_the_same_at_other_sizes():
+    network = SShape(width=2).eval()
+    nir = torch.rand(1, 1, 48, 80)
+    torch.testing.assert_close(exported_answer(network, nir), network(nir), atol=1e-5, rtol=1e-4)
+
+
+def test_the_edge_network_learns_edges_from_the_error():
+    truth = F.interpolate(torch.rand(4, 3, 5, 7), size=(22, 30))
+    error = 0.5 - truth
+    valid = torch.ones(4, 1, 22, 30)
+    network = EdgeNet(width=16)
+    optimizer = torch.optim.Adam(network.parameters(), 3e-3)
+    for _ in range(150):
+        optimizer.zero_grad()
+        edge_loss(network(error), truth, valid).backward()
+        optimizer.step()
+    assert edge_loss(network(error), truth, valid) < 0.2 * edge_map(truth).var()

@@ -1,0 +1,100 @@
+"""`structure_aware`: its published sizes, its reach, and what its branches depend on and teach."""
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from probes import exported_answer, reached_px  # noqa: E402
+
+from nircolor.losses import gradient_loss  # noqa: E402
+from nircolor.models.structure_aware import StructureAware  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def count(*modules):
+    return sum(p.numel() for module in modules for p in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("dense", "one_branch", "two_branches"),
+    [(True, 56_304_963, 77_720_708), (False, 31_031_875, 43_220_420)],
+)
+def test_parameters_are_the_published_numbers(dense, one_branch, two_branches):
+    """56.3 M, with the second decoder 77.7 M; without dense blocks one branch is a plain U-Net."""
+    with torch.device("meta"):
+        network = StructureAware(dense=dense)
+    assert count(network.encoder, network.rgb) == one_branch
+    assert count(network.encoder, network.rgb, network.gray) == two_branches
+    assert count(network) == two_branches + 38_721
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_reach_is_exact(dense):
+    network = StructureAware(width=2, dense=dense)
+    assert network.reach_px == reached_px(network, height=28 * 16)
+
+
+@pytest.mark.parametrize("bands", [1, 3, 5])
+@torch.no_grad()
+def test_every_band_has_a_say(bands):
+    network = StructureAware(bands, width=4)
+    nir = torch.rand(2, bands, 32, 48)
+    rgb = network(nir)
+    assert rgb.shape == (2, 3, 32, 48)
+    for band in range(bands):
+        changed = nir.clone()
+        changed[:, band] = changed[:, band].flip(-1)
+        assert not torch.allclose(network(changed), rgb, atol=1e-3)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 32, 40), (1, 1, 32, 32)])
+def test_other_shapes_are_refused(shape):
+    network = StructureAware(width=4)
+    for answer in (network, network.branches):
+        with pytest.raises(ValueError, match="nir: expected"):
+            answer(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@torch.no_grad()
+def test_the_answer_is_the_colour_branch(dense):
+    network = StructureAware(width=4, dense=dense)
+    nir = torch.rand(2, 3, 32, 16)
+    branches = network.branches(nir)
+    torch.testing.assert_close(network(nir), branches.rgb, rtol=0, atol=0)
+    assert branches.gray.shape == branches.scale_map.shape == (2, 1, 32, 16)
+
+
+@torch.no_grad()
+def test_the_scale_map_has_both_signs_and_sees_only_the_gradient_of_gray():
+    network = StructureAware(width=8)
+    nir = torch.rand(1, 3, 32, 32)
+    before = network.branches(nir)
+    assert before.scale_map.min() < 0 < before.scale_map.max()
+    network.gray.leave.bias += 0.3
+    after = network.branches(nir)
+    torch.testing.assert_close(after.gray, before.gray + 0.3)
+    torch.testing.assert_close(after.scale_map, before.scale_map, rtol=1e-4, atol=1e-5)
+
+
+def test_the_gradient_loss_teaches_all_but_the_colour_branch():
+    network = StructureAware(width=4)
+    nir = torch.rand(2, 3, 32, 32)
+    branches = network.branches(nir)
+    gradient_loss(nir, branches.gray, branches.scale_map, torch.ones(2, 1, 32, 32)).backward()
+    for part in (network.encoder, network.gray, network.scale_map):
+        # a shift of gray has no gradient
+        taught = [p for p in part.parameters() if p is not network.gray.leave.bias]
+        assert all(p.grad.abs().max() > 0 for p in taught)
+    assert all(p.grad is None for p in network.rgb.parameters())
+
+
+@torch.no_grad()
+def test_exported_it_answers_the_same_at_other_sizes():
+    network = StructureAware(width=2).eval()
+    nir = torch.rand(1, 3, 48, 80)
+    torch.testing.assert_close(exported_answer(network, nir), network(nir), atol=1e-5, rtol=1e-4)

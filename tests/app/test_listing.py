@@ -6,8 +6,7 @@ from imagery_samples import noise, save, save_envi
 from onnx import helper
 
 from nircolor.app import listing
-from nircolor.inference.bands import describe_bands
-from nircolor.modelfile import Score, read_card
+from nircolor.modelfile import Score, describe_bands, read_card
 from nircolor.weights import shipped_models
 from tiny_models import THREE, make_card, save_model
 
@@ -17,7 +16,7 @@ def test_models_says_bands_licence_and_data(nircolor):
     assert outcome.code == 0
     for name, path in shipped_models().items():
         card = read_card(path)
-        words = (describe_bands(card), card.licence.weights, card.licence.training_data)
+        words = (describe_bands(card.bands), card.licence.weights, card.licence.training_data)
         for text in (f"{name}: {card.summary}", *words):
             assert text in outcome.out
     assert outcome.err == ""

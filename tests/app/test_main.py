@@ -7,8 +7,7 @@ import pytest
 from command_line import process
 from imagery_samples import noise, save
 
-from nircolor import __version__
-from nircolor.app import extras
+from nircolor import __version__, extras
 
 
 def test_version(nircolor):

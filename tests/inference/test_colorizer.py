@@ -9,7 +9,7 @@ from onnx import helper
 
 from nircolor.app.demo.landscape import render_landscape
 from nircolor.errors import NircolorError
-from nircolor.inference import Colorizer, Reading, colorizer
+from nircolor.inference import Colorizer, Reading, colorizer, engine
 from nircolor.modelfile import Size
 from tiny_models import THREE, make_card, save_model
 
@@ -274,14 +274,14 @@ def test_progress_of_a_file_adds_up(tmp_path, tiny):
 
 def test_jobs_share_the_cores(tiny, monkeypatch):
     taken = []
-    engine = colorizer.OnnxEngine
+    open_session = engine.open_session
 
-    def note(path, device, threads):
+    def note(path, *, threads, **rest):
         taken.append(threads)
-        return engine(path, device, threads)
+        return open_session(path, threads=threads, **rest)
 
-    monkeypatch.setattr(colorizer, "OnnxEngine", note)
-    monkeypatch.setattr(colorizer.os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(engine, "open_session", note)
+    monkeypatch.setattr(engine.os, "cpu_count", lambda: 8)
     for jobs in (1, 2, 100):
         Colorizer(tiny("per_pixel"), jobs=jobs)
     # ONNX Runtime adds threads - 1 helpers to its callers: 8 cores are busy each time, or as many as jobs

@@ -1,25 +1,15 @@
-"""A small set in the layout of the real ones, and a recipe that trains on it in seconds."""
+"""Small sets in the layouts of the real ones, and the recipes that ship, shrunk to train on them."""
 
 import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
-import rasterio
 import yaml
+from shipped_recipes import ARCHITECTURE_OF, REPOSITORY, TINY, write_picture
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("lightning")
-
-RECIPE = Path(__file__).parents[2] / "recipes" / "scene.yaml"
-
-
-def write_picture(path: Path, bands: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    driver = "JPEG" if path.suffix == ".jpg" else "PNG"
-    profile = {"driver": driver, "count": len(bands), "dtype": "uint8"}
-    with rasterio.open(path, "w", height=bands.shape[1], width=bands.shape[2], **profile) as file:
-        file.write(bands)
 
 
 @pytest.fixture(scope="session")
@@ -42,35 +32,42 @@ def data_root(tmp_path_factory) -> Path:
     write_picture(root / "epfl/street/0_mask.png", mask)
     with (root / "scenes.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("dataset", "pair", "scene_group", "split", "flag"), *rows])
+    with (REPOSITORY / "recipes/splits/sentinel2.csv").open(newline="") as file:
+        names = [row["pair"] for row in csv.DictReader(file)]
+    for name in names[:30]:
+        bands = rng.integers(0, 6000, (7, 64, 64), np.uint16)
+        write_picture(root / f"sentinel2/{name}.tif", bands, (665, 560, 490, 783, 842, 865, 945))
+    for i in range(6):
+        # colour that can be learnt: a fixed map of the brightness
+        nir = np.repeat(np.repeat(rng.integers(20, 236, (1, 16, 20), np.uint8), 4, 1), 4, 2)
+        write_picture(root / f"pairs/nir/a{i}_nir.png", nir)
+        write_picture(root / f"pairs/rgb/a{i}_rgb.tif", np.concatenate([nir, nir // 2, 255 - nir]))
     return root
 
 
 @pytest.fixture
 def small_recipe(data_root):
-    """The recipe that ships, with a small network on the small set, saving every second step in a folder."""
+    """A recipe that ships, its network tiny, its data the small sets, saving every second step."""
 
-    def write(folder: Path, steps: int, callbacks: list[dict] | None = None) -> Path:
-        recipe = yaml.safe_load(RECIPE.read_text())
-        recipe["model"]["init_args"] |= {
-            "network": {"context_width": 4, "widths": [4, 6], "context_px": 32},
-            "warmup_steps": 2,
-        }
-        recipe["data"]["init_args"] |= {
-            "root": str(data_root),
-            "batch_size": 2,
-            "tile_px": 32,
-            "dev_fraction": 0.3,
-        }
-        trainer = recipe["trainer"]
-        trainer |= {"max_steps": steps, "val_check_interval": 3, "log_every_n_steps": 1, "accelerator": "cpu"}
-        trainer["default_root_dir"] = trainer["logger"]["init_args"]["save_dir"] = str(folder)
-        saver = trainer["callbacks"][1]["init_args"]
-        del saver["train_time_interval"]
-        saver |= {"dirpath": str(folder / "checkpoints"), "every_n_train_steps": 2}
-        trainer["callbacks"] += callbacks or []
-        path = folder / "recipe.yaml"
+    def write(
+        name: str, folder: Path, steps: int, model: dict | None = None, callbacks: list[dict] | None = None
+    ) -> Path:
+        recipe = yaml.safe_load((REPOSITORY / "recipes" / f"{name}.yaml").read_text())
+        arguments = recipe["model"]["init_args"]
+        architecture = arguments.get("architecture", ARCHITECTURE_OF[recipe["model"]["class_path"]])
+        arguments["arguments"] = (arguments.get("arguments") or {}) | TINY[architecture]
+        arguments |= model or {}
+        recipe["data"] |= {"batch_size": 2, "tile_px": 32, "dev_fraction": 0.3}
+        recipe["trainer"] |= {"max_steps": steps, "log_every_n_steps": 1, "accelerator": "cpu"}
+        recipe["trainer"]["default_root_dir"] = str(folder)
+        recipe["trainer"]["callbacks"] = callbacks or []
+        recipe["trainer"]["val_check_interval"] = 3
+        recipe["checkpoint"] = {"train_time_interval": None, "every_n_train_steps": 2}
+        text = yaml.safe_dump(recipe).replace("data/", f"{data_root}/")
+        text = text.replace("recipes/splits", str(REPOSITORY / "recipes/splits"))
         folder.mkdir(parents=True, exist_ok=True)
-        path.write_text(yaml.safe_dump(recipe))
+        path = folder / "recipe.yaml"
+        path.write_text(text)
         return path
 
     return write

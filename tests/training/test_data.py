@@ -1,46 +1,150 @@
-"""The data module: splits by place, batches by step, the shared batch of several processes."""
+"""The data module: a split by place, masks, bands by wavelength, the same samples whatever the process."""
 
-import csv
 from itertools import islice
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from nircolor.training.data import PhotographData, StepSampler  # noqa: E402
+from nircolor.errors import NircolorError  # noqa: E402
+from nircolor.pairs import Folders, MultiBandFiles, Scenes, Vcip, read_pair  # noqa: E402
+from nircolor.training import data as data_module  # noqa: E402
+from nircolor.training.data import PairedData, StepSampler  # noqa: E402
+from nircolor.training.structure_aware import ContentTraining  # noqa: E402
 
 
-def test_steps_go_on_where_training_stands():
-    whole = list(islice(StepSampler(0, 4), 6))
-    assert list(islice(StepSampler(2, 4), 4)) == whole[2:]
-    assert whole[0] == [0, 1, 2, 3]
+def band(nm, fwhm_nm=20):
+    return {"center_nm": nm, "fwhm_nm": fwhm_nm, "tolerance_nm": 15}
 
 
-def test_processes_share_a_batch():
-    for step in range(3):
-        parts = [next(islice(StepSampler(0, 4, rank, ranks=2), step, None)) for rank in range(2)]
-        assert sorted(parts[0] + parts[1]) == next(islice(StepSampler(0, 4), step, None))
+def prepared(*sets, bands=(850,), rank=0, ranks=1, step=0, accumulate=1, **settings):
+    """A data module as it stands in a run."""
+    module = ContentTraining("unet", {"bands": len(bands), "width": 4}, {"bands": [band(nm) for nm in bands]})
+    data = PairedData(list(sets), **({"batch_size": 4, "tile_px": 32} | settings))
+    data.trainer = SimpleNamespace(
+        lightning_module=module,
+        global_step=step,
+        accumulate_grad_batches=accumulate,
+        world_size=ranks,
+        global_rank=rank,
+        strategy=SimpleNamespace(root_device=torch.device("cpu")),
+    )
+    data.setup()
+    return data
+
+
+def photographs(root, **settings):
+    table = root / "scenes.csv"
+    return prepared(
+        Vcip(root / "vcip2020", table=table, dataset="vcip2020"),
+        Scenes(root / "epfl", table=table, dataset="epfl"),
+        **settings,
+    )
+
+
+def names(pictures):
+    return {picture.name for picture in pictures}
 
 
 def test_no_place_is_on_both_sides(data_root):
-    with (data_root / "scenes.csv").open(newline="") as file:
-        groups = {row["pair"]: row["scene_group"] for row in csv.DictReader(file)}
-    seen = set()
-    for fraction in (0.2, 0.4, 0.6):
-        data = PhotographData(data_root, dev_fraction=fraction)
-        data.setup()
-        train = {p.name for photographs in data.train_sets for p in photographs}
-        dev = {p.name for p in data.dev}
-        assert not {groups[name] for name in train} & {groups[name] for name in dev}
-        assert {name for name in dev | train if name.startswith("field")} == {f"field_{i}" for i in range(8)}
-        seen |= dev
-    assert seen
+    data = photographs(data_root, dev_fraction=0.5)
+    place = {f"field_{i}": i // 2 for i in range(8)} | {f"street/{i}": i for i in range(3)}
+    train = names(data.training[0]) | names(data.training[1])
+    assert names(data.dev)
+    assert not {place[name] for name in train} & {place[name] for name in names(data.dev)}
+    # choices are made on the first set alone
+    assert names(data.training[0]) | names(data.dev) == {f"field_{i}" for i in range(8)}
+
+
+def test_without_a_dev_split_all_is_trained_on(data_root):
+    data = photographs(data_root, dev_fraction=0)
+    assert len(data.training[0]) == 8
+    assert data.val_dataloader() == []
 
 
 def test_masks_reach_the_samples(data_root):
-    data = PhotographData(data_root, dev_fraction=0)
-    data.setup()
-    masked = next(p for p in data.train_sets[1] if p.name == "street/0")
-    assert (masked.pixels[4, :, :40] == 0).all()
-    assert (masked.pixels[4, :, 40:] == 255).all()
+    masked = next(p for p in photographs(data_root, dev_fraction=0).training[1] if p.name == "street/0")
+    assert (masked.pixels[-1, :, :40] == 0).all()
+    assert (masked.pixels[-1, :, 40:] == 255).all()
+
+
+def test_bands_are_those_of_the_model_in_its_order(data_root):
+    paired = MultiBandFiles(data_root / "sentinel2", nir_scale=10000, rgb_scale=3000)
+    data = prepared(paired, bands=(945, 783), dev_fraction=0.2)
+    pair = next(pair for pair in paired.pairs() if pair.name == data.training[0][0].name)
+    stored, colour, _ = read_pair(pair, data.trainer.lightning_module.bands)
+    floats = data.training[0][0].floats()
+    np.testing.assert_array_equal(floats[:2], stored)
+    np.testing.assert_array_equal(floats[2:5], colour)
+    # neither dark nor swapped: bands are drawn from 0 to 6000
+    assert stored.mean(axis=(1, 2)) == pytest.approx([0.3, 0.3], abs=0.02)
+
+
+def test_what_does_not_fit_in_memory_is_read_when_asked_for(data_root, monkeypatch):
+    first = photographs(data_root, dev_fraction=0.3)
+    monkeypatch.setattr(data_module, "available_bytes", lambda: 0)
+    second = photographs(data_root, dev_fraction=0.3)
+    assert first.training[0]._kept is not None
+    assert second.training[0]._kept is None
+    for a, b in zip(islice(first.train_dataloader(), 3), islice(second.train_dataloader(), 3), strict=True):
+        assert a["name"] == b["name"]
+        torch.testing.assert_close(a["rgb"], b["rgb"])
+
+
+def test_processes_share_the_samples_of_each_step(data_root):
+    whole = list(islice(photographs(data_root).train_dataloader(), 3))
+    parts = [
+        list(islice(photographs(data_root, rank=rank, ranks=2).train_dataloader(), 3)) for rank in (0, 1)
+    ]
+    for step in range(3):
+        halves = [part[step]["rgb"] for part in parts]
+        assert [len(half) for half in halves] == [2, 2]
+        # every other sample of the batch is the first process's
+        torch.testing.assert_close(torch.stack(halves, 1).flatten(0, 1), whole[step]["rgb"])
+
+
+def test_processes_share_the_dev_pictures(data_root):
+    def shown(**settings):
+        data = photographs(data_root, dev_fraction=0.5, **settings)
+        return [batch["name"][0] for batch in data.val_dataloader()]
+
+    whole, seen = shown(), [shown(rank=rank, ranks=2) for rank in (0, 1)]
+    assert len(whole) > 1
+    assert sorted(seen[0] + seen[1]) == sorted(whole)
+
+
+def test_a_resumed_run_draws_what_comes_next(data_root):
+    whole = list(islice(photographs(data_root, accumulate=2).train_dataloader(), 8))
+    rest = list(islice(photographs(data_root, step=3, accumulate=2).train_dataloader(), 2))
+    for expected, got in zip(whole[6:], rest, strict=True):
+        assert expected["name"] == got["name"]
+        torch.testing.assert_close(expected["nir"], got["nir"])
+
+
+def test_batches_follow_each_other_without_a_gap():
+    drawn = [index for batch in islice(StepSampler(2, 3), 4) for index in batch]
+    assert drawn == list(range(6, 18))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tile_px": 40}, r"data[.]tile_px: expected a multiple of 16 px, at least 16 px, .*got 40"),
+        ({"batch_size": 3, "ranks": 2}, r"data[.]batch_size: expected a multiple of the 2 processes, got 3"),
+        ({"shares": [1.0]}, r"data[.]shares: expected 2 shares that sum to 1, got \[1.0\]"),
+        ({"shares": [0.5, 0.6]}, r"data[.]shares: expected 2 shares that sum to 1"),
+        ({"dev_fraction": 1.0}, "expected training pairs in every set"),
+    ],
+)
+def test_settings_that_do_not_go_together(data_root, settings, message):
+    with pytest.raises(NircolorError, match=message):
+        photographs(data_root, **settings)
+
+
+def test_files_without_the_model_s_bands_are_named(data_root):
+    folders = Folders(data_root / "pairs/nir", data_root / "pairs/rgb", nir_suffix="_nir", rgb_suffix="_rgb")
+    with pytest.raises(NircolorError, match=r"a0_nir[.]png: expected 3 bands"):
+        prepared(folders, bands=(780, 850, 940), dev_fraction=0)

@@ -1,5 +1,7 @@
 """Samples: reproducible, what the engine would feed, and true to the photograph."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,10 @@ torch = pytest.importorskip("torch")
 
 from nircolor.training.sampling import Augmentation, draw_sample, resize, to_photograph  # noqa: E402
 
-PLAIN = Augmentation(smallest_area=1, aspect=0, zoom=(1, 1), gamma=0, exposure=0, noise=0)
+PLAIN = Augmentation()
+STRONG = Augmentation(
+    smallest_area=0.45, aspect=0.25, zoom=(0.35, 1.5), gamma=0.25, exposure=0.15, noise=0.02
+)
 
 
 @pytest.fixture
@@ -25,14 +30,16 @@ def draw(photograph, seed, augmentation=PLAIN):
 
 
 def test_the_same_seed_gives_the_same_sample(photograph):
-    first, second = (draw(photograph, 5, Augmentation()) for _ in range(2))
+    first, second = (draw(photograph, 5, STRONG) for _ in range(2))
+    assert first.pop("name") == second.pop("name") == "ramp"
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert not torch.equal(first["nir"], draw(photograph, 6, Augmentation())["nir"])
+    assert not torch.equal(first["nir"], draw(photograph, 6, STRONG)["nir"])
 
 
 def test_shapes_and_ranges(photograph):
     for seed in range(20):
-        sample = draw(photograph, seed, Augmentation(noise=0.2))
+        sample = draw(photograph, seed, replace(STRONG, noise=0.2))
+        del sample["name"]
         shapes = {key: tuple(value.shape) for key, value in sample.items()}
         assert shapes == {
             "nir": (1, 32, 32),
@@ -56,7 +63,7 @@ def test_edges_say_where_the_tile_lies(photograph):
 
 def test_nir_colour_and_mask_stay_registered(photograph):
     for seed in range(20):
-        sample = draw(photograph, seed, Augmentation(gamma=0, exposure=0, noise=0))
+        sample = draw(photograph, seed, replace(STRONG, gamma=0, exposure=0, noise=0))
         torch.testing.assert_close(sample["nir"][0], sample["rgb"][2], rtol=0, atol=0.02)
         # the first quarter of the columns is masked out
         assert not sample["valid"][0][sample["rgb"][1] < 0.22].any()
@@ -64,7 +71,7 @@ def test_nir_colour_and_mask_stay_registered(photograph):
 
 
 def test_exposure_and_gamma_change_the_input_alone(photograph):
-    plain, changed = (draw(photograph, 3, a) for a in (PLAIN, Augmentation(1, 0, (1, 1), 0.3, 0.2, 0)))
+    plain, changed = (draw(photograph, 3, a) for a in (PLAIN, Augmentation(gamma=0.3, exposure=0.2)))
     torch.testing.assert_close(plain["rgb"], changed["rgb"])
     assert not torch.allclose(plain["nir"], changed["nir"], atol=0.01)
     assert not torch.allclose(plain["context"][0], changed["context"][0], atol=0.01)
@@ -83,3 +90,35 @@ def test_resize_averages_where_it_shrinks():
 def _arrays(photograph):
     pixels = photograph.pixels.numpy() / np.float32(255)
     return pixels[:1], pixels[1:4], pixels[4] > 0.5
+
+
+def test_several_bands_and_no_view(photograph):
+    nir, rgb, valid = _arrays(photograph)
+    three = to_photograph("three", np.concatenate([rgb[:2], nir]), rgb, valid)
+    sample = draw_sample(three, np.random.default_rng(0), STRONG, tile_px=32)
+    assert "context" not in sample
+    assert sample["nir"].shape == (3, 32, 32)
+    plain = draw_sample(three, np.random.default_rng(0), PLAIN, tile_px=32)
+    torch.testing.assert_close(plain["nir"][:2], plain["rgb"][:2])
+
+
+def test_turning_shows_every_quarter(photograph):
+    """Red grows downwards, green to the right; turned, they grow every way."""
+    directions = set()
+    for seed in range(80):
+        rgb = draw(photograph, seed, Augmentation(turn=True))["rgb"]
+        steps = torch.stack([rgb[:2, -1, 0] - rgb[:2, 0, 0], rgb[:2, 0, -1] - rgb[:2, 0, 0]])
+        directions.add(tuple(steps.sign().flatten().tolist()))
+    assert len(directions) == 8
+
+
+def test_8_bit_pictures_are_kept_as_bytes_and_others_exactly():
+    rng = np.random.default_rng(0)
+    valid = np.ones((5, 5), bool)
+    bytes_ = rng.integers(0, 256, (4, 5, 5)).astype(np.float32) / 255
+    assert to_photograph("a", bytes_[:1], bytes_[1:], valid).pixels.dtype == torch.uint8
+    fine = rng.random((4, 5, 5), np.float32)
+    for planes in (bytes_, fine):
+        floats = to_photograph("a", planes[:1], planes[1:], valid).floats()
+        torch.testing.assert_close(floats[:4], torch.from_numpy(planes), rtol=0, atol=1e-7)
+        assert (floats[4] == 1).all()

@@ -15,9 +15,8 @@ from rich.table import Table
 from nircolor.app.console import show_warnings
 from nircolor.errors import NircolorError
 from nircolor.imagery import Raster, open_raster
-from nircolor.inference.bands import describe_bands
 from nircolor.inference.sources import RasterSource
-from nircolor.modelfile import Card, read_card
+from nircolor.modelfile import Card, describe_bands, is_model_file, read_card
 from nircolor.weights import shipped_models
 
 # side of the reduced view that ranges are taken from, and its values in all: cubes have hundreds of bands
@@ -38,7 +37,7 @@ def print_info(file: Path, *, bands_nm: Sequence[float] | None, scale: float | N
         NircolorError: it is neither.
     """
     console = _console()
-    if file.suffix.lower() == ".onnx":
+    if is_model_file(file):
         console.print(_card_table(read_card(file)))
         return
     with warnings.catch_warnings():
@@ -69,8 +68,9 @@ def _grid() -> Table:
 def _card_table(card: Card) -> Table:
     table = _grid()
     table.add_row("model", f"{card.name}: {card.summary}")
-    table.add_row("bands", f"{describe_bands(card)}, values: {card.encoding}")
-    table.add_row("network", f"{card.architecture}, {card.multiply_adds_per_px:,.0f} multiply-adds a pixel")
+    table.add_row("bands", f"{describe_bands(card.bands)}, values: {card.encoding}")
+    work = f"{card.multiply_adds_per_px:,.0f} multiply-adds a pixel"
+    table.add_row("network", f"{card.architecture}, {work}, runs in {card.engine}")
     table.add_row("trained on", card.licence.training_data)
     table.add_row("weights", card.licence.weights)
     for score in card.scores:

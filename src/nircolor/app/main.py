@@ -25,7 +25,7 @@ Model = Annotated[
 ]
 Device = Annotated[
     Literal["auto", "cpu", "cuda", "coreml", "openvino"],
-    typer.Option(help="Where to run; auto takes a GPU if onnxruntime has one."),
+    typer.Option(help="Where to run; auto takes a GPU where the model can run on one."),
 ]
 Bands = Annotated[
     str | None,
@@ -147,9 +147,9 @@ def demo(
 )
 def train(context: typer.Context) -> None:
     """Train from a recipe: --config recipes/scene.yaml [--resume] [--trainer.max_steps N …] (extra: train)"""
-    from nircolor.app.extras import require
+    from nircolor.extras import require
 
-    require("lightning", extra="train", command="train")
+    require("lightning", extra="train", what="nircolor train")
     from nircolor.training.cli import train as run
 
     arguments = list(context.args)
@@ -160,19 +160,30 @@ def train(context: typer.Context) -> None:
 @app.command()
 def export(
     checkpoint: Annotated[Path, typer.Argument(help="A checkpoint of `nircolor train`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model file, .onnx.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="The model file: .onnx, or .safetensors for one that runs in PyTorch."
+        ),
+    ],
+    half: Annotated[
+        bool, typer.Option("--half", help="Store the weights in half precision, in half the space.")
+    ] = False,
     saturation: Annotated[float, typer.Option(min=0, help="Gain on the colours' distance from gray.")] = 1.0,
     scores: Annotated[Path | None, typer.Option(help="JSON list of scores for the card.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ) -> None:
     """Make a model file of a checkpoint (extra: train)."""
-    from nircolor.app.extras import require
+    from nircolor.extras import require
 
-    require("lightning", extra="train", command="export")
+    require("torch", extra="train", what="nircolor export")
     from nircolor.training.export import export as run
 
-    card = run(checkpoint, output, saturation=saturation, scores=scores, overwrite=overwrite)
-    typer.echo(f"{output}: {card.name}, {output.stat().st_size / 1e6:.1f} MB")
+    done = run(checkpoint, output, half=half, saturation=saturation, scores=scores, overwrite=overwrite)
+    rounding = (
+        "" if done.rounding is None else f", half precision changes colours by up to {done.rounding:.1g}"
+    )
+    typer.echo(f"{output}: {done.card.name}, {output.stat().st_size / 1e6:.1f} MB{rounding}")
 
 
 def main() -> None:

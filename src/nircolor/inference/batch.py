@@ -13,7 +13,7 @@ from nircolor.imagery import OUTPUT_DRIVERS, find_pictures, output_path_for
 from nircolor.inference.colorizer import Colorizer, Reading
 
 # what somebody who gives such a name for the output wants is a file, which cannot be had
-_OTHER_FORMATS = {".bmp", ".gif", ".hdr", ".heic", ".img", ".jp2", ".onnx", ".raw", ".webp"}
+_OTHER_FORMATS = {".bmp", ".gif", ".hdr", ".heic", ".img", ".jp2", ".onnx", ".raw", ".safetensors", ".webp"}
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery import create_like, open_raster
 from nircolor.inference.devices import Device
-from nircolor.inference.engine import OnnxEngine
+from nircolor.inference.engine import open_engine
 from nircolor.inference.memory import round_tile, tile_size_px
 from nircolor.inference.sources import ArraySource, RasterSource
 from nircolor.inference.streaming import Progress, Source, colorize_strips
@@ -48,12 +48,13 @@ class Colorizer:
 
     Args:
         model: the name of a model that ships, or the path of a model file.
-        device: "auto", "cpu", "cuda", "coreml" or "openvino".
+        device: "auto", "cpu", "cuda", "coreml" or "openvino"; the first three for models in PyTorch.
         tile_px: side of the tiles; by default from the memory at hand.
         jobs: pictures that will be coloured at once; they share the cores and the memory.
 
     Raises:
-        NircolorError: no such model, a damaged or foreign file, or the device is not there.
+        NircolorError: no such model, a damaged or foreign file, the device is not there, or the model runs in
+            PyTorch, which is not installed.
     """
 
     def __init__(
@@ -64,9 +65,7 @@ class Colorizer:
         tile_px: int | None = None,
         jobs: int = 1,
     ) -> None:
-        # the helpers of a session are shared by all that call it, and each caller works too
-        threads = 0 if jobs == 1 else max(1, (os.cpu_count() or 1) - jobs + 1)
-        self._engine = OnnxEngine(find_model(model), device, threads)
+        self._engine = open_engine(find_model(model), device, jobs)
         self._jobs = jobs
         self._tile_px = None if tile_px is None else round_tile(tile_px, self.card)
 

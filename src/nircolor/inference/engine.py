@@ -1,31 +1,48 @@
-"""ONNX Runtime behind one call: a tile and its context in, colour out."""
+"""A model file behind one call: a tile and its context in, colour out, by what the file asks for."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 from nircolor.arrays import Floats
-from nircolor.errors import NircolorError, first_line
+from nircolor.errors import NircolorError
+from nircolor.extras import require
+from nircolor.inference.answer import answer
 from nircolor.inference.devices import Device, providers_for
-from nircolor.modelfile import Card, open_session
+from nircolor.inference.streaming import Engine
+from nircolor.modelfile import Card, engine_for, open_session
 
 
-class OnnxEngine:
-    """A loaded model file.
+def open_engine(path: Path, device: Device = "auto", jobs: int = 1) -> Engine:
+    """Load a model file into the engine that runs it.
 
     Args:
         path: of the model file.
-        device: where to run it; "auto" takes the best provider that this onnxruntime has.
-        threads: of one call on the CPU; 0 for one per core.
+        device: where to run it; "auto" takes the best that the engine has.
+        jobs: threads that will call the engine at once; they share the cores.
 
     Raises:
-        NircolorError: not a model file, or the device is not there.
+        NircolorError: not a model file, the device is not there, or PyTorch is needed and not installed.
     """
+    if engine_for(path) == "onnxruntime":
+        return OnnxEngine(path, device, jobs)
+    require("torch", extra="train", what=f"{path}: a model that runs in PyTorch")
+    # here, since it takes three seconds to import
+    from nircolor.inference.torch_engine import TorchEngine
 
-    def __init__(self, path: Path, device: Device = "auto", threads: int = 0) -> None:
+    return TorchEngine(path, device, jobs)
+
+
+class OnnxEngine:
+    """A model file in ONNX Runtime; see `open_engine`."""
+
+    def __init__(self, path: Path, device: Device = "auto", jobs: int = 1) -> None:
         self._path = path
         self._session: Any
         self.card: Card
         providers = providers_for(device)
+        # the helpers of a session are shared by all that call it, and each caller works too
+        threads = 0 if jobs == 1 else max(1, (os.cpu_count() or 1) - jobs + 1)
         self._session, self.card = open_session(path, providers=providers, threads=threads)
         # onnxruntime goes on without a provider whose libraries do not load
         if device != "auto" and self._session.get_providers()[0] != providers[0]:
@@ -36,25 +53,9 @@ class OnnxEngine:
     def run(self, nir: Floats, context: Floats | None) -> Floats:
         """Colour one tile: (bands, h, w) and (bands + 4, s, s) or None -> (3, h, w), not clipped.
 
-        Raises:
-            NircolorError: the network refuses the tile, or answers with another shape.
-            MemoryError: the tile does not fit.
+        Raises NircolorError and MemoryError like `answer`.
         """
         feeds = {"nir": nir[None]}
         if context is not None:
             feeds["context"] = context[None]
-        try:
-            rgb: Floats = self._session.run(None, feeds)[0][0]
-        except MemoryError:
-            raise
-        # onnxruntime's own exceptions share no base class of their own but Exception
-        except Exception as error:
-            reason = first_line(error)
-            if "alloc" in reason or "out of memory" in reason:
-                raise MemoryError(reason) from error
-            raise NircolorError(f"{self._path}: fails on a tile of {nir.shape} ({reason})") from error
-        if rgb.shape != (3, *nir.shape[1:]):
-            raise NircolorError(
-                f"{self._path}: expected colour of {(3, *nir.shape[1:])} from the network, got {rgb.shape}"
-            )
-        return rgb
+        return answer(self._path, nir, lambda: self._session.run(None, feeds)[0][0])

@@ -1,9 +1,17 @@
 """The card: everything the engine and the user must know of a model, carried inside its file."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from nircolor.errors import NircolorError
+
+# where in a file's metadata the card lies, as JSON
+CARD_KEY = "nircolor.card"
+
+EngineName = Literal["onnxruntime", "torch"]
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -32,6 +40,10 @@ class Size(_Part):
     multiple_of: Annotated[int, Field(ge=1)]
     minimum: Annotated[int, Field(ge=1)]
     reach_px: Annotated[int, Field(ge=0)]
+
+    def fit(self, px: int) -> int:
+        """The shortest side that the network takes and that is no shorter than ``px``."""
+        return -(-max(px, self.minimum) // self.multiple_of) * self.multiple_of
 
 
 class Context(_Part):
@@ -69,6 +81,7 @@ class Card(_Part):
     summary: str
     architecture: str
     arguments: dict[str, Any]
+    engine: EngineName = "onnxruntime"
     bands: Annotated[tuple[Band, ...], Field(min_length=1)]
     # "gamma": photographs as cameras store them; "reflectance": linear
     encoding: Literal["gamma", "reflectance"]
@@ -79,3 +92,34 @@ class Card(_Part):
     multiply_adds_per_px: Positive
     licence: Licence
     scores: tuple[Score, ...] = ()
+
+
+def card_in(metadata: Mapping[str, str], path: Path, *, kind: str, engine: EngineName) -> Card:
+    """The card in a file's metadata.
+
+    Args:
+        metadata: of the file.
+        path: of the file, for messages.
+        kind: of the file, for messages: "an ONNX file".
+        engine: what runs files of this kind.
+
+    Raises:
+        NircolorError: there is none, it is not valid, or it is that of another kind of file.
+    """
+    if CARD_KEY not in metadata:
+        raise NircolorError(f"{path}: expected a nircolor model file, got {kind} without a card")
+    try:
+        card = Card.model_validate_json(metadata[CARD_KEY])
+    except ValidationError as error:
+        raise NircolorError(
+            f"{path}: the model's card is not valid at {first_fault(error, 'card')}"
+        ) from error
+    if card.engine != engine:
+        raise NircolorError(f"{path}: the card asks for {card.engine}, but {kind} runs in {engine}")
+    return card
+
+
+def first_fault(error: ValidationError, root: str) -> str:
+    """Where the first fault lies, and what it is; ``root`` names the whole."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or root}: {first['msg']}"

@@ -4,12 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from nircolor.errors import NircolorError, first_line
-from nircolor.modelfile.card import Card
-
-CARD_KEY = "nircolor.card"
+from nircolor.modelfile.card import Card, card_in
 
 
 def open_session(
@@ -49,26 +45,10 @@ def open_session(
         raise NircolorError(
             f"{path}: expected an ONNX model file, got one that cannot be loaded ({first_line(error)})"
         ) from error
-    text = session.get_modelmeta().custom_metadata_map.get(CARD_KEY)
-    if text is None:
-        raise NircolorError(f"{path}: expected a nircolor model file, got an ONNX file without a card")
-    card = _parse(text, path)
+    metadata = session.get_modelmeta().custom_metadata_map
+    card = card_in(metadata, path, kind="an ONNX file", engine="onnxruntime")
     _check_inputs(session, card, path)
     return session, card
-
-
-def read_card(path: Path) -> Card:
-    """Read only the card. Raises NircolorError like `open_session`."""
-    return open_session(path, optimize=False)[1]
-
-
-def _parse(text: str, path: Path) -> Card:
-    try:
-        return Card.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "card"
-        raise NircolorError(f"{path}: the model's card is not valid at {where}: {first['msg']}") from error
 
 
 def _check_inputs(session: Any, card: Card, path: Path) -> None:

@@ -1,155 +1,252 @@
-"""What `scene` trains on: photographs of several sets in memory, drawn by step."""
+"""What networks train on: pairs of any sets, drawn by step."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
-from pathlib import Path
+from math import prod
 
 import lightning as L
 import numpy as np
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
-from nircolor.models.scene import Scene
-from nircolor.pairs import Pair, read_pair, scene_pairs, split_by_group, vcip_pairs, with_groups
-from nircolor.training.sampling import Augmentation, Photograph, as_sample, draw_sample, resize, to_photograph
+from nircolor.errors import NircolorError
+from nircolor.memory import available_bytes
+from nircolor.modelfile import Band
+from nircolor.models import Network
+from nircolor.pairs import Pair, PairedSet, picture_size, read_pair, split_pairs
+from nircolor.training.module import Colorization
+from nircolor.training.sampling import (
+    Augmentation,
+    Photograph,
+    Sample,
+    as_sample,
+    draw_sample,
+    resize,
+    to_photograph,
+)
+
+# of the free memory that pictures may take; the network and the user's programs need some too
+_MEMORY_SHARE = 0.5
 
 
-class SampleDataset(Dataset[dict[str, Tensor]]):
+class Photographs(Sequence[Photograph]):
+    """Pairs as photographs: all kept in memory where they fit, else read whenever one is asked for.
+
+    Args:
+        pairs: what to read.
+        bands: the NIR bands to pick, in order.
+        keep: keep them in memory.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], bands: Sequence[Band], *, keep: bool) -> None:
+        self._pairs, self._bands = pairs, bands
+        self._kept = [self._read(pair) for pair in pairs] if keep else None
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def __getitem__(self, index: int) -> Photograph:  # type: ignore[override]
+        return self._read(self._pairs[index]) if self._kept is None else self._kept[index]
+
+    def _read(self, pair: Pair) -> Photograph:
+        return to_photograph(pair.name, *read_pair(pair, self._bands))
+
+
+class SampleDataset(Dataset[Sample]):
     """Samples by index; sample ``i`` of a seed is the same in every process and every run.
 
     Args:
         sets: photographs of each set.
         shares: how often each set is drawn from; sums to 1.
+        augmentation, tile_px, context_px: see `sampling.draw_sample`.
+        seed: of the samples.
     """
 
     def __init__(
         self,
-        sets: list[list[Photograph]],
-        shares: list[float],
+        sets: Sequence[Sequence[Photograph]],
+        shares: Sequence[float],
         augmentation: Augmentation,
         tile_px: int,
-        context_px: int,
+        context_px: int | None,
         seed: int,
     ) -> None:
         self.sets, self.shares, self.augmentation = sets, shares, augmentation
         self.tile_px, self.context_px, self.seed = tile_px, context_px, seed
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
+    def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng([self.seed, index])
         photographs = self.sets[rng.choice(len(self.sets), p=self.shares)]
-        photograph = photographs[rng.integers(len(photographs))]
+        photograph = photographs[int(rng.integers(len(photographs)))]
         return draw_sample(photograph, rng, self.augmentation, self.tile_px, self.context_px)
 
 
 class StepSampler(Sampler[list[int]]):
     """Indices of each step's batch, from the step that training stands at, without end.
 
-    It has no length: Lightning would count the steps before a resumption against it. Processes share a batch.
+    It has no length: Lightning would count the steps before a resumption against it. Processes share the
+    samples of a step, and the batches whose gradients are accumulated for one optimiser step follow each
+    other.
+
+    Args:
+        first_batch: batches drawn before, over all processes.
+        batch_size: over all processes.
+        rank, ranks: this process, and how many there are.
     """
 
-    def __init__(self, first_step: int, batch_size: int, rank: int = 0, ranks: int = 1) -> None:
-        self.first_step, self.batch_size, self.rank, self.ranks = first_step, batch_size, rank, ranks
+    def __init__(self, first_batch: int, batch_size: int, rank: int = 0, ranks: int = 1) -> None:
+        self.first_batch, self.batch_size, self.rank, self.ranks = first_batch, batch_size, rank, ranks
 
     def __iter__(self) -> Iterator[list[int]]:
-        for step in count(self.first_step):
-            start = step * self.batch_size
+        for batch in count(self.first_batch):
+            start = batch * self.batch_size
             yield list(range(start + self.rank, start + self.batch_size, self.ranks))
 
 
-class WholePictures(Dataset[dict[str, Tensor]]):
-    """Dev photographs whole, each with its view, cropped to a multiple that the network takes."""
+class WholePictures(Dataset[Sample]):
+    """Dev pictures whole, each with its view, shrunk and cropped to sides that the network takes.
 
-    def __init__(
-        self, photographs: list[Photograph], context_px: int, multiple_of: int, largest_px: int
-    ) -> None:
-        self.photographs, self.context_px = photographs, context_px
-        self.multiple_of, self.largest_px = multiple_of, largest_px
+    Args:
+        photographs: the pictures.
+        network: what they are for.
+        largest_px: longer sides are shrunk to this.
+    """
+
+    def __init__(self, photographs: Sequence[Photograph], network: Network, largest_px: int) -> None:
+        self.photographs, self.largest_px = photographs, largest_px
+        self.multiple_of, self.minimum_px = network.multiple_of, network.minimum_px
+        self.context_px = network.context_px
 
     def __len__(self) -> int:
         return len(self.photographs)
 
-    def __getitem__(self, index: int) -> dict[str, Tensor]:
-        picture = self.photographs[index].pixels.float() / 255
+    def __getitem__(self, index: int) -> Sample:
+        photograph = self.photographs[index]
+        picture = photograph.floats()
         shrink = min(1.0, self.largest_px / max(picture.shape[1:]))
         rows, columns = (
-            int(side * shrink) // self.multiple_of * self.multiple_of for side in picture.shape[1:]
+            max(self.minimum_px, int(side * shrink) // self.multiple_of * self.multiple_of)
+            for side in picture.shape[1:]
         )
-        view = resize(picture[:1], (self.context_px, self.context_px))
-        picture = resize(picture, (rows, columns))
-        return as_sample(picture[:1], view, (0.0, 1.0, 0.0, 1.0), picture)
+        view = None if self.context_px is None else resize(picture[:-4], (self.context_px, self.context_px))
+        return as_sample(photograph.name, resize(picture, (rows, columns)), view, (0.0, 1.0, 0.0, 1.0))
 
 
-class PhotographData(L.LightningDataModule):
-    """VCIP 2020's training pairs and the RGB-NIR Scene pairs, split by place.
+class PairedData(L.LightningDataModule):
+    """Paired sets, split into training and dev by place.
 
-    The 18 VCIP validation pairs are never read here: choices are made on the dev split of the training pairs.
+    The bands are those of the model in training, picked by wavelength where the files say theirs.
 
     Args:
-        root: folder with ``vcip2020/``, ``epfl/`` and ``scenes.csv``.
-        batch_size: of one optimiser step over all processes.
-        dev_fraction: share of the places held back for choosing; 0 trains on all.
-        scene_share: how often a sample is drawn from the RGB-NIR Scene set rather than VCIP.
+        sets: what to train on; choices are made on the dev pairs of the first.
+        shares: how often a sample is drawn from each set; by default in proportion to their pairs.
+        batch_size: of one step, over all processes.
         tile_px: side of the training tiles.
+        dev_fraction: share of the places held back for choosing, in sets whose table does not name a
+            split; 0 trains on all.
+        dev_px: longest side that dev pictures are shrunk to.
+        augmentation: how far samples stray from the photographs.
         seed: of the samples; the split is the same for all.
         num_workers: processes that prepare samples.
     """
 
     def __init__(
         self,
-        root: Path,
-        batch_size: int = 8,
+        sets: list[PairedSet],
+        batch_size: int,
+        tile_px: int,
+        shares: list[float] | None = None,
         dev_fraction: float = 0.13,
-        scene_share: float = 0.35,
-        tile_px: int = 256,
+        dev_px: int = 512,
+        augmentation: Augmentation | None = None,
         seed: int = 0,
         num_workers: int = 0,
-        augmentation: Augmentation | None = None,
     ) -> None:
         super().__init__()
-        self.root, self.batch_size = root, batch_size
-        self.dev_fraction, self.scene_share = dev_fraction, scene_share
-        self.tile_px, self.seed, self.num_workers = tile_px, seed, num_workers
+        self.sets, self.shares = sets, shares
+        self.batch_size, self.tile_px = batch_size, tile_px
+        self.dev_fraction, self.dev_px = dev_fraction, dev_px
         self.augmentation = augmentation or Augmentation()
+        self.seed, self.num_workers = seed, num_workers
 
     def setup(self, stage: str | None = None) -> None:
-        if hasattr(self, "train_sets"):
+        """Split and read.
+
+        Raises:
+            NircolorError: a set or a picture cannot be read, nothing is left to train on, or settings that
+                do not go together.
+        """
+        if hasattr(self, "training"):
             return
-        table = self.root / "scenes.csv"
-        vcip = with_groups(vcip_pairs(self.root / "vcip2020"), table, "vcip2020")
-        scenes = with_groups(scene_pairs(self.root / "epfl"), table, "epfl", drop_flagged=True)
-        splits = [split_by_group(pairs, self.dev_fraction) for pairs in (vcip, scenes)]
-        self.train_sets = [_load(train) for train, _ in splits]
-        # dev is VCIP alone, as the report will be
-        self.dev = _load(splits[0][1])
-
-    def train_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        trainer = self.trainer
-        assert trainer is not None
-        dataset = SampleDataset(
-            self.train_sets,
-            [1 - self.scene_share, self.scene_share],
-            self.augmentation,
-            self.tile_px,
-            self._network.context_px,
-            self.seed,
+        self._check()
+        splits = [split_pairs(paired.pairs(), self.dev_fraction) for paired in self.sets]
+        training, dev = [train for train, _ in splits], splits[0][1]
+        if not all(training):
+            raise NircolorError(
+                "the recipe: expected training pairs in every set, all of one's are held back"
+            )
+        keep = _bytes([pair for pairs in (*training, dev) for pair in pairs], len(self._model.bands)) < (
+            _MEMORY_SHARE * available_bytes()
         )
-        sampler = StepSampler(trainer.global_step, self.batch_size, trainer.global_rank, trainer.world_size)
-        return DataLoader(dataset, batch_sampler=sampler, num_workers=self.num_workers)
+        self.training = [Photographs(pairs, self._model.bands, keep=keep) for pairs in training]
+        self.dev = Photographs(dev, self._model.bands, keep=keep)
 
-    def val_dataloader(self) -> DataLoader[dict[str, Tensor]]:
-        network = self._network
-        pictures = WholePictures(self.dev, network.context_px, network.multiple_of, largest_px=512)
-        return DataLoader(pictures, batch_size=1)
+    def train_dataloader(self) -> DataLoader[Sample]:
+        counts = [len(photographs) for photographs in self.training]
+        shares = self.shares or [pairs / sum(counts) for pairs in counts]
+        network, trainer = self._model.network, self._trainer
+        dataset = SampleDataset(
+            self.training, shares, self.augmentation, self.tile_px, network.context_px, self.seed
+        )
+        drawn = trainer.global_step * trainer.accumulate_grad_batches
+        sampler = StepSampler(drawn, self.batch_size, trainer.global_rank, trainer.world_size)
+        return DataLoader(
+            dataset, batch_sampler=sampler, num_workers=self.num_workers, pin_memory=self._on_gpu
+        )
+
+    def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
+        # each process measures its part; where there is less than one picture each, all measure all
+        parts = self._trainer.world_size if len(self.dev) >= self._trainer.world_size else 1
+        if not self.dev:
+            return []
+        pictures = WholePictures(self.dev, self._model.network, self.dev_px)
+        own = range(self._trainer.global_rank % parts, len(pictures), parts)
+        return DataLoader(Subset(pictures, own), batch_size=1)
+
+    def _check(self) -> None:
+        network, ranks = self._model.network, self._trainer.world_size
+        if self.batch_size % ranks:
+            raise NircolorError(
+                f"data.batch_size: expected a multiple of the {ranks} processes, got {self.batch_size}"
+            )
+        if self.tile_px % network.multiple_of or self.tile_px < network.minimum_px:
+            raise NircolorError(
+                f"data.tile_px: expected a multiple of {network.multiple_of} px, at least "
+                f"{network.minimum_px} px, for this network, got {self.tile_px}"
+            )
+        if self.shares is not None and (
+            len(self.shares) != len(self.sets) or abs(sum(self.shares) - 1) > 1e-6
+        ):
+            raise NircolorError(
+                f"data.shares: expected {len(self.sets)} shares that sum to 1, got {self.shares}"
+            )
 
     @property
-    def _network(self) -> Scene:
-        """The network in training; it says how large a view it wants."""
+    def _trainer(self) -> L.Trainer:
         assert self.trainer is not None
-        assert self.trainer.lightning_module is not None
-        network = self.trainer.lightning_module.network
-        assert isinstance(network, Scene)
-        return network
+        return self.trainer
+
+    @property
+    def _on_gpu(self) -> bool:
+        return self._trainer.strategy.root_device.type == "cuda"
+
+    @property
+    def _model(self) -> Colorization:
+        """What is in training; it says which bands it wants, and in which sizes."""
+        module = self._trainer.lightning_module
+        assert isinstance(module, Colorization)
+        return module
 
 
-def _load(pairs: list[Pair]) -> list[Photograph]:
-    return [to_photograph(pair.name, *read_pair(pair)) for pair in pairs]
+def _bytes(pairs: Sequence[Pair], bands: int) -> int:
+    """What pictures take in memory, were they all of more than 8 bits."""
+    return sum(4 * (bands + 4) * prod(picture_size(pair)) for pair in pairs)

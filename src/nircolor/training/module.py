@@ -1,54 +1,66 @@
-"""The Lightning module: a network, its objective, its optimiser."""
+"""What all trainings have in common: a network by name, its steps, its measures on the dev split."""
 
-import math
+from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
+from pydantic import TypeAdapter, ValidationError
 from torch import Tensor
+from torchmetrics.functional.image import peak_signal_noise_ratio
 
-from nircolor.losses import absolute_error, box_ssim_loss, squared_error
-from nircolor.models.efficientnet_lite import imagenet_weights
-from nircolor.models.scene import Scene
+from nircolor.errors import NircolorError
+from nircolor.losses import ssim_loss
+from nircolor.modelfile import Band
+from nircolor.models import build
 
-Batch = dict[str, Tensor]
+# "nir", "rgb", "valid" and, for networks that want it, "context" (tensors); "name" (list of texts)
+Batch = dict[str, Any]
+Terms = dict[str, Tensor]
 
 
-class SceneTraining(L.LightningModule):
-    """Trains `models.scene.Scene`: squared error first, for the mean colour of what could be there.
+class Colorization(L.LightningModule):
+    """A network in training.
+
+    A subclass says what the network is trained for (`objective`) and how (`configure_optimizers`). What is
+    needed to make a model file (architecture, its arguments, ``about``) is saved with every checkpoint.
 
     Args:
-        network: constructor arguments of `Scene`; saved with the weights.
+        architecture: a name of `models.ARCHITECTURES`.
+        arguments: of its constructor.
         about: what only the recipe knows of the model's card: name, summary, bands, encoding, licence.
-        learning_rate: of the new layers, at its peak; half a cosine down to 2% of it.
-        encoder_learning_rate: of the encoder that starts from ImageNet weights.
-        warmup_steps: steps of linear rise.
-        weight_decay: AdamW's.
-        squared, absolute, ssim: weights of the terms of the objective.
+
+    Raises:
+        NircolorError: no such architecture or arguments; no bands in ``about``, or not as many as the
+            network has.
     """
 
     def __init__(
-        self,
-        network: dict[str, Any] | None = None,
-        about: dict[str, Any] | None = None,
-        learning_rate: float = 1e-3,
-        encoder_learning_rate: float = 3e-4,
-        warmup_steps: int = 100,
-        weight_decay: float = 0.01,
-        squared: float = 5.0,
-        absolute: float = 0.5,
-        ssim: float = 0.15,
+        self, architecture: str, arguments: Mapping[str, Any] | None, about: Mapping[str, Any] | None
     ) -> None:
         super().__init__()
-        self.save_hyperparameters()
-        self.network = Scene(**(network or {}))
+        # the rest of the recipe lies beside the checkpoints
+        self.save_hyperparameters(
+            {"architecture": architecture, "arguments": dict(arguments or {}), "about": dict(about or {})}
+        )
+        self.network = build(architecture, arguments)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.bands = _bands(about)
+        if len(self.bands) != self.network.bands:
+            raise NircolorError(
+                f"the recipe: expected about.bands to name the network's {self.network.bands} bands, "
+                f"got {len(self.bands)}"
+            )
 
-    def setup(self, stage: str) -> None:
-        if stage == "fit":
-            # a resumed run's own weights are laid over these afterwards
-            self.network.encoder.load_imagenet(imagenet_weights())
+    @abstractmethod
+    def objective(self, outputs: Any, batch: Batch) -> Terms:
+        """The terms of the objective, weighted, of single-precision outputs; their sum is minimised."""
+
+    def outputs(self, batch: Batch) -> Any:
+        """What the objective is computed from; the colour alone unless a subclass wants more."""
+        return self._colour(batch)
 
     def on_fit_start(self) -> None:
         self._seed = torch.initial_seed()
@@ -58,38 +70,57 @@ class SceneTraining(L.LightningModule):
         torch.manual_seed(self._seed + self.global_step * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        predicted = self.network(batch["nir"], batch["context"])
-        target, valid = batch["rgb"], batch["valid"]
-        squared = squared_error(predicted, target, valid)
-        h = self.hparams
-        loss = h["squared"] * squared + h["absolute"] * absolute_error(predicted, target, valid)
-        loss = loss + h["ssim"] * box_ssim_loss(predicted, target, valid)
-        self.log("loss", loss, prog_bar=True)
-        self.log("train/psnr_db", -10 * torch.log10(squared))
+        outputs = self.outputs(batch)
+        # sums over a picture and differences of variances do not survive half precision
+        with torch.autocast(self.device.type, enabled=False):
+            terms = self.objective(_single(outputs), batch)
+            loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            # before the step is taken: the weights and the last checkpoint stay good
+            raise NircolorError(
+                f"step {self.global_step}: the loss is {loss.item()} "
+                f"({', '.join(f'{name} {term.item():.3g}' for name, term in terms.items())}), "
+                f"pictures: {', '.join(batch['name'])}"
+            )
+        self.log("loss", loss, sync_dist=True)
+        if len(terms) > 1:
+            self.log_dict({f"train/{name}": term for name, term in terms.items()}, sync_dist=True)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        predicted = self.network(batch["nir"], batch["context"]).clamp(0, 1)
+    def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        predicted = self._colour(batch).float().clamp(0, 1)
         target, valid = batch["rgb"], batch["valid"]
-        psnr_db = -10 * torch.log10(squared_error(predicted, target, valid))
-        self.log("dev/psnr_db", psnr_db, prog_bar=True, batch_size=1, sync_dist=True)
-        ssim = 1 - box_ssim_loss(predicted, target, valid, stride=1)
-        self.log("dev/box_ssim", ssim, batch_size=1, sync_dist=True)
+        chosen = valid.expand_as(target) > 0
+        measures = {
+            "dev/psnr_db": peak_signal_noise_ratio(predicted[chosen], target[chosen], data_range=1.0),
+            "dev/ssim": 1 - ssim_loss(predicted, target, valid),
+        }
+        # means over pictures, which come one by one since their sizes differ
+        self.log_dict(measures, batch_size=len(target), sync_dist=True)
+        return predicted
 
-    def configure_optimizers(self) -> OptimizerLRScheduler:
-        h = self.hparams
-        encoder = list(self.network.encoder.parameters())
-        rest = [p for name, p in self.network.named_parameters() if not name.startswith("encoder.")]
-        groups = [
-            {"params": encoder, "lr": h["encoder_learning_rate"]},
-            {"params": rest, "lr": h["learning_rate"]},
-        ]
-        optimizer = torch.optim.AdamW(groups, weight_decay=h["weight_decay"], betas=(0.9, 0.99))
-        steps = self.trainer.max_steps
+    @abstractmethod
+    def configure_optimizers(self) -> OptimizerLRScheduler: ...
 
-        def rate(step: int) -> float:
-            rise = min(1.0, (step + 1) / h["warmup_steps"])
-            return rise * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))))
+    def _colour(self, batch: Batch) -> Tensor:
+        return self.network(*(batch[key] for key in ("nir", "context") if key in batch))
 
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done: schedules are stated in it, so that short runs keep their shape."""
+        return self.global_step / self.trainer.max_steps
+
+
+def _single(outputs: Any) -> Any:
+    if isinstance(outputs, Tensor):
+        return outputs.float()
+    return type(outputs)(*(part.float() for part in outputs))
+
+
+def _bands(about: Mapping[str, Any] | None) -> tuple[Band, ...]:
+    try:
+        return TypeAdapter(tuple[Band, ...]).validate_python((about or {}).get("bands"))
+    except ValidationError as error:
+        raise NircolorError(
+            "the recipe: expected about.bands as a list of center_nm, fwhm_nm and tolerance_nm"
+        ) from error

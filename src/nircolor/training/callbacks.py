@@ -1,0 +1,110 @@
+"""What a run shows of itself: a progress bar, and sample pictures for TensorBoard."""
+
+import time
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from nircolor.training.module import Batch
+
+
+class RunProgress(ProgressBar):
+    """Step, loss, dev PSNR, images a second, time left; off a terminal a line at every look at dev."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._console = Console(stderr=True)
+        self._progress: Progress | None = None
+        self._enabled = True
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._start, self._first_step, self._images = time.perf_counter(), trainer.global_step, 0
+        if self._enabled and trainer.is_global_zero:
+            self._progress = Progress(
+                TextColumn("step"),
+                MofNCompleteColumn(),
+                BarColumn(bar_width=None),
+                TextColumn("{task.fields[text]}"),
+                TimeRemainingColumn(),
+                console=self._console,
+                disable=not self._console.is_terminal,
+            )
+            self._task = self._progress.add_task(
+                "", total=trainer.max_steps, completed=trainer.global_step, text=""
+            )
+            self._progress.start()
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        self._images += len(batch["nir"]) * trainer.world_size
+        if self._progress is not None and self._console.is_terminal:
+            self._progress.update(self._task, completed=trainer.global_step, text=self._text(trainer))
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self._progress is not None and not trainer.sanity_checking:
+            steps = trainer.global_step - self._first_step
+            left = (trainer.max_steps - trainer.global_step) * self._seconds / max(1, steps)
+            line = f"step {trainer.global_step}/{trainer.max_steps}  {self._text(trainer)}"
+            self._progress.console.print(f"{line}  {left / 60:.0f} min left", highlight=False)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._stop()
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        self._stop()
+
+    @property
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._start
+
+    def _text(self, trainer: L.Trainer) -> str:
+        logged = trainer.callback_metrics
+        parts = [f"loss {float(logged['loss']):.4f}"] if "loss" in logged else []
+        if "dev/psnr_db" in logged:
+            parts.append(f"dev {float(logged['dev/psnr_db']):.2f} dB")
+        return "  ".join([*parts, f"{self._images / self._seconds:.1f} images/s"])
+
+    def _stop(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+
+class SamplePictures(Callback):
+    """The first dev pictures in TensorBoard at every look at dev: NIR, predicted, true, side by side.
+
+    Args:
+        count: of pictures.
+    """
+
+    def __init__(self, count: int = 4) -> None:
+        self.count = count
+
+    def on_validation_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Batch,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        logger = trainer.logger
+        if batch_idx < self.count and isinstance(logger, TensorBoardLogger):
+            nir = batch["nir"].mean(1, keepdim=True).expand(-1, 3, -1, -1)
+            row = torch.cat([nir, outputs, batch["rgb"]], 3)[0]
+            logger.experiment.add_image(f"dev/{batch['name'][0]}", row, trainer.global_step)

@@ -1,0 +1,71 @@
+"""A model that runs in PyTorch, from its checkpoint to coloured pictures, by commands alone."""
+
+import re
+
+import numpy as np
+import pytest
+from imagery_samples import load, noise, save_envi
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+pytest.importorskip("safetensors")
+
+from nircolor import extras  # noqa: E402
+from nircolor.inference import Colorizer  # noqa: E402
+from nircolor.training import export  # noqa: E402
+from torch_models import bands, random_network, save_checkpoint  # noqa: E402
+
+
+@pytest.fixture
+def model(nircolor, tmp_path, monkeypatch):
+    """`nircolor export` of a checkpoint, without its slow measure of memory."""
+    monkeypatch.setattr(export, "bytes_per_px", lambda _path, _card: 500.0)
+    checkpoint = save_checkpoint(tmp_path / "a.ckpt", random_network("unet"), "unet")
+    path = tmp_path / "model.safetensors"
+    outcome = nircolor("export", checkpoint, "-o", path, "--half")
+    assert outcome.code == 0, outcome
+    expected = r": small, 0\.\d MB, half precision changes colours by up to 0\.00\d\n"
+    assert re.fullmatch(re.escape(str(path)) + expected, outcome.out)
+    return path
+
+
+def test_it_colours_a_folder_with_two_jobs(nircolor, tmp_path, model):
+    (tmp_path / "in").mkdir()
+    wavelengths = "{" + ", ".join(f"{band.center_nm:g}" for band in bands(3)) + "}"
+    for i in range(3):
+        save_envi(tmp_path / "in", noise(3, 45, 50, seed=i), f"{i}", wavelength=wavelengths)
+    threads = torch.get_num_threads()
+    outcome = nircolor("colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", model, "--jobs", 2)
+    torch.set_num_threads(threads)
+    assert outcome.code == 0, outcome
+    assert "3 pictures" in outcome.err
+    for i in range(3):
+        expected = Colorizer(model).colorize(noise(3, 45, 50, seed=i) / np.float32(255))
+        got = load(tmp_path / "out" / f"{i}.tif")[0] / 255
+        np.testing.assert_allclose(got, expected, atol=0.51 / 255)
+
+
+def test_info_says_what_runs_it(nircolor, model):
+    outcome = nircolor("info", model)
+    assert outcome.code == 0
+    assert "small: for tests" in outcome.out
+    assert "3 bands (700 nm; 720 nm; 740 nm)" in outcome.out
+    assert "runs in torch" in outcome.out
+
+
+@pytest.mark.parametrize("words", [["info"], ["colorize", "a.png", "-o", "out", "-m"]])
+def test_a_base_install_says_what_to_install(nircolor, tmp_path, monkeypatch, model, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.png").touch()
+    monkeypatch.setattr(extras, "find_spec", lambda _package: None)
+    line = nircolor.refused(*words, model)
+    assert line.startswith(f"{model}: ")
+    assert line.endswith(" needs more than the base install: pip install 'nircolor[train]'")
+
+
+@pytest.mark.parametrize("name", ["missing.safetensors", "text.safetensors"])
+def test_what_is_no_model(nircolor, tmp_path, name):
+    if name.startswith("text"):
+        (tmp_path / name).write_text("Dear Sir or Madam")
+    line = nircolor.refused("info", tmp_path / name)
+    assert line.startswith(f"{tmp_path / name}: ")

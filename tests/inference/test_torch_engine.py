@@ -1,0 +1,261 @@
+"""Models in PyTorch: the network's own answer at any size, and one line where it cannot be given."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+from imagery_samples import load, noise, save, save_envi
+
+from nircolor import extras
+from nircolor.errors import NircolorError
+from nircolor.inference import Colorizer, colorize_all, plan
+from nircolor.inference.engine import open_engine
+from nircolor.modelfile import Context, read_card, read_safetensors, write_safetensors
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("safetensors")
+
+from torch_models import bands, random_network, save_torch_model  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def unet(tmp_path_factory):
+    return save_torch_model(
+        tmp_path_factory.mktemp("torch") / "unet.safetensors", random_network("unet"), "unet"
+    )
+
+
+@pytest.fixture
+def threads():
+    """PyTorch's number of them belongs to the process."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def _noise(count, height, width):
+    return np.random.default_rng(0).random((count, height, width), np.float32)
+
+
+def _refused(path, match):
+    with pytest.raises(NircolorError, match=match) as caught:
+        Colorizer(path)
+    line = str(caught.value)
+    assert line.startswith(f"{path}: ")
+    assert "\n" not in line
+
+
+# --- colour
+
+
+def test_the_colours_are_the_network_s(unet):
+    nir = _noise(3, 48, 64)
+    with torch.no_grad():
+        expected = random_network("unet")(torch.from_numpy(nir)[None])[0].clamp(0, 1).numpy()
+    np.testing.assert_allclose(Colorizer(unet).colorize(nir), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (37, 16), (301, 217)])
+def test_any_size_comes_back(unet, shape):
+    for tile_px in (None, 1):
+        rgb = Colorizer(unet, tile_px=tile_px).colorize(_noise(3, *shape))
+        assert (rgb.shape, rgb.dtype) == ((3, *shape), np.float32)
+        assert np.isfinite(rgb).all()
+
+
+def test_a_network_with_a_context(tmp_path):
+    network = random_network("scene")
+    path = save_torch_model(tmp_path / "scene.safetensors", network, "scene")
+    engine = open_engine(path)
+    nir, context = _noise(1, 32, 48), _noise(5, 32, 32)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(nir)[None], torch.from_numpy(context)[None])[0].numpy()
+    np.testing.assert_allclose(engine.run(nir, context), expected, atol=1e-6)
+    assert engine.card == read_card(path)
+
+
+def test_half_precision_is_computed_with_as_single(tmp_path, unet):
+    tensors, card = read_safetensors(unet)
+    path = tmp_path / "half.safetensors"
+    write_safetensors({name: tensor.astype(np.float16) for name, tensor in tensors.items()}, path, card)
+    rgb = Colorizer(path).colorize(_noise(3, 32, 32))
+    assert rgb.dtype == np.float32
+    np.testing.assert_allclose(rgb, Colorizer(unet).colorize(_noise(3, 32, 32)), atol=0.01)
+
+
+@pytest.mark.usefixtures("threads")
+def test_a_folder_with_several_jobs(tmp_path, unet):
+    wavelengths = "{" + ", ".join(f"{band.center_nm:g}" for band in bands(3)) + "}"
+    for i in range(4):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        save_envi(tmp_path / "in", noise(3, 40, 50, seed=i), f"{i}", wavelength=wavelengths)
+    jobs = plan([str(tmp_path / "in")], tmp_path / "out")
+    assert len(jobs) == 4
+    results = list(colorize_all(Colorizer(unet, jobs=2), jobs, parallel=2))
+    assert [result.error for result in results] == [None] * 4
+    for i in range(4):
+        array = noise(3, 40, 50, seed=i)
+        expected = Colorizer(unet).colorize(array / np.float32(255))
+        np.testing.assert_allclose(load(tmp_path / "out" / f"{i}.tif")[0] / 255, expected, atol=0.51 / 255)
+
+
+# --- cores and devices
+
+
+@pytest.mark.usefixtures("threads")
+def test_jobs_share_the_cores(unet, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 7)
+    torch.set_num_threads(5)
+    seen = []
+
+    def look():
+        seen.append(torch.get_num_threads())
+
+    for jobs in (1, 2, 100):
+        open_engine(unet, jobs=jobs)
+        worker = threading.Thread(target=look)
+        worker.start()
+        worker.join()
+    # one job alone takes what PyTorch has been given
+    assert seen == [5, 3, 1]
+
+
+@pytest.mark.parametrize("device", ["coreml", "openvino"])
+def test_devices_that_pytorch_has_not(unet, device):
+    with pytest.raises(NircolorError, match=rf"--device {device}: {unet} runs in PyTorch, on cpu or cuda"):
+        Colorizer(unet, device=device)
+
+
+def test_a_gpu_that_is_not_there_is_said_so_and_auto_does_without(unet, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(NircolorError, match=r"--device cuda: this PyTorch \(.*\) runs on cpu only"):
+        Colorizer(unet, device="cuda")
+    for device in ("auto", "cpu"):
+        assert open_engine(unet, device)._device.type == "cpu"
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_gpu_that_does_not_start_is_no_silent_cpu(unet, monkeypatch, device):
+    def fail(*_args):
+        raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be ...")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.nn.Module, "to", fail)
+    with pytest.raises(NircolorError, match=rf"--device {device}: PyTorch .* \(CUDA error: out of memory\)$"):
+        Colorizer(unet, device=device)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(unet):
+    nir = _noise(3, 48, 64)
+    got = Colorizer(unet, device="cuda").colorize(nir)
+    np.testing.assert_allclose(got, Colorizer(unet, device="cpu").colorize(nir), atol=5e-3)
+
+
+# --- memory and refusals
+
+
+@pytest.mark.filterwarnings("ignore::nircolor.errors.NircolorWarning")
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("no room"),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_out_of_memory_names_the_file_and_a_smaller_tile(tmp_path, unet, monkeypatch, error):
+    def fail(*_args):
+        raise error
+
+    one = Colorizer(unet, tile_px=512)
+    monkeypatch.setattr(one._engine, "_network", fail)
+    path = save(tmp_path / "a.tif", noise(3, 30, 30))
+    with pytest.raises(NircolorError, match=rf"{path}: out of memory with tiles of 512 px.*--tile 256"):
+        one.colorize_file(path, tmp_path / "b.tif")
+    assert not (tmp_path / "b.tif").exists()
+
+
+def test_a_tile_that_the_network_refuses_is_one_line(unet):
+    with pytest.raises(NircolorError, match=rf"{unet}: fails on a tile of \(3, 17, 16\) \(nir: expected"):
+        open_engine(unet).run(_noise(3, 17, 16), None)
+
+
+def _rewritten(unet, path, edit):
+    tensors, card = read_safetensors(unet)
+    edit(tensors)
+    write_safetensors(tensors, path, card)
+    return path
+
+
+def test_weights_that_are_not_the_network_s(tmp_path, unet):
+    names = sorted(read_safetensors(unet)[0])
+    path = tmp_path / "a.safetensors"
+    _refused(
+        _rewritten(unet, path, lambda tensors: tensors.pop(names[0])),
+        rf"expected the weights of unet, got 1 missing \({names[0]}\)$",
+    )
+    _refused(_rewritten(unet, path, dict.clear), rf"got {len(names)} missing \({names[0]}, …\)$")
+    _refused(
+        _rewritten(unet, path, lambda tensors: tensors.update(zzz=np.zeros(2, np.float32))),
+        r"got 1 unknown \(zzz\)$",
+    )
+    _refused(
+        _rewritten(unet, path, lambda tensors: tensors.update({names[0]: np.zeros((2, 5), np.float32)})),
+        rf"expected {names[0]} of float32 \(\d+,\) for unet, got float32 \(2, 5\)$",
+    )
+    _refused(
+        _rewritten(unet, path, lambda tensors: tensors.update({names[0]: tensors[names[0]].astype(int)})),
+        rf"expected {names[0]} of float32 .* got int64",
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"architecture": "vgg"}, "its network cannot be built .architecture vgg: expected one of "),
+        ({"arguments": {"depth": 3}}, "cannot be built .architecture unet: .*depth"),
+        ({"arguments": {"bands": 3, "width": -4}}, "cannot be built"),
+        ({"arguments": {"bands": 3, "width": "wide"}}, "cannot be built"),
+        ({"arguments": {"bands": 3, "width": 1 << 40}}, "cannot be built"),
+        (
+            {"arguments": {"bands": 3, "width": 4}},
+            r"expected encoder.* of float32 \(4, 3, 3, 3\) for unet, got float32 \(6, 3, 3, 3\)",
+        ),
+        (
+            {"bands": bands(4)},
+            "the card promises 4 bands and a context of None px, the network has 3 and None",
+        ),
+        ({"context": Context(size_px=32)}, "promises 3 bands and a context of 32 px"),
+    ],
+)
+def test_a_card_that_is_not_the_network_s(tmp_path, change, match):
+    path = save_torch_model(tmp_path / "a.safetensors", random_network("unet"), "unet", change)
+    _refused(path, match)
+
+
+def test_damaged_files_are_refused(tmp_path, unet):
+    path = tmp_path / "a.safetensors"
+    _refused(path, "no such model file")
+    path.write_bytes(unet.read_bytes()[:-5])
+    _refused(path, "cannot be loaded")
+
+
+# --- what is loaded
+
+
+def test_without_pytorch_a_line_names_the_install(unet, monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda _package: None)
+    _refused(unet, r"runs in PyTorch needs more than the base install: pip install 'nircolor\[train\]'")
+
+
+def test_models_in_onnx_runtime_load_no_pytorch():
+    code = (
+        "import sys, numpy as np; from nircolor.inference import Colorizer\n"
+        "Colorizer('scene').colorize(np.zeros((1, 16, 16), np.float32))\n"
+        "assert not {'torch', 'lightning', 'safetensors'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

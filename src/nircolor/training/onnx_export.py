@@ -1,5 +1,7 @@
 """A network as an ONNX graph that takes any size and batch."""
 
+import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +29,20 @@ def to_onnx(network: Network, card: Card) -> onnx.ModelProto:
     )
     inputs = random_inputs(card, size.fit(96), size.fit(128), batch=2)
     shapes = ({0: batch, 2: rows, 3: columns}, {0: batch})
-    program = torch.onnx.export(
-        network,
-        tuple(map(torch.from_numpy, inputs)),
-        input_names=["nir", "context"][: len(inputs)],
-        output_names=["rgb"],
-        dynamo=True,
-        dynamic_shapes=shapes[: len(inputs)],
-        opset_version=18,
-        verbose=False,
-    )
+    # torchvision, which is not needed, and its own use of what it deprecates
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            tuple(map(torch.from_numpy, inputs)),
+            input_names=["nir", "context"][: len(inputs)],
+            output_names=["rgb"],
+            dynamo=True,
+            dynamic_shapes=shapes[: len(inputs)],
+            opset_version=18,
+            verbose=False,
+        )
     assert program is not None
     return program.model_proto
 

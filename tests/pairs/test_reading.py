@@ -1,4 +1,5 @@
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -201,11 +202,11 @@ def test_three_channels_without_wavelengths_are_the_three_bands_in_order(stored,
 def test_without_wavelengths_the_count_must_fit(stored, tmp_path):
     pair, _, _ = stored
     with pytest.raises(
-        NircolorError, match=r"nir\.png: expected 3 bands \(780 nm; .*\) for the NIR of p: .* 1 band"
+        NircolorError, match=r"nir\.png: expected 3 bands \(780 nm; .*\) for the NIR of p, got 1 band without"
     ):
         read_pair(pair, THREE)
     with pytest.raises(
-        NircolorError, match=r"rgb\.png: expected 1 band \(850 nm.*\) for the NIR of p: .* 3 band"
+        NircolorError, match=r"rgb\.png: expected 1 band \(850 nm.*\) for the NIR of p, got 3 bands without"
     ):
         read_pair(Pair("p", pair.rgb, pair.rgb), BROAD)
     two = Pair("p", write(tmp_path / "two.tif", noise(2, 5, 7)), pair.rgb)
@@ -232,3 +233,13 @@ def test_size_is_height_and_width(stored, tmp_path):
     assert picture_size(pair) == (5, 7)
     save_envi(tmp_path, noise(2, 3, 9), "wide")
     assert picture_size(Pair("p", tmp_path / "wide.hdr", pair.rgb)) == (3, 9)
+
+
+@pytest.mark.parametrize(("value", "message"), [(1, "got nothing bright"), (0, "expected a valid pixel")])
+def test_masks_that_leave_nothing_are_refused(stored, tmp_path, value, message):
+    """A mask of 0 and 1 would otherwise train on nothing, and say so nowhere."""
+    pair, _, _ = stored
+    mask = np.full((1, *picture_size(pair)), value, np.uint8)
+    masked = replace(pair, mask=write(tmp_path / "mask.png", mask))
+    with pytest.raises(NircolorError, match=message):
+        read_pair(masked)

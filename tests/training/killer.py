@@ -7,9 +7,11 @@ from lightning.pytorch.callbacks import Callback
 
 
 class KillAt(Callback):
-    def __init__(self, step: int) -> None:
-        self.step = step
+    """At a step, or after a number of batches."""
 
-    def on_train_batch_end(self, trainer, *_: object) -> None:
-        if trainer.global_step == self.step:
+    def __init__(self, step: int | None = None, batch: int | None = None) -> None:
+        self.step, self.batch = step, batch
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:  # noqa: ARG002
+        if trainer.global_step == self.step or batch_idx + 1 == self.batch:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -61,6 +61,86 @@ def test_a_killed_run_resumes_as_if_it_had_not_been(tmp_path, small_recipe, name
         torch.testing.assert_close(resumed[key], whole[key], rtol=0, atol=1e-5)
 
 
+def test_a_run_cut_within_a_step_resumes_at_the_step(tmp_path, small_recipe):
+    """Four batches make a step; killed after ten, two are of a step not taken."""
+    flags = ["--trainer.accumulate_grad_batches", "4", "--checkpoint.every_n_train_steps", "1"]
+    train(["--config", str(small_recipe("unet-3bands", tmp_path / "whole", steps=4)), *flags])
+    killer = {"class_path": "killer.KillAt", "init_args": {"batch": 10}}
+    cut = small_recipe("unet-3bands", tmp_path / "cut", steps=4, callbacks=[killer])
+    assert command("--config", str(cut), *flags).returncode == -9
+    train(["--config", str(small_recipe("unet-3bands", tmp_path / "cut", steps=4)), *flags], resume=True)
+    whole, resumed = (weights(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("whole", "cut"))
+    for key in whole:
+        torch.testing.assert_close(resumed[key], whole[key], rtol=0, atol=1e-5)
+
+
+def test_a_run_that_ended_goes_on_as_if_it_had_not(tmp_path, small_recipe):
+    """The weights in training are kept beside the averaged ones, and buffers are not averaged."""
+    train(["--config", str(small_recipe("sshape-3bands", tmp_path / "whole", steps=6))])
+    train(["--config", str(small_recipe("sshape-3bands", tmp_path / "ended", steps=3))])
+    train(["--config", str(small_recipe("sshape-3bands", tmp_path / "ended", steps=6))], resume=True)
+    whole, ended = (weights(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("whole", "ended"))
+    for key in whole:
+        torch.testing.assert_close(ended[key], whole[key], rtol=0, atol=1e-5)
+    statistics = [key.removeprefix("state_dict/") for key in whole if "running_var" in key]
+    assert statistics
+    for name in statistics:
+        if f"current_model_state/{name}" in whole:
+            assert torch.equal(whole[f"state_dict/{name}"], whole[f"current_model_state/{name}"])
+    changed = [n for n in whole if n.startswith("state_dict/") and n.endswith("weight")]
+    assert any(
+        not torch.equal(whole[n], whole[n.replace("state_dict", "current_model_state")]) for n in changed
+    )
+
+
+def test_a_run_goes_on_with_its_own_network_only(tmp_path, small_recipe):
+    train(["--config", str(small_recipe("unet-3bands", tmp_path, steps=1))])
+    other = small_recipe("unet-3bands", tmp_path, steps=2, model={"arguments": {"bands": 3, "width": 6}})
+    with pytest.raises(NircolorError, match=r"last[.]ckpt: expected a run of .*'width': 6.*got .*'width': 4"):
+        train(["--config", str(other)], resume=True)
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ({"learning_rat": 1}, "the recipe, model: Option 'learning_rat' is not accepted"),
+        ({"learning_rate": "fast"}, "the recipe, model: .*fast"),
+        ({"architecture": "unett"}, "architecture unett: expected one of cnn, nirgnn"),
+        ({"arguments": {"bands": 3, "widht": 4}}, "unexpected keyword argument 'widht'"),
+        (
+            {"about": {"name": "x"}},
+            "the recipe: expected about as a card has it, got summary: Field required",
+        ),
+        (
+            {"arguments": {"bands": 2, "width": 4}},
+            "expected about.bands to name the network's 2 bands, got 3",
+        ),
+    ],
+)
+def test_a_mistake_in_the_recipe_is_one_line(tmp_path, small_recipe, model, message):
+    recipe = small_recipe("unet-3bands", tmp_path / "run", steps=1, model=model)
+    with pytest.raises(NircolorError, match=message) as caught:
+        train(["--config", str(recipe)])
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["recipe.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("ContentTraining", "ContentTrainin", "the recipe, model: there is no class ContentTrainin"),
+        ("MultiBandFiles", "Files", "the recipe, data.sets: there is no class Files"),
+        ("folder:", "foldr:", "the recipe, data.sets: Option 'foldr' is not accepted"),
+        ("batch_size", "batches", "the recipe: Group 'data' does not accept option 'batches'"),
+    ],
+)
+def test_a_mistyped_name_in_the_recipe_is_one_line(tmp_path, small_recipe, right, wrong, message):
+    recipe = small_recipe("unet-3bands", tmp_path, steps=1)
+    recipe.write_text(recipe.read_text().replace(right, wrong))
+    with pytest.raises(NircolorError, match=message):
+        train(["--config", str(recipe)])
+
+
 def test_two_processes_train_as_one(tmp_path, small_recipe):
     """The same batch in two halves: the same losses, the same weights. U-Net has no batch normalisation."""
     runs = {}
@@ -170,4 +250,5 @@ def test_pairs_that_do_not_match_are_named(tmp_path, small_recipe):
     recipe.write_text(yaml.safe_dump(text))
     with pytest.raises(NircolorError, match=r"NIR without colour: b; colour without NIR: c"):
         train(["--config", str(recipe)])
-    assert not (tmp_path / "checkpoints").exists()
+    # nothing of a run that was not begun
+    assert {path.name for path in tmp_path.iterdir()} == {"recipe.yaml", "nir", "rgb"}

@@ -15,6 +15,13 @@ from nircolor.training import data as data_module  # noqa: E402
 from nircolor.training.data import PairedData, StepSampler  # noqa: E402
 from nircolor.training.structure_aware import ContentTraining  # noqa: E402
 
+ABOUT = {
+    "name": "tiny",
+    "summary": "for tests",
+    "encoding": "gamma",
+    "licence": {"weights": "as you like", "training_data": "none"},
+}
+
 
 def band(nm, fwhm_nm=20):
     return {"center_nm": nm, "fwhm_nm": fwhm_nm, "tolerance_nm": 15}
@@ -22,13 +29,15 @@ def band(nm, fwhm_nm=20):
 
 def prepared(*sets, bands=(850,), rank=0, ranks=1, step=0, accumulate=1, **settings):
     """A data module as it stands in a run."""
-    module = ContentTraining("unet", {"bands": len(bands), "width": 4}, {"bands": [band(nm) for nm in bands]})
+    about = ABOUT | {"bands": [band(nm) for nm in bands]}
+    module = ContentTraining("unet", {"bands": len(bands), "width": 4}, about)
     data = PairedData(list(sets), **({"batch_size": 4, "tile_px": 32} | settings))
     data.trainer = SimpleNamespace(
         lightning_module=module,
         global_step=step,
         accumulate_grad_batches=accumulate,
         world_size=ranks,
+        num_devices=ranks,
         global_rank=rank,
         strategy=SimpleNamespace(root_device=torch.device("cpu")),
     )
@@ -134,8 +143,8 @@ def test_batches_follow_each_other_without_a_gap():
     [
         ({"tile_px": 40}, r"data[.]tile_px: expected a multiple of 16 px, at least 16 px, .*got 40"),
         ({"batch_size": 3, "ranks": 2}, r"data[.]batch_size: expected a multiple of the 2 processes, got 3"),
-        ({"shares": [1.0]}, r"data[.]shares: expected 2 shares that sum to 1, got \[1.0\]"),
-        ({"shares": [0.5, 0.6]}, r"data[.]shares: expected 2 shares that sum to 1"),
+        ({"shares": [1.0]}, r"data[.]shares: expected 2 positive numbers, got \[1.0\]"),
+        ({"shares": [-0.5, 1.5]}, r"data[.]shares: expected 2 positive numbers"),
         ({"dev_fraction": 1.0}, "expected training pairs in every set"),
     ],
 )

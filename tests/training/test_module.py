@@ -22,7 +22,13 @@ from nircolor.training.squared_error import SquaredErrorTraining  # noqa: E402
 from nircolor.training.sshape import SShapeTraining  # noqa: E402
 from nircolor.training.structure_aware import ContentTraining, StructureAwareTraining  # noqa: E402
 
-ABOUT = {"bands": [{"center_nm": nm, "fwhm_nm": 10, "tolerance_nm": 15} for nm in (780, 850, 940)]}
+ABOUT = {
+    "name": "tiny",
+    "summary": "for tests",
+    "bands": [{"center_nm": nm, "fwhm_nm": 10, "tolerance_nm": 15} for nm in (780, 850, 940)],
+    "encoding": "gamma",
+    "licence": {"weights": "as you like", "training_data": "none"},
+}
 TINY = {"bands": 3, "width": 4}
 
 
@@ -43,7 +49,7 @@ def batch():
 
 def test_equation_6_term_by_term(batch):
     weights = {"content": 2.0, "structure": 3.0, "cross_branch": 5.0, "gradient": 7.0}
-    module = at(StructureAwareTraining(TINY, ABOUT, **weights, per_band=True, sobel_gain=8.0), 0)
+    module = at(StructureAwareTraining(TINY, ABOUT, **weights, per_band=True, kernel_gain=8.0), 0)
     outputs = module.outputs(batch)
     rgb, gray, scale_map = outputs
     valid, target = batch["valid"], batch["rgb"]
@@ -154,5 +160,26 @@ def test_half_precision_networks_are_judged_in_single(batch, monkeypatch):
 def test_bands_and_network_must_agree():
     with pytest.raises(NircolorError, match=r"expected about[.]bands to name the network's 1 bands, got 3"):
         ContentTraining("unet", {"bands": 1, "width": 4}, ABOUT)
-    with pytest.raises(NircolorError, match=r"expected about[.]bands as a list"):
-        ContentTraining("unet", TINY, {"name": "x"})
+
+
+def test_a_card_that_cannot_be_is_said_before_the_training():
+    with pytest.raises(NircolorError, match="expected about as a card has it, got licence: Field required"):
+        ContentTraining("unet", TINY, {key: value for key, value in ABOUT.items() if key != "licence"})
+    with pytest.raises(NircolorError, match="got sumary: Extra inputs are not permitted"):
+        ContentTraining("unet", TINY, ABOUT | {"sumary": "x"})
+
+
+def test_a_checkpoint_says_every_argument_of_its_network():
+    """So that a default that changes one day does not change old models."""
+    module = SquaredErrorTraining("nirgnn", {"bands": 3, "width": 6}, ABOUT)
+    assert module.hparams["arguments"] == {
+        "bands": 3,
+        "width": 6,
+        "rank": 11,
+        "neighbours": 8,
+        "decay": 10.0,
+        "batch_norm": "blocks",
+        "release_shifts": False,
+        "window_px": 49,
+        "bn_momentum": 0.001,
+    }

@@ -73,24 +73,29 @@ class Score(_Part):
     source: str
 
 
-class Card(_Part):
-    """A model's only source of truth; nothing is guessed from file names."""
+class About(_Part):
+    """The part of a card that only the author of a model knows: a recipe's ``about``."""
 
-    card_version: Literal[1] = 1
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
     summary: str
-    architecture: str
-    arguments: dict[str, Any]
-    engine: EngineName = "onnxruntime"
     bands: Annotated[tuple[Band, ...], Field(min_length=1)]
     # "gamma": photographs as cameras store them; "reflectance": linear
     encoding: Literal["gamma", "reflectance"]
+    licence: Licence
+
+
+class Card(About):
+    """A model's only source of truth; nothing is guessed from file names."""
+
+    card_version: Literal[1] = 1
+    architecture: str
+    arguments: dict[str, Any]
+    engine: EngineName = "onnxruntime"
     size: Size
     context: Context | None = None
     # memory that one input pixel takes while the network runs, measured at export
     bytes_per_px: Positive
     multiply_adds_per_px: Positive
-    licence: Licence
     scores: tuple[Score, ...] = ()
 
 

@@ -1,6 +1,7 @@
 """The networks, one file an architecture, and how a name and arguments become one."""
 
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 from nircolor.errors import NircolorError
@@ -36,4 +37,11 @@ def build(architecture: str, arguments: Mapping[str, Any] | None = None) -> Netw
         raise NircolorError(f"architecture {architecture}: {error}") from error
 
 
-__all__ = ["ARCHITECTURES", "Network", "build"]
+def complete_arguments(architecture: str, arguments: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """All arguments of a network's constructor, defaults included: a default may change one day."""
+    bound = signature(ARCHITECTURES[architecture]).bind(**(arguments or {}))
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
+__all__ = ["ARCHITECTURES", "Network", "build", "complete_arguments"]

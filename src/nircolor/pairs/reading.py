@@ -45,7 +45,13 @@ def read_pair(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, 
     if pair.mask is not None:
         mask, _ = _read(pair.mask)
         _require_same_size(pair.nir, nir, pair.mask, mask)
+        if 0 < mask.max() < 0.5:
+            raise NircolorError(
+                f"{pair.mask}: expected 255 where the pair is valid and 0 elsewhere, got nothing bright"
+            )
         valid &= mask[0] > 0.5
+    if not valid.any():
+        raise NircolorError(f"{pair.nir}: expected a valid pixel in the pair {pair.name}, got none")
     return nir, rgb, valid
 
 
@@ -95,7 +101,10 @@ def _open_for_bands(path: Path, bands: Sequence[Band], scale: float | None, want
         # three bands that happen to be equal were taken for one
         return open_raster(path, bands_nm=[band.center_nm for band in bands], scale=scale)
     except NircolorError as error:
-        raise NircolorError(f"{path}: expected {describe_bands(bands)} for {wanted_by}: {error}") from error
+        raise NircolorError(
+            f"{path}: expected {describe_bands(bands)} for {wanted_by}, "
+            f"got {raster.bands} band{'s'[: raster.bands != 1]} without wavelengths"
+        ) from error
 
 
 def _require_same_size(first: Path, a: Floats, second: Path, b: Floats) -> None:

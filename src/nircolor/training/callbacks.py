@@ -1,20 +1,55 @@
-"""What a run shows of itself: a progress bar, and sample pictures for TensorBoard."""
+"""What a run keeps and shows of itself: averaged weights, checkpoints, progress, sample pictures."""
 
 import time
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, ProgressBar
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
 from nircolor.training.module import Batch
 
+# off a terminal
+_SECONDS_BETWEEN_LINES = 60
+
+
+class AveragedWeights(WeightAveraging):
+    """An exponential average of the weights, which is what is measured and exported; buffers are copied.
+
+    Args:
+        decay: share of the average that a step leaves; less in the first steps, so that the weights that
+            training starts from are soon forgotten.
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
+            return averaged.lerp(current, (9 / (10 + count)).clamp(min=1 - decay))
+
+        super().__init__(use_buffers=False, avg_fn=average)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leave the weights in training as they are: a run that goes on needs them."""
+
+
+class StepCheckpoint(ModelCheckpoint):
+    """`ModelCheckpoint` between optimiser steps alone: half of a step's gradients cannot be resumed."""
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % trainer.accumulate_grad_batches == 0:
+            super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
+
 
 class RunProgress(ProgressBar):
-    """Step, loss, dev PSNR, images a second, time left; off a terminal a line at every look at dev."""
+    """Step, loss, dev PSNR, images a second, time left.
+
+    A line at every look at dev; off a terminal, where no bar can be, one a minute too.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,6 +65,7 @@ class RunProgress(ProgressBar):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._start, self._first_step, self._images = time.perf_counter(), trainer.global_step, 0
+        self._last_line = self._start
         if self._enabled and trainer.is_global_zero:
             self._progress = Progress(
                 TextColumn("step"),
@@ -49,15 +85,16 @@ class RunProgress(ProgressBar):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         self._images += len(batch["nir"]) * trainer.world_size
-        if self._progress is not None and self._console.is_terminal:
+        if self._progress is None:
+            return
+        if self._console.is_terminal:
             self._progress.update(self._task, completed=trainer.global_step, text=self._text(trainer))
+        elif time.perf_counter() - self._last_line > _SECONDS_BETWEEN_LINES:
+            self._print_line(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if self._progress is not None and not trainer.sanity_checking:
-            steps = trainer.global_step - self._first_step
-            left = (trainer.max_steps - trainer.global_step) * self._seconds / max(1, steps)
-            line = f"step {trainer.global_step}/{trainer.max_steps}  {self._text(trainer)}"
-            self._progress.console.print(f"{line}  {left / 60:.0f} min left", highlight=False)
+            self._print_line(trainer)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._stop()
@@ -66,6 +103,13 @@ class RunProgress(ProgressBar):
         self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
     ) -> None:
         self._stop()
+
+    def _print_line(self, trainer: L.Trainer) -> None:
+        self._last_line = time.perf_counter()
+        steps = trainer.global_step - self._first_step
+        left = (trainer.max_steps - trainer.global_step) * self._seconds / max(1, steps)
+        line = f"step {trainer.global_step}/{trainer.max_steps}  {self._text(trainer)}"
+        self._console.print(f"{line}  {left / 60:.0f} min left", highlight=False)
 
     @property
     def _seconds(self) -> float:

@@ -56,7 +56,7 @@ class SampleDataset(Dataset[Sample]):
 
     Args:
         sets: photographs of each set.
-        shares: how often each set is drawn from; sums to 1.
+        shares: how often each set is drawn from, relative to the others.
         augmentation, tile_px, context_px: see `sampling.draw_sample`.
         seed: of the samples.
     """
@@ -70,7 +70,8 @@ class SampleDataset(Dataset[Sample]):
         context_px: int | None,
         seed: int,
     ) -> None:
-        self.sets, self.shares, self.augmentation = sets, shares, augmentation
+        self.sets, self.augmentation = sets, augmentation
+        self.shares = np.asarray(shares) / np.sum(shares)
         self.tile_px, self.context_px, self.seed = tile_px, context_px, seed
 
     def __getitem__(self, index: int) -> Sample:
@@ -123,12 +124,11 @@ class WholePictures(Dataset[Sample]):
         photograph = self.photographs[index]
         picture = photograph.floats()
         shrink = min(1.0, self.largest_px / max(picture.shape[1:]))
-        rows, columns = (
-            max(self.minimum_px, int(side * shrink) // self.multiple_of * self.multiple_of)
-            for side in picture.shape[1:]
-        )
+        height, width = (max(self.minimum_px, round(side * shrink)) for side in picture.shape[1:])
+        rows, columns = (side // self.multiple_of * self.multiple_of for side in (height, width))
+        picture = resize(picture, (height, width))[:, :rows, :columns]
         view = None if self.context_px is None else resize(picture[:-4], (self.context_px, self.context_px))
-        return as_sample(photograph.name, resize(picture, (rows, columns)), view, (0.0, 1.0, 0.0, 1.0))
+        return as_sample(photograph.name, picture, view, (0.0, 1.0, 0.0, 1.0))
 
 
 class PairedData(L.LightningDataModule):
@@ -168,6 +168,10 @@ class PairedData(L.LightningDataModule):
         self.augmentation = augmentation or Augmentation()
         self.seed, self.num_workers = seed, num_workers
 
+    def prepare_data(self) -> None:
+        """What is wrong with the data is said before the run's folder is made."""
+        self.setup()
+
     def setup(self, stage: str | None = None) -> None:
         """Split and read.
 
@@ -184,15 +188,15 @@ class PairedData(L.LightningDataModule):
             raise NircolorError(
                 "the recipe: expected training pairs in every set, all of one's are held back"
             )
-        keep = _bytes([pair for pairs in (*training, dev) for pair in pairs], len(self._model.bands)) < (
-            _MEMORY_SHARE * available_bytes()
-        )
+        needed = _bytes([pair for pairs in (*training, dev) for pair in pairs], len(self._model.bands))
+        # each process of this machine keeps its own
+        keep = needed * self._trainer.num_devices < _MEMORY_SHARE * available_bytes()
         self.training = [Photographs(pairs, self._model.bands, keep=keep) for pairs in training]
         self.dev = Photographs(dev, self._model.bands, keep=keep)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         counts = [len(photographs) for photographs in self.training]
-        shares = self.shares or [pairs / sum(counts) for pairs in counts]
+        shares = self.shares or counts
         network, trainer = self._model.network, self._trainer
         dataset = SampleDataset(
             self.training, shares, self.augmentation, self.tile_px, network.context_px, self.seed
@@ -223,12 +227,9 @@ class PairedData(L.LightningDataModule):
                 f"data.tile_px: expected a multiple of {network.multiple_of} px, at least "
                 f"{network.minimum_px} px, for this network, got {self.tile_px}"
             )
-        if self.shares is not None and (
-            len(self.shares) != len(self.sets) or abs(sum(self.shares) - 1) > 1e-6
-        ):
-            raise NircolorError(
-                f"data.shares: expected {len(self.sets)} shares that sum to 1, got {self.shares}"
-            )
+        shares = self.shares
+        if shares is not None and (len(shares) != len(self.sets) or min(shares) < 0 or sum(shares) == 0):
+            raise NircolorError(f"data.shares: expected {len(self.sets)} positive numbers, got {shares}")
 
     @property
     def _trainer(self) -> L.Trainer:

@@ -7,14 +7,15 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from torch import Tensor
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from nircolor.errors import NircolorError
 from nircolor.losses import ssim_loss
-from nircolor.modelfile import Band
-from nircolor.models import build
+from nircolor.modelfile import About
+from nircolor.modelfile.card import first_fault
+from nircolor.models import build, complete_arguments
 
 # "nir", "rgb", "valid" and, for networks that want it, "context" (tensors); "name" (list of texts)
 Batch = dict[str, Any]
@@ -33,8 +34,8 @@ class Colorization(L.LightningModule):
         about: what only the recipe knows of the model's card: name, summary, bands, encoding, licence.
 
     Raises:
-        NircolorError: no such architecture or arguments; no bands in ``about``, or not as many as the
-            network has.
+        NircolorError: no such architecture or arguments; ``about`` is not what a card needs, or has not as
+            many bands as the network.
     """
 
     def __init__(
@@ -42,12 +43,16 @@ class Colorization(L.LightningModule):
     ) -> None:
         super().__init__()
         # the rest of the recipe lies beside the checkpoints
-        self.save_hyperparameters(
-            {"architecture": architecture, "arguments": dict(arguments or {}), "about": dict(about or {})}
-        )
         self.network = build(architecture, arguments)
+        self.save_hyperparameters(
+            {
+                "architecture": architecture,
+                "arguments": complete_arguments(architecture, arguments),
+                "about": dict(about or {}),
+            }
+        )
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.bands = _bands(about)
+        self.bands = _about(about).bands
         if len(self.bands) != self.network.bands:
             raise NircolorError(
                 f"the recipe: expected about.bands to name the network's {self.network.bands} bands, "
@@ -66,8 +71,8 @@ class Colorization(L.LightningModule):
         self._seed = torch.initial_seed()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        # dropout, too, is a function of seed and step, so that a resumed run draws what it would have drawn
-        torch.manual_seed(self._seed + self.global_step * self.trainer.world_size + self.global_rank)
+        # dropout, too, is a function of seed and batch, so that a resumed run draws what it would have drawn
+        torch.manual_seed(self._seed + batch_idx * self.trainer.world_size + self.global_rank)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         outputs = self.outputs(batch)
@@ -117,10 +122,11 @@ def _single(outputs: Any) -> Any:
     return type(outputs)(*(part.float() for part in outputs))
 
 
-def _bands(about: Mapping[str, Any] | None) -> tuple[Band, ...]:
+def _about(about: Mapping[str, Any] | None) -> About:
+    # now rather than at the export, after the whole training
     try:
-        return TypeAdapter(tuple[Band, ...]).validate_python((about or {}).get("bands"))
+        return About.model_validate(dict(about or {}))
     except ValidationError as error:
         raise NircolorError(
-            "the recipe: expected about.bands as a list of center_nm, fwhm_nm and tolerance_nm"
+            f"the recipe: expected about as a card has it, got {first_fault(error, 'about')}"
         ) from error

@@ -19,7 +19,7 @@ class SShapeTraining(Colorization):
     Args:
         arguments, about: see `Colorization`.
         learning_rate: Adam's, constant.
-        color, edge: weights of the squared errors of colour and of edges.
+        colour, edge: weights of the squared errors of colour and of edges.
     """
 
     def __init__(
@@ -27,18 +27,19 @@ class SShapeTraining(Colorization):
         arguments: Mapping[str, Any] | None = None,
         about: Mapping[str, Any] | None = None,
         learning_rate: float = 1e-4,
-        color: float = 1.0,
+        colour: float = 1.0,
         edge: float = 1.0,
     ) -> None:
         super().__init__("sshape", arguments, about)
         self.edge_network = EdgeNet()
-        self.learning_rate, self.color, self.edge = learning_rate, color, edge
+        self.edge_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.learning_rate, self.colour, self.edge = learning_rate, colour, edge
 
     def objective(self, outputs: Tensor, batch: Batch) -> Terms:
         target, valid = batch["rgb"], batch["valid"]
         edges = self.edge_network(valid * (outputs - target))
         return {
-            "color": self.color * squared_error(outputs, target, valid),
+            "colour": self.colour * squared_error(outputs, target, valid),
             "edge": self.edge * edge_loss(edges, target, valid),
         }
 

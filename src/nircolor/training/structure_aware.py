@@ -71,7 +71,7 @@ class StructureAwareTraining(ContentTraining):
         gray_target: what the gray branch is to match in equation (3), the gray of the true colours or of
             the network's own.
         per_band: equation (2) compares with the gradient of each band rather than with that of their mean.
-        sobel_gain: of the Sobel kernels in equation (2); 8 for kernels that are not divided by their sum.
+        kernel_gain: of the Sobel kernels in equation (2), which are divided by 8; 8 for the undivided ones.
     """
 
     network: StructureAware
@@ -89,13 +89,13 @@ class StructureAwareTraining(ContentTraining):
         keep_absolute: bool = False,
         gray_target: Literal["truth", "output"] = "truth",
         per_band: bool = False,
-        sobel_gain: float = 1.0,
+        kernel_gain: float = 1.0,
     ) -> None:
         super().__init__(
             "structure_aware", arguments, about, learning_rate, content, ssim_from, keep_absolute
         )
         self.structure, self.cross_branch, self.gradient = structure, cross_branch, gradient
-        self.gray_target, self.per_band, self.sobel_gain = gray_target, per_band, sobel_gain
+        self.gray_target, self.per_band, self.kernel_gain = gray_target, per_band, kernel_gain
 
     def outputs(self, batch: Batch) -> Branches:
         return self.network.branches(batch["nir"])
@@ -105,7 +105,7 @@ class StructureAwareTraining(ContentTraining):
         valid = batch["valid"]
         target = rgb_to_gray(batch["rgb"] if self.gray_target == "truth" else rgb)
         gradient = gradient_loss(
-            batch["nir"], gray, scale_map, valid, per_band=self.per_band, kernel_gain=self.sobel_gain
+            batch["nir"], gray, scale_map, valid, per_band=self.per_band, kernel_gain=self.kernel_gain
         )
         return super().objective(rgb, batch) | {
             "structure": self.structure * structure_loss(gray, target, valid),

@@ -49,7 +49,7 @@ class _DenseBlock(nn.Module):
 
 
 class StructureAware(Network):
-    """Two-branch U-Net of dense blocks, 77.8 M parameters at the default width, 56.3 M of them for colour.
+    """Two-branch U-Net of dense blocks; of its 77.8 M parameters at the default width, 56.3 M are for colour.
 
     Args:
         bands: NIR bands of the input.

@@ -1,0 +1,22 @@
+"""What the documentation points to is there."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[1]
+PAGES = sorted(
+    page
+    for pattern in ("*.md", "docs/**/*.md", "recipes/*.md", "results/**/*.md", "benchmarks/**/*.md")
+    for page in REPOSITORY.glob(pattern)
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_between_files_resolve(page):
+    targets = re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8"))
+    broken = [
+        target for target in targets if "://" not in target and not (page.parent / target.strip()).exists()
+    ]
+    assert not broken

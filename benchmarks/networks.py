@@ -9,7 +9,6 @@ recipes are timed.
 """
 
 import argparse
-import importlib
 import json
 import os
 import platform
@@ -27,10 +26,10 @@ import torch
 import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
+import nircolor.training.cli  # noqa: F401 (imports every training)
 from nircolor.training.module import Batch, Colorization
 
 RECIPES = Path(__file__).parents[1] / "recipes"
-MODULES = ("scene", "sshape", "squared_error", "structure_aware")
 
 
 def main() -> None:
@@ -99,8 +98,10 @@ def prepared(name: str, device: torch.device) -> tuple[dict[str, Any], Callable[
 
 def training_class(name: str) -> type[Colorization]:
     """The class that a recipe names."""
-    modules = [importlib.import_module(f"nircolor.training.{module}") for module in MODULES]
-    return next(getattr(module, name) for module in modules if hasattr(module, name))
+    found = Colorization.__subclasses__()
+    for training in found:
+        found += training.__subclasses__()
+    return next(training for training in found if training.__name__ == name)
 
 
 def random_batch(training: Colorization, size: int, side: int, device: torch.device) -> Batch:

@@ -185,6 +185,7 @@ def test_a_run_shows_itself(tmp_path, small_recipe):
 
     process = command("--config", str(small_recipe("unet-3bands", tmp_path, steps=6)))
     assert process.returncode == 0, process.stderr
+    assert re.search(r"\d+ training pairs, \d+ dev pairs", process.stderr)
     line = r"step {}/6  loss \d[.]\d+  dev \d+[.]\d\d dB  \d+[.]\d images/s  \d+ min left"
     for step in (3, 6):
         assert re.search(line.format(step), process.stderr), process.stderr
@@ -196,6 +197,15 @@ def test_a_run_shows_itself(tmp_path, small_recipe):
     assert (picture.width, picture.height) == (3 * 64, 64)
     saved = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert saved["trainer"]["max_steps"] == 6
+
+
+def test_an_interrupted_run_says_so(tmp_path, small_recipe):
+    """Ctrl-C in the middle of a long run: one line, and what is kept is whole."""
+    killer = {"class_path": "killer.KillAt", "init_args": {"step": 3, "gently": True}}
+    process = command("--config", str(small_recipe("unet-3bands", tmp_path, steps=9, callbacks=[killer])))
+    assert process.returncode == 130, process.stderr
+    assert process.stderr.splitlines()[-1] == "interrupted; --resume goes on from the last checkpoint"
+    assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
 
 
 def test_a_run_is_named_after_its_recipe(tmp_path, small_recipe, monkeypatch):

@@ -154,7 +154,11 @@ def train(context: typer.Context) -> None:
 
     arguments = list(context.args)
     resume = "--resume" in arguments
-    run([argument for argument in arguments if argument != "--resume"], resume=resume)
+    try:
+        run([argument for argument in arguments if argument != "--resume"], resume=resume)
+    except KeyboardInterrupt:
+        typer.secho("interrupted; --resume goes on from the last checkpoint", err=True)
+        sys.exit(130)
 
 
 @app.command()

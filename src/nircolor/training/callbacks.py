@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from nircolor.training.data import PairedData
 from nircolor.training.module import Batch
 
 # off a terminal
@@ -67,6 +68,9 @@ class RunProgress(ProgressBar):
         self._start, self._first_step, self._images = time.perf_counter(), trainer.global_step, 0
         self._last_line = self._start
         if self._enabled and trainer.is_global_zero:
+            data: PairedData = trainer.datamodule  # type: ignore[attr-defined]
+            pairs = sum(len(photographs) for photographs in data.training)
+            self._console.print(f"{pairs} training pairs, {len(data.dev)} dev pairs", highlight=False)
             self._progress = Progress(
                 TextColumn("step"),
                 MofNCompleteColumn(),

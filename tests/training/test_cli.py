@@ -32,6 +32,19 @@ def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
     return {f"{kind}/{name}": value for kind in kinds for name, value in state[kind].items()}
 
 
+def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
+    """Up to rounding, which differs with the layout of loaded tensors.
+
+    Adam makes a step of a weight whose gradient is next to nothing, too, and rounding turns some of these
+    around; another batch or learning rate moves all by some 1e-4, ten times the mean that is allowed.
+    """
+    assert one.keys() == other.keys()
+    for key in one:
+        difference = (one[key].double() - other[key].double()).abs()
+        assert difference.max() < 1e-4, key
+        assert difference.mean() < 1e-5, key
+
+
 def command(*arguments: str) -> subprocess.CompletedProcess:
     """The command in a process of its own, which finds this folder's helpers."""
     return subprocess.run(
@@ -54,11 +67,7 @@ def test_a_killed_run_resumes_as_if_it_had_not_been(tmp_path, small_recipe, name
 
     train(["--config", str(small_recipe(name, tmp_path / "cut", steps=7))], resume=True)
     assert torch.load(last, weights_only=True)["global_step"] == 7
-    whole, resumed = weights(tmp_path / "whole" / "checkpoints" / "last.ckpt"), weights(last)
-    assert whole.keys() == resumed.keys()
-    # rounding differs with the layout of loaded tensors; another batch or learning rate moves weights by 1e-4
-    for key in whole:
-        torch.testing.assert_close(resumed[key], whole[key], rtol=0, atol=1e-5)
+    assert_same_weights(weights(tmp_path / "whole" / "checkpoints" / "last.ckpt"), weights(last))
 
 
 def test_a_run_cut_within_a_step_resumes_at_the_step(tmp_path, small_recipe):
@@ -70,8 +79,7 @@ def test_a_run_cut_within_a_step_resumes_at_the_step(tmp_path, small_recipe):
     assert command("--config", str(cut), *flags).returncode == -9
     train(["--config", str(small_recipe("unet-3bands", tmp_path / "cut", steps=4)), *flags], resume=True)
     whole, resumed = (weights(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("whole", "cut"))
-    for key in whole:
-        torch.testing.assert_close(resumed[key], whole[key], rtol=0, atol=1e-5)
+    assert_same_weights(whole, resumed)
 
 
 def test_a_run_that_ended_goes_on_as_if_it_had_not(tmp_path, small_recipe):
@@ -80,8 +88,7 @@ def test_a_run_that_ended_goes_on_as_if_it_had_not(tmp_path, small_recipe):
     train(["--config", str(small_recipe("sshape-3bands", tmp_path / "ended", steps=3))])
     train(["--config", str(small_recipe("sshape-3bands", tmp_path / "ended", steps=6))], resume=True)
     whole, ended = (weights(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("whole", "ended"))
-    for key in whole:
-        torch.testing.assert_close(ended[key], whole[key], rtol=0, atol=1e-5)
+    assert_same_weights(whole, ended)
     statistics = [key.removeprefix("state_dict/") for key in whole if "running_var" in key]
     assert statistics
     for name in statistics:

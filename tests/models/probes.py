@@ -42,3 +42,15 @@ def exported_answer(network, nir):
     program.save(graph)
     session = onnxruntime.InferenceSession(graph.getvalue(), providers=["CPUExecutionProvider"])
     return torch.from_numpy(session.run(None, {"nir": nir.numpy()})[0])
+
+
+@torch.no_grad()
+def assert_every_band_has_a_say(network) -> None:
+    """Colour has the picture's shape, and mirroring any one band changes it."""
+    nir = torch.rand(2, network.bands, 32, 48)
+    rgb = network(nir)
+    assert rgb.shape == (2, 3, 32, 48)
+    for band in range(network.bands):
+        changed = nir.clone()
+        changed[:, band] = changed[:, band].flip(-1)
+        assert not torch.allclose(network(changed), rgb, atol=1e-3)

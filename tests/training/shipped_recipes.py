@@ -26,6 +26,16 @@ ARCHITECTURE_OF = {
 }
 
 
+# what a card needs to be told
+ABOUT = {
+    "name": "tiny",
+    "summary": "for tests",
+    "bands": [{"center_nm": nm, "fwhm_nm": 10, "tolerance_nm": 15} for nm in (780, 850, 940)],
+    "encoding": "gamma",
+    "licence": {"weights": "as you like", "training_data": "none"},
+}
+
+
 def write_picture(path: Path, bands: np.ndarray, wavelengths_nm: tuple[float, ...] = ()) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     driver = {".jpg": "JPEG", ".png": "PNG", ".tif": "GTiff"}[path.suffix]

@@ -9,18 +9,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
+from shipped_recipes import ABOUT  # noqa: E402
+
 from nircolor.errors import NircolorError  # noqa: E402
 from nircolor.pairs import Folders, MultiBandFiles, Scenes, Vcip, read_pair  # noqa: E402
 from nircolor.training import data as data_module  # noqa: E402
 from nircolor.training.data import PairedData, StepSampler  # noqa: E402
 from nircolor.training.structure_aware import ContentTraining  # noqa: E402
-
-ABOUT = {
-    "name": "tiny",
-    "summary": "for tests",
-    "encoding": "gamma",
-    "licence": {"weights": "as you like", "training_data": "none"},
-}
 
 
 def band(nm, fwhm_nm=20):

@@ -8,6 +8,8 @@ pytest.importorskip("lightning")
 
 from types import SimpleNamespace  # noqa: E402
 
+from shipped_recipes import ABOUT  # noqa: E402
+
 from nircolor import metrics  # noqa: E402
 from nircolor.errors import NircolorError  # noqa: E402
 from nircolor.losses import (  # noqa: E402
@@ -22,13 +24,6 @@ from nircolor.training.squared_error import SquaredErrorTraining  # noqa: E402
 from nircolor.training.sshape import SShapeTraining  # noqa: E402
 from nircolor.training.structure_aware import ContentTraining, StructureAwareTraining  # noqa: E402
 
-ABOUT = {
-    "name": "tiny",
-    "summary": "for tests",
-    "bands": [{"center_nm": nm, "fwhm_nm": 10, "tolerance_nm": 15} for nm in (780, 850, 940)],
-    "encoding": "gamma",
-    "licence": {"weights": "as you like", "training_data": "none"},
-}
 TINY = {"bands": 3, "width": 4}
 
 

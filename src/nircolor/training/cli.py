@@ -69,7 +69,12 @@ def train(arguments: Sequence[str], *, resume: bool = False) -> None:
         cli = _cli(arguments)
         last = _last_checkpoint(cli.trainer)
         if last.exists():
-            _require_same_network(last, cli.model, resume)
+            if not resume:
+                raise NircolorError(
+                    f"{last}: a run is there already; go on with it (--resume) or choose another folder "
+                    "(--trainer.default_root_dir)"
+                )
+            _require_same_network(last, cli.model)
         try:
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=last if last.exists() else None)
         # what Lightning makes of Ctrl-C
@@ -147,12 +152,7 @@ _NOT_TELLING = (
 )
 
 
-def _require_same_network(last: Path, model: Colorization, resume: bool) -> None:
-    if not resume:
-        raise NircolorError(
-            f"{last}: a run is there already; go on with it (--resume) or choose another folder "
-            "(--trainer.default_root_dir)"
-        )
+def _require_same_network(last: Path, model: Colorization) -> None:
     saved = torch.load(last, map_location="cpu", weights_only=True, mmap=True).get("hyper_parameters", {})
     for key in ("architecture", "arguments"):
         if saved.get(key) != model.hparams[key]:

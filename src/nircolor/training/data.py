@@ -208,10 +208,10 @@ class PairedData(L.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
-        # each process measures its part; where there is less than one picture each, all measure all
-        parts = self._trainer.world_size if len(self.dev) >= self._trainer.world_size else 1
         if not self.dev:
             return []
+        # each process measures its part; where there is less than one picture each, all measure all
+        parts = self._trainer.world_size if len(self.dev) >= self._trainer.world_size else 1
         pictures = WholePictures(self.dev, self._model.network, self.dev_px)
         own = range(self._trainer.global_rank % parts, len(pictures), parts)
         return DataLoader(Subset(pictures, own), batch_size=1)

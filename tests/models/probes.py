@@ -7,13 +7,22 @@ import torch
 
 
 @torch.no_grad()
+def awake(network):
+    """The network without a tensor that is all zero: last layers may start so, and then say nothing."""
+    for parameter in network.parameters():
+        if not parameter.any():
+            parameter.normal_(std=0.3)
+    return network
+
+
+@torch.no_grad()
 def reached_px(network, height):
     """Furthest pixel whose answer an impulse in the middle changes, wherever in a cell the impulse lies.
 
     With positive weights nothing cancels and nothing is rectified away; without biases all else is black, so
     the impulse is the maximum of whatever it is pooled with.
     """
-    network = network.double().eval()
+    network = awake(network).double().eval()
     for name, parameter in network.named_parameters():
         parameter.zero_() if name.endswith("bias") else parameter.abs_()
     places = torch.arange(network.multiple_of)
@@ -48,7 +57,7 @@ def exported_answer(network, nir):
 def assert_every_band_has_a_say(network) -> None:
     """Colour has the picture's shape, and mirroring any one band changes it."""
     nir = torch.rand(2, network.bands, 32, 48)
-    rgb = network(nir)
+    rgb = awake(network)(nir)
     assert rgb.shape == (2, 3, 32, 48)
     for band in range(network.bands):
         changed = nir.clone()

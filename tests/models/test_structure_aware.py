@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from probes import assert_every_band_has_a_say, exported_answer, reached_px  # noqa: E402
+from probes import assert_every_band_has_a_say, awake, exported_answer, reached_px  # noqa: E402
 
 from nircolor.losses import gradient_loss  # noqa: E402
 from nircolor.models.structure_aware import StructureAware  # noqa: E402
@@ -54,7 +54,7 @@ def test_other_shapes_are_refused(shape):
 @pytest.mark.parametrize("dense", [True, False])
 @torch.no_grad()
 def test_the_answer_is_the_colour_branch(dense):
-    network = StructureAware(width=4, dense=dense)
+    network = awake(StructureAware(width=4, dense=dense))
     nir = torch.rand(2, 3, 32, 16)
     branches = network.branches(nir)
     torch.testing.assert_close(network(nir), branches.rgb, rtol=0, atol=0)
@@ -63,7 +63,7 @@ def test_the_answer_is_the_colour_branch(dense):
 
 @torch.no_grad()
 def test_the_scale_map_has_both_signs_and_sees_only_the_gradient_of_gray():
-    network = StructureAware(width=8)
+    network = awake(StructureAware(width=8))
     nir = torch.rand(1, 3, 32, 32)
     before = network.branches(nir)
     assert before.scale_map.min() < 0 < before.scale_map.max()
@@ -74,7 +74,7 @@ def test_the_scale_map_has_both_signs_and_sees_only_the_gradient_of_gray():
 
 
 def test_the_gradient_loss_teaches_all_but_the_colour_branch():
-    network = StructureAware(width=4)
+    network = awake(StructureAware(width=4))
     nir = torch.rand(2, 3, 32, 32)
     branches = network.branches(nir)
     gradient_loss(nir, branches.gray, branches.scale_map, torch.ones(2, 1, 32, 32)).backward()
@@ -87,6 +87,6 @@ def test_the_gradient_loss_teaches_all_but_the_colour_branch():
 
 @torch.no_grad()
 def test_exported_it_answers_the_same_at_other_sizes():
-    network = StructureAware(width=2).eval()
+    network = awake(StructureAware(width=2)).eval()
     nir = torch.rand(1, 3, 48, 80)
     torch.testing.assert_close(exported_answer(network, nir), network(nir), atol=1e-5, rtol=1e-4)

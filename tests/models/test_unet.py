@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from probes import assert_every_band_has_a_say, exported_answer, reached_px  # noqa: E402
+from probes import assert_every_band_has_a_say, awake, exported_answer, reached_px  # noqa: E402
 
 from nircolor.models.unet import UNet  # noqa: E402
 
@@ -26,7 +26,7 @@ def test_reach_is_exact():
 
 @torch.no_grad()
 def test_a_tile_answers_as_the_whole_picture_does_beyond_its_reach():
-    network = UNet(width=4).double()
+    network = awake(UNet(width=4)).double()
     whole = torch.rand(1, 1, 272, 304, dtype=torch.float64)
     tile = network(whole[..., 16:272, 32:288])
     edge = network.reach_px
@@ -56,7 +56,12 @@ def test_untrained_the_signal_reaches_the_bottom():
 
 
 @torch.no_grad()
+def test_untrained_it_answers_nothing_rather_than_noise():
+    assert not UNet(width=4)(torch.rand(1, 1, 32, 32)).any()
+
+
+@torch.no_grad()
 def test_exported_it_answers_the_same_at_other_sizes():
-    network = UNet(bands=2, width=2).eval()
+    network = awake(UNet(bands=2, width=2)).eval()
     nir = torch.rand(1, 2, 48, 80)
     torch.testing.assert_close(exported_answer(network, nir), network(nir), atol=1e-5, rtol=1e-4)

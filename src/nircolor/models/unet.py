@@ -49,12 +49,16 @@ def he_init(network: nn.Module) -> None:
 
     He et al., "Delving Deep into Rectifiers", ICCV 2015. With PyTorch's default each layer takes five sixths
     of the power. No normalisation makes up for it here, so after twenty layers only biases would be left.
+    A decoder's last layer starts at zero: else the first hundreds of steps go into unlearning random colours.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             assert layer.bias is not None
             nn.init.zeros_(layer.bias)
+    for part in network.modules():
+        if isinstance(part, Decoder):
+            nn.init.zeros_(part.leave.weight)
 
 
 class Encoder(nn.Module):

@@ -134,10 +134,16 @@ def delta_e2000(predicted: Picture, target: Picture, valid: Mask | None = None) 
     References: Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula: implementation notes,
     supplementary test data, and mathematical observations", Color Research & Application 30(1), 2005.
     """
+    difference = delta_e2000_map(predicted, target, valid)
+    return float(difference[~np.isnan(difference)].mean())
+
+
+def delta_e2000_map(predicted: Picture, target: Picture, valid: Mask | None = None) -> NDArray[np.float64]:
+    """`delta_e2000` pixel by pixel, (h, w); NaN where a pixel is not valid."""
     a, b, valid = _checked(predicted, target, valid)
     lab_a, lab_b = (rgb2lab(picture, channel_axis=0) for picture in (a, b))
     difference = deltaE_ciede2000(lab_a, lab_b, channel_axis=0)  # type: ignore[no-untyped-call]
-    return float(difference[valid].mean())
+    return np.where(valid, difference, np.nan)
 
 
 def gradient_energy_ratio(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:

@@ -3,6 +3,7 @@
 import warnings
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from nircolor.errors import NircolorWarning
 
@@ -19,3 +20,31 @@ def show_warnings() -> None:
 
     warnings.showwarning = show
     warnings.simplefilter("always", NircolorWarning)
+
+
+class WorkBar:
+    """One line for each thing that takes time; nothing off a terminal."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=errors,
+            disable=not errors.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "WorkBar":
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.__exit__(None, None, None)
+
+    def update(self, what: str, done: int, total: int) -> None:
+        """``done`` of ``total`` are done, and the next is begun."""
+        if what not in self._tasks:
+            self._tasks[what] = self._progress.add_task(what)
+        self._progress.update(self._tasks[what], completed=done + 1, total=total)

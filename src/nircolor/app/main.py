@@ -1,5 +1,6 @@
 """The command line. Imports inside the commands keep ``nircolor --help`` instant."""
 
+import shlex
 import signal
 import sys
 import traceback
@@ -41,6 +42,10 @@ Stretch = Annotated[
     str | None,
     typer.Option(metavar="LOW,HIGH", help="Stretch between two percentiles, e.g. 1,99. Default: none."),
 ]
+_SET = (
+    "a folder in VCIP's layout, of NAME_nir and NAME_rgb pictures, with nir/ and rgb/ in it, or of "
+    "multi-band files; two folders as NIR,RGB; or a recipe"
+)
 Output = Annotated[Path, typer.Option("--output", "-o", help="Folder, or for one picture a file.")]
 
 
@@ -126,6 +131,91 @@ def info(
     from nircolor.app import listing
 
     listing.print_info(file, bands_nm=_numbers(bands, "--bands"), scale=scale)
+
+
+@app.command()
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Models that ship, model files, folders of colorized pictures, or patterns like "
+            "'out/*_fake_B.png' (* is the pair's name). LABEL=MODEL names it; one label for several: "
+            "runs of one method.",
+        ),
+    ],
+    data: Annotated[str, typer.Option(metavar="SET", help=f"Pairs to score on: {_SET}.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the report.")],
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SET",
+            help="What models were trained on: baselines learn from it, leaks are looked for in it.",
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Of the set. Default: validation in VCIP's layout, test where there is one."),
+    ] = None,
+    table: Annotated[
+        Path | None, typer.Option(help="CSV of pairs with their group (place) and split, for both sets.")
+    ] = None,
+    average: Annotated[
+        int, typer.Option(min=1, metavar="PX", help="Compare means over windows of so many pixels.")
+    ] = 1,
+    same_scale: Annotated[
+        bool, typer.Option("--same-scale", help="Look for leaks at one scale: quicker, for satellite data.")
+    ] = False,
+    pictures: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Pictures in the report; 0: none, numbers only.")
+    ] = 24,
+    figure: Annotated[
+        str | None, typer.Option(metavar="NAME,…", help="Lay these pictures out as a figure, figure.png.")
+    ] = None,
+    device: Device = "auto",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
+) -> None:
+    """Score models and other people's colorized pictures under one protocol (extra: evaluate)."""
+    from nircolor.extras import require
+
+    for package in ("skimage", "matplotlib", "jinja2", "yaml"):
+        require(package, extra="evaluate", what="nircolor evaluate")
+    from nircolor.app import evaluate as command
+
+    command.run(
+        models,
+        data,
+        output,
+        training=train or [],
+        split=split,
+        table=table,
+        average_px=average,
+        same_scale=same_scale,
+        pictures=pictures,
+        figure=figure.split(",") if figure else [],
+        device=device,
+        overwrite=overwrite,
+        command=shlex.join(["nircolor", *sys.argv[1:]]),
+    )
+
+
+@app.command()
+def leaks(
+    first: Annotated[str, typer.Argument(metavar="SET", help="What is evaluated on: a set, or a folder.")],
+    second: Annotated[str, typer.Argument(metavar="OTHER", help="What is trained on: a set, or a folder.")],
+    same_scale: Annotated[
+        bool,
+        typer.Option("--same-scale", help="Do not look for enlarged crops: quicker, for satellite data."),
+    ] = False,
+    table: Annotated[Path | None, typer.Option(help="CSV of pairs with their split, for both sets.")] = None,
+) -> None:
+    """List pictures that two sets share: copies, re-encodings, shifts, crops (extra: evaluate)."""
+    from nircolor.extras import require
+
+    require("skimage", extra="evaluate", what="nircolor leaks")
+    from nircolor.app import leaks as command
+
+    command.run(first, second, same_scale=same_scale, table=table)
 
 
 @app.command()

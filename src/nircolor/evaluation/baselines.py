@@ -1,120 +1,145 @@
 """Trivial colorizers that belong in every table: what a network must beat to have learnt anything.
 
-All take NIR pictures (1, h, w), floating point in [0, 1], and give colour (3, h, w), float32 in [0, 1].
-Those that learn are fitted on `(nir, rgb, valid)` as `nircolor.pairs.read_pair` gives them, one at a time.
+All take NIR pictures (bands, h, w), floating point in [0, 1], and give colour (3, h, w), float32 in [0, 1].
+Those that learn are linear maps of features of a pixel. What they learn from a picture are sums over its
+pixels (`Moments`), which add up over any number of pictures and can be taken away again: so each picture
+can be coloured by what the others taught, at no further cost.
 """
 
-from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from nircolor.arrays import Mask
+from nircolor.arrays import Floats, Mask
 
 Picture = NDArray[np.floating[Any]]
+Features = NDArray[np.float64]
 
 _BLUR_SIGMAS_PX = (1, 2, 4, 8, 16, 32)
 
 
+class Moments(NamedTuple):
+    """Sums over pixels of products: feature by feature (k, k), and feature by colour (k, 3)."""
+
+    features: NDArray[np.float64]
+    colors: NDArray[np.float64]
+
+    def __add__(self, other: object) -> "Moments":
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return Moments(self.features + other.features, self.colors + other.colors)
+
+    def __sub__(self, other: "Moments") -> "Moments":
+        return Moments(self.features - other.features, self.colors - other.colors)
+
+
 class NirCopied:
-    """The NIR band three times: a gray picture."""
+    """The NIR three times, of several bands their mean: a gray picture."""
 
-    def predict(self, nir: Picture) -> NDArray[np.float32]:
+    def predict(self, nir: Picture) -> Floats:
         """The gray picture (3, h, w)."""
-        return np.repeat(_checked(nir)[np.newaxis], 3, axis=0).astype(np.float32)
+        gray = _checked(nir).mean(axis=0, keepdims=True)
+        return np.repeat(gray, 3, axis=0).astype(np.float32)
 
 
-class MeanColor:
-    """One colour for all pixels: the mean over the training set's valid pixels."""
+class LinearMap:
+    """Colour as a linear function of features of a pixel, by least squares over the valid pixels.
 
-    color: NDArray[np.float64]
-
-    def fit(self, training: Iterable[tuple[Picture, Picture, Mask]]) -> Self:
-        """Average the colours; ValueError where there is no valid pixel."""
-        total, count = np.zeros(3), 0
-        for _, rgb, valid in training:
-            total += rgb[:, valid].sum(axis=1, dtype=np.float64)
-            count += int(valid.sum())
-        if count == 0:
-            raise ValueError("expected training pictures with valid pixels, got none")
-        self.color = total / count
-        return self
-
-    def predict(self, nir: Picture) -> NDArray[np.float32]:
-        """The mean colour at the picture's size."""
-        height, width = _checked(nir).shape
-        return np.broadcast_to(self.color[:, None, None], (3, height, width)).astype(np.float32)
-
-
-class LinearRidge:
-    """Colour as a linear function of 36 features of each pixel, by regularised least squares.
-
-    The features of a pixel with value n, at y and x in units of the picture's height:
-
-    - 4 of its value: n, 1, n², √n;
-    - 4 for each of six Gaussian blurs g, σ = 1, 2, 4, 8, 16, 32 px: g, g², |n - g|, and the same blur
-      of (n - g)²: 24;
-    - 4 of its place: y, y², x, x²;
-    - 4 of the picture's mean m and standard deviation d: m, d, y·m, y·n.
-
-    `1e-3` on the diagonal of the normal equations keeps them solvable. They are summed picture by
-    picture, so that any number of training pictures fits in memory.
+    Args:
+        features: of a picture, (k, h, w).
+        regularisation: on the diagonal of the normal equations.
     """
 
-    weights: NDArray[np.floating[Any]]
+    weights: NDArray[np.float64]
 
-    def fit(self, training: Iterable[tuple[Picture, Picture, Mask]]) -> Self:
-        """Least squares over the valid pixels; ValueError where there is none."""
-        gram, moments = np.zeros((36, 36)), np.zeros((36, 3))
-        for nir, rgb, valid in training:
-            features = ridge_features(nir)[:, valid]
-            gram += features @ features.T
-            moments += features @ rgb[:, valid].T.astype(np.float64)
-        if not gram.any():
-            raise ValueError("expected training pictures with valid pixels, got none")
-        self.weights = np.linalg.solve(gram + 1e-3 * np.eye(36), moments)
+    def __init__(self, features: Callable[[Picture], Features], regularisation: float = 0.0) -> None:
+        self._features, self._regularisation = features, regularisation
+
+    def moments(self, nir: Picture, rgb: Picture, valid: Mask) -> Moments:
+        """What one picture teaches, as `nircolor.pairs.read_pair` gives it."""
+        features = self._features(nir)[:, valid]
+        return Moments(features @ features.T, features @ rgb[:, valid].T.astype(np.float64))
+
+    def solve(self, moments: Moments) -> Self:
+        """Take the weights from the sums over all training pictures."""
+        gram = moments.features + self._regularisation * np.eye(len(moments.features))
+        # features that depend on each other, such as two equal bands, have more than one best answer
+        self.weights = np.linalg.lstsq(gram, moments.colors)[0].astype(np.float64)
         return self
 
-    def predict(self, nir: Picture) -> NDArray[np.float32]:
+    def fit(self, training: Iterable[tuple[Picture, Picture, Mask]]) -> Self:
+        """Learn from pictures, one at a time; ValueError where there is no valid pixel."""
+        taught = [self.moments(nir, rgb, valid) for nir, rgb, valid in training if valid.any()]
+        if not taught:
+            raise ValueError("expected training pictures with valid pixels, got none")
+        return self.solve(sum(taught[1:], taught[0]))
+
+    def predict(self, nir: Picture) -> Floats:
         """The linear map of the picture's features, clipped to [0, 1]."""
-        rgb = np.tensordot(self.weights.T, ridge_features(nir), axes=1)
+        rgb = np.tensordot(self.weights.T, self._features(nir), axes=1)
         return np.clip(rgb, 0, 1).astype(np.float32)
 
 
-def ridge_features(nir: Picture) -> NDArray[np.float64]:
-    """The (36, h, w) features of `LinearRidge`, in the order of its docstring."""
-    n = _checked(nir)
-    features = np.empty((36, *n.shape))
-    for place, feature in zip(features, _features(n), strict=True):
-        place[:] = feature
+def mean_color() -> LinearMap:
+    """One colour for all pixels: the mean over the training set's."""
+    return LinearMap(lambda nir: np.ones((1, *_checked(nir).shape[1:])))
+
+
+def transfer_matrix() -> LinearMap:
+    """A matrix (3, bands) from a pixel's NIR to its colour: the structure-aware paper's reference [16]."""
+    return LinearMap(_checked)
+
+
+def linear_ridge() -> LinearMap:
+    """A linear function of 36 features of a pixel (31 more for each further band): `ridge_features`."""
+    return LinearMap(ridge_features, regularisation=1e-3)
+
+
+def ridge_features(nir: Picture) -> Features:
+    """Features of each pixel, (5 + 31 bands, h, w).
+
+    - 5 of its place, y and x in units of the picture's height: 1, y, y², x, x²;
+    - for each band with value n 3 of the value: n, n², √n;
+    - 4 for each of six Gaussian blurs g, σ = 1, 2, 4, 8, 16, 32 px: g, g², |n - g|, and the same blur
+      of (n - g)²;
+    - 4 of the picture's mean m and standard deviation d: m, d, y·m, y·n.
+    """
+    bands = _checked(nir)
+    features = np.empty((5 + 31 * len(bands), *bands.shape[1:]))
+    y, x = np.indices(bands.shape[1:]) / bands.shape[1]
+    values = (*_of_place(y, x), *(value for n in bands for value in _of_band(n, y)))
+    for place, value in zip(features, values, strict=True):
+        place[:] = value
     return features
 
 
-def _features(n: NDArray[np.float64]) -> Iterator[NDArray[np.float64] | float]:
-    yield from (n, 1.0, n**2, np.sqrt(n))
+def _of_place(y: Features, x: Features) -> tuple[Features | float, ...]:
+    return 1.0, y, y**2, x, x**2
+
+
+def _of_band(n: Features, y: Features) -> Iterator[Features | float]:
+    yield from (n, n**2, np.sqrt(n))
     for sigma in _BLUR_SIGMAS_PX:
         blurred = _blur(n, sigma)
         yield from (blurred, blurred**2, np.abs(n - blurred), _blur((n - blurred) ** 2, sigma))
-    y, x = np.indices(n.shape) / n.shape[0]
-    yield from (y, y**2, x, x**2)
     mean = float(n.mean())
     yield from (mean, float(n.std()), y * mean, y * n)
 
 
-def _blur(plane: NDArray[np.float64], sigma_px: float) -> NDArray[np.float64]:
-    blurred: NDArray[np.float64] = gaussian_filter(plane, sigma_px, mode="reflect")
+def _blur(plane: Features, sigma_px: float) -> Features:
+    blurred: Features = gaussian_filter(plane, sigma_px, mode="reflect")
     return blurred
 
 
-def _checked(nir: Picture) -> NDArray[np.float64]:
-    """The one band (h, w) in float64; ValueError where it is something else."""
-    if nir.ndim != 3 or nir.shape[0] != 1 or nir.size == 0:
-        raise ValueError(f"nir: expected an array (1, height, width), got {nir.shape}")
+def _checked(nir: Picture) -> Features:
+    """The bands in float64; ValueError where they are something else."""
+    if nir.ndim != 3 or nir.size == 0:
+        raise ValueError(f"nir: expected an array (bands, height, width), got {nir.shape}")
     if not np.issubdtype(nir.dtype, np.floating) or not (nir.min() >= 0 and nir.max() <= 1):
         raise ValueError(
             f"nir: expected floating point in [0, 1], got {nir.dtype} {nir.min()} to {nir.max()}"
         )
-    band: NDArray[np.float64] = nir[0].astype(np.float64)
-    return band
+    return nir.astype(np.float64)

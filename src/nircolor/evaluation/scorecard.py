@@ -1,117 +1,38 @@
-"""Scores of pictures, their means with intervals, and the files that hold them."""
+"""Scores picture by picture, the file that holds them, and the table that sums them up."""
 
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-from nircolor import metrics
-from nircolor.arrays import Mask
 from nircolor.errors import NircolorError
-
-HIGHER_IS_BETTER = {"psnr_db": True, "ssim": True, "angular_error_deg": False, "whole_image_rad": False}
-
-
-@dataclass(frozen=True)
-class Scores:
-    """One predicted picture against its target, as `nircolor.metrics` defines the measures."""
-
-    psnr_db: float
-    ssim: float
-    angular_error_deg: float
-    whole_image_rad: float
+from nircolor.evaluation.measures import MEASURES, Measure, Scores
+from nircolor.evaluation.statistics import Interval, bootstrap_interval
 
 
 class Row(NamedTuple):
-    """The scores of one picture by one method."""
+    """The scores of one picture by one method; ``run`` counts the runs (seeds) of a method from 0."""
 
     name: str
     method: str
+    run: int
     scores: Scores
 
 
-class Interval(NamedTuple):
-    """Where a mean lies, at the level asked for; both ends NaN where one value gives no interval."""
-
-    low: float
-    high: float
-
-
-class PairedDifference(NamedTuple):
-    """Mean of ``a - b`` over pictures, its interval, and the share of pictures on which ``a`` wins."""
-
-    mean: float
-    low: float
-    high: float
-    win_rate: float
-
-
-def score(predicted: metrics.Picture, target: metrics.Picture, valid: Mask | None = None) -> Scores:
-    """All measures of a predicted (3, h, w) picture; see `nircolor.metrics` for input and errors."""
-    return Scores(
-        psnr_db=metrics.psnr_db(predicted, target, valid),
-        ssim=metrics.ssim(predicted, target, valid),
-        angular_error_deg=metrics.angular_error_deg(predicted, target, valid),
-        whole_image_rad=metrics.angular_error_whole_image_rad(predicted, target, valid),
-    )
-
-
-def bootstrap_interval(
-    values: ArrayLike, level: float = 0.95, seed: int = 0, resamples: int = 10_000
-) -> Interval:
-    """Percentile bootstrap interval for the mean of independent values.
-
-    Resamples pictures, so it says how the mean varies with the choice of pictures. Pictures of one
-    place are not independent: where a set has several, the interval is optimistic.
-
-    Raises:
-        ValueError: no values, or a level outside 0 to 1.
-    """
-    sample = np.asarray(values, dtype=np.float64)
-    if sample.ndim != 1 or sample.size == 0:
-        raise ValueError(f"expected a list of values, got shape {sample.shape}")
-    if not 0 < level < 1:
-        raise ValueError(f"level: expected a value between 0 and 1, got {level}")
-    if sample.size == 1:
-        return Interval(float("nan"), float("nan"))
-    chosen = np.random.default_rng(seed).integers(sample.size, size=(resamples, sample.size))
-    # inverted_cdf interpolates nothing, so that the infinite PSNR of a perfect picture gives no NaN
-    low, high = np.quantile(
-        sample[chosen].mean(axis=1), [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf"
-    )
-    return Interval(float(low), float(high))
-
-
-def paired_difference(a: ArrayLike, b: ArrayLike, *, higher_is_better: bool = True) -> PairedDifference:
-    """How much ``a`` differs from ``b`` on the same pictures in the same order, with a 95% interval.
-
-    A tie counts as half a win.
-
-    Raises:
-        ValueError: the two differ in length, or are empty.
-    """
-    first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    if first.shape != second.shape:
-        raise ValueError(f"expected scores of the same pictures, got {first.shape} and {second.shape}")
-    # two perfect pictures differ by nothing, where inf - inf is NaN
-    same = first == second
-    difference: NDArray[Any] = np.subtract(first, second, out=np.zeros_like(first), where=~same)
-    low, high = bootstrap_interval(difference)
-    wins = difference > 0 if higher_is_better else difference < 0
-    return PairedDifference(float(difference.mean()), low, high, float((wins + 0.5 * same).mean()))
+# {method: {measure: [a value a picture]}}
+Columns = dict[str, dict[str, list[float]]]
 
 
 def write_csv(rows: Iterable[Row], path: Path | str) -> None:
-    """One line a picture and method; numbers in full, so that `read_csv` gives back the same rows."""
+    """One line a picture, method and run; in full, so that `read_csv` gives back the same rows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)
-    writer.writerows((row.name, row.method, *astuple(row.scores)) for row in rows)
+    writer.writerows((row.name, row.method, row.run, *astuple(row.scores)) for row in rows)
     Path(path).write_text(text.getvalue(), encoding="utf-8")
 
 
@@ -126,38 +47,57 @@ def read_csv(path: Path | str) -> list[Row]:
             header, *lines = csv.reader(file)
             if header != _HEADER:
                 raise ValueError(f"its columns are {', '.join(header)}")
-            return [Row(name, method, Scores(*map(float, scores))) for name, method, *scores in lines]
+            return [
+                Row(name, method, int(run), Scores(*map(float, scores)))
+                for name, method, run, *scores in lines
+            ]
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise NircolorError(f"{path}: expected a CSV with columns {', '.join(_HEADER)}: {error}") from error
 
 
-def by_method(rows: Iterable[Row]) -> dict[str, dict[str, list[float]]]:
-    """``{method: {measure: [a value a picture]}}``, pictures and methods in the order of the rows."""
-    table: dict[str, dict[str, list[float]]] = {}
+def by_method(rows: Iterable[Row]) -> Columns:
+    """Scores by method and measure, pictures and methods in the order of the rows.
+
+    Of a method with several runs, a picture's score is the mean over them.
+    """
+    runs: dict[str, dict[str, list[Scores]]] = {}
     for row in rows:
-        columns = table.setdefault(row.method, {measure: [] for measure in HIGHER_IS_BETTER})
-        for measure, value in asdict(row.scores).items():
-            columns[measure].append(value)
-    return table
+        runs.setdefault(row.method, {}).setdefault(row.name, []).append(row.scores)
+    return {
+        method: {
+            measure.key: [
+                float(np.mean([getattr(scores, measure.key) for scores in of_runs]))
+                for of_runs in pictures.values()
+            ]
+            for measure in MEASURES
+        }
+        for method, pictures in runs.items()
+    }
+
+
+def summarised(values: Sequence[float], measure: Measure) -> tuple[float, Interval]:
+    """Mean or median, as the measure has it, and its 95% interval."""
+    middle = np.mean if measure.centre == "mean" else np.median
+    return float(middle(values)), bootstrap_interval(values, centre=measure.centre)
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """Means over pictures with 95% bootstrap intervals, one line a method."""
+    """Means (of ratios medians) over pictures with 95% intervals, one line a method."""
     lines = [
-        "| method | pictures | PSNR, dB | SSIM | angular error, ° | whole image, rad |",
-        "|---|---|---|---|---|---|",
+        f"| method | pictures | {' | '.join(measure.title for measure in MEASURES)} |",
+        "|---" * (2 + len(MEASURES)) + "|",
     ]
     for method, columns in by_method(rows).items():
-        cells = [_cell(columns[measure], digits) for measure, digits in _DIGITS.items()]
+        cells = [cell(columns[measure.key], measure) for measure in MEASURES]
         lines.append(f"| {method} | {len(columns['psnr_db'])} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(values: Sequence[float], digits: int) -> str:
-    mean = f"{np.mean(values):.{digits}f}"
-    low, high = bootstrap_interval(values)
-    return mean if np.isnan(low) else f"{mean} ({low:.{digits}f} to {high:.{digits}f})"
+def cell(values: Sequence[float], measure: Measure) -> str:
+    """``18.71 (17.20 to 20.11)``; without an interval where there is one value only."""
+    middle, (low, high) = summarised(values, measure)
+    text = f"{middle:.{measure.digits}f}"
+    return text if np.isnan(low) else f"{text} ({low:.{measure.digits}f} to {high:.{measure.digits}f})"
 
 
-_HEADER = ["name", "method", *(field.name for field in fields(Scores))]
-_DIGITS = {"psnr_db": 2, "ssim": 3, "angular_error_deg": 2, "whole_image_rad": 3}
+_HEADER = ["name", "method", "run", *asdict(Scores(*[0.0] * len(MEASURES)))]

@@ -2,18 +2,22 @@
 
 from nircolor.pairs.groups import split_pairs, write_splits
 from nircolor.pairs.layouts import Folders, MultiBandFiles, Scenes, Vcip
+from nircolor.pairs.opened import OpenedSet, open_set
 from nircolor.pairs.pair import Pair
 from nircolor.pairs.paired_set import PairedSet
-from nircolor.pairs.reading import picture_size, read_pair
+from nircolor.pairs.reading import picture_size, read_colour, read_pair
 
 __all__ = [
     "Folders",
     "MultiBandFiles",
+    "OpenedSet",
     "Pair",
     "PairedSet",
     "Scenes",
     "Vcip",
+    "open_set",
     "picture_size",
+    "read_colour",
     "read_pair",
     "split_pairs",
     "write_splits",

@@ -38,7 +38,7 @@ def read_pair(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, 
             raise NircolorError(f"{pair.nir}: expected 1 band, got {len(nir)}")
     else:
         nir, nir_valid = _read_bands(pair.nir, bands, pair.nir_scale, f"the NIR of {pair.name}")
-    rgb, rgb_valid = _read_colour(pair)
+    rgb, rgb_valid = read_colour(pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale)
     _require_same_size(pair.nir, nir, pair.rgb, rgb)
 
     valid = nir_valid & rgb_valid
@@ -68,14 +68,31 @@ def picture_size(pair: Pair) -> tuple[int, int]:
             return raster.height, raster.width
 
 
-def _read_colour(pair: Pair) -> tuple[Floats, Mask]:
-    if pair.rgb_nm is not None:
-        bands = [Band(center_nm=nm, fwhm_nm=1, tolerance_nm=_RGB_TOLERANCE_NM) for nm in pair.rgb_nm]
-        return _read_bands(pair.rgb, bands, pair.rgb_scale, f"the colour of {pair.name}")
+def read_colour(
+    path: Path,
+    name: str,
+    *,
+    rgb_nm: tuple[float, float, float] | None = None,
+    scale: float | None = None,
+) -> tuple[Floats, Mask]:
+    """Colour (3, h, w), float32 in [0, 1], and the valid pixels (h, w).
+
+    Args:
+        path: a picture of three bands, or a file of many.
+        name: of the pair, for messages.
+        rgb_nm: see `Pair`.
+        scale: the value that means 1.0.
+
+    Raises:
+        NircolorError: the file cannot be read, or has no such bands.
+    """
+    if rgb_nm is not None:
+        bands = [Band(center_nm=nm, fwhm_nm=1, tolerance_nm=_RGB_TOLERANCE_NM) for nm in rgb_nm]
+        return _read_bands(path, bands, scale, f"the colour of {name}")
     try:
-        return _read(pair.rgb, pair.rgb_scale, _RGB_NM)
+        return _read(path, scale, _RGB_NM)
     except NircolorError as error:
-        raise NircolorError(f"{pair.name}: expected a picture of 3 bands as colour: {error}") from error
+        raise NircolorError(f"{name}: expected a picture of 3 bands as colour: {error}") from error
 
 
 def _read_bands(

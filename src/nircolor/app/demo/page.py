@@ -1,8 +1,6 @@
 """One page that shows what colorizing did: a file that opens anywhere, offline, with nothing beside it."""
 
-import base64
 import os
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,13 +8,9 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
-import numpy as np
-import numpy.typing as npt
-import rasterio
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.io import MemoryFile
+from nircolor.arrays import Floats
+from nircolor.imagery.embedded import encode_jpeg
 
-_JPEG_QUALITY = 92
 COMMAND = "nircolor colorize my_pictures/ -o colour/"
 
 
@@ -25,11 +19,11 @@ class Comparison:
     """What one picture was and became: arrays (bands, height, width) in [0, 1], all of one size."""
 
     name: str
-    nir: npt.NDArray[np.float32]
+    nir: Floats
     """One band, or three that are shown as red, green and blue."""
-    colour: npt.NDArray[np.float32]
+    colour: Floats
     """Predicted, (3, height, width)."""
-    truth: npt.NDArray[np.float32] | None = None
+    truth: Floats | None = None
     """The true colour where it is known, (3, height, width)."""
     origin: str = ""
     """Where the picture comes from, set apart on the page: say here that an input is simulated."""
@@ -86,7 +80,7 @@ def _section(one: Comparison, key: str) -> str:
         if right in pictures
     ]
     row = "\n".join(
-        f'<figure><img id="{key}-{which}" src="{_data_uri(picture)}" {_size(one)} '
+        f'<figure><img id="{key}-{which}" src="{encode_jpeg(picture).uri}" {_size(one)} '
         f'alt="{escape(f"{label}: {one.name}")}"><figcaption>{label}</figcaption></figure>'
         for which, (label, picture) in pictures.items()
     )
@@ -112,18 +106,3 @@ def _wipe(key: str, left: str, right: str, labels: dict[str, str], one: Comparis
 def _size(one: Comparison) -> str:
     height, width = one.colour.shape[1:]
     return f'width="{width}" height="{height}"'
-
-
-def _data_uri(picture: npt.NDArray[np.float32]) -> str:
-    pixels = np.rint(np.clip(np.nan_to_num(picture), 0, 1) * 255).astype(np.uint8)
-    bands, height, width = pixels.shape
-    with MemoryFile(ext=".jpg") as file:
-        # a photograph has no georeference, and rasterio says so every time
-        with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with file.open(
-                driver="JPEG", width=width, height=height, count=bands, dtype="uint8", quality=_JPEG_QUALITY
-            ) as target:
-                target.write(pixels)
-        encoded = base64.b64encode(file.read()).decode("ascii")
-    return f"data:image/jpeg;base64,{encoded}"

@@ -1,0 +1,53 @@
+"""`nircolor leaks`: which pictures of one set does another show too?"""
+
+import csv
+import sys
+import warnings
+from dataclasses import astuple, fields
+from pathlib import Path
+
+from nircolor.app.console import WorkBar, errors, show_warnings
+from nircolor.errors import NircolorError
+from nircolor.pairs import open_set
+from nircolor.pairs.leaks import Leak, Photograph, find_leaks, photographs, photographs_in
+from nircolor.pairs.opened import Role
+
+
+def run(first: str, second: str, *, same_scale: bool, table: Path | None) -> None:
+    """Print each leak as a line of CSV, and how many there are.
+
+    Raises:
+        NircolorError: a set cannot be opened, or a picture cannot be read.
+        SystemExit: with code 1 where there are leaks.
+    """
+    with warnings.catch_warnings(), WorkBar() as bar:
+        show_warnings()
+        pictures, others = _opened(first, "evaluated", table), _opened(second, "training", table)
+        found = find_leaks(
+            pictures,
+            others,
+            same_scale=same_scale,
+            on_progress=lambda done, total: bar.update("comparing", done, total),
+        )
+    if found:
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(field.name for field in fields(Leak))
+        for leak in found:
+            *words, correlation, scale = astuple(leak)
+            writer.writerow([*words, f"{correlation:.3f}", f"{scale:.3f}"])
+    errors.print(
+        f"{len(found)} of {len(pictures)} pictures of {first} are among the {len(others)} of {second}"
+    )
+    if found:
+        sys.exit(1)
+
+
+def _opened(text: str, role: Role, table: Path | None) -> list[Photograph]:
+    try:
+        opened = open_set(text, role, table=table)
+    except NircolorError:
+        # pictures without partners can be compared as well
+        if Path(text).is_dir():
+            return photographs_in(Path(text))
+        raise
+    return photographs(opened.pairs, opened.bands)

@@ -1,0 +1,147 @@
+"""What is evaluated: model files, and folders of pictures that anybody's code has colorized."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nircolor.arrays import Floats, Mask
+from nircolor.errors import NircolorError
+from nircolor.imagery import find_pictures
+from nircolor.inference import Colorizer, Device
+from nircolor.modelfile import Band, Card
+from nircolor.pairs import Pair, read_colour
+from nircolor.pairs.pair import listed
+
+# None: whatever a set has
+Bands = tuple[Band, ...] | None
+# what is done, how far, and of how many
+Progress = Callable[[str, int, int], None]
+# from a pair, its NIR (bands, h, w) and its valid pixels to colour (3, h, w)
+Predict = Callable[[Pair, Floats, Mask], Floats]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """One run of a method.
+
+    Attributes:
+        label: of the method. Contestants of one label are runs of it.
+        kind: see `Method`.
+        origin: the file or folder.
+        predict: colours a picture; raises NircolorError.
+        bands: the NIR that ``predict`` takes. None = whatever the set has.
+        card: of a model file.
+        warnings: doubts, a line each.
+    """
+
+    label: str
+    kind: Literal["model", "folder", "baseline"]
+    origin: str
+    predict: Predict
+    bands: Bands = None
+    card: Card | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def open_contestants(texts: Sequence[str], pairs: Sequence[Pair], device: Device) -> list[Contestant]:
+    """Contestants as a user names them, ``LABEL=WHAT`` or ``WHAT`` alone.
+
+    WHAT is a model that ships, a model file, a folder of colorized pictures, or a pattern such as
+    ``results/*_fake_B.png`` whose star stands for the pair's name. Those given one label are runs of one
+    method, such as seeds.
+
+    Raises:
+        NircolorError: no such model or folder, a pair without its picture, or two without a label whose
+            names are equal.
+    """
+    found = [_open(text, pairs, device) for text in texts]
+    unlabelled = [one.label for one, text in zip(found, texts, strict=True) if _parts(text)[0] is None]
+    for label in unlabelled:
+        if sum(one.label == label for one in found) > 1:
+            raise NircolorError(
+                f"{label}: expected names that differ, got two; give labels, as in `a={texts[0]}` "
+                "(one label for both if they are runs of one method)"
+            )
+    return found
+
+
+def _open(text: str, pairs: Sequence[Pair], device: Device) -> Contestant:
+    label, what = _parts(text)
+    path = Path(what)
+    if path.is_dir() or "*" in what:
+        files, warnings = _predictions(path, pairs)
+        name = path.resolve().name if path.is_dir() else path.parent.resolve().name
+        return Contestant(
+            label or name, "folder", what, lambda pair, _nir, valid: _read(files[pair.name], pair, valid),
+            warnings=warnings,
+        )  # fmt: skip
+    colorizer = Colorizer(what, device=device)
+    card = colorizer.card
+
+    def predict(pair: Pair, nir: Floats, valid: Mask) -> Floats:
+        # who colours a picture has no mask of where its truth is to be believed
+        return colorizer.colorize(nir, valid if pair.mask is None else None)
+
+    return Contestant(label or card.name, "model", what, predict, card.bands, card)
+
+
+def _parts(text: str) -> tuple[str | None, str]:
+    label, equals, what = text.partition("=")
+    if not equals or not label.strip() or "/" in label or Path(text).exists():
+        return None, text
+    return label.strip(), what
+
+
+def _predictions(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """The picture of each pair, and what is to be said of those that belong to none."""
+    names = {pair.name for pair in pairs}
+    if path.is_dir():
+        stems = {
+            file.relative_to(path).with_suffix("").as_posix(): file
+            for file in find_pictures(path, recursive=True)
+        }
+        start, end = "", _common_end(path, stems, names)
+    else:
+        start, _, end = path.name.partition("*")
+        if "*" in end or "*" in str(path.parent):
+            raise NircolorError(f"{path}: expected one * that stands for the pairs' names, got several")
+        stems = {file.name: file for file in path.parent.glob(path.name)}
+    missing = [name for name in names if f"{start}{name}{end}" not in stems]
+    if missing:
+        raise NircolorError(
+            f"{path}: expected a colorized picture for each pair, got none for {listed(missing)}"
+        )
+    files = {name: stems[f"{start}{name}{end}"] for name in names}
+    extra = sorted(set(stems.values()) - set(files.values()))
+    passed_over = f"{path}: pictures that belong to no pair were passed over: {listed(f.name for f in extra)}"
+    return files, (passed_over,) if extra else ()
+
+
+def _common_end(folder: Path, stems: dict[str, Path], names: set[str]) -> str:
+    """What follows the pair's name in every file's: `validation_0004_nir` is of `validation_0004`."""
+    first = min(names)
+    ends = [stem.removeprefix(first) for stem in stems if stem.startswith(first)]
+    whole = sorted(end for end in ends if all(f"{name}{end}" in stems for name in names))
+    if len(whole) > 1:
+        raise NircolorError(
+            f"{folder}: expected one colorized picture a pair, got those ending in "
+            f"{' and in '.join(repr(end) for end in whole)}; choose with a pattern: "
+            f"'{folder}/*{whole[-1]}.png'"
+        )
+    return whole[0] if whole else min(ends, default="")
+
+
+def _read(path: Path, pair: Pair, valid: Mask) -> Floats:
+    rgb, opaque = read_colour(path, pair.name)
+    if rgb.shape[1:] != valid.shape:
+        raise NircolorError(
+            f"{path}: expected {valid.shape[1]} × {valid.shape[0]} px as the pair {pair.name}, "
+            f"got {rgb.shape[2]} × {rgb.shape[1]}"
+        )
+    missing = int((valid & ~opaque).sum())
+    if missing:
+        raise NircolorError(
+            f"{path}: expected a colour wherever {pair.name} is valid, got {missing} px without"
+        )
+    return rgb

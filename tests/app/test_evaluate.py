@@ -1,0 +1,176 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from command_line import files
+from imagery_samples import save
+
+from nircolor.evaluation.scorecard import read_csv
+
+RNG = np.random.default_rng(0)
+SIDE = 64
+
+
+def texture(seed):
+    """NIR and colour of a made-up scene: blobs of all sizes."""
+    rng = np.random.default_rng(seed)
+    planes = sum(
+        np.kron(rng.random((4, SIDE // cell, SIDE // cell)), np.ones((cell, cell)))
+        for cell in (1, 2, 4, 8, 16)
+    )
+    planes = (255 * planes / planes.max()).astype("uint8")
+    return planes[:1], planes[1:]
+
+
+@pytest.fixture
+def vcip(tmp_path):
+    """Six pairs to train on, four to validate on, of which one is a training pair and one nearly so."""
+    for n in range(6):
+        nir, rgb = texture(n)
+        save_pair(tmp_path / "set/NIR", tmp_path / "set/RGB-Registered", f"t_{n}", nir, rgb)
+    for n, seed in enumerate((100, 101, 2, 3)):
+        nir, rgb = texture(seed)
+        if seed == 3:
+            nir, rgb = (np.roll(a, 5, axis=2) for a in (nir, rgb))
+        save_pair(tmp_path / "set/Validation", tmp_path / "set/Validation", f"v_{n}", nir, rgb)
+    return tmp_path / "set"
+
+
+def save_pair(nir_folder, rgb_folder, name, nir, rgb):
+    for folder in (nir_folder, rgb_folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    save(nir_folder / f"{name}_nir.png", nir, "PNG")
+    save(rgb_folder / f"{name}_rgb_reg.png", rgb, "PNG")
+
+
+def outputs(folder, order=(0, 1, 2, 3), error=20):
+    """Somebody's pictures: the truth with an error."""
+    folder.mkdir()
+    for n, seed in enumerate(order):
+        rgb = texture((100, 101, 2, 3)[seed])[1]
+        if seed == 3:
+            rgb = np.roll(rgb, 5, axis=2)
+        save(folder / f"v_{n}.png", np.clip(rgb + np.int16(error), 0, 255).astype("uint8"), "PNG")
+    return folder
+
+
+def test_a_model_and_a_folder_are_scored_beside_the_trivial_ones(nircolor, vcip, tiny, tmp_path):
+    report = tmp_path / "report"
+    done = nircolor(
+        "evaluate", tiny("per_pixel"), f"theirs={outputs(tmp_path / 'out')}",
+        "--data", vcip, "--train", vcip, "-o", report,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    found = json.loads((report / "report.json").read_text(), parse_constant=pytest.fail)
+    assert [part["title"] for part in found["summary"]] == [
+        "All 4 pictures",
+        "The 2 that training does not show",
+        "The 2 that training shows too",
+    ]
+    assert found["summary"][2]["pictures"] == ["v_2", "v_3"]
+    assert {(one["name"], one["other"]) for one in found["seen"]} == {("v_2", "t_2"), ("v_3", "t_3")}
+    labels = ["NIR copied", "mean colour", "transfer matrix", "linear ridge", "per_pixel", "theirs"]
+    assert list(found["summary"][0]["methods"]) == labels
+    rows = read_csv(report / "per_image.csv")
+    assert len(rows) == 4 * len(labels)
+    # an error of 20 of 255, where it is not cut off
+    theirs = [row.scores.psnr_db for row in rows if row.method == "theirs"]
+    np.testing.assert_allclose(theirs, 20 * np.log10(255 / 20), atol=0.5)
+    assert found["summary"][0]["methods"]["theirs"]["psnr_db"]["value"] == pytest.approx(np.mean(theirs))
+    # a model scored directly and by its pictures
+    coloured = tmp_path / "coloured"
+    assert (
+        nircolor("colorize", vcip / "Validation/*_nir.png", "-o", coloured, "-m", tiny("per_pixel")).code == 0
+    )
+    again = nircolor("evaluate", coloured, "--data", vcip, "-o", tmp_path / "again", "--pictures", 0)
+    assert again.code == 0, again.err
+    direct = [row.scores.psnr_db for row in rows if row.method == "per_pixel"]
+    written = [
+        row.scores.psnr_db for row in read_csv(tmp_path / "again/per_image.csv") if row.method == "coloured"
+    ]
+    np.testing.assert_allclose(written, direct, atol=0.02)
+    assert "<img" not in (tmp_path / "again/report.html").read_text()
+
+
+def test_permuted_names_are_flagged(nircolor, vcip, tmp_path):
+    folder = outputs(tmp_path / "out", order=(1, 2, 3, 0), error=3)
+    done = nircolor("evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--pictures", 0)
+    assert done.code == 0
+    assert "v_0 looks like v_1: are names permuted?" in done.err
+    assert "are names permuted?" in (tmp_path / "report/report.html").read_text()
+
+
+def test_a_picture_that_cannot_be_read_is_left_out_for_all(nircolor, vcip, tmp_path):
+    folder = outputs(tmp_path / "out")
+    path = folder / "v_1.png"
+    path.write_bytes(path.read_bytes()[:-500])
+    done = nircolor("evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--pictures", 0)
+    assert done.code == 1
+    assert "1 left out:" in done.err
+    assert str(path) in done.err
+    assert {row.name for row in read_csv(tmp_path / "report/per_image.csv")} == {"v_0", "v_2", "v_3"}
+
+
+def test_one_pair_only(nircolor, tmp_path):
+    nir, rgb = texture(0)
+    save_pair(tmp_path / "one/nir", tmp_path / "one/rgb", "x", nir, rgb)
+    save(tmp_path / "x.png", np.zeros_like(rgb), "PNG")
+    done = nircolor("evaluate", f"{tmp_path}/*.png", "--data", tmp_path / "one", "-o", tmp_path / "report")
+    assert done.code == 0, done.err
+    methods = json.loads((tmp_path / "report/report.json").read_text())["summary"][0]["methods"]
+    # a black picture, and no place that could teach
+    assert list(methods) == ["NIR copied", tmp_path.name]
+    assert methods[tmp_path.name]["angular_error_deg"]["value"] == pytest.approx(90, abs=1)
+    assert methods[tmp_path.name]["psnr_db"]["low"] is None
+
+
+def test_the_figure(nircolor, vcip, tmp_path):
+    folder = outputs(tmp_path / "out")
+    words = ["evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--pictures", 0]
+    assert nircolor(*words, "--figure", "v_0,v_3").code == 0
+    assert (tmp_path / "report/figure.png").stat().st_size > 10_000
+    assert "nothing" in nircolor.refused(*words, "--overwrite", "--figure", "nothing")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"model": "nothing"}, "nothing: expected the path of a model file"),
+        ({"--data": "nowhere"}, "nowhere: expected a folder in VCIP's layout"),
+        ({"--train": "nowhere"}, "nowhere: expected a folder in VCIP's layout"),
+        ({"--split": "test"}, "'train' or 'validation', got 'test'"),
+    ],
+)
+def test_what_cannot_be_evaluated(nircolor, vcip, tmp_path, change, reason):
+    folder = outputs(tmp_path / "out")
+    words = {"model": folder, "--data": vcip, "-o": tmp_path / "report"} | change
+    line = nircolor.refused(
+        "evaluate", *(w for k, v in words.items() for w in ((v,) if k == "model" else (k, v)))
+    )
+    assert reason in line
+    assert not (tmp_path / "report").exists()
+
+
+def test_a_report_is_not_replaced_unasked(nircolor, vcip, tmp_path):
+    folder = outputs(tmp_path / "out")
+    words = ["evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--pictures", 0]
+    assert nircolor(*words).code == 0
+    before = files(tmp_path / "report")
+    assert "--overwrite replaces it" in nircolor.refused(*words)
+    assert nircolor(*words, "--overwrite").code == 0
+    assert files(tmp_path / "report") == before
+
+
+def test_pictures_twice_as_large_are_not_compared(nircolor, vcip, tmp_path):
+    (tmp_path / "out").mkdir()
+    for n in range(4):
+        save(tmp_path / f"out/v_{n}.png", RNG.integers(0, 255, (3, 2 * SIDE, SIDE), "uint8"), "PNG")
+    line = nircolor.refused("evaluate", tmp_path / "out", "--data", vcip, "-o", tmp_path / "report")
+    assert "v_0.png: expected 64 × 64 px as the pair v_0, got 64 × 128" in line
+
+
+def test_evaluating_needs_no_torch():
+    code = "import sys; import nircolor.app.evaluate; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

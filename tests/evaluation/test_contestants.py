@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+from imagery_samples import save
+
+from nircolor.errors import NircolorError
+from nircolor.evaluation.contestants import open_contestants
+from nircolor.inference import Colorizer
+from nircolor.pairs import Pair
+
+RNG = np.random.default_rng(0)
+ALL = np.ones((4, 6), bool)
+
+
+def pairs(*names):
+    return [Pair(name, f"{name}_nir.png", f"{name}_rgb.png") for name in names]
+
+
+def picture(path, value=None, bands=3, dtype="uint8", size=(4, 6)):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    limits = np.iinfo(dtype)
+    values = RNG.integers(0, limits.max, (bands, *size), dtype)
+    if value is not None:
+        values[:] = round(value * limits.max)
+    return save(path, values, "GTiff" if path.suffix == ".tif" else "PNG")
+
+
+def opened(text, known, device="cpu"):
+    (one,) = open_contestants([text], known, device)
+    return one
+
+
+def predict(one, pair, valid=ALL):
+    return one.predict(pair, np.zeros((1, *valid.shape), np.float32), valid)
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("out/{}.png", "out"),
+        ("out/{}_nir.png", "out"),
+        ("out/{}_fake_B.tif", "out"),
+        ("out/{}_fake_B.png", "out/*_fake_B.png"),
+        ("out/sar_{}.png", "out/sar_*.png"),
+    ],
+)
+def test_a_folder_of_pictures_is_read_by_name(tmp_path, monkeypatch, file, text):
+    monkeypatch.chdir(tmp_path)
+    known = pairs("v_1", "v_10", "v_2")
+    for value, pair in enumerate(known):
+        picture(tmp_path / file.format(pair.name), value / 5)
+    one = opened(text, known)
+    assert (one.label, one.kind, one.warnings) == ("out", "folder", ())
+    for value, pair in enumerate(known):
+        np.testing.assert_allclose(predict(one, pair), value / 5, atol=1e-6)
+
+
+def test_pictures_of_several_scenes(tmp_path):
+    known = pairs("urban/1", "field/1")
+    picture(tmp_path / "urban/1_rgb.png", 0.2)
+    picture(tmp_path / "field/1_rgb.png", 0.6)
+    one = opened(str(tmp_path), known)
+    assert predict(one, known[0]).max() < predict(one, known[1]).min()
+
+
+def test_8_and_16_bits_are_one_scale(tmp_path):
+    known = pairs("a", "b")
+    picture(tmp_path / "a.png", 0.4)
+    picture(tmp_path / "b.png", 0.4, dtype="uint16")
+    one = opened(str(tmp_path), known)
+    np.testing.assert_allclose(predict(one, known[0]), predict(one, known[1]), atol=1e-5)
+
+
+def test_a_missing_picture_is_named(tmp_path):
+    picture(tmp_path / "a_out.png")
+    with pytest.raises(NircolorError, match="a colorized picture for each pair, got none for b, c"):
+        opened(str(tmp_path), pairs("a", "b", "c"))
+    with pytest.raises(NircolorError, match="got none for a"):
+        opened(f"{tmp_path}/*_fake.png", pairs("a"))
+
+
+def test_pictures_of_nothing_are_told(tmp_path):
+    for name in ("a", "b", "zebra"):
+        picture(tmp_path / f"{name}.png")
+    (warning,) = opened(str(tmp_path), pairs("a", "b")).warnings
+    assert warning.endswith("pictures that belong to no pair were passed over: zebra.png")
+
+
+def test_two_pictures_a_pair_are_not_chosen_from(tmp_path):
+    for name in ("a_fake_B", "a_real_B", "b_fake_B", "b_real_B"):
+        picture(tmp_path / f"{name}.png")
+    with pytest.raises(NircolorError, match=r"one colorized picture a pair.*'_fake_B' and in '_real_B'"):
+        opened(str(tmp_path), pairs("a", "b"))
+    assert opened(f"{tmp_path}/*_fake_B.png", pairs("a", "b")).kind == "folder"
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        ({"size": (5, 6)}, "expected 6 × 4 px as the pair a, got 6 × 5"),
+        ({"bands": 1}, "expected a picture of 3 bands"),
+    ],
+)
+def test_a_picture_that_cannot_be_compared(tmp_path, made, reason):
+    path = picture(tmp_path / "a.png", **made)
+    one = opened(str(tmp_path), pairs("a"))
+    with pytest.raises(NircolorError, match=reason) as caught:
+        predict(one, pairs("a")[0])
+    assert str(path) in str(caught.value)
+
+
+def test_transparent_pixels_are_no_colour(tmp_path):
+    values = RNG.integers(0, 255, (4, 4, 6), "uint8")
+    values[3] = 255
+    values[3, 0, :2] = 0
+    save(tmp_path / "a.png", values, "PNG")
+    one = opened(str(tmp_path), pairs("a"))
+    with pytest.raises(
+        NircolorError, match=r"a\.png: expected a colour wherever a is valid, got 2 px without"
+    ):
+        predict(one, pairs("a")[0])
+    assert predict(one, pairs("a")[0], values[3] > 0).shape == (3, 4, 6)
+
+
+def test_a_model_is_its_card_and_its_colorizer(tiny):
+    path = tiny("per_pixel")
+    one = opened(str(path), pairs("a"))
+    colorizer = Colorizer(path)
+    assert (one.label, one.kind, one.card, one.bands) == (
+        "per_pixel", "model", colorizer.card, colorizer.card.bands,
+    )  # fmt: skip
+    nir = RNG.random((1, 20, 24), np.float32)
+    predicted = one.predict(pairs("a")[0], nir, np.ones((20, 24), bool))
+    np.testing.assert_array_equal(predicted, colorizer.colorize(nir))
+
+
+def test_labels(tiny, tmp_path):
+    path, other = tiny("per_pixel"), tiny("box")
+    runs = open_contestants([f"ours={path}", f"ours={path}", str(other)], pairs("a"), "cpu")
+    assert [one.label for one in runs] == ["ours", "ours", "box"]
+    with pytest.raises(NircolorError, match="per_pixel: expected names that differ"):
+        open_contestants([str(path), str(path)], pairs("a"), "cpu")
+    with pytest.raises(NircolorError, match="per_pixel: expected names that differ"):
+        open_contestants([f"per_pixel={other}", str(path)], pairs("a"), "cpu")
+    # a folder may be called so
+    picture(tmp_path / "a=b/a.png")
+    assert opened(str(tmp_path / "a=b"), pairs("a")).label == "a=b"
+    with pytest.raises(NircolorError, match="nothing: expected the path of a model file"):
+        opened("x=nothing", pairs("a"))

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+
+from nircolor.evaluation.gallery import ERROR_LIMIT, Gallery, error_colors
+from nircolor.metrics import delta_e2000
+
+RNG = np.random.default_rng(0)
+
+
+def colour(height=20, width=30):
+    return RNG.random((3, height, width), dtype=np.float32)
+
+
+def everywhere(picture):
+    return np.ones(picture.shape[1:], bool)
+
+
+def hexed(pixel):
+    return "#" + "".join(f"{round(float(value) * 255):02x}" for value in pixel)
+
+
+def test_pictures_come_back_to_8_bits(tmp_path):
+    gallery = Gallery(tmp_path)
+    nir, truth, one, two = colour()[:1], colour(), colour(), colour()
+    # a name may hold what a file's name may not
+    name = 'a/../b\\ <script>&"|\n'
+    gallery.add(name, nir, truth, everywhere(truth), {"one": one, 'x/"y': two})
+    shown = gallery.shown(name)
+    assert list(shown.predicted) == list(shown.errors) == ["one", 'x/"y']
+    pairs = [
+        (shown.nir, nir),
+        (shown.truth, truth),
+        (shown.predicted["one"], one),
+        (shown.predicted['x/"y'], two),
+    ]
+    for kept, given in pairs:
+        assert kept.dtype == np.float32
+        np.testing.assert_allclose(kept, given, atol=0.51 / 255)
+    assert name in gallery
+    assert "b" not in gallery
+    assert [path.parent for path in tmp_path.iterdir()] == [tmp_path]
+
+
+def test_nir_of_three_bands_is_false_colour_and_of_others_gray(tmp_path):
+    gallery = Gallery(tmp_path)
+    truth = colour()
+    bands = RNG.random((5, *truth.shape[1:]), dtype=np.float32)
+    for count, expected in ((1, bands[:1]), (3, bands[2::-1]), (5, bands.mean(0, keepdims=True))):
+        gallery.add(str(count), bands[:count], truth, everywhere(truth), {})
+        np.testing.assert_allclose(gallery.shown(str(count)).nir, expected, atol=0.51 / 255)
+
+
+def test_long_pictures_are_averaged_down_and_short_ones_never_enlarged(tmp_path):
+    gallery = Gallery(tmp_path, side_px=10)
+    truth = colour(20, 40)
+    gallery.add("long", truth[:1], truth, everywhere(truth), {"m": truth})
+    shown = gallery.shown("long")
+    means = truth.reshape(3, 5, 4, 10, 4).mean((2, 4))
+    np.testing.assert_allclose(shown.truth, means, atol=0.51 / 255)
+    assert shown.nir.shape == (1, 5, 10)
+    assert shown.predicted["m"].shape == shown.errors["m"].shape == (3, 5, 10)
+    gallery.add("short", truth[:1, :4, :4], truth[:, :4, :4], np.ones((4, 4), bool), {})
+    assert gallery.shown("short").truth.shape == (3, 4, 4)
+
+
+def test_the_error_is_black_where_equal_and_coloured_by_how_wrong(tmp_path):
+    gallery = Gallery(tmp_path)
+    truth = np.full((3, 8, 8), 0.5, np.float32)
+    slightly, wholly = truth.copy(), truth.copy()
+    slightly[0] = 0.7
+    wholly[:, :, 4:] = np.array([0, 1, 0])[:, None, None]
+    gallery.add("a", truth[:1], truth, everywhere(truth), {"same": truth, "slight": slightly, "half": wholly})
+    errors = gallery.shown("a").errors
+    scale = error_colors(255)
+    assert {hexed(pixel) for pixel in errors["same"].reshape(3, -1).T} == {scale[0]}
+    level = round(254 * delta_e2000(slightly, truth) / ERROR_LIMIT)
+    assert 20 < level < 250
+    assert {hexed(pixel) for pixel in errors["slight"].reshape(3, -1).T} == {scale[level]}
+    assert hexed(errors["half"][:, 0, 0]) == scale[0]
+    assert delta_e2000(wholly, truth) > 0.5 * ERROR_LIMIT
+    assert hexed(errors["half"][:, 0, 7]) == scale[-1]
+
+
+def test_what_is_not_valid_is_gray_and_has_no_influence(tmp_path):
+    gallery = Gallery(tmp_path, side_px=4)
+    truth = np.full((3, 8, 8), 0.2, np.float32)
+    valid = np.ones((8, 8), bool)
+    # a whole pixel of the reduced picture, and half of another
+    valid[:2, :2] = valid[4, :2] = False
+    truth[:, ~valid] = np.nan
+    predicted = np.where(valid, truth, 0.9).astype(np.float32)
+    gallery.add("a", np.nan_to_num(truth[:1]), truth, valid, {"m": predicted})
+    shown = gallery.shown("a")
+    for picture in (shown.truth, shown.errors["m"]):
+        np.testing.assert_allclose(picture[:, 0, 0], 0.5, atol=1 / 255)
+    np.testing.assert_allclose(shown.truth[:, 2, 0], 0.2, atol=1 / 255)
+    assert hexed(shown.errors["m"][:, 2, 0]) == error_colors(2)[0]
+    # what a method paints there is shown all the same
+    np.testing.assert_allclose(shown.predicted["m"][:, 0, 0], 0.9, atol=1 / 255)
+
+
+def test_a_picture_added_again_replaces_the_first(tmp_path):
+    gallery = Gallery(tmp_path)
+    first, second = colour(), colour()
+    for truth in (first, second):
+        gallery.add("a", truth[:1], truth, everywhere(truth), {})
+    np.testing.assert_allclose(gallery.shown("a").truth, second, atol=0.51 / 255)
+    with pytest.raises(KeyError):
+        gallery.shown("b")

@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+from scored_pairs import RNG, SIZE, gray, made_pair, truth_but
+
+from nircolor.errors import NircolorError
+from nircolor.evaluation.contestants import Contestant
+from nircolor.evaluation.measures import score
+from nircolor.evaluation.protocol import averaged, score_all
+from nircolor.pairs import read_pair
+
+
+def test_every_method_is_scored_on_every_pair_where_it_is_valid(tmp_path):
+    mask = np.zeros(SIZE, bool)
+    mask[:, 5:] = True
+    pairs = [made_pair(tmp_path, "a", mask=mask), made_pair(tmp_path, "b")]
+    spoiled = Contestant(
+        "spoiled", "folder", "x",
+        lambda pair, _nir, valid: np.where(valid, read_pair(pair)[1], 0.3),
+    )  # fmt: skip
+    scored = score_all([gray(), spoiled], pairs)
+    assert [(row.name, row.method) for row in scored.rows] == [
+        ("a", "gray"), ("a", "spoiled"), ("b", "gray"), ("b", "spoiled"),
+    ]  # fmt: skip
+    _, rgb, valid = read_pair(pairs[0])
+    assert scored.rows[0].scores == score(np.full((3, *SIZE), 0.5), rgb, valid)
+    assert scored.rows[1].scores.psnr_db == np.inf
+
+
+def test_contestants_of_one_label_are_runs(tmp_path):
+    scored = score_all([gray(value=0.4), gray(value=0.6), gray("other")], [made_pair(tmp_path, "a")])
+    assert [(row.method, row.run) for row in scored.rows] == [("gray", 0), ("gray", 1), ("other", 0)]
+
+
+def test_a_pair_that_fails_is_left_out_for_all_and_told(tmp_path):
+    pairs = [made_pair(tmp_path, name) for name in "abc"]
+    path = pairs[1].rgb
+    path.write_bytes(path.read_bytes()[:-200])
+
+    def refuse(pair, nir, _valid):
+        if pair.name == "c":
+            raise NircolorError("c.png: expected a picture")
+        return np.repeat(nir, 3, 0)
+
+    scored = score_all([gray(), Contestant("refusing", "folder", "x", refuse)], pairs)
+    assert {row.name for row in scored.rows} == {"a"}
+    assert [line.split(":")[0] for line in scored.failures] == ["b", "c"]
+    assert "b_rgb.png" in scored.failures[0]
+    with pytest.raises(NircolorError, match="pictures that can be scored, got none: b: "):
+        score_all([gray()], pairs[1:2])
+
+
+def test_permuted_names_and_the_truth_itself_are_doubted(tmp_path):
+    pairs = [
+        made_pair(tmp_path, name, np.kron(RNG.integers(0, 255, (3, 4, 5)), np.ones((6, 6))).astype("uint8"))
+        for name in "abcdef"
+    ]
+    following = dict(zip(pairs, [*pairs[1:], pairs[0]], strict=True))
+    permuted = Contestant("permuted", "folder", "out/", lambda pair, *_: 0.9 * read_pair(following[pair])[1])
+    truth, good = truth_but("truth", 0), truth_but("good", 0.05)
+    doubts = score_all([truth, permuted, good, gray()], pairs).warnings
+    assert len(doubts) == 2
+    assert doubts[0].startswith("truth: 6 of 6 pictures equal the truth, a for one")
+    assert doubts[1].startswith("out/: its pictures fit the truth")
+    assert "are names permuted?" in doubts[1]
+    # a baseline is what it is
+    assert score_all([truth_but("b", 0, kind="baseline")], pairs).warnings == []
+
+
+def test_means_over_windows():
+    picture, valid = RNG.random((3, 12, 15)), np.ones((12, 15), bool)
+    valid[4, 7] = False
+    picture[:, 4, 7] = np.nan
+    means, inside = averaged(picture, valid, 3)
+    for y in range(12):
+        for x in range(15):
+            window = slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2)
+            whole = 0 < y < 11 and 0 < x < 14 and valid[window].all()
+            assert inside[y, x] == whole
+            if whole:
+                np.testing.assert_allclose(means[:, y, x], picture[(slice(None), *window)].mean((1, 2)))
+    assert averaged(picture, valid, 1)[1] is valid
+
+
+def test_scores_over_windows_forgive_a_shift_of_detail(tmp_path):
+    pair = made_pair(tmp_path, "a")
+    noisy = truth_but("noisy", RNG.normal(0, 0.1, (3, *SIZE)))
+    sharp, coarse = (score_all([noisy], [pair], average_px=px).rows[0].scores.psnr_db for px in (1, 6))
+    # of 36 means of independent errors
+    assert coarse == pytest.approx(sharp + 10 * np.log10(36), abs=4)

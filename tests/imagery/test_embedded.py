@@ -1,0 +1,44 @@
+import base64
+
+import numpy as np
+import pytest
+from rasterio.io import MemoryFile
+
+from nircolor.imagery.embedded import Encoded, encode_jpeg, encode_png
+
+
+def smooth(bands: int) -> np.ndarray:
+    y, x = np.mgrid[0 : 1 : 31 * 1j, 0 : 1 : 47 * 1j]
+    return np.stack([x, y, 1 - x])[:bands].astype(np.float32)
+
+
+def decoded(encoded: Encoded) -> np.ndarray:
+    with MemoryFile(encoded.data) as file, file.open() as opened:
+        assert opened.driver.lower() == encoded.kind
+        return opened.read()
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("bands", [1, 3])
+def test_pictures_come_back(bands):
+    picture = smooth(bands)
+    assert np.abs(decoded(encode_jpeg(picture)) / 255 - picture).mean() < 0.02
+    np.testing.assert_array_equal(decoded(encode_png(picture)), np.rint(picture * 255))
+
+
+def test_lower_quality_takes_less():
+    assert len(encode_jpeg(smooth(3), quality=30).data) < len(encode_jpeg(smooth(3)).data)
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+def test_values_that_are_no_colour_are_drawn_all_the_same():
+    odd = np.array([[[np.nan, np.inf, -np.inf, -3, 7, 0.5]]], np.float32)
+    np.testing.assert_array_equal(decoded(encode_png(odd)), [[[0, 255, 0, 0, 255, 128]]])
+
+
+def test_a_uri_holds_the_file():
+    png = encode_png(smooth(3))
+    head, _, data = png.uri.partition(",")
+    assert head == "data:image/png;base64"
+    assert base64.b64decode(data) == png.data
+    assert encode_jpeg(smooth(1)).uri.startswith("data:image/jpeg;base64,/9j/")

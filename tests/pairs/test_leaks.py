@@ -1,0 +1,150 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import noise, write
+from rasterio.io import MemoryFile
+from scipy.ndimage import gaussian_filter, zoom
+
+from nircolor.errors import NircolorError
+from nircolor.pairs import Folders, MultiBandFiles, Vcip
+from nircolor.pairs.leaks import Photograph, find_leaks, photographs, photographs_in
+
+DATA = Path(__file__).parents[3] / "shared/data"
+SIDE = 200
+
+
+def scene(seed, height=SIDE, width=SIDE):
+    """A made-up photograph (1, h, w): texture of all sizes, as pictures of nature have it."""
+    rng = np.random.default_rng(seed)
+    gray = sum(
+        sigma * gaussian_filter(rng.normal(size=(height, width)), sigma, mode="wrap")
+        for sigma in (1, 2, 4, 8, 16)
+    )
+    gray = (gray - gray.min()) / (gray.max() - gray.min())
+    return gray[None].astype(np.float32)
+
+
+def photograph(name, picture):
+    return Photograph(name, lambda: {"picture": picture})
+
+
+OTHERS = [photograph(f"t{seed}", scene(seed)) for seed in range(12)]
+
+
+def jpeg(picture, quality):
+    pixels = np.rint(255 * picture).astype("uint8")
+    with MemoryFile(ext=".jpg") as file:
+        size = {"height": pixels.shape[1], "width": pixels.shape[2], "count": 1}
+        with file.open(driver="JPEG", dtype="uint8", quality=quality, **size) as target:
+            target.write(pixels)
+        with MemoryFile(io.BytesIO(file.read())) as again, again.open() as source:
+            return source.read().astype(np.float32) / 255
+
+
+def enlarged(part, side=SIDE):
+    return np.clip(zoom(part[0], side / part.shape[1], order=3), 0, 1)[None].astype(np.float32)
+
+
+PLANTED = {
+    "copy": (lambda p: p.copy(), "exact copy", 1),
+    "jpeg": (lambda p: jpeg(p, 40), "re-encoded", 1),
+    "paler": (lambda p: 0.2 + 0.6 * p**1.5, "re-encoded", 1),
+    "shifted": (lambda p: p[:, 23:, 31:], "shifted", 1),
+    "moved": (lambda p: np.roll(p, (15, -20), axis=(1, 2)), "shifted", 1),
+    "crop of nine tenths": (lambda p: enlarged(p[:, 10:190, 5:185]), "rescaled", 0.9),
+    "crop of six tenths": (lambda p: enlarged(p[:, 40:160, 60:180]), "rescaled", 0.6),
+    "half as large": (lambda p: enlarged(p, SIDE // 2), "rescaled", 2),
+}
+
+
+@pytest.mark.parametrize("what", PLANTED)
+def test_a_planted_leak_is_found_and_told(what):
+    change, kind, scale = PLANTED[what]
+    pictures = [photograph("a", scene(100)), photograph("b", change(scene(7))), photograph("c", scene(101))]
+    (leak,) = find_leaks(pictures, OTHERS)
+    assert (leak.name, leak.other, leak.kind) == ("b", "t7", kind)
+    assert leak.scale == pytest.approx(scale, rel=0.03)
+    assert leak.how.startswith(kind)
+    # and from the other side
+    (back,) = find_leaks(OTHERS, pictures)
+    assert (back.name, back.other, back.kind) == ("t7", "b", kind)
+    assert back.scale == pytest.approx(1 / scale, rel=0.03)
+
+
+def test_at_one_scale_crops_are_not_looked_for():
+    pictures = [photograph(what, change(scene(7))) for what, (change, *_) in PLANTED.items()]
+    found = {leak.name for leak in find_leaks(pictures, OTHERS, same_scale=True)}
+    assert {"copy", "jpeg", "paler", "shifted", "moved"} <= found
+    assert "crop of six tenths" not in found
+
+
+def test_other_scenes_and_featureless_pictures_are_no_leaks():
+    ramp = np.broadcast_to(np.linspace(0.2, 0.6, SIDE, dtype=np.float32), (1, SIDE, SIDE))
+    flat = np.full((1, SIDE, SIDE), 0.5, np.float32)
+    sky = [photograph("ramp", ramp), photograph("flat", flat)]
+    pictures = [photograph("x", scene(100)), photograph("y", ramp + 0.1), photograph("z", 0.9 * flat)]
+    assert find_leaks(pictures, [*OTHERS, *sky]) == []
+    assert [leak.kind for leak in find_leaks([photograph("z", flat)], sky)] == ["exact copy"]
+
+
+def test_a_shore_is_not_another_shore():
+    def shore(seed, row):
+        land = scene(seed, 64, 64)
+        land[:, row:] = 0.1 + 0.002 * land[:, row:]
+        return land
+
+    assert find_leaks([photograph("a", shore(1, 14))], [photograph("b", shore(2, 20))], same_scale=True) == []
+
+
+def test_pixels_are_compared_not_files(tmp_path):
+    values = noise(1, 40, 50)
+    write(tmp_path / "a/x.png", values)
+    write(tmp_path / "b/y.tif", values.astype("uint16") * 257)
+    (leak,) = find_leaks(photographs_in(tmp_path / "a"), photographs_in(tmp_path / "b"))
+    assert (leak.name, leak.other, leak.kind, leak.view) == ("x.png", "y.tif", "exact copy", "picture")
+    with pytest.raises(NircolorError, match="none"):
+        photographs_in(tmp_path / "none")
+
+
+def test_pairs_leak_by_either_side(tmp_path):
+    def save(folder, name, nir, rgb):
+        write(tmp_path / folder / f"nir/{name}.png", np.rint(255 * nir).astype("uint8"))
+        write(tmp_path / folder / f"rgb/{name}.png", np.rint(255 * np.repeat(rgb, 3, 0)).astype("uint8"))
+
+    save("test", "a", scene(1), scene(2))
+    save("test", "b", scene(3), 0.2 + 0.5 * scene(4))
+    save("test", "c", scene(5), scene(6))
+    save("train", "p", scene(1), scene(12))
+    save("train", "q", scene(13), scene(4))
+    sets = [
+        photographs(Folders(tmp_path / side / "nir", tmp_path / side / "rgb").pairs())
+        for side in ("test", "train")
+    ]
+    leaks = [(leak.name, leak.other, leak.kind, leak.view) for leak in find_leaks(*sets)]
+    assert leaks == [("a", "p", "exact copy", "NIR"), ("b", "q", "re-encoded", "colour")]
+
+
+def test_files_whose_nir_bands_are_not_known_are_compared_by_colour(tmp_path):
+    for name, seed in (("a", 1), ("b", 2)):
+        bands = np.concatenate([scene(seed + 10 * band) for band in range(5)])
+        write(tmp_path / f"{name}.tif", np.rint(65535 * bands).astype("uint16"), (665, 560, 490, 783, 842))
+    a, b = photographs(MultiBandFiles(tmp_path).pairs())
+    assert find_leaks([a], [b]) == []
+    (leak,) = find_leaks([a], [a])
+    assert (leak.kind, leak.view) == ("exact copy", "colour")
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"no real pairs at {DATA}")
+def test_the_validation_picture_that_training_shows_larger():
+    picture, other = (
+        [pair for pair in Vcip(DATA / "vcip2020", split).pairs() if pair.name in names]
+        for split, names in (
+            ("validation", ("validation_0012", "validation_0000")),
+            ("train", ("mountain_0082", "mountain_0001", "field_0093")),
+        )
+    )
+    (leak,) = find_leaks(photographs(picture), photographs(other))
+    assert (leak.name, leak.other, leak.kind) == ("validation_0012", "mountain_0082", "rescaled")
+    assert leak.scale == pytest.approx(1.31, abs=0.04)

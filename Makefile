@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := .venv-demo/bin
 DEV := .venv/bin
 
-.PHONY: demo test check pytest clean
+.PHONY: demo test check pytest tables clean
 
 demo: .venv-demo/ready      ## install nircolor alone, colour a simulated picture, say where the page is
 	$(DEMO)/nircolor demo -o demo
@@ -30,6 +30,9 @@ pytest: .venv/ready
 	$(DEV)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
 	$(DEV)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
+
+tables: .venv/ready         ## write the tables of README and docs/results.md from the reports under results/
+	$(DEV)/python benchmarks/tables.py
 
 clean:
 	rm -rf .venv .venv-demo demo

@@ -1,6 +1,8 @@
-"""What the documentation points to is there."""
+"""What the documentation points to is there, and its tables are those of the results."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,3 +22,9 @@ def test_links_between_files_resolve(page):
         target for target in targets if "://" not in target and not (page.parent / target.strip()).exists()
     ]
     assert not broken
+
+
+def test_tables_are_those_of_the_results():
+    script = REPOSITORY / "benchmarks/tables.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -113,6 +113,43 @@ def test_a_picture_that_cannot_be_read_is_left_out_for_all(nircolor, vcip, tmp_p
     assert {row.name for row in read_csv(tmp_path / "report/per_image.csv")} == {"v_0", "v_2", "v_3"}
 
 
+def test_a_pair_that_cannot_be_read_is_left_out_beside_a_training_set(nircolor, vcip, tmp_path):
+    folder = outputs(tmp_path / "out")
+    path = vcip / "Validation/v_1_rgb_reg.png"
+    path.write_bytes(path.read_bytes()[:-500])
+    done = nircolor(
+        "evaluate", folder, "--data", vcip, "--train", vcip, "-o", tmp_path / "r", "--pictures", 0
+    )
+    assert done.code == 1
+    found = json.loads((tmp_path / "r/report.json").read_text())
+    assert [len(part["pictures"]) for part in found["summary"]] == [3, 1, 2]
+
+
+def test_places_of_one_table_are_kept_apart(nircolor, vcip, tmp_path):
+    folder = outputs(tmp_path / "out")
+    rows = [f"t_{n},{n}" for n in range(6)] + ["v_0,4", "v_1,9", "v_2,10", "v_3,11"]
+    table = tmp_path / "places.csv"
+    table.write_text("\n".join(["pair,group", *rows]) + "\n")
+    words = ["evaluate", folder, "--data", vcip, "--train", vcip, "--pictures", 0, "--table", table]
+    assert nircolor(*words, "-o", tmp_path / "r").code == 0
+    seen = json.loads((tmp_path / "r/report.json").read_text())["seen"]
+    assert [one["other"] for one in seen if one["name"] == "v_0"] == ["t_4"]
+    assert {one["name"] for one in seen} == {"v_0", "v_2", "v_3"}
+
+
+def test_a_label_of_a_trivial_colorizer_is_refused(nircolor, vcip, tmp_path):
+    folder = outputs(tmp_path / "out")
+    line = nircolor.refused("evaluate", f"mean colour={folder}", "--data", vcip, "-o", tmp_path / "r")
+    assert "mean colour: expected another label" in line
+
+
+def test_the_report_cannot_be_a_file(nircolor, vcip, tmp_path):
+    (tmp_path / "r").write_text("mine")
+    line = nircolor.refused("evaluate", outputs(tmp_path / "out"), "--data", vcip, "-o", tmp_path / "r")
+    assert "expected a folder for the report, got a file" in line
+    assert (tmp_path / "r").read_text() == "mine"
+
+
 def test_one_pair_only(nircolor, tmp_path):
     nir, rgb = texture(0)
     save_pair(tmp_path / "one/nir", tmp_path / "one/rgb", "x", nir, rgb)
@@ -131,7 +168,7 @@ def test_the_figure(nircolor, vcip, tmp_path):
     words = ["evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--pictures", 0]
     assert nircolor(*words, "--figure", "v_0,v_3").code == 0
     assert (tmp_path / "report/figure.png").stat().st_size > 10_000
-    assert "nothing" in nircolor.refused(*words, "--overwrite", "--figure", "nothing")
+    assert "none named nothing" in nircolor.refused(*words, "--overwrite", "--figure", "v_0, nothing")
 
 
 @pytest.mark.parametrize(

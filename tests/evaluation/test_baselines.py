@@ -137,7 +137,7 @@ def test_real_scores():
     methods = {
         "copied": NirCopied(),
         "mean": mean_color().fit(map(read_pair, pairs)),
-        # a tenth of the pairs, for time; benchmarks/scene_scores.py fits on all, and scores 14.12
+        # a tenth of the pairs, for time; results/scene has them fitted on all: 14.12
         "ridge": linear_ridge().fit(map(read_pair, pairs[::10])),
     }
     rows = []

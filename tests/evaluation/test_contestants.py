@@ -5,7 +5,7 @@ from imagery_samples import save
 from nircolor.errors import NircolorError
 from nircolor.evaluation.contestants import open_contestants
 from nircolor.inference import Colorizer
-from nircolor.pairs import Pair
+from nircolor.pairs import Pair, read_pair
 
 RNG = np.random.default_rng(0)
 ALL = np.ones((4, 6), bool)
@@ -141,8 +141,51 @@ def test_labels(tiny, tmp_path):
         open_contestants([str(path), str(path)], pairs("a"), "cpu")
     with pytest.raises(NircolorError, match="per_pixel: expected names that differ"):
         open_contestants([f"per_pixel={other}", str(path)], pairs("a"), "cpu")
+    picture(tmp_path / "out/a.png")
+    with pytest.raises(NircolorError, match="ours: expected runs of one method"):
+        open_contestants([f"ours={path}", f"ours={tmp_path / 'out'}"], pairs("a"), "cpu")
     # a folder may be called so
     picture(tmp_path / "a=b/a.png")
     assert opened(str(tmp_path / "a=b"), pairs("a")).label == "a=b"
     with pytest.raises(NircolorError, match="nothing: expected the path of a model file"):
         opened("x=nothing", pairs("a"))
+
+
+def test_a_pair_is_not_coloured_by_another_whose_name_begins_alike(tmp_path):
+    picture(tmp_path / "field_10.png")
+    with pytest.raises(NircolorError, match="got none for field_1"):
+        opened(str(tmp_path), pairs("field_1"))
+
+
+def test_two_files_of_one_name_are_not_chosen_from(tmp_path):
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "a.tif")
+    with pytest.raises(NircolorError, match=r"one colorized picture of a, got a\.png and a\.tif"):
+        opened(str(tmp_path), pairs("a"))
+
+
+def test_patterns_reach_into_folders(tmp_path):
+    picture(tmp_path / "u/1_fake.png", 0.2)
+    picture(tmp_path / "v/1_fake.png", 0.6)
+    known = pairs("u/1", "v/1")
+    one = opened(f"{tmp_path}/*_fake.png", known)
+    assert predict(one, known[0]).max() < predict(one, known[1]).min()
+
+
+@pytest.mark.parametrize("with_mask", [False, True])
+def test_a_model_is_told_what_its_own_file_lacks_and_nothing_of_the_truth(tiny, tmp_path, with_mask):
+    values = RNG.integers(1, 255, (1, 20, 24), "uint8")
+    values[0, :, :6] = 0
+    nir = save(tmp_path / "nir.tif", values, "GTiff", setup=lambda dataset: setattr(dataset, "nodata", 0))
+    rgb = picture(tmp_path / "rgb.png", size=(20, 24))
+    mask = np.full((1, 20, 24), 255, "uint8")
+    mask[0, 12:] = 0
+    masked = save(tmp_path / "mask.png", mask, "PNG") if with_mask else None
+    pair = Pair("a", nir, rgb, masked)
+    path = tiny("position")
+    read, _, valid = read_pair(pair)
+    own = np.ones((20, 24), bool)
+    own[:, :6] = False
+    expected = Colorizer(path).colorize(read, own)
+    assert np.abs(expected - Colorizer(path).colorize(read)).max() > 0.01
+    np.testing.assert_array_equal(opened(str(path), [pair]).predict(pair, read, valid), expected)

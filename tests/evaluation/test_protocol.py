@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from scored_pairs import RNG, SIZE, gray, made_pair, truth_but
+from imagery_samples import save
+from scored_pairs import RNG, SIZE, bands, gray, made_pair, truth_but
 
 from nircolor.errors import NircolorError
 from nircolor.evaluation.contestants import Contestant
 from nircolor.evaluation.measures import score
 from nircolor.evaluation.protocol import averaged, score_all
-from nircolor.pairs import read_pair
+from nircolor.pairs import Pair, read_pair
 
 
 def test_every_method_is_scored_on_every_pair_where_it_is_valid(tmp_path):
@@ -87,3 +88,36 @@ def test_scores_over_windows_forgive_a_shift_of_detail(tmp_path):
     sharp, coarse = (score_all([noisy], [pair], average_px=px).rows[0].scores.psnr_db for px in (1, 6))
     # of 36 means of independent errors
     assert coarse == pytest.approx(sharp + 10 * np.log10(36), abs=4)
+
+
+def test_predictions_are_clipped_before_they_are_scored(tmp_path):
+    pair = made_pair(tmp_path, "a", np.full((3, *SIZE), 255, "uint8"))
+    glaring = Contestant("glaring", "model", "x", lambda *_: np.full((3, *SIZE), 1.7))
+    assert score_all([glaring], [pair]).rows[0].scores.psnr_db == np.inf
+
+
+def test_a_pixel_that_one_choice_of_bands_lacks_counts_for_none(tmp_path):
+    def tell(dataset):
+        dataset.nodata = 0
+        for i, nm in enumerate((665, 560, 490, 783, 842), start=1):
+            dataset.update_tags(i, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=f"{nm / 1000}")
+
+    values = RNG.integers(1, 10000, (5, *SIZE), "uint16")
+    # no 783 nm in the upper half
+    values[3, :12] = 0
+    path = save(tmp_path / "a.tif", values, "GTiff", setup=tell)
+    pair = Pair("a", path, path, rgb_nm=(665, 560, 490), nir_scale=10000, rgb_scale=10000)
+    both = bands(783, 842)
+    _, rgb, valid = read_pair(pair, both)
+    assert not valid[:12].any()
+    spoiled = np.where(valid, rgb, 0.5)
+    contestants = [
+        Contestant("one", "model", "x", lambda *_: spoiled, bands(842)),
+        Contestant("two", "model", "y", lambda *_: spoiled, both),
+    ]
+    assert [row.scores.psnr_db for row in score_all(contestants, [pair]).rows] == [np.inf, np.inf]
+
+
+def test_a_window_larger_than_the_picture_is_an_error(tmp_path):
+    with pytest.raises(NircolorError, match="a: expected valid windows of 100 × 100 px"):
+        score_all([gray()], [made_pair(tmp_path, "a")], average_px=100)

@@ -136,7 +136,7 @@ def written(five, tmp_path_factory):
 
 
 def test_all_files_are_there_and_nothing_else(written):
-    assert {path.name for path in written.iterdir()} == {*FILES, "pictures"}
+    assert {path.name for path in written.iterdir()} == {*FILES, "card_scores.json", "pictures"}
 
 
 def test_the_page_needs_nothing_outside_itself(written):
@@ -297,7 +297,7 @@ def test_names_cannot_break_out(tmp_path):
 
 def test_without_a_gallery_there_are_numbers_only(tmp_path, five):
     write_report(five.evaluation, tmp_path, None)
-    assert {path.name for path in tmp_path.iterdir()} == set(FILES)
+    assert {path.name for path in tmp_path.iterdir()} == {*FILES, "card_scores.json"}
     page = Html(tmp_path / "report.html")
     assert page.all("img") == page.all("section") == []
     assert len(page.tables["scores"]) == 2
@@ -360,7 +360,7 @@ def test_scores_for_a_models_card(written, tmp_path, five):
 def test_two_reports_of_one_evaluation_are_the_same(written, tmp_path, five):
     write_report(five.evaluation, tmp_path, five.gallery)
     files = [path.relative_to(written) for path in written.rglob("*") if path.is_file()]
-    assert len(files) == len(FILES) + 12
+    assert len(files) == len(FILES) + 13
     for file in files:
         if file.name != "card_scores.json":
             assert (tmp_path / file).read_bytes() == (written / file).read_bytes()
@@ -401,3 +401,15 @@ def test_slugs_are_plain_and_differ():
 def test_the_table_of_pictures_is_a_csv(written):
     with (written / "per_image.csv").open(newline="", encoding="utf-8") as file:
         assert len(list(csv.reader(file))) == 1 + 5 * 3
+
+
+def test_nothing_of_an_older_report_stays(tmp_path, five):
+    write_report(five.evaluation, tmp_path, five.gallery)
+    (tmp_path / "pictures/mine.jpg").write_text("kept")
+    two = dataclasses.replace(five.evaluation.methods[1], label="other", origin=("a", "b"))
+    rows = [row._replace(method="other") if row.method == "tiny" else row for row in five.evaluation.rows]
+    methods = tuple(two if one.label == "tiny" else one for one in five.evaluation.methods)
+    write_report(dataclasses.replace(five.evaluation, methods=methods, rows=tuple(rows)), tmp_path, None)
+    # of a method with two runs there is no one model whose card could take the scores
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {*FILES, "pictures/mine.jpg"}

@@ -57,7 +57,10 @@ def test_win_rate_counts_ties_half_and_knows_the_better_side():
     a, b = [1.0, 2.0, math.inf, 3.0], [0.0, 5.0, math.inf, 1.0]
     difference = paired_difference(a, b, PSNR)
     assert (difference.mean, difference.win_rate) == (0.0, 2.5 / 4)
-    assert paired_difference(a, b, ANGLE).win_rate == 1.5 / 4
+    angles = [[1.0, 2.0, 4.0, 3.0], [0.0, 5.0, 4.0, 1.0]]
+    assert paired_difference(*angles, ANGLE).win_rate == 1.5 / 4
+    # of two methods, each with a perfect picture
+    assert paired_difference([math.inf, 20.0], [30.0, math.inf], PSNR).mean == pytest.approx(-5)
     with pytest.raises(ValueError, match="same pictures"):
         paired_difference([1.0], [1.0, 2.0], PSNR)
 

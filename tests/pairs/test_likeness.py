@@ -13,7 +13,7 @@ def noise(*size):
 def slow_likeness(a, b):
     """By the definition, one shift after the other."""
     best = (-2.0, (0, 0))
-    least = [max(1, round(0.6 * min(s, t))) for s, t in zip(a.shape, b.shape, strict=True)]
+    least = [max(1, round(0.45 * min(s, t))) for s, t in zip(a.shape, b.shape, strict=True)]
     for dy in range(least[0] - a.shape[0], b.shape[0] - least[0] + 1):
         for dx in range(least[1] - a.shape[1], b.shape[1] - least[1] + 1):
             top, left = max(0, dy), max(0, dx)

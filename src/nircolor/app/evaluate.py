@@ -13,6 +13,8 @@ from nircolor.evaluation.report import FILES
 from nircolor.evaluation.scorecard import markdown_table
 from nircolor.inference import Device
 
+FIGURE = "figure.png"
+
 
 def run(
     models: Sequence[str],
@@ -36,7 +38,9 @@ def run(
         NircolorError: something cannot be opened, or nothing could be scored.
         SystemExit: with code 1 where some pictures could not be scored, 130 after Ctrl-C.
     """
-    there = [name for name in FILES if (output / name).exists()]
+    if output.exists() and not output.is_dir():
+        raise NircolorError(f"{output}: expected a folder for the report, got a file")
+    there = [name for name in (*FILES, FIGURE) if (output / name).exists()]
     if there and not overwrite:
         raise NircolorError(f"{output / there[0]}: expected no report there yet; --overwrite replaces it")
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
@@ -53,16 +57,17 @@ def run(
                 same_scale=same_scale,
                 device=device,
                 gallery=gallery,
+                shown=figure,
                 command=command,
                 on_progress=bar.update,
             )
+        for subset in evaluation.subsets:
+            print(f"{subset.title}\n\n{markdown_table(evaluation.rows_of(subset))}")
         write_report(evaluation, output, gallery if pictures else None, pictures)
         if figure:
             assert gallery is not None
             judged = [method.label for method in evaluation.methods if method.kind != "baseline"]
-            write_figure(output / "figure.png", figure, judged, gallery)
-    for subset in evaluation.subsets:
-        print(f"{subset.title}\n\n{markdown_table(evaluation.rows_of(subset))}")
+            write_figure(output / FIGURE, figure, judged, gallery)
     for line in evaluation.warnings:
         errors.print(f"warning: {line}", style="yellow")
     errors.print(f"report -> {output / 'report.html'}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from nircolor.app.console import WorkBar, errors, show_warnings
 from nircolor.errors import NircolorError
 from nircolor.pairs import open_set
-from nircolor.pairs.leaks import Leak, Photograph, find_leaks, photographs, photographs_in
+from nircolor.pairs.leaks import Leak, Photograph, find_leaks, photographs, photographs_in, single_photographs
 from nircolor.pairs.opened import Role
 
 
@@ -22,7 +22,9 @@ def run(first: str, second: str, *, same_scale: bool, table: Path | None) -> Non
     """
     with warnings.catch_warnings(), WorkBar() as bar:
         show_warnings()
-        pictures, others = _opened(first, "evaluated", table), _opened(second, "training", table)
+        sides = _opened(first, "evaluated", table), _opened(second, "training", table)
+        as_pairs = all(paired for paired, _ in sides)
+        pictures, others = (paired if as_pairs else single for paired, single in sides)
         found = find_leaks(
             pictures,
             others,
@@ -42,12 +44,15 @@ def run(first: str, second: str, *, same_scale: bool, table: Path | None) -> Non
         sys.exit(1)
 
 
-def _opened(text: str, role: Role, table: Path | None) -> list[Photograph]:
+def _opened(text: str, role: Role, table: Path | None) -> tuple[list[Photograph], list[Photograph]]:
+    """The pictures of a set as pairs and one by one; of a folder that is no set, one by one only."""
     try:
         opened = open_set(text, role, table=table)
-    except NircolorError:
+    except NircolorError as error:
+        if table is not None or not Path(text).is_dir():
+            raise
         # pictures without partners can be compared as well
-        if Path(text).is_dir():
-            return photographs_in(Path(text))
-        raise
-    return photographs(opened.pairs, opened.bands)
+        single = photographs_in(Path(text))
+        errors.print(f"{text}: taken for {len(single)} single pictures, since it is no set of pairs: {error}")
+        return [], single
+    return photographs(opened.pairs, opened.bands), single_photographs(opened.pairs)

@@ -192,7 +192,7 @@ def evaluate(
         average_px=average,
         same_scale=same_scale,
         pictures=pictures,
-        figure=figure.split(",") if figure else [],
+        figure=[name.strip() for name in figure.split(",")] if figure else [],
         device=device,
         overwrite=overwrite,
         command=shlex.join(["nircolor", *sys.argv[1:]]),

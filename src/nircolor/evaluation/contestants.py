@@ -1,7 +1,8 @@
 """What is evaluated: model files, and folders of pictures that anybody's code has colorized."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from nircolor.errors import NircolorError
 from nircolor.imagery import find_pictures
 from nircolor.inference import Colorizer, Device
 from nircolor.modelfile import Band, Card
-from nircolor.pairs import Pair, read_colour
+from nircolor.pairs import Pair, read_colour, read_nir
 from nircolor.pairs.pair import listed
 
 # None: whatever a set has
@@ -52,10 +53,16 @@ def open_contestants(texts: Sequence[str], pairs: Sequence[Pair], device: Device
     method, such as seeds.
 
     Raises:
-        NircolorError: no such model or folder, a pair without its picture, or two without a label whose
-            names are equal.
+        NircolorError: no such model or folder, a pair without its picture, two without a label whose names
+            are equal, or two runs of one method that see different bands.
     """
     found = [_open(text, pairs, device) for text in texts]
+    for one, other in pairwise(sorted(found, key=lambda one: one.label)):
+        if one.label == other.label and (one.kind, one.bands) != (other.kind, other.bands):
+            raise NircolorError(
+                f"{one.label}: expected runs of one method, got {one.origin} and {other.origin}, which are "
+                "not of one kind or see different bands"
+            )
     unlabelled = [one.label for one, text in zip(found, texts, strict=True) if _parts(text)[0] is None]
     for label in unlabelled:
         if sum(one.label == label for one in found) > 1:
@@ -80,8 +87,8 @@ def _open(text: str, pairs: Sequence[Pair], device: Device) -> Contestant:
     card = colorizer.card
 
     def predict(pair: Pair, nir: Floats, valid: Mask) -> Floats:
-        # who colours a picture has no mask of where its truth is to be believed
-        return colorizer.colorize(nir, valid if pair.mask is None else None)
+        # who colours a picture knows of no truth, nor where that is to be believed
+        return colorizer.colorize(nir, None if valid.all() else read_nir(pair, card.bands)[1])
 
     return Contestant(label or card.name, "model", what, predict, card.bands, card)
 
@@ -95,38 +102,46 @@ def _parts(text: str) -> tuple[str | None, str]:
 
 def _predictions(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
     """The picture of each pair, and what is to be said of those that belong to none."""
-    names = {pair.name for pair in pairs}
+    names = [pair.name for pair in pairs]
     if path.is_dir():
-        stems = {
-            file.relative_to(path).with_suffix("").as_posix(): file
-            for file in find_pictures(path, recursive=True)
-        }
-        start, end = "", _common_end(path, stems, names)
+        there = find_pictures(path, recursive=True)
+        stems: dict[str, list[Path]] = {}
+        for file in there:
+            stems.setdefault(file.relative_to(path).with_suffix("").as_posix(), []).append(file)
+        end = _common_end(path, stems, names)
+        candidates = {name: stems.get(name + end, []) for name in names}
     else:
-        start, _, end = path.name.partition("*")
-        if "*" in end or "*" in str(path.parent):
+        if str(path).count("*") > 1:
             raise NircolorError(f"{path}: expected one * that stands for the pairs' names, got several")
-        stems = {file.name: file for file in path.parent.glob(path.name)}
-    missing = [name for name in names if f"{start}{name}{end}" not in stems]
+        there = sorted(path.parent.glob(path.name)) if "*" in path.name else []
+        wanted = {name: Path(str(path).replace("*", name)) for name in names}
+        candidates = {name: [file] if file.is_file() else [] for name, file in wanted.items()}
+    missing = [name for name, files in candidates.items() if not files]
     if missing:
         raise NircolorError(
             f"{path}: expected a colorized picture for each pair, got none for {listed(missing)}"
         )
-    files = {name: stems[f"{start}{name}{end}"] for name in names}
-    extra = sorted(set(stems.values()) - set(files.values()))
+    for name, files in candidates.items():
+        if len(files) > 1:
+            got = " and ".join(file.name for file in files)
+            raise NircolorError(f"{path}: expected one colorized picture of {name}, got {got}")
+    found = {name: files[0] for name, files in candidates.items()}
+    extra = set(there) - set(found.values())
     passed_over = f"{path}: pictures that belong to no pair were passed over: {listed(f.name for f in extra)}"
-    return files, (passed_over,) if extra else ()
+    return found, (passed_over,) if extra else ()
 
 
-def _common_end(folder: Path, stems: dict[str, Path], names: set[str]) -> str:
+def _common_end(folder: Path, stems: Collection[str], names: Sequence[str]) -> str:
     """What follows the pair's name in every file's: `validation_0004_nir` is of `validation_0004`."""
     first = min(names)
     ends = [stem.removeprefix(first) for stem in stems if stem.startswith(first)]
+    # `field_10` is not of `field_1`
+    ends = [end for end in ends if not end[:1].isalnum()]
     whole = sorted(end for end in ends if all(f"{name}{end}" in stems for name in names))
     if len(whole) > 1:
         raise NircolorError(
             f"{folder}: expected one colorized picture a pair, got those ending in "
-            f"{' and in '.join(repr(end) for end in whole)}; choose with a pattern: "
+            f"{' and in '.join(repr(end) for end in whole)}; choose with a pattern, as in "
             f"'{folder}/*{whole[-1]}.png'"
         )
     return whole[0] if whole else min(ends, default="")

@@ -1,7 +1,6 @@
 """What an evaluation found: everything that its reports tell, in whatever form."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from nircolor.evaluation.measures import MEASURES
@@ -79,7 +78,7 @@ class Evaluation:
     conventions: tuple[str, ...]
     seen: tuple[Seen, ...] = ()
     failures: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
     def rows_of(self, subset: Subset) -> list[Row]:
         """The rows of a subset's pictures."""
@@ -87,7 +86,7 @@ class Evaluation:
         return [row for row in self.rows if row.name in names]
 
     def comparisons(self, subset: Subset) -> list[Comparison]:
-        """Each model or folder with every one named after it and with every baseline."""
+        """Each model or folder with every one named before it and with every baseline."""
         columns = by_method(self.rows_of(subset))
         judged = [method.label for method in self.methods if method.kind != "baseline"]
         baselines = [method.label for method in self.methods if method.kind == "baseline"]
@@ -98,9 +97,7 @@ class Evaluation:
         ]
 
 
-def _differences(
-    one: dict[str, list[float]], other: dict[str, Sequence[float]] | dict[str, list[float]]
-) -> dict[str, PairedDifference]:
+def _differences(one: dict[str, list[float]], other: dict[str, list[float]]) -> dict[str, PairedDifference]:
     return {
         measure.key: paired_difference(one[measure.key], other[measure.key], measure) for measure in MEASURES
     }

@@ -47,10 +47,16 @@ class Measure:
 
     def cost(self, values: ArrayLike) -> NDArray[np.float64]:
         """Numbers of which the lower is better; for ratios how often they double or halve 1, at most 10."""
+        array = self.bounded(values)
+        return -array if self.better == "higher" else array
+
+    def bounded(self, values: ArrayLike) -> NDArray[np.float64]:
+        """What differences are taken of: of ratios the distance from 1 in powers of 2, at most 10; a perfect
+        picture's PSNR counts 100 dB."""
         array = np.asarray(values, dtype=np.float64)
         if self.better == "near 1":
             return np.abs(np.log2(np.clip(array, 2**-10, 2**10)))
-        return -array if self.better == "higher" else array
+        return np.minimum(array, 100) if self.key == "psnr_db" else array
 
 
 MEASURES = (

@@ -56,12 +56,15 @@ def score_all(
         try:
             seen, rgb, valid, predicted = _predicted(contestants, pair, of_set)
             target, inside = averaged(rgb, valid, average_px)
+            if not inside.any():
+                raise NircolorError(f"expected valid windows of {average_px} × {average_px} px, got none")
             rows = [
                 Row(pair.name, one.label, run, score(averaged(colour, valid, average_px)[0], target, inside))
                 for (one, run), colour in zip(_runs(contestants), predicted, strict=True)
             ]
         except (NircolorError, ValueError) as error:
-            found.failures.append(f"{pair.name}: {error}")
+            line = str(error)
+            found.failures.append(line if line.startswith(f"{pair.name}:") else f"{pair.name}: {line}")
             continue
         found.rows += rows
         names.append(pair.name)

@@ -118,7 +118,7 @@ def _introduction(evaluation: Evaluation, summaries: list[Summary]) -> str:
     found = totals[best.label]
     ends = summing.interval(found["psnr_db"].interval, psnr_db)
     by_others = f" and by the trivial {', '.join(others)}" if others else ""
-    leader = f"Best of these {best.label}," if len(first) > 1 else "It reaches"
+    leader = f"The best of these, {best.label}, reaches" if len(first) > 1 else "It reaches"
     sentences = [
         f"{_count(len(summaries[0].names), 'picture')} of {evaluation.data}, coloured by "
         f"{', '.join(method.label for method in first)}{by_others}",

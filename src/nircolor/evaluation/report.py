@@ -16,7 +16,9 @@ from nircolor.evaluation.scorecard import by_method, write_csv
 from nircolor.evaluation.summary import judged, summarise
 from nircolor.imagery.gdal import reason
 
-FILES = ("report.html", "report.md", "report.json", "per_image.csv", "per_image.svg", "card_scores.json")
+FILES = ("report.html", "report.md", "report.json", "per_image.csv", "per_image.svg")
+# further ones, as the evaluation is
+_MORE = ("card_scores*.json", "pictures/*-nir.???", "pictures/*-truth.???", "pictures/*-by-*.???")
 
 
 def write_report(evaluation: Evaluation, folder: Path, gallery: Gallery | None, pictures: int = 24) -> None:
@@ -24,7 +26,7 @@ def write_report(evaluation: Evaluation, folder: Path, gallery: Gallery | None, 
 
     Args:
         evaluation: what it tells.
-        folder: gets `FILES`; of these ``card_scores.json``, for ``nircolor export --scores``, where one model
+        folder: gets `FILES` and ``card_scores.json``, for ``nircolor export --scores``, where one model
             was evaluated; of several each has its own, ``card_scores-LABEL.json``. With a gallery also
             ``pictures/``, for the Markdown.
         gallery: its pictures. None: the report has none.
@@ -71,6 +73,10 @@ def _move(draft: Path, folder: Path) -> None:
         target.parent.mkdir(exist_ok=True)
         if target.is_dir():
             raise IsADirectoryError(0, f"{target.name} is a folder")
+    for pattern in _MORE:
+        # an older report's would say otherwise
+        for stale in set(folder.glob(pattern)) - set(files.values()):
+            stale.unlink()
     for file, target in files.items():
         file.replace(target)
 

@@ -1,7 +1,7 @@
 """From what a user names to an `Evaluation`."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,6 +31,7 @@ def evaluate(
     same_scale: bool = False,
     device: Device = "auto",
     gallery: Gallery | None = None,
+    shown: Collection[str] = (),
     command: str = "",
     on_progress: Progress = lambda _what, _done, _total: None,
 ) -> Evaluation:
@@ -46,6 +47,7 @@ def evaluate(
         same_scale: look for leaks at one scale only: satellite patches are never zoomed.
         device: where models run.
         gallery: takes the pictures.
+        shown: names of pairs that must be there.
         command: what was typed, for the report.
         on_progress: called with what is done, and how far.
 
@@ -55,12 +57,22 @@ def evaluate(
     evaluated = open_set(data, "evaluated", split=split, table=table)
     taught = [open_set(one, "training", table=table) for one in training]
     pairs = _distinct(evaluated)
+    absent = set(shown) - {pair.name for pair in pairs}
+    if absent:
+        raise NircolorError(f"{evaluated.title}: expected pairs to be shown, got none named {listed(absent)}")
     teachers = [pair for one in taught for pair in one.pairs]
     judged = open_contestants(models, pairs, device)
+    if evaluated.bands is None and pairs[0].nir == pairs[0].rgb and not any(one.bands for one in judged):
+        raise NircolorError(
+            f"{data}: expected to be told which of its bands are NIR: a model, or a YAML with `bands`"
+        )
     # what cannot be read is found by scoring, which goes on without it
     bands = distinct_bands(judged, evaluated.bands, pairs)
-    contestants = [*fitted_baselines(pairs, teachers, bands, on_progress), *judged]
-    seen = _seen(pairs, teachers, evaluated.bands or bands[0], same_scale, on_progress)
+    baselines = fitted_baselines(pairs, teachers, bands, on_progress)
+    taken = {one.label for one in baselines} & {one.label for one in judged}
+    if taken:
+        raise NircolorError(f"{listed(taken)}: expected another label, this is a trivial colorizer's")
+    contestants = [*baselines, *judged]
     scored = score_all(
         contestants,
         pairs,
@@ -70,6 +82,16 @@ def evaluate(
         on_progress=on_progress,
     )
     names = tuple(dict.fromkeys(row.name for row in scored.rows))
+    seen = _seen(
+        [pair for pair in pairs if pair.name in names],
+        teachers,
+        evaluated.bands or bands[0],
+        bool(evaluated.tables & frozenset().union(*(one.tables for one in taught))),
+        same_scale,
+        on_progress,
+    )
+    if not teachers and len({pair.place for pair in pairs}) == 1:
+        scored.warnings.append("one place only: nothing to fit the linear trivial colorizers on")
     return Evaluation(
         data=evaluated.title,
         training=", ".join(one.title for one in taught),
@@ -106,6 +128,7 @@ def _seen(
     pairs: Sequence[Pair],
     teachers: Sequence[Pair],
     bands: Bands,
+    one_table: bool,
     same_scale: bool,
     on_progress: Progress,
 ) -> list[Seen]:
@@ -119,7 +142,8 @@ def _seen(
     )
     seen = [Seen(leak.name, leak.other, leak.how) for leak in leaks]
     found = {one.name for one in seen}
-    shown = {pair.group: pair.name for pair in reversed(teachers) if pair.group is not None}
+    # a place is known by its name in one table
+    shown = {pair.group: pair.name for pair in reversed(teachers) if one_table and pair.group is not None}
     return seen + [
         Seen(pair.name, shown[pair.group], "another picture of the place, by the table")
         for pair in pairs
@@ -129,7 +153,7 @@ def _seen(
 
 def _subsets(names: tuple[str, ...], seen: Sequence[Seen]) -> list[Subset]:
     known = {one.name for one in seen}
-    parts = [Subset(f"All {len(names)} pictures", names)]
+    parts = [Subset(f"All {len(names)} pictures" if len(names) > 1 else "The one picture", names)]
     clean, leaked = (tuple(name for name in names if (name in known) == side) for side in (False, True))
     if clean and leaked:
         parts.append(Subset(f"The {len(clean)} that training does not show", clean))
@@ -143,7 +167,8 @@ def _conventions(average_px: int, trained: bool, contestants: Sequence[Contestan
         "Means over pictures, of ratios medians, with 95% bootstrap intervals over pictures (10,000 "
         "resamples); pictures of one place are not independent, so that these are optimistic.",
         "Paired comparisons: mean of the differences on the same pictures, its 95% bootstrap interval, and "
-        "the share of pictures won; of ratios, of their distance from 1 in powers of 2.",
+        "the share of pictures won; of ratios, of their distance from 1 in powers of 2; a perfect picture's "
+        "PSNR counts 100 dB there.",
         "Truth is read as stored and never stretched; a model's output is clipped to 0 to 1 and not rounded; "
         "pixels that masks or nodata rule out count for nothing.",
     ]

@@ -53,19 +53,19 @@ def bootstrap_interval(
         raise ValueError(f"level: expected a value between 0 and 1, got {level}")
     if sample.size == 1:
         return Interval(float("nan"), float("nan"))
-    chosen = _resampled(sample.size, seed, resamples)
     middle = np.mean if centre == "mean" else np.median
+    # a part at a time, so that a set of thousands fits in memory
+    parts = np.array_split(_resampled(sample.size, seed, resamples), max(1, resamples // 500))
+    middles = np.concatenate([middle(sample[part], axis=1) for part in parts])
     # inverted_cdf interpolates nothing, so that the infinite PSNR of a perfect picture gives no NaN
-    low, high = np.quantile(
-        middle(sample[chosen], axis=1), [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf"
-    )
+    low, high = np.quantile(middles, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return Interval(float(low), float(high))
 
 
-@lru_cache(maxsize=4)
-def _resampled(size: int, seed: int, resamples: int) -> NDArray[np.int64]:
+@lru_cache(maxsize=2)
+def _resampled(size: int, seed: int, resamples: int) -> NDArray[np.int32]:
     # drawn once for the many measures and methods of one set
-    return np.random.default_rng(seed).integers(size, size=(resamples, size))
+    return np.random.default_rng(seed).integers(size, size=(resamples, size), dtype=np.int32)
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, measure: Measure) -> PairedDifference:
@@ -79,11 +79,10 @@ def paired_difference(a: ArrayLike, b: ArrayLike, measure: Measure) -> PairedDif
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
         raise ValueError(f"expected scores of the same pictures, got {first.shape} and {second.shape}")
-    if measure.better == "near 1":
-        first, second = measure.cost(first), measure.cost(second)
-    # two perfect pictures differ by nothing, where inf - inf is NaN
-    same = first == second
-    difference: NDArray[np.float64] = np.subtract(first, second, out=np.zeros_like(first), where=~same)
+    first, second = measure.bounded(first), measure.bounded(second)
+    difference = first - second
     low, high = bootstrap_interval(difference)
     wins = difference > 0 if measure.better == "higher" else difference < 0
-    return PairedDifference(float(difference.mean()), low, high, float((wins + 0.5 * same).mean()))
+    return PairedDifference(
+        float(difference.mean()), low, high, float((wins + 0.5 * (difference == 0)).mean())
+    )

@@ -5,7 +5,7 @@ from nircolor.pairs.layouts import Folders, MultiBandFiles, Scenes, Vcip
 from nircolor.pairs.opened import OpenedSet, open_set
 from nircolor.pairs.pair import Pair
 from nircolor.pairs.paired_set import PairedSet
-from nircolor.pairs.reading import picture_size, read_colour, read_pair
+from nircolor.pairs.reading import picture_size, read_colour, read_nir, read_pair
 
 __all__ = [
     "Folders",
@@ -18,6 +18,7 @@ __all__ = [
     "open_set",
     "picture_size",
     "read_colour",
+    "read_nir",
     "read_pair",
     "split_pairs",
     "write_splits",

@@ -24,16 +24,19 @@ from nircolor.pairs.reading import read_colour, read_pair
 _THUMBNAIL_PX, _DETAIL_PX = 64, 256
 # crops down to half a side are looked for, in steps of an eighth of an octave, then finer
 _STEPS, _FINE_STEPS = 8, 32
-# least correlation of texture to be suspected, and how many suspects there can be
-_SUSPECT, _SUSPECTS = 0.7, 3
-# least correlation of a leak, and by how much it must exceed that at other shifts. Of the pictures that this
-# was made with, versions down to JPEG at quality 10 reached 0.53 and 0.42. Of the rest photographs reached
-# 0.42; straight shores in small satellite patches more, but wherever they lie, by up to 0.38 than elsewhere
+# of texture, the least correlation of a leak, and by how much it must exceed that at other shifts. Of the
+# pictures that this was made with, versions down to JPEG at quality 10 reached 0.53 and 0.42. Others may
+# correlate more (straight shores in satellite patches), but then at other shifts too, all but 0.38 of it
 _ALIKE, _DISTINCT = 0.5, 0.4
+# what correlates so much is a leak wherever else it fits: a field with one edge, re-encoded. Other such
+# patches reached 0.83
+_CERTAIN = 0.93
+# what a thumbnail must have of the latter to be suspected, and how many suspects there can be
+_SUSPECT, _SUSPECTS = 0.1, 4
 
 Views = Mapping[str, Floats]
 Progress = Callable[[int, int], None]
-Kind = Literal["exact copy", "re-encoded", "shifted", "rescaled"]
+Kind = Literal["exact copy", "same view", "shifted", "rescaled"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Leak:
     Attributes:
         name: of the picture.
         other: what the other set calls it.
-        kind: pixel by pixel, or up to encoding and tone, or shifted too, or a crop at another scale.
+        kind: pixel by pixel; the same view, re-encoded, retouched or taken again; shifted too; or a crop at
+            another scale.
         view: what of the pair is alike: ``NIR``, ``colour`` or, of single pictures, ``picture``.
         correlation: of their texture where they overlap; 1 for an exact copy.
         scale: how much larger the other shows things, to about 2%.
@@ -58,8 +62,8 @@ class Leak:
 
     @property
     def how(self) -> str:
-        """In words: ``rescaled, things 1.40 times as large; NIR alike by 0.93``."""
-        size = f", things {1 / self.scale:.2f} times as large" if self.kind == "rescaled" else ""
+        """In words: ``rescaled, there 1.33 times as large; NIR alike by 0.93``."""
+        size = f", there {self.scale:.2f} times as large" if self.kind == "rescaled" else ""
         return f"{self.kind}{size}; {self.view} alike by {self.correlation:.2f}"
 
 
@@ -74,6 +78,15 @@ class Photograph:
 def photographs(pairs: Sequence[Pair], bands: Sequence[Band] | None = None) -> list[Photograph]:
     """Pairs, to be compared by their NIR (``bands`` of it, where files hold many) and by their colour."""
     return [Photograph(pair.name, lambda pair=pair: _views(pair, bands)) for pair in pairs]  # type: ignore[misc]
+
+
+def single_photographs(pairs: Sequence[Pair]) -> list[Photograph]:
+    """Both sides of pairs as pictures of their own, to be compared with `photographs_in`."""
+    return [
+        Photograph(f"{one.name} ({view})", lambda one=one, view=view: {"picture": one.read()[view]})  # type: ignore[misc]
+        for pair, one in zip(pairs, photographs(pairs), strict=True)
+        for view in (["colour"] if pair.nir == pair.rgb else ["NIR", "colour"])
+    ]
 
 
 def photographs_in(folder: Path) -> list[Photograph]:
@@ -101,7 +114,7 @@ def find_leaks(
     """Pictures that ``others`` show too, sorted by name, each with the one that is most alike.
 
     Copies are found by a hash of the pixels, all else by the texture of thumbnails: re-encoded, paler,
-    shifted (by up to two fifths of a side) and cropped (down to half a side) versions of a photograph.
+    shifted (by up to half a side) and cropped (down to about half a side) versions of a photograph.
     Suspects are compared again in detail. Mirrored and turned pictures are not looked for.
 
     Args:
@@ -115,22 +128,23 @@ def find_leaks(
     """
     own = [_Reduced.of(one, _THUMBNAIL_PX) for one in pictures]
     their = [_Reduced.of(one, _THUMBNAIL_PX) for one in others]
-    found = {leak.name: leak for leak in _copies(own, their)}
-    open_ones = [one for one in own if one.name not in found]
-    suspects: dict[str, list[_Suspect]] = {one.name: [] for one in open_ones}
+    found = dict(_copies(own, their))
+    open_ones = [one for one in own if one.photograph not in found]
+    suspects: dict[Photograph, list[_Suspect]] = {one.photograph: [] for one in open_ones}
     views = dict.fromkeys(view for one in own for view in one.grays)
     rounds = list(_rounds(open_ones, their, same_scale))
     for done, (some, some_others, factor) in enumerate(rounds):
         on_progress(done, len(rounds))
         for view in views:
             for suspect in _suspects(some, some_others, view, factor):
-                suspects[suspect.picture.name].append(suspect)
-    for name, of_one in suspects.items():
-        likeliest = sorted(of_one, key=lambda suspect: -suspect.correlation)[:_SUSPECTS]
+                suspects[suspect.picture].append(suspect)
+    for picture, of_one in suspects.items():
+        likeliest = sorted(of_one, key=lambda suspect: -suspect.distinctness)[:_SUSPECTS]
+        likeliest += sorted(of_one, key=lambda suspect: -suspect.correlation)[:1]
         leaks = [leak for leak in (_verified(one, same_scale) for one in likeliest) if leak is not None]
         if leaks:
-            found[name] = max(leaks, key=lambda leak: leak.correlation)
-    return [found[name] for name in sorted(found)]
+            found[picture] = max(leaks, key=lambda leak: leak.correlation)
+    return sorted(found.values(), key=lambda leak: leak.name)
 
 
 class _Suspect(NamedTuple):
@@ -140,6 +154,7 @@ class _Suspect(NamedTuple):
     other: Photograph
     view: str
     correlation: float
+    distinctness: float
     scale: float
 
 
@@ -166,7 +181,8 @@ class _Reduced:
             photograph,
             {view: scaled(picture.mean(axis=0), reduction) for view, picture in views.items()},
             reduction,
-            {view: _digest(picture) for view, picture in views.items()},
+            # two black pictures are no copies of each other
+            {view: _digest(picture) for view, picture in views.items() if picture.min() < picture.max()},
         )
 
 
@@ -176,12 +192,12 @@ def _digest(picture: Floats) -> bytes:
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
 
 
-def _copies(own: Sequence[_Reduced], their: Sequence[_Reduced]) -> Iterator[Leak]:
+def _copies(own: Sequence[_Reduced], their: Sequence[_Reduced]) -> Iterator[tuple[Photograph, Leak]]:
     known = {item: one.name for one in reversed(their) for item in one.digests.items()}
     for one in own:
         for view, digest in one.digests.items():
             if (view, digest) in known:
-                yield Leak(one.name, known[view, digest], "exact copy", view, 1.0, 1.0)
+                yield one.photograph, Leak(one.name, known[view, digest], "exact copy", view, 1.0, 1.0)
                 break
 
 
@@ -201,18 +217,20 @@ def _rounds(
 def _suspects(
     own: Sequence[_Reduced], their: Sequence[_Reduced], view: str, factor: float
 ) -> Iterator[_Suspect]:
-    """The best of ``their`` for each of ``own`` where thumbnails show things ``factor`` times as large."""
+    """The likeliest of ``their`` for each of ``own`` if thumbnails show things ``factor`` times as large."""
     pictures, others = ([one for one in side if view in one.grays] for side in (own, their))
     if not pictures or not others:
         return
     alike = likenesses(
         *_at_one_scale([one.grays[view] for one in pictures], [o.grays[view] for o in others], factor)
     )
-    for one, correlations in zip(pictures, alike.correlation, strict=True):
-        best = int(correlations.argmax())
-        if correlations[best] >= _SUSPECT:
-            scale = factor * one.reduction / others[best].reduction
-            yield _Suspect(one.photograph, others[best].photograph, view, float(correlations[best]), scale)
+    distinctness = alike.correlation - alike.runner_up
+    for row, one in enumerate(pictures):
+        for best in {int(distinctness[row].argmax()), int(alike.correlation[row].argmax())}:
+            found = float(alike.correlation[row, best]), float(distinctness[row, best])
+            if found[0] >= _CERTAIN or found[1] >= _SUSPECT:
+                scale = factor * one.reduction / others[best].reduction
+                yield _Suspect(one.photograph, others[best].photograph, view, *found, scale)
 
 
 def _verified(suspect: _Suspect, same_scale: bool) -> Leak | None:
@@ -226,11 +244,12 @@ def _verified(suspect: _Suspect, same_scale: bool) -> Leak | None:
         scale = suspect.scale * 2 ** (step / _FINE_STEPS)
         alike = likenesses(*_at_one_scale([own], [their], scale * b.reduction / a.reduction))
         correlation = float(alike.correlation[0, 0])
-        if correlation >= most and correlation - alike.runner_up[0, 0] >= _DISTINCT:
+        distinct = correlation - float(alike.runner_up[0, 0]) >= _DISTINCT
+        if correlation >= most and (distinct or correlation >= _CERTAIN):
             most = correlation
             moved = np.abs(alike.shifts_px[0, 0]).max() > 1 or own.shape != their.shape
             same = abs(scale - 1) < 2 ** (0.5 / _FINE_STEPS) - 1
-            kind: Kind = "rescaled" if not same else "shifted" if moved else "re-encoded"
+            kind: Kind = "rescaled" if not same else "shifted" if moved else "same view"
             best = Leak(a.name, b.name, kind, suspect.view, correlation, scale)
     return best
 

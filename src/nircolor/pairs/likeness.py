@@ -21,7 +21,7 @@ _NOISE = 0.01
 # energy that the overlap must have for each pixel, of 1 where all is textured
 _LEAST_TEXTURE = 0.1
 # each way, of the shorter of the two sides
-_LEAST_OVERLAP = 0.6
+_LEAST_OVERLAP = 0.45
 # shifts that texture of this size does not tell apart
 _NEAR_PX = 6
 # pictures at once, which bounds the memory
@@ -62,7 +62,7 @@ def textured(gray: Floats) -> Floats:
 def likenesses(pictures: Sequence[Floats], others: Sequence[Floats]) -> Likenesses:
     """How alike textures (h, w) are, each of ``pictures`` with each of ``others``.
 
-    Of all shifts where two overlap by three fifths of the smaller's sides, the one that suits them best.
+    Of all shifts where two overlap by nearly half of the smaller's sides, the one that suits them best.
     """
     size = len(pictures), len(others)
     found = Likenesses(np.zeros(size, np.float32), np.zeros(size, np.float32), np.zeros((*size, 2), np.int64))

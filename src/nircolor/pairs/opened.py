@@ -13,6 +13,7 @@ from nircolor.errors import NircolorError, NircolorWarning, first_line
 from nircolor.extras import require
 from nircolor.imagery import find_pictures, open_raster
 from nircolor.modelfile import Band
+from nircolor.modelfile.card import first_fault
 from nircolor.pairs.layouts import Folders, MultiBandFiles, Scenes, Vcip
 from nircolor.pairs.pair import Pair
 from nircolor.pairs.paired_set import PairedSet
@@ -30,11 +31,12 @@ Role = Literal["evaluated", "training"]
 
 
 class OpenedSet(NamedTuple):
-    """Pairs, what they are in words, and the NIR bands that their YAML names."""
+    """Pairs, what they are in words, the NIR bands that their YAML names, and the tables of their places."""
 
     title: str
     pairs: list[Pair]
     bands: tuple[Band, ...] | None
+    tables: frozenset[Path]
 
 
 def open_set(
@@ -63,7 +65,8 @@ def open_set(
         sets = [_recognised(text, role, split, table)]
     chosen = _chosen([pair for one in sets for pair in one.pairs()], role, split, text)
     kept = split or ("training" if role == "training" else next(iter({p.split for p in chosen}), None))
-    return OpenedSet(f"{text}, {len(chosen)} {f'{kept} ' if kept else ''}pairs", chosen, bands)
+    title = f"{text}, {len(chosen)} {f'{kept} ' if kept else ''}pair{'s'[: len(chosen) != 1]}"
+    return OpenedSet(title, chosen, bands, frozenset(one.table for one in sets if one.table is not None))
 
 
 def _chosen(pairs: list[Pair], role: Role, split: str | None, text: str) -> list[Pair]:
@@ -142,7 +145,11 @@ def _matched(nir: Path, rgb: Path, mask: Path | None, table: Path | str | None) 
         if nir != rgb or all(suffixes)
     ]
     nir_suffix, rgb_suffix = max(candidates, key=matches)
-    mask_suffix = "" if mask is None or mask not in (nir, rgb) else _MASK_SUFFIX
+    mask_suffix = ""
+    if mask is not None and any(
+        path.stem.endswith(_MASK_SUFFIX) for path in find_pictures(mask, recursive=True)
+    ):
+        mask_suffix = _MASK_SUFFIX
     return Folders(nir, rgb, mask, nir_suffix, rgb_suffix, mask_suffix, table=table)
 
 
@@ -163,7 +170,10 @@ def _read_yaml(path: Path, role: Role, split: str | None) -> tuple[list[PairedSe
 
 def _of_yaml(one: Any, path: Path, role: Role, split: str | None) -> PairedSet:
     name = str(_under(one, "class_path")).rpartition(".")[2]
-    arguments = dict(_under(one, "init_args") or {})
+    arguments = _under(one, "init_args") or {}
+    if not isinstance(arguments, dict):
+        raise NircolorError(f"{path}: {name}: expected init_args as a mapping, got {arguments!r}")
+    arguments = dict(arguments)
     if name == "Vcip":
         arguments.setdefault("split", _vcip_split(role, split))
     return _built(name, arguments, str(path))
@@ -186,7 +196,9 @@ def _bands(bands: Any, path: Path) -> tuple[Band, ...] | None:
     try:
         return TypeAdapter(tuple[Band, ...]).validate_python(bands)
     except ValidationError as error:
-        raise NircolorError(f"{path}: expected bands as a card has them: {first_line(error)}") from error
+        raise NircolorError(
+            f"{path}: expected bands as a card has them: {first_fault(error, 'bands')}"
+        ) from error
 
 
 def _under(content: Any, *keys: str) -> Any:

@@ -21,7 +21,7 @@ class PairedSet(ABC):
     """
 
     def __init__(self, table: Path | str | None, dataset: str | None, drop_flagged: bool) -> None:
-        self._table = None if table is None else Path(table)
+        self.table = None if table is None else Path(table)
         self._dataset, self._drop_flagged = dataset, drop_flagged
 
     def pairs(self) -> list[Pair]:
@@ -32,9 +32,9 @@ class PairedSet(ABC):
                 cannot be used or lacks a pair.
         """
         found = self._found()
-        if self._table is None:
+        if self.table is None:
             return found
-        return with_table(found, self._table, self._dataset, drop_flagged=self._drop_flagged)
+        return with_table(found, self.table, self._dataset, drop_flagged=self._drop_flagged)
 
     @abstractmethod
     def _found(self) -> list[Pair]:

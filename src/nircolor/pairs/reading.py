@@ -32,12 +32,7 @@ def read_pair(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, 
     Raises:
         NircolorError: a file cannot be read, sizes differ, or a file has not the bands that are wanted.
     """
-    if bands is None:
-        nir, nir_valid = _read(pair.nir, pair.nir_scale)
-        if len(nir) != 1:
-            raise NircolorError(f"{pair.nir}: expected 1 band, got {len(nir)}")
-    else:
-        nir, nir_valid = _read_bands(pair.nir, bands, pair.nir_scale, f"the NIR of {pair.name}")
+    nir, nir_valid = read_nir(pair, bands)
     rgb, rgb_valid = read_colour(pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale)
     _require_same_size(pair.nir, nir, pair.rgb, rgb)
 
@@ -53,6 +48,16 @@ def read_pair(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, 
     if not valid.any():
         raise NircolorError(f"{pair.nir}: expected a valid pixel in the pair {pair.name}, got none")
     return nir, rgb, valid
+
+
+def read_nir(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, Mask]:
+    """NIR (bands, h, w) and the pixels that the file itself calls valid; see `read_pair`."""
+    if bands is not None:
+        return _read_bands(pair.nir, bands, pair.nir_scale, f"the NIR of {pair.name}")
+    nir, valid = _read(pair.nir, pair.nir_scale)
+    if len(nir) != 1:
+        raise NircolorError(f"{pair.nir}: expected 1 band, got {len(nir)}")
+    return nir, valid
 
 
 def picture_size(pair: Pair) -> tuple[int, int]:

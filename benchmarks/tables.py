@@ -1,0 +1,173 @@
+"""Write the tables of README.md and docs/results.md from the reports under results/.
+
+    python benchmarks/tables.py            # `make tables`
+    python benchmarks/tables.py --check    # exit code 1 where a page differs from the reports
+
+A page marks where a table stands: ``<!-- table: NAME -->`` before it, ``<!-- end of table -->`` after it.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "docs/results.md")
+
+PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR = (
+    "psnr_db",
+    "ssim",
+    "angular_error_deg",
+    "whole_image_rad",
+    "gradient_energy_ratio",
+    "colourfulness_ratio",
+)
+TITLES = {
+    PSNR: "PSNR dB",
+    SSIM: "SSIM",
+    ANGLE: "angular error °",
+    WHOLE: "whole image rad",
+    SHARP: "sharpness",
+    COLOUR: "colourfulness",
+}
+DIGITS = {PSNR: 2, SSIM: 3, ANGLE: 2, WHOLE: 3, SHARP: 2, COLOUR: 2}
+
+# as printed: the NIR-GNN paper's Table I, the structure-aware paper's Table 1
+PRINTED = {
+    "CNN": "16.17 / .479 / – / .32",
+    "NIR-GNN": "16.27 / .514 / – / .32",
+    "U-Net, 1 band": "20.59 / .684 / 7.85",
+    "S-shape, 1 band": "17.71 / .455 / 16.09",
+    "structure-aware, 1 band": "21.79 / .741 / 6.71",
+    "U-Net, 3 bands": "24.12 / .738 / 7.00",
+    "S-shape, 3 bands": "22.21 / .666 / 9.55",
+    "structure-aware, 3 bands": "24.60 / .777 / 6.67",
+}
+
+Report = dict[str, Any]
+
+
+def main() -> None:
+    """Fill, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    stale = []
+    for page in PAGES:
+        path = ROOT / page
+        old = path.read_text(encoding="utf-8")
+        new = filled(old)
+        if new != old:
+            stale.append(page)
+            if not check:
+                path.write_text(new, encoding="utf-8")
+    if check and stale:
+        sys.exit(f"{', '.join(stale)}: expected the tables that results/ gives; run `make tables`")
+
+
+def filled(page: str) -> str:
+    """The page with every marked table made anew."""
+
+    def table(found: re.Match[str]) -> str:
+        return f"{found[1]}\n\n{TABLES[found[2]]()}\n\n{found[3]}"
+
+    return re.sub(r"(<!-- table: (\S+) -->)\n.*?(<!-- end of table -->)", table, page, flags=re.DOTALL)
+
+
+def scene() -> str:
+    """The model that ships beside the trivial ones: all pictures, and those that training does not show."""
+    report = read("scene")
+    subsets = report["summary"][:2]
+    titles = [
+        f"{TITLES[key]}, {len(one['pictures'])} pictures" for one in subsets for key in (PSNR, SSIM, ANGLE)
+    ]
+    rows = [
+        [f"**`{label}`**" if label == "scene" else label]
+        + [value(one["methods"][label][key], key) for one in subsets for key in (PSNR, SSIM, ANGLE)]
+        for label in subsets[0]["methods"]
+    ]
+    return markdown(["", *titles], rows)
+
+
+def scores(name: str, keys: Sequence[str], subset: int = 0, printed: str | None = None) -> str:
+    """All methods of a report with their intervals; ``printed`` heads a column of what papers print."""
+    summary = read(name)["summary"][subset]
+    rows = [
+        [label]
+        + ([PRINTED.get(label, "")] if printed else [])
+        + [f"{value(of[key], key)} ({interval(of[key], key)})" for key in keys]
+        for label, of in summary["methods"].items()
+    ]
+    return markdown(["", *([printed] if printed else []), *(TITLES[key] for key in keys)], rows)
+
+
+def differences(name: str, chosen: Sequence[tuple[str, str]], keys: Sequence[str], subset: int = 0) -> str:
+    """Paired differences of methods with their intervals; bold where these exclude zero."""
+    found = {
+        (one["method"], one["other"]): one["differences"]
+        for one in read(name)["summary"][subset]["comparisons"]
+    }
+    rows = []
+    for one, other in chosen:
+        # the report compares each with those before it
+        sign, known = (1, found[one, other]) if (one, other) in found else (-1, found[other, one])
+        rows.append([f"{one} − {other}", *(difference(known[key], key, sign) for key in keys)])
+    return markdown(["", *(TITLES[key] for key in keys)], rows)
+
+
+def read(name: str) -> Report:
+    """The report under results/."""
+    report: Report = json.loads((ROOT / f"results/{name}/report.json").read_text(encoding="utf-8"))
+    return report
+
+
+def value(total: dict[str, Any], key: str) -> str:
+    """A mean or median."""
+    return f"{float(total['value']):.{DIGITS[key]}f}"
+
+
+def interval(total: dict[str, Any], key: str) -> str:
+    """Its ends."""
+    return " to ".join(f"{float(total[end]):.{DIGITS[key]}f}" for end in ("low", "high"))
+
+
+def difference(found: dict[str, float], key: str, sign: int) -> str:
+    """``+0.52 (+0.31 to +0.73)``."""
+    low, high = sorted(sign * found[end] for end in ("low", "high"))
+    text = f"{sign * found['mean']:+.{DIGITS[key]}f} ({low:+.{DIGITS[key]}f} to {high:+.{DIGITS[key]}f})"
+    return f"**{text}**" if low > 0 or high < 0 else text
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+BANDS = [(f"{one}, 3 bands", f"{one}, 1 band") for one in ("U-Net", "S-shape", "structure-aware")]
+NETWORKS = [
+    (f"{one}, {bands}", f"{other}, {bands}")
+    for bands in ("1 band", "3 bands")
+    for one, other in (("structure-aware", "U-Net"), ("U-Net", "S-shape"))
+]
+TABLES: dict[str, Callable[[], str]] = {
+    "scene": scene,
+    "nirgnn": lambda: scores("nirgnn", (PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR), printed="printed"),
+    "nirgnn-differences": lambda: differences(
+        "nirgnn", [("NIR-GNN", "CNN")], (PSNR, SSIM, ANGLE, WHOLE, SHARP)
+    ),
+    "structure_aware": lambda: scores(
+        "structure_aware", (PSNR, SSIM, ANGLE, SHARP, COLOUR), printed="printed, other data"
+    ),
+    "structure_aware-differences": lambda: differences(
+        "structure_aware", [*NETWORKS, *BANDS], (PSNR, SSIM, ANGLE, SHARP)
+    ),
+    "structure_aware-60m": lambda: differences("structure_aware-60m", BANDS, (PSNR, SSIM, ANGLE)),
+}
+
+
+if __name__ == "__main__":
+    main()

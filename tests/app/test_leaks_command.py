@@ -1,0 +1,77 @@
+import csv
+import io
+
+import numpy as np
+import pytest
+from imagery_samples import save
+
+from nircolor.pairs.leaks import Leak
+
+SIDE = 96
+
+
+def texture(seed):
+    rng = np.random.default_rng(seed)
+    planes = sum(np.kron(rng.random((4, SIDE // c, SIDE // c)), np.ones((c, c))) for c in (1, 2, 4, 8, 16))
+    return (255 * planes / planes.max()).astype("uint8")
+
+
+def pair(folder, name, seed):
+    for side, planes in (("nir", texture(seed)[:1]), ("rgb", texture(seed)[1:])):
+        (folder / side).mkdir(parents=True, exist_ok=True)
+        save(folder / side / f"{name}.png", planes, "PNG")
+
+
+@pytest.fixture
+def sets(tmp_path):
+    for n in range(3):
+        pair(tmp_path / "train", f"t{n}", n)
+        pair(tmp_path / "test", f"v{n}", n + 2)
+    return tmp_path
+
+
+def rows(out):
+    return list(csv.DictReader(io.StringIO(out)))
+
+
+def test_pairs_that_two_sets_share_are_listed(nircolor, sets):
+    done = nircolor("leaks", sets / "test", sets / "train")
+    assert done.code == 1
+    (leak,) = rows(done.out)
+    assert set(leak) == set(Leak.__dataclass_fields__)
+    assert (leak["name"], leak["other"], leak["kind"]) == ("v0", "t2", "exact copy")
+    assert "1 of 3 pictures" in done.err
+
+
+def test_sets_that_share_nothing(nircolor, sets):
+    (sets / "train/nir/t2.png").unlink()
+    (sets / "train/rgb/t2.png").unlink()
+    done = nircolor("leaks", sets / "test", sets / "train")
+    assert (done.code, done.out) == (0, "")
+    assert "0 of 3 pictures" in done.err
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_set_and_a_folder_of_single_pictures(nircolor, sets, order):
+    words = [sets / "test", sets / "train/rgb"][::order]
+    done = nircolor("leaks", *words)
+    assert done.code == 1
+    (leak,) = rows(done.out)
+    assert {leak["name"], leak["other"]} == {"v0 (colour)", "t2.png"}
+
+
+def test_a_set_with_a_leftover_is_compared_picture_by_picture_and_told(nircolor, sets):
+    (sets / "test/nir/v1.png").unlink()
+    done = nircolor("leaks", sets / "test", sets / "train")
+    assert {leak["name"] for leak in rows(done.out)} == {"nir/v0.png", "rgb/v0.png"}
+    assert "taken for 5 single pictures" in done.err
+    assert "colour without NIR: v1" in done.err
+
+
+def test_what_is_not_there_is_refused(nircolor, sets):
+    assert "absent" in nircolor.refused("leaks", sets / "test", sets / "absent")
+    (sets / "empty").mkdir()
+    assert "empty" in nircolor.refused("leaks", sets / "empty", sets / "train")
+    path = sets / "test/nir/v1.png"
+    path.write_bytes(path.read_bytes()[:-300])
+    assert str(path) in nircolor.refused("leaks", sets / "test", sets / "train")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nircolor.pairs.likeness import likenesses, scaled, textured
+from nircolor.pairs.likeness import likenesses, overlap_px, scaled, textured
 
 RNG = np.random.default_rng(0)
 
@@ -78,3 +78,11 @@ def test_scaling():
     assert scaled(picture, 1.0) is picture
     assert scaled(picture, 0.5).shape == (20, 30)
     assert scaled(np.full((40, 60), 0.3, np.float32), 0.3) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (7, -3), (-4, 11), (-2, 0)])
+def test_shared_pixels_are_counted(shift):
+    mine, theirs = np.zeros((60, 60), bool), np.zeros((60, 60), bool)
+    theirs[20:50, 20:45] = True
+    mine[20 + shift[0] : 32 + shift[0], 20 + shift[1] : 38 + shift[1]] = True
+    assert overlap_px((12, 18), (30, 25), shift) == (mine & theirs).sum()

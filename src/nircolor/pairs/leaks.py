@@ -16,7 +16,7 @@ from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
 from nircolor.imagery import find_pictures, open_raster
 from nircolor.modelfile import Band
-from nircolor.pairs.likeness import likenesses, scaled, textured
+from nircolor.pairs.likeness import likenesses, overlap_px, scaled, textured
 from nircolor.pairs.pair import Pair
 from nircolor.pairs.reading import read_colour, read_pair
 
@@ -28,6 +28,8 @@ _STEPS, _FINE_STEPS = 8, 32
 # pictures that this was made with, versions down to JPEG at quality 10 reached 0.53 and 0.42. Others may
 # correlate more (straight shores in satellite patches), but then at other shifts too, all but 0.38 of it
 _ALIKE, _DISTINCT = 0.5, 0.4
+# where two overlap by fewer pixels they correlate by chance: more is asked, up to so much
+_ENOUGH_PX, _ALIKE_IF_SMALL = 10_000, 0.8
 # what correlates so much is a leak wherever else it fits: a field with one edge, re-encoded. Other such
 # patches reached 0.83
 _CERTAIN = 0.93
@@ -238,15 +240,17 @@ def _verified(suspect: _Suspect, same_scale: bool) -> Leak | None:
     a, b = (_Reduced.of(one, _DETAIL_PX) for one in (suspect.picture, suspect.other))
     own, their = a.grays[suspect.view], b.grays[suspect.view]
     best: Leak | None = None
-    most = _ALIKE
     reach = 0 if same_scale else _FINE_STEPS // _STEPS // 2
     for step in range(-reach, reach + 1):
         scale = suspect.scale * 2 ** (step / _FINE_STEPS)
-        alike = likenesses(*_at_one_scale([own], [their], scale * b.reduction / a.reduction))
+        textures = _at_one_scale([own], [their], scale * b.reduction / a.reduction)
+        alike = likenesses(*textures)
         correlation = float(alike.correlation[0, 0])
+        shared_px = overlap_px(textures[0][0].shape, textures[1][0].shape, alike.shifts_px[0, 0])
+        least = min(_ALIKE_IF_SMALL, _ALIKE * max(1.0, (_ENOUGH_PX / shared_px) ** 0.5))
         distinct = correlation - float(alike.runner_up[0, 0]) >= _DISTINCT
-        if correlation >= most and (distinct or correlation >= _CERTAIN):
-            most = correlation
+        better = best is None or correlation > best.correlation
+        if better and correlation >= least and (distinct or correlation >= _CERTAIN):
             moved = np.abs(alike.shifts_px[0, 0]).max() > 1 or own.shape != their.shape
             same = abs(scale - 1) < 2 ** (0.5 / _FINE_STEPS) - 1
             kind: Kind = "rescaled" if not same else "shifted" if moved else "same view"

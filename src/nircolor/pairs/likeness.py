@@ -73,6 +73,12 @@ def likenesses(pictures: Sequence[Floats], others: Sequence[Floats]) -> Likeness
     return found
 
 
+def overlap_px(size: Sequence[int], other_size: Sequence[int], shift_px: Sequence[int]) -> int:
+    """Pixels that a picture of ``size`` (h, w), moved by ``shift_px``, shares with one of ``other_size``."""
+    sides = [min(b, s + a) - max(0, s) for a, b, s in zip(size, other_size, shift_px, strict=True)]
+    return int(sides[0] * sides[1])
+
+
 def _by_size(pictures: Sequence[Floats]) -> Iterator[tuple[tuple[int, ...], list[int]]]:
     for size in dict.fromkeys(picture.shape for picture in pictures):
         yield size, [place for place, picture in enumerate(pictures) if picture.shape == size]

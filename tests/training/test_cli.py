@@ -169,7 +169,7 @@ def test_two_processes_train_as_one(tmp_path, small_recipe):
 
 def test_from_two_folders_of_pictures_to_colour(tmp_path, small_recipe, data_root):
     """The recipe for one's own pairs learns a colouring that can be learnt, and its model file applies it."""
-    recipe = small_recipe("pairs", tmp_path, steps=120, model={"learning_rate": 2e-3})
+    recipe = small_recipe("pairs", tmp_path, steps=200, model={"learning_rate": 2e-3})
     text = yaml.safe_load(recipe.read_text())
     text["trainer"]["val_check_interval"] = 60
     text["data"]["augmentation"] = {}
@@ -183,7 +183,7 @@ def test_from_two_folders_of_pictures_to_colour(tmp_path, small_recipe, data_roo
     with rasterio.open(output) as got, rasterio.open(data_root / "pairs/rgb/a0_rgb.tif") as true:
         predicted, target = (file.read() / np.float32(255) for file in (got, true))
     gray = np.repeat(target[:1], 3, 0)
-    assert psnr_db(predicted, target) > psnr_db(gray, target) + 6
+    assert psnr_db(predicted, target) > max(20, psnr_db(gray, target) + 6)
 
 
 def test_a_run_shows_itself(tmp_path, small_recipe):

@@ -49,7 +49,10 @@ def score_all(
         NircolorError: no pair could be scored.
     """
     found = Scored()
-    small: dict[int, list[NDArray[np.float32]]] = {place: [] for place in range(-1, len(contestants))}
+    runs = list(_runs(contestants))
+    # of each contestant that is judged, and of the truth
+    small: list[list[NDArray[np.float32]]] = [[] for _ in contestants]
+    small_truth: list[NDArray[np.float32]] = []
     names = []
     for done, pair in enumerate(pairs):
         on_progress("scoring", done, len(pairs))
@@ -60,7 +63,7 @@ def score_all(
                 raise NircolorError(f"expected valid windows of {average_px} × {average_px} px, got none")
             rows = [
                 Row(pair.name, one.label, run, score(averaged(colour, valid, average_px)[0], target, inside))
-                for (one, run), colour in zip(_runs(contestants), predicted, strict=True)
+                for (one, run), colour in zip(runs, predicted, strict=True)
             ]
         except (NircolorError, ValueError) as error:
             line = str(error)
@@ -68,21 +71,21 @@ def score_all(
             continue
         found.rows += rows
         names.append(pair.name)
-        for place, colour in enumerate([rgb, *predicted], start=-1):
-            small[place].append(thumbnail(np.where(valid, colour, 0)))
+        small_truth.append(thumbnail(np.where(valid, rgb, 0)))
+        for one, colour, thumbnails in zip(contestants, predicted, small, strict=True):
+            if one.kind != "baseline":
+                thumbnails.append(thumbnail(np.where(valid, colour, 0)))
         if gallery is not None:
             shown = {
-                one.label: colour
-                for (one, run), colour in zip(_runs(contestants), predicted, strict=True)
-                if run == 0
+                one.label: colour for (one, run), colour in zip(runs, predicted, strict=True) if run == 0
             }
             gallery.add(pair.name, seen, rgb, valid, shown)
     if not names:
         raise NircolorError(f"expected pictures that can be scored, got none: {found.failures[0]}")
-    for place, one in enumerate(contestants):
+    for one, thumbnails in zip(contestants, small, strict=True):
         found.warnings += one.warnings
         if one.kind != "baseline":
-            found.warnings += _doubts(one, names, np.stack(small[place]), np.stack(small[-1]))
+            found.warnings += _doubts(one, names, np.stack(thumbnails), np.stack(small_truth))
     return found
 
 

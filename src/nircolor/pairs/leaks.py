@@ -141,8 +141,13 @@ def find_leaks(
             for suspect in _suspects(some, some_others, view, factor):
                 suspects[suspect.picture].append(suspect)
     for picture, of_one in suspects.items():
-        likeliest = sorted(of_one, key=lambda suspect: -suspect.distinctness)[:_SUSPECTS]
-        likeliest += sorted(of_one, key=lambda suspect: -suspect.correlation)[:1]
+        # often one and the same leads both lists
+        likeliest = dict.fromkeys(
+            [
+                *sorted(of_one, key=lambda suspect: -suspect.distinctness)[:_SUSPECTS],
+                *sorted(of_one, key=lambda suspect: -suspect.correlation)[:1],
+            ]
+        )
         leaks = [leak for leak in (_verified(one, same_scale) for one in likeliest) if leak is not None]
         if leaks:
             found[picture] = max(leaks, key=lambda leak: leak.correlation)
@@ -189,7 +194,7 @@ class _Reduced:
 
 
 def _digest(picture: Floats) -> bytes:
-    # 8 bits and 16 are told apart by no picture's values, but its shape by none of its bytes
+    # one hash for 8 and 16 bits of one picture; the shape belongs to it, since bytes do not tell rows
     pixels = np.rint(65535 * picture).astype("<u2")
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
 

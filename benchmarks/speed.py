@@ -75,6 +75,22 @@ def run(*arguments: str) -> None:
     subprocess.run([sys.executable, "-m", "nircolor", *arguments], check=True, capture_output=True)
 
 
+def measured_run(*arguments: str) -> tuple[float, float]:
+    """One `nircolor` in a process of its own: seconds, and its peak of memory in MB (as Linux tells it)."""
+    # the child reports its own peak; getrusage's would begin with that of this process
+    code = (
+        "import sys; sys.argv = ['nircolor', *sys.argv[1:]]\n"
+        "from nircolor.app.main import main\n"
+        "try: main()\n"
+        "finally: print(next(line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line))"
+    )
+    start = time.perf_counter()
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.PIPE, text=True
+    )
+    return time.perf_counter() - start, int(ended.stdout.split()[-1]) / 1024
+
+
 def picture(path: Path, height: int, width: int, dtype: str) -> Path:
     """Smooth fields with noise: compresses about as a photograph does."""
     rng = np.random.default_rng(0)
@@ -162,20 +178,10 @@ def network() -> dict[str, float]:
 def large(folder: Path, side: int) -> dict[str, float]:
     """A 16-bit GeoTIFF in a process of its own: seconds and peak memory (as Linux tells it)."""
     source, target = picture(folder / f"{side}.tif", side, side, "uint16"), folder / f"{side}_out.tif"
-    # the child reports its own peak; getrusage's would begin with that of this process
-    code = (
-        "import sys; sys.argv = ['nircolor', *sys.argv[1:]]\n"
-        "from nircolor.app.main import main\n"
-        "try: main()\n"
-        "finally: print(next(line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line))"
-    )
-    command = [sys.executable, "-c", code, "colorize", str(source), "-o", str(target), "--overwrite"]
-    times, peaks = [], []
-    for _ in range(LARGE_RUNS):
-        start = time.perf_counter()
-        ended = subprocess.run(command, check=True, capture_output=True, text=True)
-        times.append(time.perf_counter() - start)
-        peaks.append(int(ended.stdout.split()[-1]))
+    runs = [
+        measured_run("colorize", str(source), "-o", str(target), "--overwrite") for _ in range(LARGE_RUNS)
+    ]
+    times, peaks = zip(*runs, strict=True)
     target.unlink()
     source.unlink()
     seconds, megapixels = statistics.median(times), side**2 / 1e6
@@ -183,7 +189,7 @@ def large(folder: Path, side: int) -> dict[str, float]:
         "side_px": side,
         "seconds": round(seconds, 1),
         "megapixels_per_s": round(megapixels / seconds, 2),
-        "peak_mb": round(max(peaks) / 1024),
+        "peak_mb": round(max(peaks)),
     }
 
 

@@ -14,9 +14,9 @@ _CARD = make_card(size=Size(multiple_of=16, minimum=40, reach_px=20), bytes_per_
     ("free", "width", "jobs", "side"),
     [
         (1 << 40, 500, 1, 1024),
-        (1 << 30, 500, 1, 512),  # √(2³⁰ · ¼ / 1000 B) = 518
-        (1 << 30, 500, 4, 256),
-        (1 << 30, 20_000, 1, 128),  # 2³⁰ · ¼ / (20,000 · 96 B) = 139: a row of tiles is what takes the memory
+        (1 << 30, 500, 1, 720),  # 1000 B · 720² + 40 B · 500 · 720 = 533 MB of 537
+        (1 << 30, 500, 4, 352),
+        (1 << 30, 20_000, 1, 432),  # a row of tiles takes as much: 40 B · 20,000 · 432 = 346 MB
         (0, 500, 1, 80),
     ],
 )
@@ -40,6 +40,19 @@ def test_a_tile_is_a_multiple_and_at_least_two_overlaps():
 def test_a_network_that_looks_far_sees_a_megapixel_in_one_piece(monkeypatch):
     far = make_card(size=Size(multiple_of=1, minimum=1, reach_px=276), bytes_per_px=1000.0)
     monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 40)
-    assert tile_size_px(far, 1000) == 8 * 276
-    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 30)
+    for bytes_per_px in (1000.0, 2500.0, 5000.0):
+        assert 1024 <= tile_size_px(far.model_copy(update={"bytes_per_px": bytes_per_px}), 1024) < 8 * 276
+    small = far.model_copy(update={"bytes_per_px": 100.0})
+    assert tile_size_px(small, 1000) == 8 * 276
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 20)
     assert tile_size_px(far, 1000) == 2 * 276 + 1
+
+
+@pytest.mark.parametrize("bytes_per_px", [400.0, 900.0])
+@pytest.mark.parametrize("reach_px", [20, 200])
+def test_much_free_memory_is_not_all_taken(monkeypatch, bytes_per_px, reach_px):
+    """Three bands of a Sentinel-2 tile: a tile and a row of tiles leave the rest of 2 GB to others."""
+    monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 40)
+    size = Size(multiple_of=16, minimum=16, reach_px=reach_px)
+    side = tile_size_px(make_card(size=size, bands=BROAD * 3, bytes_per_px=bytes_per_px), 10_980)
+    assert bytes_per_px * side**2 + 56 * 10_980 * side < 1.4e9

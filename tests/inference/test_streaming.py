@@ -197,7 +197,7 @@ def test_memory_does_not_grow_with_the_height():
     peak(128)
     short, tall = peak(512), peak(8192)
     assert tall < 1.5 * short
-    assert short < 60 * 256 * 64
+    assert short < 45 * 256 * 64
 
 
 @pytest.mark.parametrize(("length", "wanted"), [(1, 8), (5, 8), (8, 8), (37, 16), (256, 64), (1000, 256)])

@@ -16,7 +16,7 @@ def tiff_profile(raster: "Raster", bands: int, dtype: np.dtype[Any], *, final: b
     """rasterio's creation profile for an RGB or RGBA TIFF with the size of `raster`.
 
     `final` files are tiled and compressed; the others are plain strips,
-    from which PNG and JPEG are copied.
+    from which PNG, JPEG and GeoTIFF with overviews are copied.
     """
     profile: dict[str, Any] = {
         "driver": "GTiff",
@@ -41,18 +41,29 @@ def tiff_profile(raster: "Raster", bands: int, dtype: np.dtype[Any], *, final: b
 
 
 def check_whole(path: Path, shown: Path) -> None:
-    """Raise `NircolorError` if a block of the TIFF is missing or lies beyond its end; it names `shown`.
+    """Raise `NircolorError` if a block of the TIFF, overviews included, is missing or lies beyond its end.
 
-    GDAL writes compressed blocks late, and a full disk then goes unreported.
+    GDAL writes compressed blocks late, and a full disk then goes unreported. The error names `shown`.
     """
-    length = path.stat().st_size
     with open_dataset(path, driver="GTiff") as dataset:
-        rows, cols = dataset.block_shapes[0]
-        bands = dataset.indexes if dataset.profile.get("interleave") == "band" else [1]
-        for band in bands:
-            for y in range(-(-dataset.height // rows)):
-                for x in range(-(-dataset.width // cols)):
-                    start = dataset.get_tag_item(f"BLOCK_OFFSET_{x}_{y}", "TIFF", band)
-                    size = dataset.get_tag_item(f"BLOCK_SIZE_{x}_{y}", "TIFF", band)
-                    if start is None or size is None or int(start) + int(size) > length:
-                        raise NircolorError(f"{shown}: could not be written in full (is the disk full?)")
+        whole = _has_all_blocks(dataset, path)
+        levels = len(dataset.overviews(1))
+    for level in range(levels):
+        with open_dataset(path, driver="GTiff", overview_level=level) as overview:
+            whole = whole and _has_all_blocks(overview, path)
+    if not whole:
+        raise NircolorError(f"{shown}: could not be written in full (is the disk full?)")
+
+
+def _has_all_blocks(dataset: Any, path: Path) -> bool:
+    length = path.stat().st_size
+    rows, cols = dataset.block_shapes[0]
+    bands = dataset.indexes if dataset.profile.get("interleave") == "band" else [1]
+    for band in bands:
+        for y in range(-(-dataset.height // rows)):
+            for x in range(-(-dataset.width // cols)):
+                start = dataset.get_tag_item(f"BLOCK_OFFSET_{x}_{y}", "TIFF", band)
+                size = dataset.get_tag_item(f"BLOCK_SIZE_{x}_{y}", "TIFF", band)
+                if start is None or size is None or int(start) + int(size) > length:
+                    return False
+    return True

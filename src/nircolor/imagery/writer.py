@@ -17,10 +17,16 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.gdal import gdal_for, open_dataset
 from nircolor.imagery.naming import output_driver
 from nircolor.imagery.orientation import Window
+from nircolor.imagery.overviews import COG_OPTIONS, wants_overviews
 from nircolor.imagery.raster import Raster
 from nircolor.imagery.tiff import check_whole, tiff_profile
 
 _JPEG_MAX_SIDE = 65_500
+_COPY_OPTIONS: dict[str, dict[str, Any]] = {
+    "PNG": {"zlevel": 6},
+    "JPEG": {"quality": 95},
+    "COG": COG_OPTIONS,
+}
 
 
 def create_like(
@@ -54,7 +60,8 @@ class ColourWriter:
     """Takes windows in any order; leaving the `with` block cleanly makes the file appear, complete.
 
     Until then everything lies in a hidden folder beside it, which goes away on any exception,
-    Ctrl-C included. GeoTIFF keeps CRS, transform, ground control points and RPCs. For one thread.
+    Ctrl-C included. GeoTIFF keeps CRS, transform, ground control points and RPCs, and has overviews where
+    it is large. For one thread.
 
     Invalid pixels: transparent where the input had an alpha channel or mask, and in PNG; in TIFF else
     the input's nodata value where the output depth can hold it, or 0 (valid pixels that come out as
@@ -64,6 +71,8 @@ class ColourWriter:
     def __init__(self, raster: Raster, path: Path, driver: str, depth: int, overwrite: bool) -> None:
         self.path, self.driver, self.depth = path, driver, depth
         self._raster, self._overwrite = raster, overwrite
+        # GDAL writes these in one go, from a staged TIFF; others are staged as they shall be
+        self._copied_as = driver if driver != "GTiff" else "COG" if wants_overviews(raster) else None
         self._dtype: np.dtype[Any] = np.dtype(np.uint8 if depth == 8 else np.uint16)
         self._top = 2**depth - 1
         keeps_alpha = raster.has_alpha or raster.has_mask
@@ -98,7 +107,7 @@ class ColourWriter:
             with gdal_for(self.path, "cannot be written"):
                 self._staged = self._folder / "staged.tif"
                 bands = 4 if self._alpha else 3
-                profile = tiff_profile(raster, bands, self._dtype, final=self.driver == "GTiff")
+                profile = tiff_profile(raster, bands, self._dtype, final=self._copied_as is None)
                 self._dataset = open_dataset(self._staged, "w", **profile)
                 if self.driver == "GTiff":
                     raster.georeference.write_to(self._dataset)
@@ -163,18 +172,20 @@ class ColourWriter:
                 self._dataset.nodata = self._nodata
             self._dataset.close()
             check_whole(self._staged, self.path)
-            if self.driver == "GTiff":
-                whole = self._staged
-            else:
-                if self._alpha and not (self._any_invalid or self._alpha_needed):
-                    self._drop_alpha()
-                assert self._folder is not None
-                whole = self._folder / f"whole{self.path.suffix}"
-                options = {"quality": 95} if self.driver == "JPEG" else {"zlevel": 6}
-                with open_dataset(self._staged, driver="GTiff") as staged:
-                    rasterio.shutil.copy(staged, whole, driver=self.driver, strict=False, **options)
+            if self._alpha and not (self._any_invalid or self._alpha_needed):
+                self._drop_alpha()
+            whole = self._staged if self._copied_as is None else self._copy(self._copied_as)
             self.check_free()  # somebody else may have been quicker
             os.replace(whole, self.path)  # noqa: PTH105 - said as what it is: atomic
+
+    def _copy(self, driver: str) -> Path:
+        """The staged file in its final format."""
+        whole = self._staged.with_name(f"whole{self.path.suffix}")
+        with open_dataset(self._staged, driver="GTiff") as staged:
+            rasterio.shutil.copy(staged, whole, driver=driver, strict=False, **_COPY_OPTIONS[driver])
+        if driver == "COG":
+            check_whole(whole, self.path)
+        return whole
 
     def _drop_alpha(self) -> None:
         """Stage again without the alpha channel, which turned out to be opaque everywhere."""

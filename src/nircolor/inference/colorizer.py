@@ -131,6 +131,8 @@ class Colorizer:
                 with create_like(raster, output, depth=depth, overwrite=overwrite) as writer:
                     for top, rgb, valid in colorize_strips(self._engine, source, tile_px, on_progress):
                         writer.write(rgb, valid, (top, top + rgb.shape[1], 0, source.width))
+                        # let go before the next strip is begun
+                        del rgb, valid
             except MemoryError as error:
                 raise NircolorError(
                     f"{path}: out of memory with tiles of {tile_px} px; "

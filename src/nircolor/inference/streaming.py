@@ -73,21 +73,25 @@ def colorize_strips(
         # rows shared with the strip before are kept: some formats cannot be read backwards
         stop = min(top + down.tile_px, source.height)
         new, new_valid = source.rows(top + nir.shape[1], stop)
-        nir = np.concatenate([nir, np.where(new_valid, new, fill[:, None, None])], axis=1)
+        nir = np.concatenate([nir, new], axis=1)
         valid = np.concatenate([valid, new_valid])
+        np.copyto(nir, fill[:, None, None], where=~valid)
 
         padding = (0, down.tile_px - nir.shape[1]), (0, across.padded_px - source.width)
         strip = np.pad(nir, ((0, 0), *padding), mode="symmetric")
+        finished = (stop if following is None else following) - top
+        # a copy, and what was read is let go: a row of tiles of a large picture is hundreds of megabytes
+        nir = nir[:, finished:].copy()
+        del new
         rgb = _strip(engine, source, strip, across, top, view, tile_done)
+        del strip
         rgb *= weights[:, None]
         if carried is not None:
             rgb[:, : carried.shape[1]] += carried
-        finished = (stop if following is None else following) - top
         part, part_valid = rgb[:, :finished, : source.width], valid[:finished]
-        # copies, so that the strip itself is let go before the next is begun
-        carried, nir, valid = rgb[:, finished:].copy(), nir[:, finished:].copy(), valid[finished:].copy()
+        carried, valid = rgb[:, finished:].copy(), valid[finished:].copy()
         yield top, np.clip(part, 0, 1, out=part), part_valid
-        del rgb, part, strip, new
+        del rgb, part
 
 
 def _strip(

@@ -2,17 +2,28 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+
 from nircolor.errors import NircolorError
+from nircolor.imagery.gdal import positive_number
 
 DATA_EXTENSIONS = ("", ".raw", ".img", ".dat", ".bil", ".bip", ".bsq", ".bin", ".envi", ".cube")
 
-# bytes a sample, by ENVI's data type number; complex types (6, 9) hold no picture
-_SAMPLE_BYTES = {1: 1, 2: 2, 3: 4, 4: 4, 5: 8, 12: 2, 13: 4, 14: 8, 15: 8}
+# what the files of SPECIM's references begin with, before the capture's own name
+REFERENCES = ("DARKREF_", "WHITEREF_", "WHITEDARKREF_")
+
+# numpy's types by ENVI's number; complex ones (6, 9) hold no picture
+SAMPLE_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 # a header of 2,000 bands is some 50 kB; more than this is no header
 _MAX_HEADER = 4 << 20
+
+
+def is_reference(path: Path) -> bool:
+    """Whether the name is that of a dark or white reference, which is no picture of its own."""
+    return path.name.upper().startswith(REFERENCES)
 
 
 def stem(path: Path) -> Path:
@@ -28,7 +39,7 @@ def data_file(header: Path) -> Path:
     base = header.with_suffix("").name
     names = [base] if Path(base).suffix.lower() in DATA_EXTENSIONS[1:] else []
     names += [base + extension for extension in DATA_EXTENSIONS]
-    found = _siblings(header, names)
+    found = siblings(header, names)
     if not found:
         looked = ", ".join(f"{base}{extension}" for extension in DATA_EXTENSIONS[:8])
         raise NircolorError(
@@ -39,7 +50,7 @@ def data_file(header: Path) -> Path:
 
 def header_file(data: Path) -> Path | None:
     """The ENVI header beside a data file (`a.hdr`, else `a.raw.hdr`), or None."""
-    for candidate in _siblings(data, [data.with_suffix(".hdr").name, f"{data.name}.hdr"]):
+    for candidate in siblings(data, [data.with_suffix(".hdr").name, f"{data.name}.hdr"]):
         with candidate.open("rb") as file:
             if file.read(4) == b"ENVI":
                 return candidate
@@ -59,13 +70,14 @@ def check_length(path: Path, data: Path, fields: Mapping[str, str]) -> None:
         offset = int(fields.get("header offset", "0"))
     except (KeyError, ValueError) as error:
         raise NircolorError(f"{path}: the ENVI header lacks a whole number for {error}") from error
-    if kind not in _SAMPLE_BYTES:
+    if kind not in SAMPLE_TYPES:
         raise NircolorError(f"{path}: ENVI data type {kind} holds no picture (expected real numbers)")
     if min(width, height, bands) < 1 or offset < 0:
         raise NircolorError(
             f"{path}: the ENVI header says {width} samples, {height} lines, {bands} bands, offset {offset}"
         )
-    expected, got = width * height * bands * _SAMPLE_BYTES[kind] + offset, data.stat().st_size
+    sample_bytes = np.dtype(SAMPLE_TYPES[kind]).itemsize
+    expected, got = width * height * bands * sample_bytes + offset, data.stat().st_size
     if got < expected:
         raise NircolorError(
             f"{path}: the data file {data.name} is cut off: expected {expected} bytes, got {got}"
@@ -84,7 +96,21 @@ def parse_header(header: Path) -> dict[str, str]:
     return {" ".join(name.lower().split()): value.strip() for name, value in fields}
 
 
-def _siblings(path: Path, names: list[str]) -> list[Path]:
+def without_bad_bands(
+    path: Path, wavelengths_nm: Sequence[float | None], listed: str
+) -> tuple[float | None, ...]:
+    """The wavelengths, with None for bands that the bad-bands list ``bbl`` marks by 0: nobody picks them."""
+    marks = [text.strip() for text in listed.strip("{}").split(",")]
+    if len(marks) != len(wavelengths_nm):
+        raise NircolorError(
+            f"{path}: expected a bad-bands list (bbl) of {len(wavelengths_nm)} bands, got {len(marks)}"
+        )
+    return tuple(
+        None if positive_number(mark) is None else nm for mark, nm in zip(marks, wavelengths_nm, strict=True)
+    )
+
+
+def siblings(path: Path, names: list[str]) -> list[Path]:
     """Files beside `path` with one of `names` in any case: the wanted order, exact spelling first."""
     present: dict[str, list[str]] = {}
     wanted = {name.lower() for name in names}

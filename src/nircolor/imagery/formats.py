@@ -59,7 +59,7 @@ def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
                     yield from _walk(entry, recursive)
                 except PermissionError:
                     warnings.warn(f"{entry}: left out, it may not be read", NircolorWarning, stacklevel=2)
-        elif is_picture(entry):
+        elif is_picture(entry) and not envi.is_reference(entry):
             yield entry
 
 

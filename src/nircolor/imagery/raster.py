@@ -11,9 +11,11 @@ import numpy as np
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 
-from nircolor.arrays import Floats, Mask
+from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import envi, layout, orientation, scaling, wavelengths
+from nircolor.imagery.calibration import Calibration, References, find_references, load_calibration
+from nircolor.imagery.cube import Cube
 from nircolor.imagery.formats import Source, locate
 from nircolor.imagery.gdal import descriptions_of, gdal_for, open_dataset, tags_of
 from nircolor.imagery.georeference import Georeference
@@ -38,6 +40,9 @@ def open_raster(
     - `bands_nm`: the bands' wavelengths in nm in the file's order, one a data band.
     - `scale`: the file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`).
     - `stretch`: (low, high) percentiles of the whole picture to map to 0 and 1, instead of the rule.
+
+    A raw ENVI capture with dark and white references beside it (`calibration`) reads as reflectance, unless
+    `scale` or `stretch` says otherwise.
 
     Raises `NircolorError` (one line for the user) for anything that is no whole, plain local picture,
     and warns (`NircolorWarning`) of colour photographs and of values that do not suit the rule.
@@ -68,9 +73,12 @@ class Raster:
     ) -> None:
         self.path, self.driver = source.path, source.driver
         self._header: dict[str, str] = {}
+        self._references: References | None = None
         if source.header is not None:
             self._header = envi.parse_header(source.header)
             envi.check_length(source.path, source.data, self._header)
+            if scale is None and stretch is None:
+                self._references = find_references(source.header)
         with gdal_for(self.path, f"cannot be opened as {self.driver}"):
             self._dataset = open_dataset(source.data, driver=self.driver)
         try:
@@ -107,6 +115,8 @@ class Raster:
                 else orientation.parse(tags_of(dataset).get("EXIF_Orientation"))
             )
         self._stored_nm = wavelengths.of_dataset(dataset, self._header)
+        if "bbl" in self._header:
+            self._stored_nm = envi.without_bad_bands(self.path, self._stored_nm, self._header["bbl"])
         given = None if bands_nm is None else len(bands_nm)
         self._layout = layout.of_dataset(self.path, dataset, self._stored_nm, given)
         self.has_alpha = self._layout.alpha is not None
@@ -134,6 +144,9 @@ class Raster:
         names = descriptions_of(dataset)
         self.names: tuple[str | None, ...] = tuple(names[i - 1] for i in kept)
         structure = tags_of(dataset, 0, "IMAGE_STRUCTURE") | tags_of(dataset, kept[0], "IMAGE_STRUCTURE")
+        if self._references is not None:
+            self._scale: scaling.Scale | Calibration = load_calibration(Cube(self.path), self._references)
+            return seen.largest
         nbits = structure.get("NBITS", "")
         self._scale = scaling.choose(
             self.path,
@@ -171,7 +184,24 @@ class Raster:
     @property
     def full_scale(self) -> float:
         """The file value that maps to 1.0 (of the first band, where they differ)."""
-        return self._scale.white[0]
+        return float(np.mean(self._scale.white[0]))
+
+    @property
+    def is_reflectance(self) -> bool:
+        """Whether values are linear reflectances by the file's own words or references."""
+        return self._scale.is_reflectance
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """Dark and white references, where values are made reflectances by them."""
+        return self._scale if isinstance(self._scale, Calibration) else None
+
+    @property
+    def black_white(self) -> tuple[Array, Array]:
+        """The file values that map to 0 and to 1, each (bands, 1), or (bands, width) by references."""
+        if isinstance(self._scale, Calibration):
+            return self._scale.dark, self._scale.white
+        return np.array(self._scale.black)[:, None], np.array(self._scale.white)[:, None]
 
     @property
     def scale_rule(self) -> str:
@@ -228,8 +258,14 @@ class Raster:
         )
 
     def _convert(self, place: Window, bands: Sequence[int], scaled: bool) -> tuple[Floats, Mask]:
-        native, valid = self._stored.load(place, bands)
-        values = self._scale.apply(native, bands) if scaled else native.astype(np.float32)
+        if scaled and isinstance(self._scale, Calibration):
+            row0, row1, col0, col1 = place
+            native, valid = self._stored.load((row0, row1, 0, self.width), bands)
+            values = self._scale.apply(native, bands)[:, :, col0:col1]
+            valid = self._scale.mend_valid(valid, bands)[:, col0:col1]
+        else:
+            native, valid = self._stored.load(place, bands)
+            values = self._scale.apply(native, bands) if scaled else native.astype(np.float32)
         if not valid.all():
             values[:, ~valid] = 0
         return values, valid

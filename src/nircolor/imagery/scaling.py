@@ -6,7 +6,7 @@ integer type (of NBITS bits where the file says so); 1.0 for floating point.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
+from nircolor.imagery.calibration import Calibration
 from nircolor.imagery.gdal import positive_number
 
 _REFLECTANCE_TAGS = (
@@ -30,16 +31,25 @@ class Scale:
     white: tuple[float, ...]
     rule: str
     by_type: bool = False  # nothing but the type was known, so the values deserve a look
+    is_reflectance: bool = False  # linear, not as a camera encodes photographs
 
     @classmethod
     def same(
-        cls, bands: int, white: float, rule: str, *, black: float = 0.0, by_type: bool = False
+        cls,
+        bands: int,
+        white: float,
+        rule: str,
+        *,
+        black: float = 0.0,
+        by_type: bool = False,
+        is_reflectance: bool = False,
     ) -> "Scale":
-        return cls((black,) * bands, (white,) * bands, rule, by_type)
+        return cls((black,) * bands, (white,) * bands, rule, by_type, is_reflectance)
 
     def inverted(self) -> "Scale":
         """For TIFFs whose smallest value is white, as scanners and faxes write them."""
-        return Scale(self.white, self.black, f"{self.rule}; the smallest value is white", self.by_type)
+        rule = f"{self.rule}; the smallest value is white"
+        return replace(self, black=self.white, white=self.black, rule=rule)
 
     def apply(self, native: np.ndarray[Any, np.dtype[Any]], bands: Sequence[int]) -> Floats:
         """Native values of `bands` (bands, h, w) as float32, clipped to [0, 1]; NaN stays NaN."""
@@ -78,7 +88,8 @@ def choose(
     for name in _REFLECTANCE_TAGS:
         factor = positive_number(lower.get(name))
         if factor is not None:
-            return Scale.same(bands, factor, f"reflectance: {factor:g} maps to 1 ({name.replace('_', ' ')})")
+            rule = f"reflectance: {factor:g} maps to 1 ({name.replace('_', ' ')})"
+            return Scale.same(bands, factor, rule, is_reflectance=True)
     reflectance = _band_scales(dtype, scales, offsets)
     if reflectance is not None:
         return reflectance
@@ -91,7 +102,7 @@ def choose(
 
 
 def doubt(
-    path: Path, dtype: np.dtype[np.generic], largest: float, rule: Scale, *, spectral: bool
+    path: Path, dtype: np.dtype[np.generic], largest: float, rule: Scale | Calibration, *, spectral: bool
 ) -> str | None:
     """A warning where the values seen do not suit the rule: 12-bit data in 16 bits, or floats far above 1.
 
@@ -130,4 +141,5 @@ def _band_scales(
     # integers that span 0 to 1 in a step or two are no reflectances: these are gains of another kind
     if dtype.kind != "f" and min(w - b for w, b in zip(white, black, strict=True)) < 50:
         return None
-    return Scale(black, white, f"reflectance: {white[0]:g} maps to 1 (band scale and offset)")
+    rule = f"reflectance: {white[0]:g} maps to 1 (band scale and offset)"
+    return Scale(black, white, rule, is_reflectance=True)

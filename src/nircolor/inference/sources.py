@@ -5,7 +5,11 @@ import numpy as np
 from nircolor.arrays import Floats, Mask
 from nircolor.imagery import Raster
 from nircolor.imagery.reduction import AreaMean
+from nircolor.imagery.srgb import encode_srgb
 from nircolor.modelfile import Card, match_bands
+
+# of a cube, read at a time for a reduced view: 16 MB as float32
+_STRIP_VALUES = 4 << 20
 
 
 class ArraySource:
@@ -38,7 +42,8 @@ class RasterSource:
     """An open raster, its bands matched to the model's by wavelength.
 
     A colour picture (a converted camera's file, or a photograph that the reader has warned about) gives the
-    mean of its channels to a model of one band.
+    mean of its channels to a model of one band. Reflectances, where the file knows that they are, go through
+    the sRGB tone curve on the way to a model of photographs.
 
     Raises:
         NircolorError: the raster has not the bands that the model needs.
@@ -46,6 +51,7 @@ class RasterSource:
 
     def __init__(self, raster: Raster, card: Card) -> None:
         self._raster = raster
+        self._encoded = card.encoding == "gamma" and raster.is_reflectance
         self.height, self.width = raster.height, raster.width
         if raster.is_colour_photograph and len(card.bands) == 1:
             mixture = np.full((1, raster.bands), 1 / raster.bands, np.float32)
@@ -60,7 +66,15 @@ class RasterSource:
         return self._mix(*self._raster.read((start, stop, 0, self.width), self._bands))
 
     def reduced(self, height: int, width: int) -> tuple[Floats, Mask]:
-        return self._mix(*self._raster.read(None, self._bands, (height, width)))
+        if not self._encoded or (height, width) == (self.height, self.width):
+            return self._mix(*self._raster.read(None, self._bands, (height, width)))
+        # the mean of light, encoded, would be brighter than that of photographs, which training knows
+        mean = AreaMean(len(self._mixture), (self.height, self.width), (height, width))
+        step = max(1, _STRIP_VALUES // (self.width * len(self._bands)))
+        for top in range(0, self.height, step):
+            mean.add(top, *self.rows(top, min(top + step, self.height)))
+        return mean.result()
 
     def _mix(self, bands: Floats, valid: Mask) -> tuple[Floats, Mask]:
-        return np.tensordot(self._mixture, bands, 1), valid
+        mixed = np.tensordot(self._mixture, bands, 1)
+        return (encode_srgb(mixed) if self._encoded else mixed), valid

@@ -1,0 +1,90 @@
+"""An ENVI cube by lines, with all bands of a line at once.
+
+GDAL reads one band after the other; whoever wants them all waits several times as long as the disk takes.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nircolor.arrays import Array
+from nircolor.errors import NircolorError
+from nircolor.imagery import envi
+from nircolor.imagery.formats import locate
+
+# hashed at a time
+_PIECE_BYTES = 8 << 20
+
+
+class Cube:
+    """The samples of an ENVI file, in its own values.
+
+    Attributes:
+        path: as the user named it; `header`, the fields of its header (`envi.parse_header`).
+        lines, bands, samples: its size; `interleave`, "bil", "bip" or "bsq"; `dtype`.
+
+    Raises:
+        NircolorError: it is no ENVI file, cut off, or its header does not say how it is stored.
+    """
+
+    def __init__(self, path: Path) -> None:
+        source = locate(path)
+        if source.header is None:
+            raise NircolorError(f"{path}: expected an ENVI capture (.hdr), got {source.driver}")
+        self.path, self.data = path, source.data
+        self.header = envi.parse_header(source.header)
+        envi.check_length(path, self.data, self.header)
+        self.samples, self.lines, self.bands = (
+            int(self.header[key]) for key in ("samples", "lines", "bands")
+        )
+        self.interleave = self.header.get("interleave", "").lower()
+        if self.interleave not in ("bil", "bip", "bsq"):
+            raise NircolorError(
+                f"{path}: expected an interleave of bil, bip or bsq, got {self.interleave or 'none'}"
+            )
+        order = ">" if self.header.get("byte order", "0") == "1" else "<"
+        self.dtype: np.dtype[Any] = np.dtype(order + envi.SAMPLE_TYPES[int(self.header["data type"])])
+        self._offset = int(self.header.get("header offset", "0"))
+        self._digest = hashlib.sha256()
+        self._digested = 0
+
+    def read(self, start: int, stop: int) -> Array:
+        """Lines ``start`` to ``stop`` as (lines, bands, samples)."""
+        count = stop - start
+        if self.interleave == "bsq":
+            planes = [
+                self._load((band * self.lines + start) * self.samples, count * self.samples)
+                for band in range(self.bands)
+            ]
+            return np.stack(planes).reshape(self.bands, count, self.samples).transpose(1, 0, 2)
+        stored = self._load(start * self.bands * self.samples, count * self.bands * self.samples)
+        if self._digested == start:
+            self._digest.update(stored.data)
+            self._digested = stop
+        if self.interleave == "bil":
+            return stored.reshape(count, self.bands, self.samples)
+        return stored.reshape(count, self.samples, self.bands).transpose(0, 2, 1)
+
+    def _load(self, first: int, count: int) -> Array:
+        try:
+            values = np.fromfile(
+                self.data, self.dtype, count, offset=self._offset + first * self.dtype.itemsize
+            )
+        except OSError as error:
+            raise NircolorError(f"{self.path}: cannot be read ({error.strerror or error})") from error
+        if len(values) < count:
+            raise NircolorError(f"{self.path}: the data file was cut off while it was read")
+        return values
+
+    def sha256(self) -> str:
+        """Of the samples in the file's order; free of cost once all lines were read from first to last."""
+        if self._digested != self.lines:
+            digest = hashlib.sha256()
+            samples = self.lines * self.bands * self.samples
+            piece = _PIECE_BYTES // self.dtype.itemsize
+            for first in range(0, samples, piece):
+                digest.update(self._load(first, min(piece, samples - first)).data)
+            self._digest, self._digested = digest, self.lines
+        return self._digest.hexdigest()

@@ -1,5 +1,6 @@
 """Losses against direct formulas, and that what is invalid has no say."""
 
+import math
 from itertools import product
 
 import pytest
@@ -14,6 +15,7 @@ from nircolor.losses import (  # noqa: E402
     edge_loss,
     edge_map,
     gradient_loss,
+    log_squared_error,
     rgb_to_gray,
     sobel,
     squared_error,
@@ -63,6 +65,23 @@ def test_errors_are_means_over_valid_values(batch):
     difference = (predicted - target)[chosen]
     torch.testing.assert_close(squared_error(*batch), difference.square().mean())
     torch.testing.assert_close(absolute_error(*batch), difference.abs().mean())
+
+
+def test_log_error_is_the_mean_psnr_turned_round(batch):
+    """Whatever the pictures' own errors: here one is a hundred times worse than the other."""
+    predicted, target, valid = batch
+    predicted = target + (predicted - target) * torch.tensor([1.0, 0.1]).view(2, 1, 1, 1)
+    psnr_db = [
+        -10 * torch.log10((p - t)[(v > 0).expand_as(t)].square().mean())
+        for p, t, v in zip(predicted, target, valid, strict=True)
+    ]
+    loss = log_squared_error(predicted, target, valid, floor=0)
+    torch.testing.assert_close(-10 / math.log(10) * loss, torch.stack(psnr_db).mean())
+
+
+def test_log_error_has_a_floor(batch):
+    _, target, valid = batch
+    assert log_squared_error(target, target, valid) == pytest.approx(math.log(1e-5))
 
 
 @pytest.mark.parametrize("loss", [squared_error, absolute_error, ssim_loss, edge_loss])

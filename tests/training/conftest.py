@@ -42,6 +42,11 @@ def data_root(tmp_path_factory) -> Path:
         nir = np.repeat(np.repeat(rng.integers(20, 236, (1, 16, 20), np.uint8), 4, 1), 4, 2)
         write_picture(root / f"pairs/nir/a{i}_nir.png", nir)
         write_picture(root / f"pairs/rgb/a{i}_rgb.tif", np.concatenate([nir, nir // 2, 255 - nir]))
+    for i in range(6):
+        bands = rng.integers(0, 10_000, (3, 64, 64), np.uint16)
+        write_picture(root / f"captures/nir/still_{i}.tif", bands, (780, 850, 940))
+        write_picture(root / f"captures/camera_nir/still_{i}.tif", bands[:1], (775,))
+        write_picture(root / f"captures/rgb/still_{i}.png", (bands // 40).astype("uint8"))
     return root
 
 

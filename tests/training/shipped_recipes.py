@@ -11,6 +11,7 @@ RECIPES = sorted((REPOSITORY / "recipes").glob("*.yaml"))
 # constructor arguments that make each network tiny
 TINY = {
     "scene": {"context_width": 4, "widths": [4, 6], "context_px": 32},
+    "convnext_unet": {"widths": [4, 6]},
     "unet": {"width": 4},
     "structure_aware": {"width": 4},
     "sshape": {"width": 4},
@@ -22,6 +23,7 @@ ARCHITECTURE_OF = {
     "StructureAwareTraining": "structure_aware",
     "SShapeTraining": "sshape",
     "ContentTraining": "unet",
+    "LogErrorTraining": "convnext_unet",
     "SquaredErrorTraining": "nirgnn",
 }
 

@@ -1,5 +1,7 @@
 """Every recipe that ships: it trains, and its network as it stands can be built."""
 
+from copy import deepcopy
+
 import pytest
 import yaml
 
@@ -84,6 +86,15 @@ def test_a_small_twin_differs_in_budget_alone(name):
     ]
     assert paths[0] == paths[1]
     assert small["trainer"]["max_steps"] < full["trainer"]["max_steps"] / 10
+
+
+def test_the_satellite_twins_differ_in_bands_alone():
+    three, one = (deepcopy(BY_NAME[name]) for name in ("satellite", "satellite-1band"))
+    for recipe in (three, one):
+        for key in ("name", "summary", "bands"):
+            del recipe["model"]["init_args"]["about"][key]
+        del recipe["model"]["init_args"]["arguments"]["bands"]
+    assert three == one
 
 
 def test_rows_of_one_table_have_one_budget():

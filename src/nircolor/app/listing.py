@@ -69,6 +69,8 @@ def _card_table(card: Card) -> Table:
     table = _grid()
     table.add_row("model", f"{card.name}: {card.summary}")
     table.add_row("bands", f"{describe_bands(card.bands)}, values: {card.encoding}")
+    if card.white_reflectance is not None:
+        table.add_row("colour", f"1.0 means a reflectance of {card.white_reflectance:g} in each")
     work = f"{card.multiply_adds_per_px:,.0f} multiply-adds a pixel"
     table.add_row("network", f"{card.architecture}, {work}, runs in {card.engine}")
     table.add_row("trained on", card.licence.training_data)

@@ -81,6 +81,8 @@ class About(_Part):
     bands: Annotated[tuple[Band, ...], Field(min_length=1)]
     # "gamma": photographs as cameras store them; "reflectance": linear
     encoding: Literal["gamma", "reflectance"]
+    # the reflectance that a colour of 1 stands for; None where colour is encoded as cameras store it
+    white_reflectance: Fraction | None = None
     licence: Licence
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from nircolor.errors import NircolorError
 from nircolor.models.cnn import Cnn
+from nircolor.models.convnext_unet import ConvNextUNet
 from nircolor.models.network import Network
 from nircolor.models.nirgnn import NirGnn
 from nircolor.models.scene import Scene
@@ -15,6 +16,7 @@ from nircolor.models.unet import UNet
 
 ARCHITECTURES: dict[str, type[Network]] = {
     "cnn": Cnn,
+    "convnext_unet": ConvNextUNet,
     "nirgnn": NirGnn,
     "scene": Scene,
     "sshape": SShape,

@@ -13,10 +13,11 @@ from jsonargparse import ArgumentError
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import TensorBoardLogger
 
+import nircolor.training.log_error
 import nircolor.training.scene
 import nircolor.training.squared_error
 import nircolor.training.sshape
-import nircolor.training.structure_aware  # noqa: F401 (recipes name the classes of these four)
+import nircolor.training.structure_aware  # noqa: F401 (recipes name the classes of these five)
 from nircolor.errors import NircolorError
 from nircolor.training.callbacks import AveragedWeights, RunProgress, SamplePictures, StepCheckpoint
 from nircolor.training.data import PairedData

@@ -1,6 +1,5 @@
 """How `scene` is trained."""
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +11,7 @@ from nircolor.losses import absolute_error, box_ssim_loss, squared_error
 from nircolor.models.efficientnet_lite import imagenet_weights
 from nircolor.models.scene import Scene
 from nircolor.training.module import Batch, Colorization, Terms
+from nircolor.training.schedule import half_cosine
 
 
 class SceneTraining(Colorization):
@@ -67,11 +67,4 @@ class SceneTraining(Colorization):
             {"params": rest, "lr": self.learning_rate},
         ]
         optimizer = torch.optim.AdamW(groups, weight_decay=self.weight_decay, betas=(0.9, 0.99))
-        steps = self.trainer.max_steps
-
-        def rate(step: int) -> float:
-            rise = min(1.0, (step + 1) / self.warmup_steps)
-            return rise * (0.02 + 0.98 * (0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))))
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return half_cosine(optimizer, self.trainer.max_steps, self.warmup_steps)

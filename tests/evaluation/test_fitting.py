@@ -48,6 +48,21 @@ def test_baselines_for_every_choice_of_bands(tmp_path):
     assert min(scores["transfer matrix, 783/842/945 nm"]["psnr_db"]) > 70
 
 
+def test_given_gray_it_is_as_good_as_the_gray_tells(tmp_path):
+    """Colour is one tint in more or less light here, of which the NIR of these pairs knows nothing."""
+    light = np.random.default_rng(0).integers(0, 256, (3, 1, *SIZE))
+    tint = np.array([1.0, 0.8, 0.5])[:, None, None]
+    pairs = [
+        made_pair(tmp_path, name, np.rint(tint * plane).astype("uint8"))
+        for name, plane in zip("abc", light, strict=True)
+    ]
+    fitted = fitted_baselines(pairs, [], [None], silent, given_gray=True)
+    assert [one.label for one in fitted][-1] == "transfer matrix given gray"
+    scores = by_method(score_all(fitted, pairs).rows)
+    assert max(scores["transfer matrix"]["psnr_db"]) < 25
+    assert min(scores["transfer matrix given gray"]["psnr_db"]) > 40
+
+
 def test_bands_of_files_that_state_no_wavelength_are_one_choice(tmp_path):
     pair = made_pair(tmp_path, "a")
     assert distinct_bands([gray(bands=bands(850)), gray(bands=bands(900))], None, [pair]) == [bands(850)]

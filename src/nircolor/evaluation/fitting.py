@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.evaluation.baselines import (
@@ -14,10 +16,14 @@ from nircolor.evaluation.baselines import (
     transfer_matrix,
 )
 from nircolor.evaluation.contestants import Bands, Contestant, Progress
-from nircolor.pairs import Pair, read_pair
+from nircolor.pairs import Pair, read_colour, read_pair
 
 _MEAN = "mean colour"
 _LEARNERS = {_MEAN: mean_color, "transfer matrix": transfer_matrix, "linear ridge": linear_ridge}
+# the whole of the structure-aware paper's [16]: Fu, Jung, Su, "Color Recovery from Multi-Spectral NIR Images
+# Using Gray Information", ACM Multimedia Asia 2019
+_GIVEN_GRAY = "transfer matrix given gray"
+_RGB_TO_GRAY = np.array([[0.2989, 0.5870, 0.1140]], np.float32)
 
 
 def distinct_bands(contestants: Iterable[Contestant], of_set: Bands, pairs: Sequence[Pair]) -> list[Bands]:
@@ -43,9 +49,17 @@ def distinct_bands(contestants: Iterable[Contestant], of_set: Bands, pairs: Sequ
 
 
 def fitted_baselines(
-    pairs: Sequence[Pair], training: Sequence[Pair], bands: Sequence[Bands], on_progress: Progress
+    pairs: Sequence[Pair],
+    training: Sequence[Pair],
+    bands: Sequence[Bands],
+    on_progress: Progress,
+    *,
+    given_gray: bool = False,
 ) -> list[Contestant]:
     """The trivial colorizers for each choice of bands.
+
+    With ``given_gray`` there is one more that sees the gray version of the truth beside the bands, which no
+    other method does.
 
     They learn from ``training``. Where there is none, they learn from the evaluated pairs themselves, for
     each picture from those of all other places; with one place only, those that learn are left out.
@@ -57,6 +71,8 @@ def fitted_baselines(
         learners = [
             _Learner(name if name == _MEAN else name + suffix, make()) for name, make in _LEARNERS.items()
         ]
+        if given_gray:
+            learners.append(_Learner(_GIVEN_GRAY + suffix, transfer_matrix(), given_gray=True))
         if choice != bands[0]:
             # it is the same whatever the bands
             del learners[0]
@@ -87,10 +103,12 @@ class _Learner:
 
     label: str
     linear: LinearMap
+    given_gray: bool = False
     taught: dict[str | None, Moments] = field(default_factory=dict)
     total: Moments | None = None
 
-    def learn(self, place: str | None, moments: Moments) -> None:
+    def learn(self, place: str | None, nir: Floats, rgb: Floats, valid: Mask) -> None:
+        moments = self.linear.moments(self._with_gray(nir, rgb), rgb, valid)
         self.taught[place] = self.taught[place] + moments if place in self.taught else moments
         self.total = moments if self.total is None else self.total + moments
 
@@ -101,7 +119,13 @@ class _Learner:
     def predict(self, pair: Pair, nir: Floats, _valid: Mask) -> Floats:
         assert self.total is not None
         own = self.taught.get(pair.place)
+        if self.given_gray:
+            rgb, _ = read_colour(pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale)
+            nir = self._with_gray(nir, rgb)
         return self.linear.solve(self.total if own is None else self.total - own).predict(nir)
+
+    def _with_gray(self, nir: Floats, rgb: Floats) -> Floats:
+        return np.concatenate([nir, np.tensordot(_RGB_TO_GRAY, rgb, 1)]) if self.given_gray else nir
 
 
 def _teach(
@@ -122,4 +146,4 @@ def _teach(
             # scoring says what is wrong with it
             continue
         for one in learners:
-            one.learn(None if training else pair.place, one.linear.moments(nir, rgb, valid))
+            one.learn(None if training else pair.place, nir, rgb, valid)

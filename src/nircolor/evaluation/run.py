@@ -29,6 +29,7 @@ def evaluate(
     table: Path | None = None,
     average_px: int = 1,
     same_scale: bool = False,
+    given_gray: bool = False,
     device: Device = "auto",
     gallery: Gallery | None = None,
     shown: Collection[str] = (),
@@ -45,6 +46,7 @@ def evaluate(
         table: of groups and splits of ``data`` and ``training``, see `nircolor.pairs.PairedSet`.
         average_px: compare means over windows of so many pixels.
         same_scale: look for leaks at one scale only: satellite patches are never zoomed.
+        given_gray: add a trivial colorizer that sees the gray version of the truth.
         device: where models run.
         gallery: takes the pictures.
         shown: names of pairs that must be there.
@@ -68,7 +70,7 @@ def evaluate(
         )
     # what cannot be read is found by scoring, which goes on without it
     bands = distinct_bands(judged, evaluated.bands, pairs)
-    baselines = fitted_baselines(pairs, teachers, bands, on_progress)
+    baselines = fitted_baselines(pairs, teachers, bands, on_progress, given_gray=given_gray)
     taken = {one.label for one in baselines} & {one.label for one in judged}
     if taken:
         raise NircolorError(f"{listed(taken)}: expected another label, this is a trivial colorizer's")
@@ -101,7 +103,7 @@ def evaluate(
         seen=tuple(seen),
         failures=tuple(scored.failures),
         warnings=tuple(scored.warnings),
-        conventions=tuple(_conventions(average_px, bool(taught), contestants)),
+        conventions=tuple(_conventions(average_px, bool(taught), given_gray, contestants)),
         command=command,
         versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
     )
@@ -161,7 +163,9 @@ def _subsets(names: tuple[str, ...], seen: Sequence[Seen]) -> list[Subset]:
     return parts
 
 
-def _conventions(average_px: int, trained: bool, contestants: Sequence[Contestant]) -> list[str]:
+def _conventions(
+    average_px: int, trained: bool, given_gray: bool, contestants: Sequence[Contestant]
+) -> list[str]:
     lines = [
         *CONVENTIONS,
         "Means over pictures, of ratios medians, with 95% bootstrap intervals over pictures (10,000 "
@@ -175,6 +179,11 @@ def _conventions(average_px: int, trained: bool, contestants: Sequence[Contestan
     if average_px > 1:
         lines.append(
             f"Compared are means over windows of {average_px} × {average_px} pixels inside the picture."
+        )
+    if given_gray:
+        lines.append(
+            "What is given gray sees the gray version of the truth beside its bands: it is no rival of the "
+            "others, and shows what brightness alone is worth."
         )
     if len({one.label for one in contestants}) < len(contestants):
         lines.append(

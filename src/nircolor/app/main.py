@@ -169,6 +169,12 @@ def evaluate(
     pictures: Annotated[
         int, typer.Option(min=0, metavar="N", help="Pictures in the report; 0: none, numbers only.")
     ] = 24,
+    given_gray: Annotated[
+        bool,
+        typer.Option(
+            "--given-gray", help="Add a transfer matrix that is given the gray version of the truth as well."
+        ),
+    ] = False,
     figure: Annotated[
         str | None, typer.Option(metavar="NAME,…", help="Lay these pictures out as a figure, figure.png.")
     ] = None,
@@ -192,6 +198,7 @@ def evaluate(
         average_px=average,
         same_scale=same_scale,
         pictures=pictures,
+        given_gray=given_gray,
         figure=[name.strip() for name in figure.split(",")] if figure else [],
         device=device,
         overwrite=overwrite,
@@ -216,6 +223,82 @@ def leaks(
     from nircolor.app import leaks as command
 
     command.run(first, second, same_scale=same_scale, table=table)
+
+
+@app.command()
+def synthesize(
+    captures: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="CAPTURE...",
+            help="ENVI cubes (.hdr), SPECIM's capture folders, or folders of these.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DATASET", help="Folder for the pairs.")],
+    bands: Annotated[
+        str, typer.Option("--bands", metavar="NM,…", help="Near-infrared bands to make.")
+    ] = "780,850,940",
+    fwhm: Annotated[
+        float, typer.Option(min=1, metavar="NM", help="Their width: full width at half maximum.")
+    ] = 10.0,
+    nearest: Annotated[
+        bool, typer.Option("--nearest", help="Take the cube's nearest line, within half of --fwhm.")
+    ] = False,
+    response: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CSV",
+            help="Colour as a camera of this response sees it: wavelength, red, green, blue and, it may be, "
+            "near-infrared. Default: the CIE 1931 observer, sRGB.",
+        ),
+    ] = None,
+    response_nm: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIRST:LAST:STEP", help="Wavelengths of its rows, where it has no column of them."
+        ),
+    ] = None,
+    dark: Annotated[
+        Path | None, typer.Option(help="Dark reference for all captures, instead of those beside them.")
+    ] = None,
+    white: Annotated[Path | None, typer.Option(help="White reference for all captures.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Value that means a reflectance of 1, for cubes of reflectances.")
+    ] = None,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Captures at once.")] = 1,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a set that was made otherwise.")
+    ] = False,
+) -> None:
+    """Make pairs of near-infrared bands and colour from hyperspectral captures (extra: spectral)."""
+    from nircolor.extras import require
+
+    require("colour", extra="spectral", what="nircolor synthesize")
+    if (dark is None) != (white is None):
+        raise NircolorError("--dark and --white: expected both or neither, got one")
+    if dark is not None and scale is not None:
+        raise NircolorError(
+            "--scale: expected raw captures with --dark and --white, or reflectances with --scale"
+        )
+    if response_nm is not None and response is None:
+        raise NircolorError("--response-nm: expected --response with it, got none")
+    from nircolor.app import synthesize as command
+    from nircolor.imagery.calibration import References
+    from nircolor.spectral.response import read_response
+    from nircolor.spectral.synthesis import Synthesis
+
+    wanted = _numbers(bands, "--bands") or ()
+    if not all(300 < nm < 2600 for nm in wanted) or len(set(wanted)) < len(wanted):
+        raise NircolorError(f"--bands: expected different wavelengths in nm, got {bands!r}")
+    synthesis = Synthesis(
+        bands_nm=wanted,
+        fwhm_nm=fwhm,
+        nearest=nearest,
+        response=None if response is None else read_response(response, _grid(response_nm)),
+        references=None if dark is None or white is None else References(dark, white),
+        scale=scale,
+    )
+    command.run(captures, output, synthesis, parallel=jobs, overwrite=overwrite)
 
 
 @app.command()
@@ -309,6 +392,18 @@ def _numbers(text: str | None, option: str) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise NircolorError(f"{option}: expected numbers with commas between, got {text!r}") from None
+
+
+def _grid(text: str | None) -> tuple[float, float, float] | None:
+    if text is None:
+        return None
+    try:
+        first, last, step = (float(part) for part in text.split(":"))
+    except ValueError:
+        first, last, step = 0, 0, 0
+    if not (0 < first < last and 0 < step <= last - first):
+        raise NircolorError(f"--response-nm: expected FIRST:LAST:STEP in nm, got {text!r}")
+    return first, last, step
 
 
 def _pair(text: str | None, option: str) -> tuple[float, float] | None:

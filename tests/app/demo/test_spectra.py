@@ -1,37 +1,16 @@
-"""The materials and lights behind the landscape: physics that any real scene obeys."""
+"""The lights and cameras behind the landscape: physics that any real scene obeys."""
 
 import numpy as np
 import pytest
 
 from nircolor.app.demo import daylight
 from nircolor.app.demo.camera import develop, see
-from nircolor.app.demo.reflectance import MATERIALS, WAVELENGTHS_NM, reflectance
-
-
-def at(material: str, nm: int) -> float:
-    return float(reflectance(material)[np.searchsorted(WAVELENGTHS_NM, nm)])
+from nircolor.spectral.materials import WAVELENGTHS_NM
 
 
 def open_ground(material: str) -> np.ndarray:
     """Linear red, green, blue and near-infrared of a sheet in sun and sky."""
     return daylight.lit(material)[:2].sum(0)
-
-
-@pytest.mark.parametrize("material", MATERIALS)
-def test_reflectance_never_creates_light(material: str) -> None:
-    curve = reflectance(material)
-    assert curve.shape == (61,)
-    assert curve.min() >= 0
-    assert curve.max() <= 1
-
-
-@pytest.mark.parametrize("leaf", ["meadow", "broadleaf", "young leaf", "conifer"])
-def test_leaves_have_a_green_peak_and_a_red_edge(leaf: str) -> None:
-    assert at(leaf, 550) > 1.4 * at(leaf, 450)
-    assert at(leaf, 550) > 1.4 * at(leaf, 670)
-    assert at(leaf, 800) > 7 * at(leaf, 670)
-    edge = WAVELENGTHS_NM[np.argmax(np.gradient(reflectance(leaf)))]
-    assert 690 <= edge <= 740
 
 
 def ndvi(material: str) -> float:

@@ -5,7 +5,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nircolor.app.demo.reflectance import WAVELENGTHS_NM, Floats
+from nircolor.imagery.srgb import encode_srgb
+from nircolor.spectral.materials import WAVELENGTHS_NM, Floats
 
 # IEC 61966-2-1: CIE XYZ to linear sRGB
 _XYZ_TO_SRGB: Final = np.array(
@@ -57,6 +58,4 @@ def develop(linear: Floats) -> npt.NDArray[np.float32]:
     linear = EXPOSURE * linear
     straight = np.clip(linear, 0, 0.5)
     shoulder = 0.5 * -np.expm1(-np.clip(linear - 0.5, 0, None) / 0.5)
-    exposed = straight + shoulder
-    encoded: Floats = np.where(exposed <= 0.0031308, 12.92 * exposed, 1.055 * exposed ** (1 / 2.4) - 0.055)
-    return encoded.astype(np.float32)
+    return encode_srgb(straight + shoulder)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nircolor.app.demo.camera import see
-from nircolor.app.demo.reflectance import WAVELENGTHS_NM, Floats, reflectance
+from nircolor.spectral.materials import WAVELENGTHS_NM, Floats, reflectance
 
 SUN: Final = np.array([-0.62, 0.58, -0.53])  # towards the sun: x right, y up, z away from the camera
 SUN_TEMPERATURE_K: Final = 5800.0

@@ -6,9 +6,9 @@ import numpy as np
 
 from nircolor.app.demo import daylight
 from nircolor.app.demo.painting import Canvas, mix, over
-from nircolor.app.demo.reflectance import Floats
 from nircolor.app.demo.texture import Noise, smoothstep
 from nircolor.app.demo.view import View
+from nircolor.spectral.materials import Floats
 
 _UP = np.array([0.0, 1.0, 0.0])
 

@@ -1,7 +1,7 @@
 """A simulated landscape in near-infrared and in its true colour: the input of `nircolor demo`.
 
 Nothing here is a photograph. A scene of known materials is lit by a modelled sun and sky and seen by two
-modelled cameras (`reflectance`, `daylight`, `camera`), so that both pictures follow from the same spectra.
+modelled cameras (`spectral.materials`, `daylight`, `camera`): both pictures follow from the same spectra.
 """
 
 from dataclasses import dataclass

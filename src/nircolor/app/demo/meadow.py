@@ -6,10 +6,10 @@ import numpy as np
 
 from nircolor.app.demo import daylight
 from nircolor.app.demo.painting import Canvas, mix, over, strokes
-from nircolor.app.demo.reflectance import Floats
 from nircolor.app.demo.texture import Noise, smoothstep
 from nircolor.app.demo.trees import Tree
 from nircolor.app.demo.view import EYE_M, FOCAL, HORIZON, View
+from nircolor.spectral.materials import Floats
 
 _GRASS_M = 0.34
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from nircolor.app.demo.reflectance import Floats
+from nircolor.spectral.materials import Floats
 
 Canvas = npt.NDArray[np.float32]
 

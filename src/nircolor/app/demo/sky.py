@@ -7,9 +7,9 @@ import numpy as np
 
 from nircolor.app.demo import daylight
 from nircolor.app.demo.painting import Canvas, mix, over
-from nircolor.app.demo.reflectance import Floats
 from nircolor.app.demo.texture import Noise, slope, smoothstep
 from nircolor.app.demo.view import FOCAL, HORIZON, View
+from nircolor.spectral.materials import Floats
 
 
 def paint_sky(canvas: Canvas, view: View, noise: Noise) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nircolor.app.demo.reflectance import Floats
+from nircolor.spectral.materials import Floats
 
 _SIDE: Final = 256  # of the tables of random values; noise repeats after as many cells
 

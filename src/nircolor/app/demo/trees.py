@@ -7,9 +7,9 @@ import numpy as np
 
 from nircolor.app.demo import daylight
 from nircolor.app.demo.painting import Canvas, mix, strokes
-from nircolor.app.demo.reflectance import Floats
 from nircolor.app.demo.texture import smoothstep
 from nircolor.app.demo.view import View
+from nircolor.spectral.materials import Floats
 
 _BARK_SHOWS: Final = 4  # pixels a metre
 _SUN: Final = daylight.SUN / np.linalg.norm(daylight.SUN)

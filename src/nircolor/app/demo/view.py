@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from nircolor.app.demo.reflectance import Floats
+from nircolor.spectral.materials import Floats
 
 HORIZON: Final = 0.45  # from the top, in picture heights
 FOCAL: Final = 1.1  # in picture heights: a mild wide angle

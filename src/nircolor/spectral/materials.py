@@ -1,4 +1,4 @@
-"""What the landscape is made of: reflectance from 400 to 1000 nm.
+"""What simulated scenes are made of: reflectance from 400 to 1000 nm.
 
 Each curve is drawn through a few points that hold its published *shape* (where it rises, where it
 absorbs, about how high), not copied from one measured sample:

@@ -1,0 +1,1 @@
+"""Hyperspectral captures to pairs of a near-infrared and a colour picture."""

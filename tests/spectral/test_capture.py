@@ -1,0 +1,124 @@
+"""Which captures paths name: the vendor's folders, headers, and folders of these."""
+
+from pathlib import Path
+
+import pytest
+
+from nircolor.errors import NircolorError
+from nircolor.spectral.capture import find_captures
+
+
+def _touch(folder, *paths):
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    return folder
+
+
+def _specim(folder, name, identity):
+    """What the vendor's software leaves behind."""
+    files = [f"{prefix}{identity}" for prefix in ("", "DARKREF_", "WHITEREF_", "WHITEDARKREF_")]
+    capture = [f"{name}/capture/{file}.{extension}" for file in files for extension in ("hdr", "raw", "log")]
+    return _touch(
+        folder, *capture, f"{name}/{name}.png", f"{name}/metadata/{name}.xml", f"{name}/manifest.xml"
+    )
+
+
+def _found(folder, *paths):
+    return [(name, header.relative_to(folder).as_posix()) for name, header in find_captures(paths)]
+
+
+def test_a_folder_of_the_vendor_gives_the_name(tmp_path):
+    _specim(tmp_path, "leaves_3", "2024-05-02_0007")
+    assert _found(tmp_path, tmp_path / "leaves_3") == [("leaves_3", "leaves_3/capture/2024-05-02_0007.hdr")]
+
+
+def test_a_folder_is_named_even_from_within(tmp_path, monkeypatch):
+    _specim(tmp_path, "leaves_3", "0007")
+    monkeypatch.chdir(tmp_path / "leaves_3")
+    (capture,) = find_captures([Path()])
+    assert capture.name == "leaves_3"
+    assert capture.header.resolve() == tmp_path / "leaves_3/capture/0007.hdr"
+
+
+def test_headers_and_data_files(tmp_path):
+    _touch(tmp_path, "a.hdr", "a.raw", "b.raw.hdr", "b.raw", "scan 1.5.hdr", "c.BIL", "c.bil.hdr")
+    paths = [tmp_path / name for name in ("a.hdr", "b.raw.hdr", "scan 1.5.hdr", "c.BIL")]
+    assert [name for name, _ in find_captures(paths)] == ["a", "b", "scan 1.5", "c"]
+    # the header is the one that was named, the reader finds what belongs to it
+    assert [capture.header for capture in find_captures(paths)] == paths
+
+
+def test_a_folder_of_folders(tmp_path):
+    for name in ("b", "a", "c"):
+        _specim(tmp_path, name, "0001")
+    _touch(tmp_path, ".trash/capture/x.hdr", "notes/readme.txt", "readme.txt")
+    assert _found(tmp_path, tmp_path) == [(name, f"{name}/capture/0001.hdr") for name in ("a", "b", "c")]
+
+
+def test_a_folder_of_cubes(tmp_path):
+    _touch(
+        tmp_path,
+        "b.hdr",
+        "b.raw",
+        "a.HDR",
+        "a.raw",
+        ".hidden.hdr",
+        "darkref_a.hdr",
+        "WHITEREF_a.HDR",
+        "x.png",
+    )
+    assert _found(tmp_path, tmp_path) == [("a", "a.HDR"), ("b", "b.hdr")]
+
+
+def test_a_folder_of_folders_of_cubes(tmp_path):
+    _touch(tmp_path, "monday/a.hdr", "monday/b.hdr", "tuesday/c.hdr")
+    _specim(tmp_path, "wednesday", "0001")
+    assert [name for name, _ in find_captures([tmp_path])] == ["a", "b", "c", "wednesday"]
+
+
+def test_several_paths_in_their_order(tmp_path):
+    _specim(tmp_path, "b", "0001")
+    _touch(tmp_path, "z/a.hdr", "c.hdr")
+    paths = [tmp_path / "c.hdr", tmp_path / "b", tmp_path / "z"]
+    assert [name for name, _ in find_captures(paths)] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("files", "got"),
+    [
+        (["x/capture/a.hdr", "x/capture/b.hdr", "x/capture/DARKREF_a.hdr"], "a.hdr, b.hdr"),
+        (["x/capture/DARKREF_a.hdr", "x/capture/a.raw"], "none"),
+    ],
+)
+def test_a_folder_of_the_vendor_holds_one_capture(tmp_path, files, got):
+    _touch(tmp_path, *files)
+    for path in (tmp_path, tmp_path / "x"):
+        with pytest.raises(
+            NircolorError, match=rf"^{tmp_path}/x/capture: expected one capture's header, got {got}$"
+        ):
+            find_captures([path])
+
+
+@pytest.mark.parametrize("files", [[], ["a.png", "notes/b.txt"], ["DARKREF_a.hdr"], ["x/y/z/a.hdr"]])
+def test_nothing_found(tmp_path, files):
+    folder = _touch(tmp_path, *files, "other.hdr") / "in"
+    folder.mkdir()
+    _touch(folder, *files)
+    with pytest.raises(
+        NircolorError, match=rf"^{folder}: expected an ENVI cube \(\.hdr\) or a folder with capture/ in it$"
+    ):
+        find_captures([tmp_path / "other.hdr", folder])
+
+
+def test_two_captures_of_one_name_are_refused(tmp_path):
+    _touch(tmp_path, "monday/a.hdr", "tuesday/a.hdr")
+    with pytest.raises(
+        NircolorError,
+        match=rf"^{tmp_path}/tuesday/a\.hdr: expected captures of different names, "
+        rf"{tmp_path}/monday/a\.hdr is a as well$",
+    ):
+        find_captures([tmp_path])
+    _specim(tmp_path, "s/a", "0001")
+    with pytest.raises(NircolorError, match="is a as well"):
+        find_captures([tmp_path / "monday/a.hdr", tmp_path / "s/a"])

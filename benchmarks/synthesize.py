@@ -3,8 +3,8 @@
     python benchmarks/synthesize.py -o benchmarks/results/synthesize
 
 writes synthesize.md and synthesize.json. The capture is synthetic, 448 bands, 1,024 pixels a line, 4,000
-lines: 3.7 GB on disk while it runs; `--lines 500` is quicker. Plain reading is the same file in pieces of 8 MB;
-both are medians of several runs in turn, with the file in the system's cache as far as memory allows.
+lines: 3.7 GB on disk while it runs; `--lines 500` is quicker. Plain reading is the same file in pieces of
+8 MB; both are medians of several runs in turn, with the file in the system's cache as far as memory allows.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Write the tables of README.md and docs/results.md from the reports under results/.
+"""Write the tables of README.md and the pages under docs/ from what results/ and benchmarks/results/ hold.
 
     python benchmarks/tables.py            # `make tables`
     python benchmarks/tables.py --check    # exit code 1 where a page differs from the reports
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/results.md")
+PAGES = ("README.md", "docs/results.md", "docs/captures.md", "docs/models/satellite.md")
 
 PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR = (
     "psnr_db",
@@ -118,6 +118,12 @@ def differences(name: str, chosen: Sequence[tuple[str, str]], keys: Sequence[str
     return markdown(["", *(TITLES[key] for key in keys)], rows)
 
 
+def benchmark(name: str) -> str:
+    """The table of a benchmark's own page."""
+    page = (ROOT / f"benchmarks/results/{name}/{name}.md").read_text(encoding="utf-8")
+    return "\n".join(line for line in page.splitlines() if line.startswith("|"))
+
+
 def read(name: str) -> Report:
     """The report under results/."""
     report: Report = json.loads((ROOT / f"results/{name}/report.json").read_text(encoding="utf-8"))
@@ -153,6 +159,11 @@ NETWORKS = [
     for bands in ("1 band", "3 bands")
     for one, other in (("structure-aware", "U-Net"), ("U-Net", "S-shape"))
 ]
+SATELLITE = [
+    ("satellite", "transfer matrix, 783/842/945 nm"),
+    ("satellite", "satellite-1band"),
+    ("satellite", "structure-aware, 3 bands"),
+]
 TABLES: dict[str, Callable[[], str]] = {
     "scene": scene,
     "nirgnn": lambda: scores("nirgnn", (PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR), printed="printed"),
@@ -165,6 +176,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "structure_aware-differences": lambda: differences(
         "structure_aware", [*NETWORKS, *BANDS], (PSNR, SSIM, ANGLE, SHARP)
     ),
+    "satellite": lambda: scores("satellite", (PSNR, SSIM, ANGLE, SHARP, COLOUR)),
+    "satellite-differences": lambda: differences("satellite", SATELLITE, (PSNR, SSIM, ANGLE, SHARP)),
+    "captures": lambda: scores("captures", (PSNR, SSIM, ANGLE, COLOUR)),
+    "captures-camera": lambda: scores("captures-camera", (PSNR, SSIM, ANGLE, COLOUR)),
+    "synthesize": lambda: benchmark("synthesize"),
+    "large_raster": lambda: benchmark("large_raster"),
     "structure_aware-60m": lambda: differences("structure_aware-60m", BANDS, (PSNR, SSIM, ANGLE)),
 }
 

@@ -283,7 +283,7 @@ def test_an_interrupt_between_two_pictures_ends_those_at_work(nircolor, tmp_path
     def strike(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command._Bar, "finish", strike)
+    monkeypatch.setattr(command.BatchBar, "finish", strike)
     words = ["colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel"), "--tile", 8]
     outcome = nircolor(*words, "-j", 2)
     assert outcome.code == 130

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nircolor.spectral.simulation import Camera, fx10_nm, write_capture
+from nircolor.spectral.line_scanner import Camera, fx10_nm
+from nircolor.spectral.simulation import write_capture
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from nircolor.imagery.cube import Cube
 from nircolor.imagery.srgb import encode_srgb
 from nircolor.spectral import synthesis as module
 from nircolor.spectral.capture import Capture
+from nircolor.spectral.line_scanner import fx10_nm
 from nircolor.spectral.response import CameraResponse, observer_weights
-from nircolor.spectral.simulation import fx10_nm
 from nircolor.spectral.synthesis import Synthesis, synthesize
 from nircolor.spectral.weights import GRID_NM
 

@@ -9,9 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from nircolor.app.console import errors, show_warnings
+from nircolor.app.console import BatchBar, errors, show_warnings
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer, Device, Job, Reading, Result, colorize_all, plan
 
@@ -40,8 +38,10 @@ def run(
     jobs = plan(inputs, output, recursive=recursive)
     parallel = min(parallel, len(jobs))
     colorizer = Colorizer(model, device=device, tile_px=tile_px, jobs=parallel)
-    with warnings.catch_warnings(), _Bar(jobs) as bar:
+    sizes = {job: _size(job.path) for job in jobs}
+    with warnings.catch_warnings(), BatchBar(sizes, "files") as bar:
         show_warnings()
+        meter = _Meter(bar)
         running = colorize_all(
             colorizer,
             jobs,
@@ -50,7 +50,7 @@ def run(
             depth=depth,
             overwrite=overwrite,
             skip_existing=skip_existing,
-            on_progress=bar.advance,
+            on_progress=meter.advance,
         )
         results = []
         try:
@@ -58,21 +58,24 @@ def run(
             with closing(running):
                 for result in running:
                     results.append(result)
-                    bar.finish(result)
+                    bar.finish(result.job)
         except KeyboardInterrupt:
             errors.print("interrupted; finished pictures are kept, nothing is left half")
             sys.exit(130)
-    _conclude(results, bar, output, debug)
+    _conclude(results, meter, output, debug)
 
 
-def _conclude(results: list[Result], bar: "_Bar", output: Path, debug: bool) -> None:
+def _conclude(results: list[Result], meter: "_Meter", output: Path, debug: bool) -> None:
     failed = [result for result in results if result.error is not None]
     if failed and len(results) == 1:
         assert failed[0].error is not None
         raise failed[0].error
     skipped = sum(result.skipped for result in results)
     done = len(results) - len(failed) - skipped
-    parts = [f"{done} picture{'s'[: done != 1]}", f"{bar.megapixels:.1f} megapixels in {bar.seconds:.1f} s"]
+    parts = [
+        f"{done} picture{'s'[: done != 1]}",
+        f"{meter.megapixels:.1f} megapixels in {meter.seconds:.1f} s",
+    ]
     if skipped:
         parts.append(f"{skipped} skipped")
     errors.print(f"{', '.join(parts)} -> {output}")
@@ -100,25 +103,12 @@ def _size(path: Path) -> int:
         return 0
 
 
-class _Bar:
-    """Progress by bytes of input, the one size known without opening every file; nothing off a terminal."""
+class _Meter:
+    """What was coloured and how quickly, beside a bar by bytes of input, known without opening files."""
 
-    def __init__(self, jobs: list[Job]) -> None:
-        self._sizes = {job: _size(job.path) for job in jobs}
-        self._progress = Progress(
-            TextColumn("{task.fields[files]}/{task.fields[count]} files"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%  {task.fields[rate]:.1f} MP/s"),
-            TimeRemainingColumn(),
-            console=errors,
-            disable=not errors.is_terminal,
-        )
-        self._task = self._progress.add_task(
-            "", total=sum(self._sizes.values()), files=0, count=len(jobs), rate=0.0
-        )
+    def __init__(self, bar: BatchBar[Job]) -> None:
+        self._bar = bar
         self._lock = threading.Lock()
-        self._shares = dict.fromkeys(jobs, 0.0)
-        self._files = 0
         self._start = time.perf_counter()
         self.megapixels = 0.0
 
@@ -126,24 +116,8 @@ class _Bar:
     def seconds(self) -> float:
         return time.perf_counter() - self._start
 
-    def __enter__(self) -> "_Bar":
-        self._progress.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.__exit__(None, None, None)
-
     def advance(self, job: Job, done: float, total: int) -> None:
         """Some pixels of a job's ``total`` are done; called from the threads of the pictures at work."""
         with self._lock:
             self.megapixels += done / 1e6
-            self._shares[job] += done / total
-        self._progress.update(
-            self._task, advance=self._sizes[job] * done / total, rate=self.megapixels / self.seconds
-        )
-
-    def finish(self, result: Result) -> None:
-        """A job ended, perhaps without having run."""
-        self._files += 1
-        rest = self._sizes[result.job] * (1 - self._shares[result.job])
-        self._progress.update(self._task, advance=rest, files=self._files)
+        self._bar.advance(job, done / total, f"  {self.megapixels / self.seconds:.1f} MP/s")

@@ -1,11 +1,16 @@
 """Where messages go: warnings and errors to standard error, one line each."""
 
+import threading
 import warnings
+from collections.abc import Hashable, Mapping
+from typing import Generic, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from nircolor.errors import NircolorWarning
+
+Job = TypeVar("Job", bound=Hashable)
 
 # file names are printed as they are: no markup, no emoji codes, no line breaks
 errors = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
@@ -20,6 +25,50 @@ def show_warnings() -> None:
 
     warnings.showwarning = show
     warnings.simplefilter("always", NircolorWarning)
+
+
+class BatchBar(Generic[Job]):
+    """Progress of jobs that run side by side; nothing off a terminal.
+
+    Args:
+        sizes: what share of the whole each job is, in any unit.
+        what: the jobs, in a word: ``files``.
+    """
+
+    def __init__(self, sizes: Mapping[Job, float], what: str) -> None:
+        self._sizes, self._shares = sizes, dict.fromkeys(sizes, 0.0)
+        self._progress = Progress(
+            TextColumn("{task.fields[finished]}/{task.fields[count]} {task.fields[what]}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%{task.fields[note]}"),
+            TimeRemainingColumn(),
+            console=errors,
+            disable=not errors.is_terminal,
+        )
+        self._task = self._progress.add_task(
+            "", total=sum(sizes.values()), finished=0, count=len(sizes), what=what, note=""
+        )
+        self._lock = threading.Lock()
+        self._finished = 0
+
+    def __enter__(self) -> "BatchBar[Job]":
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.__exit__(None, None, None)
+
+    def advance(self, job: Job, share: float, note: str = "") -> None:
+        """``share`` of a job is done since, by whichever thread; ``note`` stands after the bar."""
+        with self._lock:
+            self._shares[job] += share
+        self._progress.update(self._task, advance=self._sizes[job] * share, note=note)
+
+    def finish(self, job: Job) -> None:
+        """A job ended, perhaps without having run."""
+        self._finished += 1
+        rest = self._sizes[job] * (1 - self._shares[job])
+        self._progress.update(self._task, advance=rest, finished=self._finished)
 
 
 class WorkBar:

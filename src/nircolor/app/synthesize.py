@@ -1,17 +1,14 @@
 """`nircolor synthesize`: a progress bar around `spectral.dataset`, and what to say at the end."""
 
 import sys
-import threading
 import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-from nircolor.app.console import errors, show_warnings
+from nircolor.app.console import BatchBar, errors, show_warnings
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.spectral.capture import Capture, find_captures
+from nircolor.spectral.capture import find_captures
 from nircolor.spectral.dataset import Made, synthesize_all
 from nircolor.spectral.synthesis import Synthesis
 
@@ -33,7 +30,7 @@ def run(paths: Sequence[Path], output: Path, synthesis: Synthesis, *, parallel: 
     """
     captures = find_captures(paths)
     results = []
-    with warnings.catch_warnings(), _Bar(captures) as bar:
+    with warnings.catch_warnings(), BatchBar(dict.fromkeys(captures, 1.0), "captures") as bar:
         show_warnings()
         running = synthesize_all(
             captures,
@@ -41,7 +38,7 @@ def run(paths: Sequence[Path], output: Path, synthesis: Synthesis, *, parallel: 
             output,
             parallel=min(parallel, len(captures)),
             overwrite=overwrite,
-            on_progress=bar.advance,
+            on_progress=lambda capture, lines, total: bar.advance(capture, lines / total),
         )
         try:
             with closing(running):
@@ -89,40 +86,3 @@ def _line(made: Made) -> str:
         return str(made.error)
     kind = type(made.error).__name__
     return f"{made.capture.header}: unexpected {kind}: {made.error} (a fault of nircolor)"
-
-
-class _Bar:
-    """Progress by lines, each capture with the same share; nothing off a terminal."""
-
-    def __init__(self, captures: Sequence[Capture]) -> None:
-        self._progress = Progress(
-            TextColumn("{task.fields[done]}/{task.fields[count]} captures"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TimeRemainingColumn(),
-            console=errors,
-            disable=not errors.is_terminal,
-        )
-        self._task = self._progress.add_task("", total=len(captures), done=0, count=len(captures))
-        self._shares = dict.fromkeys(captures, 0.0)
-        self._done = 0
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> "_Bar":
-        self._progress.__enter__()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._progress.__exit__(None, None, None)
-
-    def advance(self, capture: Capture, done: int, total: int) -> None:
-        """``done`` of a capture's ``total`` lines are done; called from the threads at work."""
-        with self._lock:
-            self._shares[capture] = done / total
-            self._progress.update(self._task, completed=sum(self._shares.values()))
-
-    def finish(self, capture: Capture) -> None:
-        """A capture ended, perhaps without having run."""
-        self._done += 1
-        self.advance(capture, 1, 1)
-        self._progress.update(self._task, done=self._done)

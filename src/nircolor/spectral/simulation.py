@@ -13,11 +13,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from nircolor.spectral.line_scanner import SENSOR_BANDS, SENSOR_RANGE_NM, Camera, fx10_nm, halogen
+from nircolor.spectral.line_scanner import SENSOR_BANDS, SENSOR_RANGE_NM, Camera, fx10_nm
 from nircolor.spectral.materials import Floats
 from nircolor.spectral.scenery import BLOCK_LINES, still_life
-
-__all__ = ["REFERENCE_LINES", "Camera", "fx10_nm", "halogen", "write_capture"]
 
 REFERENCE_LINES: Final = 50
 _FWHM_NM: Final = 5.5

@@ -101,7 +101,7 @@ def synthesize(capture: Capture, synthesis: Synthesis, folder: Path, on_progress
         capture: the cube.
         synthesis: what to make of it.
         folder: see `Outputs` for what comes to lie in it.
-        on_progress: called after each block with the lines done and those of the capture.
+        on_progress: called after each block with the lines done since and those of the capture.
 
     Returns:
         The pair's record: size, exposures, how many pixels were clipped, the samples' hash.
@@ -148,7 +148,7 @@ def synthesize(capture: Capture, synthesis: Synthesis, folder: Path, on_progress
             if camera_writer is not None:
                 camera_writer.write(mixed[narrow:-3], valid, window)
             rgb_writer.write(encode_srgb(mixed[-3:]), valid, window)
-            on_progress(stop, cube.lines)
+            on_progress(stop - start, cube.lines)
     return {
         "capture": capture.header.name,
         "lines": cube.lines,

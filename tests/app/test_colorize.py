@@ -230,7 +230,7 @@ def test_on_a_terminal_the_bar_counts_files_and_megapixels(nircolor, tmp_path, t
 
     def note(self, task, **fields):
         real(self, task, **fields)
-        updates.append((self.tasks[0].completed, self.tasks[0].total, self.tasks[0].fields["files"]))
+        updates.append((self.tasks[0].completed, self.tasks[0].total, self.tasks[0].fields["finished"]))
 
     monkeypatch.setattr(Progress, "update", note)
     outcome = nircolor(

@@ -211,3 +211,13 @@ def test_pictures_twice_as_large_are_not_compared(nircolor, vcip, tmp_path):
 def test_evaluating_needs_no_torch():
     code = "import sys; import nircolor.app.evaluate; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_given_gray_is_told_apart(nircolor, vcip, tmp_path):
+    words = ["evaluate", outputs(tmp_path / "out"), "--data", vcip, "--train", vcip, "--pictures", 0]
+    assert nircolor(*words, "-o", tmp_path / "without").code == 0
+    assert "given gray" not in (tmp_path / "without/report.md").read_text()
+    assert nircolor(*words, "-o", tmp_path / "with", "--given-gray").code == 0
+    report = json.loads((tmp_path / "with/report.json").read_text())
+    assert "transfer matrix given gray" in report["summary"][0]["methods"]
+    assert any("sees the gray version of the truth" in line for line in report["conventions"])

@@ -44,7 +44,7 @@ def test_info_of_a_cube(nircolor, tmp_path):
     assert "9 × 8 px, 3 bands, float32" in outcome.out
     assert "651.25 nm, 1%, 50%, 99% at 0.250, 0.250, 0.250" in outcome.out
     assert "1.0 means" in outcome.out
-    assert f"fits: nircolor colorize {header} -o colour/" in outcome.out
+    assert f"fits: nircolor colorize {header} -o colour/ --model scene" in outcome.out
 
 
 def test_info_says_what_does_not_fit(nircolor, tmp_path):
@@ -97,3 +97,14 @@ def test_a_large_picture_is_shown_from_a_reduced_view(nircolor, tmp_path, monkey
     array = np.zeros((1, 400, 40), np.uint8)
     array[0, 200:] = 255
     assert "at 0.000, 0.500, 1.000" in nircolor("info", save(tmp_path / "a.tif", array)).out
+
+
+def test_of_a_cube_some_bands_stand_for_all(nircolor, tmp_path):
+    wavelengths = ", ".join(str(nm) for nm in range(400, 1000, 3))
+    header = save_envi(tmp_path, noise(200, 8, 9), wavelength=f"{{{wavelengths}}}", wavelength_units="nm")
+    outcome = nircolor("info", header)
+    assert "200 bands" in outcome.out
+    bands = [line.split()[1] for line in outcome.out.splitlines() if line.startswith("band ")]
+    assert len(bands) == 8
+    assert (bands[0], bands[-1]) == ("1", "200")
+    assert " 997 nm, 1%, 50%, 99% at " in outcome.out

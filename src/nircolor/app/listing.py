@@ -1,6 +1,5 @@
 """`nircolor models` and `nircolor info`."""
 
-import math
 import shlex
 import sys
 import warnings
@@ -19,8 +18,10 @@ from nircolor.inference.sources import RasterSource
 from nircolor.modelfile import Card, describe_bands, is_model_file, read_card
 from nircolor.weights import shipped_models
 
-# side of the reduced view that ranges are taken from, and its values in all: cubes have hundreds of bands
-_VIEW_PX, _VIEW_VALUES = 512, 4 << 20
+# side of the reduced view that ranges are taken from
+_VIEW_PX = 512
+# cubes have hundreds of bands: more than this, and some stand for all
+_MANY_BANDS, _SHOWN_BANDS = 16, 8
 
 
 def print_models() -> None:
@@ -89,12 +90,16 @@ def _raster_table(raster: Raster, options: str) -> Table:
     table.add_row("1.0 means", f"{raster.full_scale:g} ({raster.scale_rule})")
     if raster.is_georeferenced:
         table.add_row("place", f"{raster.crs}")
-    side = min(_VIEW_PX, math.isqrt(_VIEW_VALUES // raster.bands))
-    shape = (min(raster.height, side), min(raster.width, side))
-    values, valid = raster.read(None, None, shape)
-    for name, nm, band in zip(raster.names, raster.wavelengths_nm, values, strict=True):
+    shape = (min(raster.height, _VIEW_PX), min(raster.width, _VIEW_PX))
+    shown = list(range(raster.bands))
+    if raster.bands > _MANY_BANDS:
+        shown = np.linspace(0, raster.bands - 1, _SHOWN_BANDS).round().astype(int).tolist()
+    values, valid = raster.read(None, shown, shape)
+    for index, band in zip(shown, values, strict=True):
+        name, nm = raster.names[index] or "", raster.wavelengths_nm[index]
         wavelength = "wavelength unknown" if nm is None else f"{nm:g} nm"
-        table.add_row("band", f"{name or ''} {wavelength}, {_range(band[valid])}".strip())
+        title = "band" if len(shown) == raster.bands else f"band {index + 1}"
+        table.add_row(title, f"{name} {wavelength}, {_range(band[valid])}".strip())
     if not valid.all():
         table.add_row("valid", f"{valid.mean():.1%} of the pixels")
     for path in shipped_models().values():
@@ -115,4 +120,4 @@ def _fit(raster: Raster, card: Card, options: str) -> str:
         RasterSource(raster, card)
     except NircolorError as error:
         return f"does not fit: {str(error).removeprefix(f'{raster.path}: ')}"
-    return f"fits: nircolor colorize {shlex.quote(str(raster.path))} -o colour/{options}"
+    return f"fits: nircolor colorize {shlex.quote(str(raster.path))} -o colour/ --model {card.name}{options}"

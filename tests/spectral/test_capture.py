@@ -25,7 +25,7 @@ def _specim(folder, name, identity):
 
 
 def _found(folder, *paths):
-    return [(name, header.relative_to(folder).as_posix()) for name, header in find_captures(paths)]
+    return [(one.name, one.header.relative_to(folder).as_posix()) for one in find_captures(paths)]
 
 
 def test_a_folder_of_the_vendor_gives_the_name(tmp_path):
@@ -44,7 +44,7 @@ def test_a_folder_is_named_even_from_within(tmp_path, monkeypatch):
 def test_headers_and_data_files(tmp_path):
     _touch(tmp_path, "a.hdr", "a.raw", "b.raw.hdr", "b.raw", "scan 1.5.hdr", "c.BIL", "c.bil.hdr")
     paths = [tmp_path / name for name in ("a.hdr", "b.raw.hdr", "scan 1.5.hdr", "c.BIL")]
-    assert [name for name, _ in find_captures(paths)] == ["a", "b", "scan 1.5", "c"]
+    assert [one.name for one in find_captures(paths)] == ["a", "b", "scan 1.5", "c"]
     # the header is the one that was named, the reader finds what belongs to it
     assert [capture.header for capture in find_captures(paths)] == paths
 
@@ -74,14 +74,14 @@ def test_a_folder_of_cubes(tmp_path):
 def test_a_folder_of_folders_of_cubes(tmp_path):
     _touch(tmp_path, "monday/a.hdr", "monday/b.hdr", "tuesday/c.hdr")
     _specim(tmp_path, "wednesday", "0001")
-    assert [name for name, _ in find_captures([tmp_path])] == ["a", "b", "c", "wednesday"]
+    assert [one.name for one in find_captures([tmp_path])] == ["a", "b", "c", "wednesday"]
 
 
 def test_several_paths_in_their_order(tmp_path):
     _specim(tmp_path, "b", "0001")
     _touch(tmp_path, "z/a.hdr", "c.hdr")
     paths = [tmp_path / "c.hdr", tmp_path / "b", tmp_path / "z"]
-    assert [name for name, _ in find_captures(paths)] == ["c", "b", "a"]
+    assert [one.name for one in find_captures(paths)] == ["c", "b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -92,15 +92,32 @@ def test_several_paths_in_their_order(tmp_path):
     ],
 )
 def test_a_folder_of_the_vendor_holds_one_capture(tmp_path, files, got):
-    _touch(tmp_path, *files)
+    """It is told when its turn comes: an aborted recording must not cost the others."""
+    _touch(tmp_path, *files, "z.hdr")
     for path in (tmp_path, tmp_path / "x"):
-        with pytest.raises(
-            NircolorError, match=rf"^{tmp_path}/x/capture: expected one capture's header, got {got}$"
-        ):
-            find_captures([path])
+        (broken,) = (one for one in find_captures([path]) if one.name == "x")
+        assert broken.fault == f"{tmp_path}/x/capture: expected one capture's header, got {got}"
+    assert [one.name for one in find_captures([tmp_path])] == ["z", "x"]
 
 
-@pytest.mark.parametrize("files", [[], ["a.png", "notes/b.txt"], ["DARKREF_a.hdr"], ["x/y/z/a.hdr"]])
+def test_cubes_beside_folders_and_folders_in_folders(tmp_path):
+    _touch(tmp_path, "cube.hdr", "may/02/late.hdr")
+    _specim(tmp_path, "leaves", "0001")
+    _specim(tmp_path, "may/01/fruit", "0001")
+    assert [one.name for one in find_captures([tmp_path])] == ["cube", "leaves", "fruit", "late"]
+
+
+def test_what_a_glob_gives(tmp_path):
+    """References are no captures, and a capture named twice is one."""
+    _specim(tmp_path, "leaves", "0001")
+    headers = sorted((tmp_path / "leaves/capture").glob("*.hdr"))
+    assert len(headers) == 4
+    assert [one.header.name for one in find_captures([*headers, *headers])] == ["0001.hdr"]
+    with pytest.raises(NircolorError, match="references alone"):
+        find_captures(headers[1:])
+
+
+@pytest.mark.parametrize("files", [[], ["a.png", "notes/b.txt"], ["DARKREF_a.hdr"], [".x/a.hdr"]])
 def test_nothing_found(tmp_path, files):
     folder = _touch(tmp_path, *files, "other.hdr") / "in"
     folder.mkdir()

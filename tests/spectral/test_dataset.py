@@ -13,6 +13,7 @@ from nircolor.pairs.opened import open_set
 from nircolor.spectral import synthesis as module
 from nircolor.spectral.capture import find_captures
 from nircolor.spectral.dataset import synthesize_all
+from nircolor.spectral.response import read_response
 from nircolor.spectral.synthesis import Synthesis
 
 
@@ -61,7 +62,7 @@ def test_the_manifest_says_what_came_from_where(tmp_path, captures):
     record = manifest["pairs"]["scene_1"]
     assert record["capture"] == "id_1.hdr"
     assert record["files"].keys() == {"nir/scene_1.tif", "rgb/scene_1.png"}
-    assert record["source"].keys() == {"header", "bytes", "dark", "white"}
+    assert record["source"].keys() == {"header", "dark", "dark_header", "white", "white_header"}
     assert record["versions"].keys() >= {"nircolor", "numpy", "colour-science"}
     assert str(tmp_path) not in (tmp_path / "set/manifest.json").read_text()
 
@@ -95,6 +96,41 @@ def test_a_capture_that_changed_is_made_again(tmp_path, captures, record):
     record(tmp_path / "captures/scene_1", np.full((112, 9, 20), 0.3), name="id_1")
     made = run(find_captures([tmp_path / "captures"]), tmp_path / "set")
     assert [made[name].skipped for name in sorted(made)] == [True, False, True]
+
+
+@pytest.mark.parametrize("what", ["samples", "exposure of white"])
+def test_a_change_that_leaves_every_size_as_it_is_shows(tmp_path, captures, what):
+    run(captures, tmp_path / "set")
+    header = captures[1].header
+    if what == "samples":
+        raw = header.with_suffix(".raw")
+        raw.write_bytes(raw.read_bytes()[::-1])
+    else:
+        white = header.with_name(f"WHITEREF_{header.name}")
+        white.write_text(white.read_text().replace("tint = 8.0", "tint = 9.0"))
+    made = run(captures, tmp_path / "set")
+    assert [made[name].skipped for name in sorted(made)] == [True, False, True]
+    run(captures, tmp_path / "fresh")
+    assert contents(tmp_path / "set") == contents(tmp_path / "fresh")
+
+
+def test_a_run_that_was_killed_before_it_listed_its_pair_goes_on(tmp_path, captures):
+    run(captures, tmp_path / "set")
+    before = contents(tmp_path / "set")
+    manifest = tmp_path / "set/manifest.json"
+    content = json.loads(manifest.read_text())
+    del content["pairs"]["scene_1"]
+    manifest.write_text(json.dumps(content))
+    assert run(captures, tmp_path / "set")["scene_1"].error is None
+    assert contents(tmp_path / "set") == before
+
+
+@pytest.mark.usefixtures("captures")
+def test_a_folder_without_a_capture_costs_the_others_nothing(tmp_path):
+    (tmp_path / "captures/aborted/capture").mkdir(parents=True)
+    made = run(find_captures([tmp_path / "captures"]), tmp_path / "set")
+    assert "expected one capture's header, got none" in str(made["aborted"].error)
+    assert [made[name].error for name in sorted(made)[1:]] == [None] * 3
 
 
 def test_an_interrupted_run_goes_on(tmp_path, captures, monkeypatch):
@@ -155,7 +191,18 @@ def test_other_settings_want_another_folder(tmp_path, captures):
     assert contents(tmp_path / "set") == before
     made = run(captures[:1], tmp_path / "set", Synthesis(bands_nm=(780, 850)), overwrite=True)
     assert made["scene_0"].error is None
-    assert list(json.loads((tmp_path / "set/manifest.json").read_text())["pairs"]) == ["scene_0"]
+    # the others, of three bands, are no part of the set any more
+    assert contents(tmp_path / "set").keys() == {"manifest.json", "nir/scene_0.tif", "rgb/scene_0.png"}
+
+
+def test_another_grid_of_a_response_is_another_setting(tmp_path, captures):
+    curves = np.array([[1.0, 2, 3, 2, 1]] * 3).T
+    (tmp_path / "camera.csv").write_text("".join(f"{a},{b},{c}\n" for a, b, c in curves))
+    responses = [read_response(tmp_path / "camera.csv", (first, first + 300, 75)) for first in (390, 400)]
+    run(captures[:1], tmp_path / "set", Synthesis(response=responses[0]))
+    assert run(captures[:1], tmp_path / "set", Synthesis(response=responses[0]))["scene_0"].skipped
+    with pytest.raises(NircolorError, match="made with other settings"):
+        run(captures[:1], tmp_path / "set", Synthesis(response=responses[1]))
 
 
 def test_files_of_others_are_not_replaced(tmp_path, captures):

@@ -237,25 +237,43 @@ def test_uneven_wavelengths_and_the_files_hash(tmp_path):
     assert response.path == path
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "400;1;2;3\n500.5;0,5;1;2\n700;3;1;0\n",
+        "nm;R;G;B\n400;1,0;2,0;3,0\n500,5;0,5;1,0;2,0\n700;3;1;0\n",
+        "400\t1\t2\t3\n500.5\t0.5\t1\t2\n700\t3\t1\t0\n",
+        "# of my camera\n400,1,2,3,\n500.5,0.5,1,2,\n,,,\n700,3,1,0,\n",
+        "700,3,1,0\n500.5,0.5,1,2\n400,1,2,3\n",
+    ],
+    ids=["semicolons", "decimal commas", "tabs", "comments and empty cells", "falling wavelengths"],
+)
+def test_as_spreadsheets_write_it(tmp_path, text):
+    for name, written in (("a.csv", text), ("b.csv", "400,1,2,3\n500.5,0.5,1,2\n700,3,1,0\n")):
+        (tmp_path / name).write_text(written)
+    as_written, plain = (read_response(tmp_path / name) for name in ("a.csv", "b.csv"))
+    np.testing.assert_array_equal(as_written.curves, plain.curves)
+
+
 _ROWS = "400,1,2,3\n500,1,2,3\n600,1,2,3\n"
 
 
 @pytest.mark.parametrize(
     ("text", "grid_nm", "match"),
     [
-        ("", None, "got no table of numbers$"),
-        ("nm,r,g,b\n", None, "got no table of numbers$"),
-        (_ROWS.replace("400,1", "400,nan"), None, "got no table of numbers$"),
-        (_ROWS.replace("500,1", "500,one"), None, "could not convert string to float: 'one'$"),
+        ("", None, "got no numbers$"),
+        ("nm,r,g,b\n", None, "got no numbers$"),
+        (_ROWS.replace("400,1", "400,nan"), None, "got 'nan' in the row '400,nan,2,3'$"),
+        (_ROWS.replace("500,1", "500,one"), None, "got 'one' in the row '500,one,2,3'$"),
         (_ROWS.replace("500,1", "500,"), None, "expected a CSV of response curves"),
-        (_ROWS.replace(",", ";"), None, "expected a CSV of response curves"),
-        (_ROWS + "700,1,2\n", None, "expected a CSV of response curves: rows of 3 and of 4 columns$"),
+        ("400nm,1,2,3\n500nm,1,2,3\n", None, "got '400nm' in the row '400nm,1,2,3'$"),
+        (_ROWS + "700,1,2\n", None, "expected a CSV of response curves: got rows of 4 and of 3 columns$"),
         (_ROWS.replace(",3\n", "\n"), None, r"expected 3 or 4 columns .* got 2$"),
         (_ROWS.replace("\n", ",4,5\n"), None, r"expected 3 or 4 columns .* got 5$"),
         ("400\n500\n", None, r"expected 3 or 4 columns .* got 0$"),
         ("1,2,3\n2,3,4\n", None, r"wavelengths in nm in the first column; .*--response-nm 420:1000:10$"),
         ("0.4,1,2,3\n0.7,1,2,3\n", None, "expected wavelengths in nm in the first column"),
-        ("700,1,2,3\n400,1,2,3\n", None, "expected wavelengths in nm in the first column"),
+        ("400,1,2,3\n700,1,2,3\n500,1,2,3\n", None, "expected wavelengths in nm in the first column"),
         ("400,1,2,3\n400,1,2,3\n", None, "expected wavelengths in nm in the first column"),
         ("500,1,2,3\n", None, "expected wavelengths in nm in the first column"),
         ("1,2,3\n1,2,3\n", (400, 700, 100), "expected 4 rows from 400 to 700 nm in steps of 100, got 2$"),
@@ -266,8 +284,8 @@ _ROWS = "400,1,2,3\n500,1,2,3\n600,1,2,3\n"
             (400, 600, 100),
             r"no column of wavelengths, whose grid was given \(leave out --response-nm\)$",
         ),
-        ("400,1,0,3\n500,1,0,3\n", None, "a response in each column, got one of zeros alone$"),
-        ("400,1,2,3,0\n500,1,2,3,0\n", None, "a response in each column, got one of zeros alone$"),
+        ("400,1,0,3\n500,1,0,3\n", None, "a response in each column, got one of zeros or less$"),
+        ("400,1,2,3,0\n500,1,2,3,0\n", None, "a response in each column, got one of zeros or less$"),
     ],
 )
 def test_other_files_are_refused(tmp_path, text, grid_nm, match):

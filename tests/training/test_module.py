@@ -20,6 +20,8 @@ from nircolor.losses import (  # noqa: E402
     rgb_to_gray,
     structure_loss,
 )
+from nircolor.training.log_error import LogErrorTraining  # noqa: E402
+from nircolor.training.schedule import half_cosine  # noqa: E402
 from nircolor.training.squared_error import SquaredErrorTraining  # noqa: E402
 from nircolor.training.sshape import SShapeTraining  # noqa: E402
 from nircolor.training.structure_aware import ContentTraining, StructureAwareTraining  # noqa: E402
@@ -96,16 +98,35 @@ def test_s_shape_trains_its_edge_network_too_and_exports_it_not(batch):
 
 
 @pytest.mark.parametrize(
-    "make", [ContentTraining, StructureAwareTraining, SShapeTraining, SquaredErrorTraining]
+    "make", [ContentTraining, StructureAwareTraining, SShapeTraining, SquaredErrorTraining, LogErrorTraining]
 )
 def test_what_is_invalid_teaches_nothing(batch, make):
-    arguments = {"width": 6, "rank": 2} if make is SquaredErrorTraining else {"width": 4}
+    arguments = {SquaredErrorTraining: {"width": 6, "rank": 2}, LogErrorTraining: {"widths": [4, 6]}}.get(
+        make, {"width": 4}
+    )
     torch.manual_seed(0)
     module = at(make(arguments={"bands": 3} | arguments, about=ABOUT), 0)
     spoilt = batch | {"rgb": torch.where(batch["valid"] > 0, batch["rgb"], 1 - batch["rgb"])}
     outputs = module.outputs(batch)
     for name, term in module.objective(outputs, batch).items():
         torch.testing.assert_close(module.objective(outputs, spoilt)[name], term)
+
+
+def test_half_a_cosine_rises_over_the_warmup_and_ends_at_a_fiftieth():
+    weight = torch.zeros(1, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], 2.0)
+    scheduler = half_cosine(optimizer, steps=100, warmup_steps=10)["lr_scheduler"]["scheduler"]
+    rates = []
+    for _ in range(101):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates[0] == pytest.approx(0.2)
+    assert rates[4] == pytest.approx(1.0, rel=0.01)
+    assert max(rates) == rates[9]
+    assert rates[50] == pytest.approx(2 * (0.02 + 0.98 / 2))
+    assert rates[100] == pytest.approx(2 * 0.02)
+    assert rates[9:] == sorted(rates[9:], reverse=True)
 
 
 def test_the_learning_rate_falls_exponentially_to_its_last_value():

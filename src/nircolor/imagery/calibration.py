@@ -4,6 +4,8 @@ SPECIM's software writes `X.hdr`, `DARKREF_X.hdr`, `WHITEREF_X.hdr` and, where t
 with an exposure of its own, `WHITEDARKREF_X.hdr`, each beside its data file.
 """
 
+import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +14,13 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from nircolor.arrays import Array, Floats, Mask
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import envi
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.gdal import positive_number
 
+# the largest values of converters of 12 and 14 bits, and of the same shifted to the left of 16
+CONVERTER_TOPS = (4095, 16383, 65520, 65532)
 # lines read at a time
 _BLOCK_LINES = 32
 # of a band's sensor pixels: a few are dead on any sensor, more means that something else is wrong
@@ -142,6 +146,12 @@ def load_calibration(cube: Cube, references: References) -> Calibration:
     # floating point may hold steps of any size
     alive = above > 0 if cube.dtype.kind == "f" else above >= _LEAST_SIGNAL
     signal = above * _exposure(cube, Cube(references.white))
+    if not math.isclose(_exposure(cube, Cube(references.dark)), 1, rel_tol=0.01):
+        warnings.warn(
+            f"{references.dark}: the dark reference has another exposure (tint) than {cube.path}",
+            NircolorWarning,
+            stacklevel=2,
+        )
     limit = _limit(cube, highest.max())
     return Calibration(
         name=references.white,
@@ -172,20 +182,19 @@ def _mean(path: Path, capture: Cube) -> tuple[Array, Array]:
     return total / cube.lines, highest
 
 
-def _exposure(capture: Cube, white: Cube) -> float:
-    """Exposure of the capture, in those of its white reference."""
-    times = [positive_number(cube.header.get("tint")) for cube in (capture, white)]
+def _exposure(capture: Cube, reference: Cube) -> float:
+    """Exposure of the capture, in those of a reference."""
+    times = [positive_number(cube.header.get("tint")) for cube in (capture, reference)]
     if None in times:
         return 1.0
     return times[0] / times[1]  # type: ignore[operator]
 
 
 def _limit(capture: Cube, highest: float) -> float:
-    """Files of 16 bits hold the values of converters of 12, 14 or 16."""
     if capture.dtype.kind == "f":
         return np.inf
-    of_type = np.iinfo(capture.dtype).max
-    return float(next((top for top in (4095, 16383) if highest <= top < of_type), of_type))
+    of_type = int(np.iinfo(capture.dtype).max)
+    return float(next((top for top in CONVERTER_TOPS if highest <= top < of_type), of_type))
 
 
 def _nearest(alive: Array) -> Array:

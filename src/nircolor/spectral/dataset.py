@@ -44,7 +44,8 @@ class Made:
 class Manifest:
     """The set's list of pairs, on disk after each; for several threads.
 
-    Raises NircolorError where the folder holds a set that was made otherwise, unless ``overwrite``.
+    Raises NircolorError where the folder holds a set that was made otherwise; with ``overwrite`` its files
+    are removed, so that pairs of two kinds never lie side by side.
     """
 
     def __init__(self, folder: Path, synthesis: Synthesis, *, overwrite: bool) -> None:
@@ -62,13 +63,22 @@ class Manifest:
                     f"({_differences(known['settings'], self._settings)}); "
                     "choose another folder, or replace it with --overwrite"
                 )
+            else:
+                for record in known["pairs"].values():
+                    for path in record["files"]:
+                        (folder / path).unlink(missing_ok=True)
+                self.path.unlink()
 
     def holds(self, capture: Capture, source: Record, folder: Path) -> bool:
-        """Whether the capture's pair is there, made of the same files, and as it was made."""
+        """Whether the capture's pair is there, made of the same files, and as it was made.
+
+        The samples are read for it: sizes and times do not tell whether a file is the same.
+        """
         record = self._pairs.get(capture.name)
         return (
             record is not None
             and record["source"] == source
+            and record["sha256"] == Cube(capture.header).sha256()
             and all(
                 (folder / path).is_file() and _sha256(folder / path) == digest
                 for path, digest in record["files"].items()
@@ -123,7 +133,8 @@ def synthesize_all(
         try:
             return _make(capture, synthesis, folder, manifest, overwrite, progress)
         except OSError as error:
-            reason = NircolorError(f"{capture.header}: cannot be made a pair ({error.strerror or error})")
+            where = error.filename or folder
+            reason = NircolorError(f"{where}: cannot be read or written ({error.strerror or error})")
             return Made(capture, error=reason)
         # a fault of ours in one capture must not cost the user the others
         except Exception as error:
@@ -151,17 +162,18 @@ def _make(
     overwrite: bool,
     progress: Callable[[int, int], None],
 ) -> Made:
+    if capture.fault is not None:
+        raise NircolorError(capture.fault)
     source = _source(capture, synthesis.references)
     if manifest.holds(capture, source, folder):
         return Made(capture, skipped=True)
     outputs = Outputs.of(capture.name, synthesis)
-    for path in outputs.paths():
-        if (folder / path).exists() and not (overwrite or manifest.knows(capture.name)):
-            raise NircolorError(f"{folder / path}: exists already; it is replaced only with --overwrite")
     with tempfile.TemporaryDirectory(prefix=".nircolor-", dir=folder) as text:
         staging = Path(text)
         measured = synthesize(capture, synthesis, staging, progress)
         files = {path: _sha256(staging / path) for path in outputs.paths()}
+        if not (overwrite or manifest.knows(capture.name)):
+            _require_free(folder, files)
         for path in outputs.paths():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (staging / path).replace(folder / path)
@@ -175,14 +187,22 @@ def _make(
     return Made(capture, record)
 
 
+def _require_free(folder: Path, files: Record) -> None:
+    """Files that are there must be what was made: a run may have been killed before it listed them."""
+    for path, digest in files.items():
+        if (folder / path).exists() and _sha256(folder / path) != digest:
+            raise NircolorError(f"{folder / path}: exists already; it is replaced only with --overwrite")
+
+
 def _source(capture: Capture, references: References | None) -> Record:
-    """What tells a capture's files from others without reading gigabytes: headers, references, size."""
+    """The capture's header and references, by their contents."""
     source = locate(capture.header)
     found = references or (find_references(source.header) if source.header else None)
-    record: Record = {"header": _sha256(source.header or source.data), "bytes": source.data.stat().st_size}
+    record: Record = {"header": _sha256(source.header or source.data)}
     for kind, header in (found._asdict() if found else {}).items():
         if header is not None:
-            record[kind] = Cube(header).sha256()
+            # the exposure stands in the header
+            record[f"{kind}_header"], record[kind] = _sha256(header), Cube(header).sha256()
     return record
 
 
@@ -193,6 +213,7 @@ def _settings(synthesis: Synthesis) -> Record:
         colour = {
             "response": response.path.name,
             "sha256": response.sha256,
+            "grid_nm": response.grid_nm and list(response.grid_nm),
             "illuminant": "D65",
             "encoding": "white balanced, sRGB tone curve",
         }

@@ -3,8 +3,9 @@
 Only light from 400 to 700 nm counts: colour is what networks are to find, and near-infrared in it would tell.
 """
 
-import csv
 import hashlib
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +57,13 @@ class CameraResponse:
         path: of the file.
         curves: (3 or 4, grid) at `weights.GRID_NM`, any unit; 0 outside of the file's wavelengths.
         sha256: of the file.
+        grid_nm: its wavelengths' first, last and step, where it does not hold them itself.
     """
 
     path: Path
     curves: Array
     sha256: str
+    grid_nm: Sequence[float] | None = None
 
     def rgb_weights(self, path: Path, lines_nm: Array) -> Array:
         """Weights (3, lines) from reflectance to linear camera RGB in D65, white to (1, 1, 1).
@@ -105,17 +108,11 @@ def read_response(path: Path, grid_nm: tuple[float, float, float] | None = None)
     """
     try:
         content = path.read_bytes()
-        rows = [row for row in csv.reader(content.decode("utf-8-sig").splitlines()) if any(row)]
-        titled = bool(rows) and not _is_number(rows[0][0])
-        widths = sorted({len(row) for row in rows[titled:]})
-        if len(widths) > 1:
-            raise ValueError(f"rows of {widths[0]} and of {widths[-1]} columns")
-        table = np.array([[float(cell) for cell in row] for row in rows[titled:]])
-    except (OSError, UnicodeDecodeError, ValueError, csv.Error) as error:
+        table = _table(content.decode("utf-8-sig"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
         raise NircolorError(f"{path}: expected a CSV of response curves: {error}") from error
-    if table.ndim != 2 or not np.isfinite(table).all():
-        raise NircolorError(f"{path}: expected a CSV of response curves, got no table of numbers")
     if grid_nm is None:
+        table = table[table[:, 0].argsort()] if table[0, 0] > table[-1, 0] else table
         at_nm, curves = table[:, 0], table[:, 1:]
         rising = len(at_nm) > 1 and (np.diff(at_nm) > 0).all() and at_nm[0] >= 200 and at_nm[-1] <= 3000
         if not rising:
@@ -141,19 +138,38 @@ def read_response(path: Path, grid_nm: tuple[float, float, float] | None = None)
             f"got {curves.shape[1]}"
         )
     on_grid = np.stack([np.interp(GRID_NM, at_nm, curve, left=0, right=0) for curve in curves.T])
-    if not on_grid.any(1).all():
-        raise NircolorError(f"{path}: expected a response in each column, got one of zeros alone")
-    if not on_grid[:3, _VISIBLE].any(1).all():
+    if not (on_grid.sum(1) > 0).all():
+        raise NircolorError(f"{path}: expected a response in each column, got one of zeros or less")
+    if not (on_grid[:3, _VISIBLE].sum(1) > 0).all():
         raise NircolorError(
             f"{path}: expected red, green and blue in this order, got a column without a response "
             "from 400 to 700 nm"
         )
-    return CameraResponse(path, on_grid, hashlib.sha256(content).hexdigest())
+    return CameraResponse(path, on_grid, hashlib.sha256(content).hexdigest(), grid_nm)
+
+
+def _table(text: str) -> Array:
+    """Numbers of a CSV as spreadsheets write it: commas, semicolons or tabs between, titles, comments."""
+    lines = [line for line in text.splitlines() if line.strip(" ,;\t") and not line.startswith("#")]
+    separator = next((mark for mark in ";\t" if lines and mark in lines[0]), ",")
+    rows = [[cell.strip(' "') for cell in line.rstrip(f"{separator} ").split(separator)] for line in lines]
+    if separator != ",":
+        rows = [[cell.replace(",", ".") for cell in row] for row in rows]
+    if rows and not any(_is_number(cell) for cell in rows[0]):
+        del rows[0]
+    if not rows:
+        raise ValueError("got no numbers")
+    for row in rows:
+        if len(row) != len(rows[0]):
+            raise ValueError(f"got rows of {len(rows[0])} and of {len(row)} columns")
+        wrong = next((cell for cell in row if not _is_number(cell)), None)
+        if wrong is not None:
+            raise ValueError(f"got {wrong!r} in the row {separator.join(row)!r}")
+    return np.array(rows, float)
 
 
 def _is_number(text: str) -> bool:
     try:
-        float(text)
+        return math.isfinite(float(text))
     except ValueError:
         return False
-    return True

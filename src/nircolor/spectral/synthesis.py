@@ -17,7 +17,7 @@ from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery import create_like, open_raster
 from nircolor.imagery.bands_writer import BandsWriter, SpectralBand
-from nircolor.imagery.calibration import Calibration, References, load_calibration
+from nircolor.imagery.calibration import CONVERTER_TOPS, Calibration, References, load_calibration
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.raster import Raster
 from nircolor.imagery.srgb import encode_srgb
@@ -29,7 +29,7 @@ Progress = Callable[[int, int], None]
 
 # samples of a cube at a time, as integers and as float32
 _BLOCK_BYTES = 32 << 20
-# what is less than half an 8-bit step beyond white or black is rounding and noise
+# what is less beyond white or black is rounding and noise
 _CLIPPED = 1 / 510
 
 
@@ -213,6 +213,11 @@ class _Mixer:
 
     def _count(self, raw: Array, mixed: Floats) -> None:
         if np.isfinite(self._limit):
+            highest = raw.max()
+            if highest > self._limit:
+                # the capture shows a converter of more bits than its white reference did
+                of_type = np.iinfo(raw.dtype).max
+                self._limit = next((top for top in CONVERTER_TOPS if highest <= top), of_type)
             self.clipped["saturated"] += int((raw == self._limit).any(1).sum())
         self.clipped["nir"] += int((mixed[:-3] > 1 + _CLIPPED).any(0).sum())
         colour = mixed[-3:]

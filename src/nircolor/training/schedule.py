@@ -12,7 +12,7 @@ def half_cosine(optimizer: torch.optim.Optimizer, steps: int, warmup_steps: int)
     """A linear rise over ``warmup_steps``, and half a cosine down to 2% at the run's last of ``steps``."""
 
     def rate(step: int) -> float:
-        rise = min(1.0, (step + 1) / warmup_steps)
+        rise = min(1.0, (step + 1) / max(1, warmup_steps))
         fall = 0.5 + 0.5 * math.cos(math.pi * min(1.0, step / steps))
         return rise * (_LAST_SHARE + (1 - _LAST_SHARE) * fall)
 

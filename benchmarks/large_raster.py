@@ -21,7 +21,7 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 from rasterio.windows import Window
-from speed import machine, measured_run
+from speed import machine, measured_run, page
 
 from nircolor.inference import Colorizer
 from nircolor.modelfile import Card
@@ -49,8 +49,8 @@ def main() -> None:
         results = {
             "command": shlex.join(["python", *sys.argv]),
             "machine": machine(),
-            "versions": {p: version(p) for p in ("nircolor", "numpy", "onnxruntime", "rasterio")},
-            "gdal": rasterio.__gdal_version__,
+            "versions": {p: version(p) for p in ("nircolor", "numpy", "onnxruntime", "rasterio")}
+            | {"GDAL": rasterio.__gdal_version__},
             "model": card.name,
             "bands_nm": [band.center_nm for band in card.bands],
             "side_px": arguments.side,
@@ -130,17 +130,7 @@ def report(results: dict[str, Any]) -> str:
         "tiles, overviews": f"{output['tile_px'][0]} px, 1/{', 1/'.join(map(str, output['overviews']))}",
         f"open the output and draw all of it in {VIEW_PX:,}² px": f"{output['view_s']} s",
     }
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
-    lines = [
-        "# A Sentinel-2 tile",
-        "",
-        f"`{results['command']}` on {results['machine']}; {versions} (GDAL {results['gdal']})",
-        "",
-        "| what | figure |",
-        "|---|---|",
-        *(f"| {what} | {figure} |" for what, figure in rows.items()),
-    ]
-    return "\n".join(lines) + "\n"
+    return page("A Sentinel-2 tile", results, rows)
 
 
 if __name__ == "__main__":

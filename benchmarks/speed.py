@@ -91,6 +91,21 @@ def measured_run(*arguments: str) -> tuple[float, float]:
     return time.perf_counter() - start, int(ended.stdout.split()[-1]) / 1024
 
 
+def page(title: str, results: dict[str, Any], rows: dict[str, str]) -> str:
+    """Markdown of a benchmark: its command, machine and versions, and a table of figures."""
+    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
+    lines = [
+        f"# {title}",
+        "",
+        f"`{results['command']}` on {results['machine']}; {versions}",
+        "",
+        "| what | figure |",
+        "|---|---|",
+        *(f"| {what} | {figure} |" for what, figure in rows.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def picture(path: Path, height: int, width: int, dtype: str) -> Path:
     """Smooth fields with noise: compresses about as a photograph does."""
     rng = np.random.default_rng(0)

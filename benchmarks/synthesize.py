@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from speed import machine, measured_run
+from speed import machine, measured_run, page
 
 BANDS, SAMPLES, LINES = 448, 1024, 4000
 REFERENCE_LINES, BLOCK_LINES = 100, 50
@@ -113,17 +113,7 @@ def report(results: dict[str, Any]) -> str:
         "as a share of plain reading": f"{results['share_of_plain_reading']:.1%}",
         "peak memory": f"{results['peak_mb']:,} MB",
     }
-    versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
-    lines = [
-        "# A full hyperspectral capture",
-        "",
-        f"`{results['command']}` on {results['machine']}; {versions}",
-        "",
-        "| what | figure |",
-        "|---|---|",
-        *(f"| {what} | {figure} |" for what, figure in rows.items()),
-    ]
-    return "\n".join(lines) + "\n"
+    return page("A full hyperspectral capture", results, rows)
 
 
 if __name__ == "__main__":

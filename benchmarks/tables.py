@@ -177,6 +177,7 @@ TABLES: dict[str, Callable[[], str]] = {
         "structure_aware", [*NETWORKS, *BANDS], (PSNR, SSIM, ANGLE, SHARP)
     ),
     "satellite": lambda: scores("satellite", (PSNR, SSIM, ANGLE, SHARP, COLOUR)),
+    "satellite-short": lambda: scores("satellite", (PSNR, SSIM, ANGLE)),
     "satellite-differences": lambda: differences("satellite", SATELLITE, (PSNR, SSIM, ANGLE, SHARP)),
     "captures": lambda: scores("captures", (PSNR, SSIM, ANGLE, COLOUR)),
     "captures-camera": lambda: scores("captures-camera", (PSNR, SSIM, ANGLE, COLOUR)),

@@ -64,9 +64,8 @@ class Manifest:
                     "choose another folder, or replace it with --overwrite"
                 )
             else:
-                for record in known["pairs"].values():
-                    for path in record["files"]:
-                        (folder / path).unlink(missing_ok=True)
+                for name in known["pairs"]:
+                    _remove_pair(folder, name)
                 self.path.unlink()
 
     def holds(self, capture: Capture, source: Record, folder: Path) -> bool:
@@ -167,7 +166,7 @@ def _make(
     source = _source(capture, synthesis.references)
     if manifest.holds(capture, source, folder):
         return Made(capture, skipped=True)
-    outputs = Outputs.of(capture.name, synthesis)
+    outputs = Outputs.of(capture.name, camera_nir=synthesis.has_camera_nir)
     with tempfile.TemporaryDirectory(prefix=".nircolor-", dir=folder) as text:
         staging = Path(text)
         measured = synthesize(capture, synthesis, staging, progress)
@@ -185,6 +184,13 @@ def _make(
     }
     manifest.add(capture.name, record)
     return Made(capture, record)
+
+
+def _remove_pair(folder: Path, name: str) -> None:
+    # a manifest is a file like any other: nothing outside of the set goes by its word
+    if Path(name).name == name:
+        for path in Outputs.of(name, camera_nir=True).paths():
+            (folder / path).unlink(missing_ok=True)
 
 
 def _require_free(folder: Path, files: Record) -> None:

@@ -54,6 +54,11 @@ class Synthesis:
     references: References | None = None
     scale: float | None = None
 
+    @property
+    def has_camera_nir(self) -> bool:
+        """Whether the camera's own near-infrared channel is made as well."""
+        return self.response is not None and self.response.has_nir
+
     def bands(self) -> list[SpectralBand]:
         """The near-infrared bands, the camera's own at the end where it has one."""
         bands = [SpectralBand(nm, self.fwhm_nm) for nm in self.bands_nm]
@@ -86,9 +91,8 @@ class Outputs:
     camera_nir: str | None
 
     @classmethod
-    def of(cls, name: str, synthesis: Synthesis) -> "Outputs":
-        camera = synthesis.response is not None and synthesis.response.has_nir
-        return cls(f"nir/{name}.tif", f"rgb/{name}.png", f"camera_nir/{name}.tif" if camera else None)
+    def of(cls, name: str, *, camera_nir: bool) -> "Outputs":
+        return cls(f"nir/{name}.tif", f"rgb/{name}.png", f"camera_nir/{name}.tif" if camera_nir else None)
 
     def paths(self) -> list[str]:
         return [path for path in (self.nir, self.rgb, self.camera_nir) if path is not None]
@@ -110,7 +114,7 @@ def synthesize(capture: Capture, synthesis: Synthesis, folder: Path, on_progress
         NircolorError: the capture or its references cannot be read or do not fit each other, or it has not
             the lines that are wanted.
     """
-    outputs = Outputs.of(capture.name, synthesis)
+    outputs = Outputs.of(capture.name, camera_nir=synthesis.has_camera_nir)
     cube = Cube(capture.header)
     with ExitStack() as stack:
         # any scale: the references beside the capture are not wanted where others are given
@@ -130,23 +134,22 @@ def synthesize(capture: Capture, synthesis: Synthesis, folder: Path, on_progress
             _require_reflectance(raster, synthesis)
         for path in outputs.paths():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        bands = synthesis.bands()
-        narrow = len(synthesis.bands_nm)
-        nir_writer = stack.enter_context(BandsWriter(raster, folder / outputs.nir, bands[:narrow]))
-        camera_writer = None
+        bands, narrow = synthesis.bands(), len(synthesis.bands_nm)
+        parts = {outputs.nir: slice(narrow)}
         if outputs.camera_nir is not None:
-            camera_writer = stack.enter_context(
-                BandsWriter(raster, folder / outputs.camera_nir, bands[narrow:])
-            )
+            parts[outputs.camera_nir] = slice(narrow, narrow + 1)
+        writers = {
+            stack.enter_context(BandsWriter(raster, folder / path, bands[part])): part
+            for path, part in parts.items()
+        }
         rgb_writer = stack.enter_context(create_like(raster, folder / outputs.rgb, depth=8))
         mixer = _Mixer(cube, raster, calibration, weights[:, used].astype(np.float32), used)
         for start in range(0, cube.lines, mixer.lines):
             stop = min(start + mixer.lines, cube.lines)
             mixed, valid = mixer.mix(start, stop)
             window = (start, stop, 0, cube.samples)
-            nir_writer.write(mixed[:narrow], valid, window)
-            if camera_writer is not None:
-                camera_writer.write(mixed[narrow:-3], valid, window)
+            for writer, part in writers.items():
+                writer.write(mixed[part], valid, window)
             rgb_writer.write(encode_srgb(mixed[-3:]), valid, window)
             on_progress(stop - start, cube.lines)
     return {

@@ -205,6 +205,18 @@ def test_another_grid_of_a_response_is_another_setting(tmp_path, captures):
         run(captures[:1], tmp_path / "set", Synthesis(response=responses[1]))
 
 
+def test_nothing_outside_of_the_set_goes_by_a_manifests_word(tmp_path, captures):
+    run(captures[:1], tmp_path / "set")
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    manifest = tmp_path / "set/manifest.json"
+    content = json.loads(manifest.read_text())
+    record = content["pairs"]["scene_0"] | {"files": {"../mine.png": "0"}}
+    content["pairs"] = {"scene_0": record, "../../mine": record}
+    manifest.write_text(json.dumps(content))
+    run(captures[:1], tmp_path / "set", Synthesis(bands_nm=(780,)), overwrite=True)
+    assert (tmp_path / "mine.png").read_bytes() == b"mine"
+
+
 def test_files_of_others_are_not_replaced(tmp_path, captures):
     (tmp_path / "set/nir").mkdir(parents=True)
     (tmp_path / "set/nir/scene_0.tif").write_bytes(b"mine")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import open_raster
 from nircolor.imagery.calibration import References
 from nircolor.imagery.cube import Cube
@@ -264,6 +264,32 @@ def test_a_saturated_white_reference_is_refused(tmp_path, record):
     header = record(tmp_path / "a", white_tint_ms=12.0)
     with pytest.raises(NircolorError, match=r"WHITEREF_scan_1\.hdr: the white reference is saturated"):
         make(header, tmp_path / "out")
+
+
+def test_a_converter_shifted_to_the_left_saturates_too(tmp_path, record):
+    """12 bits in the upper ones of 16, as some recorders write them: white at the top is 65,520."""
+    header = record(tmp_path / "a", white_tint_ms=12.0)
+    for raw in header.parent.glob("*.raw"):
+        (np.fromfile(raw, "<u2") << 4).tofile(raw)
+    with pytest.raises(NircolorError, match="white reference is saturated, at 65520,"):
+        make(header, tmp_path / "out")
+
+
+def test_a_capture_of_more_bits_than_its_white_reference_shows(tmp_path, record):
+    header = record(tmp_path / "a", np.full((112, 4, 20), 0.5))
+    raw = header.with_suffix(".raw")
+    counts = np.fromfile(raw, "<u2").reshape(4, 112, 20)
+    counts[1, :, 7] = 16_383
+    counts.tofile(raw)
+    assert make(header, tmp_path)["clipped_pixels"]["saturated"] == 1
+
+
+def test_a_dark_reference_of_another_exposure_is_doubted(tmp_path, record):
+    header = record(tmp_path / "a")
+    dark = header.with_name("DARKREF_scan_1.hdr")
+    dark.write_text(dark.read_text().replace("tint = 9.0", "tint = 90.0"))
+    with pytest.warns(NircolorWarning, match=r"DARKREF_scan_1\.hdr: the dark reference has another exposure"):
+        make(header, tmp_path)
 
 
 def test_swapped_references_are_refused(tmp_path, record):

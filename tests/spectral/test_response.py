@@ -1,6 +1,8 @@
 """Colour out of spectra: to the observer by colorimetry, to a camera by its curves, and no infrared in it."""
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -344,3 +346,15 @@ def test_published_cameras(name, channels):
 def test_published_files_of_one_channel_are_refused():
     with pytest.raises(NircolorError, match=r"MN3776_mono.*expected 3 or 4 columns .* got 1$"):
         read_response(RESPONSES / "MN3776_mono_420-1000_10.csv", (420, 1000, 10))
+
+
+def test_the_base_of_colour_science_is_enough_and_is_quiet():
+    code = (
+        "import sys\n"
+        "for name in ('scipy', 'matplotlib', 'pandas', 'sklearn'): sys.modules[name] = None\n"
+        "import numpy as np\n"
+        "from nircolor.spectral.response import observer_weights\n"
+        "print(observer_weights('x', np.arange(400.0, 701)).sum().round(6))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("3.0\n", "")

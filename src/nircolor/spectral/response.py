@@ -5,17 +5,22 @@ Only light from 400 to 700 nm counts: colour is what networks are to find, and n
 
 import hashlib
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import colour
 import numpy as np
 
 from nircolor.arrays import Array
 from nircolor.errors import NircolorError
 from nircolor.imagery.bands_writer import SpectralBand
 from nircolor.spectral.weights import GRID_NM, curve_weights
+
+with warnings.catch_warnings():
+    # it tells everybody what else it could do with SciPy and Matplotlib
+    warnings.simplefilter("ignore")
+    import colour
 
 _VISIBLE = (GRID_NM >= 400) & (GRID_NM <= 700)
 

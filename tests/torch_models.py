@@ -9,7 +9,10 @@ from nircolor.modelfile import Band, Context, Size, write_safetensors
 from nircolor.models import Network, build
 from tiny_models import make_card
 
-_ARGUMENTS = {"scene": {"context_width": 4, "widths": [4, 6], "context_px": 32}}
+_ARGUMENTS = {
+    "scene": {"context_width": 4, "widths": [4, 6], "context_px": 32},
+    "convnext_unet": {"bands": 3, "widths": [4, 6]},
+}
 
 
 def arguments(architecture: str) -> dict[str, object]:

@@ -112,7 +112,7 @@ def test_a_run_goes_on_with_its_own_network_only(tmp_path, small_recipe):
     [
         ({"learning_rat": 1}, "the recipe, model: Option 'learning_rat' is not accepted"),
         ({"learning_rate": "fast"}, "the recipe, model: .*fast"),
-        ({"architecture": "unett"}, "architecture unett: expected one of cnn, nirgnn"),
+        ({"architecture": "unett"}, "architecture unett: expected one of cnn, convnext_unet, nirgnn"),
         ({"arguments": {"bands": 3, "widht": 4}}, "unexpected keyword argument 'widht'"),
         (
             {"about": {"name": "x"}},

@@ -56,3 +56,36 @@ def save_references(
 def flat(value: float, lines: int = 2, bands: int = 1, samples: int = 4, dtype: str = "u2") -> np.ndarray:
     """A cube of one value, (lines, bands, samples)."""
     return np.full((lines, bands, samples), value, dtype)
+
+
+class Sensor:
+    """A line scanner that knows what each of its pixels gives in the dark and gains from light."""
+
+    def __init__(self, bands=3, samples=24, seed=0):
+        rng = np.random.default_rng(seed)
+        self.dark = rng.integers(80, 140, (bands, samples)).astype(float)
+        # counts above the dark at reflectance 1 and an exposure of 1 ms
+        self.signal = rng.integers(1200, 2400, (bands, samples)).astype(float)
+
+    def shot(self, reflectance, tint=1.0, dark=None):
+        """Counts (lines, bands, samples) of reflectance of the same shape."""
+        return np.rint((self.dark if dark is None else dark) + self.signal * reflectance * tint)
+
+    def save(self, header, reflectance, *, tint=1.0, white_tint=1.0, white_dark=None, **fields):
+        lines = np.ones((40, *self.dark.shape))
+        # noise that sums to nothing over the lines, of which there are more than are read at once
+        swing = 3 * np.where(np.arange(40) % 2, 1, -1)[:, None, None]
+        save_cube(header, self.shot(reflectance, tint).astype("u2"), tint=tint, **fields)
+        save_references(
+            header,
+            (self.dark * lines + swing).astype("u2"),
+            (self.shot(lines, white_tint, white_dark) + swing).astype("u2"),
+            white_tint=white_tint,
+            tint=tint,
+            **fields,
+        )
+        return header
+
+
+def random_scene(lines=9, bands=3, samples=24, seed=1):
+    return np.random.default_rng(seed).random((lines, bands, samples))

@@ -4,7 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
-from envi_captures import flat, listed, save_cube, save_references
+from envi_captures import Sensor, flat, random_scene, save_cube, save_references
 from imagery_samples import load, noise, save, save_envi
 
 from nircolor.errors import NircolorError
@@ -12,9 +12,7 @@ from nircolor.imagery import find_pictures, open_raster
 from nircolor.imagery.calibration import References, find_references, load_calibration
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.reduction import AreaMean
-from nircolor.imagery.srgb import encode_srgb
-from nircolor.inference import Colorizer, Reading
-from tiny_models import per_pixel
+from nircolor.inference import Colorizer
 
 
 @pytest.fixture(autouse=True)
@@ -22,39 +20,6 @@ def _warnings_are_errors():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         yield
-
-
-class Sensor:
-    """A line scanner that knows what each of its pixels gives in the dark and gains from light."""
-
-    def __init__(self, bands=3, samples=24, seed=0):
-        rng = np.random.default_rng(seed)
-        self.dark = rng.integers(80, 140, (bands, samples)).astype(float)
-        # counts above the dark at reflectance 1 and an exposure of 1 ms
-        self.signal = rng.integers(1200, 2400, (bands, samples)).astype(float)
-
-    def shot(self, reflectance, tint=1.0, dark=None):
-        """Counts (lines, bands, samples) of reflectance of the same shape."""
-        return np.rint((self.dark if dark is None else dark) + self.signal * reflectance * tint)
-
-    def save(self, header, reflectance, *, tint=1.0, white_tint=1.0, white_dark=None, **fields):
-        lines = np.ones((40, *self.dark.shape))
-        # noise that sums to nothing over the lines, of which there are more than are read at once
-        swing = 3 * np.where(np.arange(40) % 2, 1, -1)[:, None, None]
-        save_cube(header, self.shot(reflectance, tint).astype("u2"), tint=tint, **fields)
-        save_references(
-            header,
-            (self.dark * lines + swing).astype("u2"),
-            (self.shot(lines, white_tint, white_dark) + swing).astype("u2"),
-            white_tint=white_tint,
-            tint=tint,
-            **fields,
-        )
-        return header
-
-
-def _scene(lines=9, bands=3, samples=24, seed=1):
-    return np.random.default_rng(seed).random((lines, bands, samples))
 
 
 def _capture(folder, dark=100, white=2100, raw=1100, *, dtype="u2", samples=40, bands=1):
@@ -74,7 +39,7 @@ def _capture(folder, dark=100, white=2100, raw=1100, *, dtype="u2", samples=40, 
 @pytest.mark.parametrize(("tint", "white_tint"), [(1.0, 1.0), (1.5, 0.5), (0.25, 1.0)])
 @pytest.mark.parametrize("storage", [("bil", "<"), ("bsq", ">"), ("bip", "<")])
 def test_reflectance_whatever_the_exposures(tmp_path, tint, white_tint, storage):
-    sensor, scene = Sensor(), _scene()
+    sensor, scene = Sensor(), random_scene()
     interleave, order = storage
     header = sensor.save(
         tmp_path / "a.hdr", scene, tint=tint, white_tint=white_tint, interleave=interleave, order=order
@@ -102,7 +67,7 @@ def test_exposures_count_only_where_both_are_known(tmp_path):
 
 
 def test_the_white_reference_may_have_a_dark_one_of_its_own(tmp_path):
-    sensor, scene = Sensor(), _scene()
+    sensor, scene = Sensor(), random_scene()
     header = sensor.save(tmp_path / "a.hdr", scene, tint=1.5, white_tint=0.5, white_dark=sensor.dark + 150)
     with open_raster(header) as raster:
         assert np.abs(raster.read()[0] - scene.transpose(1, 0, 2)).max() > 0.05
@@ -141,7 +106,7 @@ def test_a_faint_capture_of_a_good_white_reference_is_read(tmp_path):
 
 
 def test_windows_are_parts_of_the_whole(tmp_path):
-    header = Sensor().save(tmp_path / "a.hdr", _scene())
+    header = Sensor().save(tmp_path / "a.hdr", random_scene())
     with open_raster(header) as raster:
         whole, _ = raster.read()
         for row0, row1, col0, col1 in ((0, 9, 0, 24), (2, 5, 7, 11), (8, 9, 23, 24)):
@@ -153,7 +118,7 @@ def test_windows_are_parts_of_the_whole(tmp_path):
 @pytest.mark.parametrize("out_shape", [(3, 8), (4, 5), (1, 1), (20, 30)])
 def test_a_reduced_view_is_the_mean_of_reflectances(tmp_path, out_shape, monkeypatch):
     monkeypatch.setattr("nircolor.imagery.raster._STRIP_VALUES", 100)
-    header = Sensor().save(tmp_path / "a.hdr", _scene())
+    header = Sensor().save(tmp_path / "a.hdr", random_scene())
     with open_raster(header) as raster:
         whole, valid = raster.read()
         for window in ((0, 9, 0, 24), (1, 9, 6, 20)):
@@ -305,7 +270,7 @@ def test_only_bands_that_are_read_must_have_references(tmp_path):
     [([0], [1]), ([39], [38]), ([20], [19]), ([9, 10, 11], [8, 8, 12]), ([5, 30], [4, 29])],
 )
 def test_dead_pixels_get_what_their_neighbours_saw(tmp_path, dead, donors):
-    sensor, scene = Sensor(bands=2, samples=80), _scene(bands=2, samples=80)
+    sensor, scene = Sensor(bands=2, samples=80), random_scene(bands=2, samples=80)
     raw = sensor.shot(scene)
     dark, white = sensor.shot(0 * scene), sensor.shot(np.ones_like(scene))
     for cube in (raw, dark, white):
@@ -348,7 +313,7 @@ def test_nothing_comes_of_an_invalid_neighbour(tmp_path, dtype, bad, fields):
 
 def test_gain_and_offset_are_reflectance_in_two_steps(tmp_path):
     """What `spectral.synthesis` does by itself; not clipped there."""
-    sensor, scene = Sensor(samples=40), 1.4 * _scene(samples=40) - 0.02
+    sensor, scene = Sensor(samples=40), 1.4 * random_scene(samples=40) - 0.02
     header = sensor.save(tmp_path / "a.hdr", scene)
     calibration = load_calibration(Cube(header), find_references(header))
     gain, offset = calibration.gain_and_offset([2, 1])
@@ -381,81 +346,3 @@ def test_a_bad_bands_list_of_another_length_is_refused(tmp_path, bbl):
     header = save_envi(tmp_path, noise(3, 4, 4), wavelength="{780, 850, 940}", bbl=bbl)
     with pytest.raises(NircolorError, match=r"cube\.hdr: expected a bad-bands list \(bbl\) of 3 bands, got"):
         open_raster(header)
-
-
-# --- as a photograph
-
-
-def _broad(folder, scene):
-    """A capture whose middle bands lie in the reach of a broad-band model."""
-    return Sensor(bands=4).save(
-        folder / "a.hdr", scene, wavelength=listed([500, 830, 870, 990]), wavelength_units="nm"
-    )
-
-
-def test_a_capture_is_coloured_as_the_photograph_it_would_be(tmp_path):
-    scene = _scene(40, 4) ** 2
-    header = _broad(tmp_path, scene)
-    model = Colorizer("scene")
-    model.colorize_file(header, tmp_path / "a.png", depth=16)
-    wanted = model.colorize(encode_srgb(scene[:, 1:3].mean(1)[None]))
-    got = load(tmp_path / "a.png")[0] / 65535
-    np.testing.assert_allclose(got, wanted, atol=2e-3)
-
-
-@pytest.mark.parametrize("kind", ["capture", "cube", "bands"])
-def test_reflectances_are_encoded_for_models_of_photographs(tmp_path, tiny, kind):
-    scene = _scene(12, 4) ** 2
-    mean = scene[:, 1:3].mean(1)
-    wavelength = listed([500, 830, 870, 990])
-    if kind == "capture":
-        path = _broad(tmp_path, scene)
-    elif kind == "cube":
-        counts = np.rint(scene * 10000).astype("u2")
-        path = save_cube(
-            tmp_path / "a.hdr", counts, wavelength=wavelength, reflectance_scale_factor="10000.0"
-        )
-    else:
-
-        def product(dataset):
-            dataset.scales = (1e-4,) * 4
-            for band, nm in enumerate((500, 830, 870, 990), 1):
-                dataset.update_tags(band, wavelength=str(nm))
-
-        counts = np.rint(scene * 10000).astype("u2").transpose(1, 0, 2)
-        path = save(tmp_path / "a.tif", counts, setup=product)
-    Colorizer(tiny("per_pixel")).colorize_file(path, tmp_path / "a.png", depth=16)
-    red, green, blue = load(tmp_path / "a.png")[0] / 65535
-    np.testing.assert_allclose(red, encode_srgb(mean), atol=6e-3)
-    np.testing.assert_allclose(green, encode_srgb(mean) / 2, atol=6e-3)
-    np.testing.assert_allclose(blue, 1 - encode_srgb(mean), atol=6e-3)
-
-
-def test_the_view_of_the_whole_is_the_mean_of_what_the_model_sees(tmp_path, tiny):
-    """As in training, and as for an array; the mean of light, then encoded, would be brighter."""
-    scene = np.zeros((256, 4, 24))
-    scene[::2] = 1
-    Colorizer(tiny("position")).colorize_file(_broad(tmp_path, scene), tmp_path / "a.png", depth=16)
-    np.testing.assert_allclose(load(tmp_path / "a.png")[0][2] / 65535, 0.5, atol=2e-3)
-
-
-def test_pictures_of_cameras_are_not_encoded(tmp_path, tiny):
-    nir = noise(1, 8, 8)
-    path = save(tmp_path / "n.png", nir, "PNG")
-    Colorizer(tiny("per_pixel")).colorize_file(path, tmp_path / "a.png")
-    np.testing.assert_array_equal(load(tmp_path / "a.png")[0][0], nir[0])
-    # nor a capture that the user scales, nor any for a model of linear light
-    header = _broad(tmp_path, np.full((8, 4, 24), 0.25))
-    Colorizer(tiny("per_pixel")).colorize_file(
-        header, tmp_path / "b.png", reading=Reading(scale=4095), depth=16
-    )
-    with open_raster(header, scale=4095) as raster:
-        mean = raster.read(bands=[1, 2])[0].mean(0)
-    np.testing.assert_allclose(load(tmp_path / "b.png")[0][0] / 65535, mean, atol=2e-5)
-
-
-def test_reflectances_stay_linear_for_models_of_linear_light(tmp_path):
-    header = _broad(tmp_path, np.full((8, 4, 24), 0.25))
-    model = per_pixel(tmp_path / "m.onnx", encoding="reflectance", white_reflectance=1.0)
-    Colorizer(model).colorize_file(header, tmp_path / "c.png", depth=16)
-    np.testing.assert_allclose(load(tmp_path / "c.png")[0][0] / 65535, 0.25, atol=1e-3)

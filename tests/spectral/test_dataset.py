@@ -161,7 +161,8 @@ def test_leaving_ends_the_captures_at_work(tmp_path, captures, monkeypatch):
             begun.set()
             go_on.wait(10)
 
-    running = synthesize_all(captures, Synthesis(), tmp_path / "set", on_progress=progress)
+    # the next is begun when it is asked for: both at once, then
+    running = synthesize_all(captures, Synthesis(), tmp_path / "set", parallel=2, on_progress=progress)
     next(running)
     begun.wait(10)
     threading.Timer(0.2, go_on.set).start()

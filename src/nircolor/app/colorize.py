@@ -3,14 +3,12 @@
 import sys
 import threading
 import time
-import traceback
 import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from nircolor.app.console import BatchBar, errors, show_warnings
-from nircolor.errors import NircolorError
+from nircolor.app.console import BatchBar, conclude, errors, show_warnings
 from nircolor.inference import Colorizer, Device, Job, Reading, Result, colorize_all, plan
 
 
@@ -66,33 +64,18 @@ def run(
 
 
 def _conclude(results: list[Result], meter: "_Meter", output: Path, debug: bool) -> None:
-    failed = [result for result in results if result.error is not None]
-    if failed and len(results) == 1:
-        assert failed[0].error is not None
-        raise failed[0].error
+    failures = [(result.job.path, result.error) for result in results if result.error is not None]
+    if failures and len(results) == 1:
+        raise failures[0][1]
     skipped = sum(result.skipped for result in results)
-    done = len(results) - len(failed) - skipped
+    done = len(results) - len(failures) - skipped
     parts = [
         f"{done} picture{'s'[: done != 1]}",
         f"{meter.megapixels:.1f} megapixels in {meter.seconds:.1f} s",
     ]
     if skipped:
         parts.append(f"{skipped} skipped")
-    errors.print(f"{', '.join(parts)} -> {output}")
-    if failed:
-        errors.print(f"{len(failed)} failed:", style="red")
-        for result in failed:
-            errors.print(f"  {_line(result)}", style="red")
-            if debug:
-                errors.print("".join(traceback.format_exception(result.error)))
-        sys.exit(1)
-
-
-def _line(result: Result) -> str:
-    error = result.error
-    if isinstance(error, NircolorError):
-        return str(error)
-    return f"{result.job.path}: unexpected {type(error).__name__}: {error} (a fault of nircolor)"
+    conclude(f"{', '.join(parts)} -> {output}", failures, debug=debug)
 
 
 def _size(path: Path) -> int:

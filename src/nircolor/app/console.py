@@ -1,14 +1,17 @@
 """Where messages go: warnings and errors to standard error, one line each."""
 
+import sys
 import threading
+import traceback
 import warnings
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from nircolor.errors import NircolorWarning
+from nircolor.errors import NircolorError, NircolorWarning
 
 Job = TypeVar("Job", bound=Hashable)
 
@@ -25,6 +28,28 @@ def show_warnings() -> None:
 
     warnings.showwarning = show
     warnings.simplefilter("always", NircolorWarning)
+
+
+def conclude(summary: str, failures: Sequence[tuple[Path, Exception]], *, debug: bool = False) -> None:
+    """Say what became of several jobs; ``debug`` prints the traceback of each failure.
+
+    Raises SystemExit with code 1 where some failed.
+    """
+    errors.print(summary)
+    if not failures:
+        return
+    errors.print(f"{len(failures)} failed:", style="red")
+    for path, error in failures:
+        errors.print(f"  {_line(path, error)}", style="red")
+        if debug:
+            errors.print("".join(traceback.format_exception(error)))
+    sys.exit(1)
+
+
+def _line(path: Path, error: Exception) -> str:
+    if isinstance(error, NircolorError):
+        return str(error)
+    return f"{path}: unexpected {type(error).__name__}: {error} (a fault of nircolor)"
 
 
 class BatchBar(Generic[Job]):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from nircolor.app.console import BatchBar, errors, show_warnings
-from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.app.console import BatchBar, conclude, errors, show_warnings
+from nircolor.errors import NircolorWarning
 from nircolor.spectral.capture import find_captures
 from nircolor.spectral.dataset import Made, synthesize_all
 from nircolor.spectral.synthesis import Synthesis
@@ -66,23 +66,14 @@ def _warn_of_clipping(made: Made) -> None:
 
 
 def _conclude(results: Sequence[Made], output: Path) -> None:
-    failed = [made for made in results if made.error is not None]
-    if failed and len(results) == 1:
-        assert failed[0].error is not None
-        raise failed[0].error
+    failures = [
+        (made.capture.header, made.error)
+        for made in sorted(results, key=lambda made: made.capture.name)
+        if made.error is not None
+    ]
+    if failures and len(results) == 1:
+        raise failures[0][1]
     skipped = sum(made.skipped for made in results)
-    done = len(results) - len(failed) - skipped
+    done = len(results) - len(failures) - skipped
     parts = [f"{done} pair{'s'[: done != 1]}"] + ([f"{skipped} there already"] if skipped else [])
-    errors.print(f"{', '.join(parts)} -> {output}")
-    if failed:
-        errors.print(f"{len(failed)} failed:", style="red")
-        for made in sorted(failed, key=lambda made: made.capture.name):
-            errors.print(f"  {_line(made)}", style="red")
-        sys.exit(1)
-
-
-def _line(made: Made) -> str:
-    if isinstance(made.error, NircolorError):
-        return str(made.error)
-    kind = type(made.error).__name__
-    return f"{made.capture.header}: unexpected {kind}: {made.error} (a fault of nircolor)"
+    conclude(f"{', '.join(parts)} -> {output}", failures)

@@ -1,9 +1,6 @@
 """Many pictures: which input goes to which output, and one failure that does not stop the others."""
 
-import threading
-import traceback
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -11,6 +8,7 @@ from pathlib import Path
 from nircolor.errors import NircolorError
 from nircolor.imagery import OUTPUT_DRIVERS, find_pictures, output_path_for
 from nircolor.inference.colorizer import Colorizer, Reading
+from nircolor.parallel import in_parallel, let_go
 
 # what somebody who gives such a name for the output wants is a file, which cannot be had
 _OTHER_FORMATS = {".bmp", ".gif", ".hdr", ".heic", ".img", ".jp2", ".onnx", ".raw", ".safetensors", ".webp"}
@@ -94,17 +92,6 @@ def _check_distinct(jobs: list[Job]) -> None:
             )
 
 
-def _let_go(error: BaseException | None) -> None:
-    """Drop the arrays that an error's traceback holds: a thousand damaged files must fit in memory."""
-    while error is not None:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__cause__ or error.__context__
-
-
-class Cancelled(BaseException):
-    """Raised inside a worker to end its picture; a BaseException so that nothing takes it for a failure."""
-
-
 def colorize_all(
     colorizer: Colorizer,
     jobs: Sequence[Job],
@@ -121,12 +108,10 @@ def colorize_all(
     Leaving the generator early (Ctrl-C) ends the running pictures within a tile and removes what they had
     begun to write.
     """
-    cancelled = threading.Event()
 
-    def run(job: Job) -> Result:
+    def run(job: Job, go_on: Callable[[], None]) -> Result:
         def progress(done: float, total: int) -> None:
-            if cancelled.is_set():
-                raise Cancelled
+            go_on()
             on_progress(job, done, total)
 
         try:
@@ -138,25 +123,8 @@ def colorize_all(
             )
         # a fault of ours in one picture must not cost the user the other thousand either
         except Exception as error:
-            _let_go(error)
+            let_go(error)
             return Result(job, error)
         return Result(job)
 
-    with ThreadPoolExecutor(parallel) as pool:
-        running: set[Future[Result]] = set()
-        todo = iter(jobs)
-        try:
-            while True:
-                # few at a time: a folder may hold a million pictures
-                running |= {
-                    pool.submit(run, job)
-                    for _, job in zip(range(parallel - len(running)), todo, strict=False)
-                }
-                if not running:
-                    return
-                # on Windows a wait without end does not hear Ctrl-C
-                done, running = wait(running, timeout=0.5, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield future.result()
-        finally:
-            cancelled.set()
+    return in_parallel(jobs, run, parallel)

@@ -6,6 +6,7 @@ from nircolor.arrays import Floats, Mask
 from nircolor.imagery import Raster
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.srgb import encode_srgb
+from nircolor.inference.streaming import Source
 from nircolor.modelfile import Card, match_bands
 
 # of a cube, read at a time for a reduced view: 16 MB as float32
@@ -32,10 +33,7 @@ class ArraySource:
     def reduced(self, height: int, width: int) -> tuple[Floats, Mask]:
         if (height, width) == (self.height, self.width):
             return self._nir, self._valid
-        mean = AreaMean(len(self._nir), (self.height, self.width), (height, width))
-        for top in range(0, self.height, 256):
-            mean.add(top, *self.rows(top, top + 256))
-        return mean.result()
+        return _mean_of_rows(self, len(self._nir), (height, width), step=256)
 
 
 class RasterSource:
@@ -69,12 +67,17 @@ class RasterSource:
         if not self._encoded or (height, width) == (self.height, self.width):
             return self._mix(*self._raster.read(None, self._bands, (height, width)))
         # the mean of light, encoded, would be brighter than that of photographs, which training knows
-        mean = AreaMean(len(self._mixture), (self.height, self.width), (height, width))
         step = max(1, _STRIP_VALUES // (self.width * len(self._bands)))
-        for top in range(0, self.height, step):
-            mean.add(top, *self.rows(top, min(top + step, self.height)))
-        return mean.result()
+        return _mean_of_rows(self, len(self._mixture), (height, width), step)
 
     def _mix(self, bands: Floats, valid: Mask) -> tuple[Floats, Mask]:
         mixed = np.tensordot(self._mixture, bands, 1)
         return (encode_srgb(mixed) if self._encoded else mixed), valid
+
+
+def _mean_of_rows(source: Source, bands: int, shape: tuple[int, int], step: int) -> tuple[Floats, Mask]:
+    """Area means (bands, *shape) of what a source gives, ``step`` rows at a time."""
+    mean = AreaMean(bands, (source.height, source.width), shape)
+    for top in range(0, source.height, step):
+        mean.add(top, *source.rows(top, min(top + step, source.height)))
+    return mean.result()

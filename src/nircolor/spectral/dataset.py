@@ -5,7 +5,6 @@ import json
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +14,7 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.calibration import References, find_references
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.formats import locate
+from nircolor.parallel import in_parallel, let_go
 from nircolor.spectral.capture import Capture
 from nircolor.spectral.synthesis import Outputs, Synthesis, synthesize
 
@@ -121,12 +121,10 @@ def synthesize_all(
     except OSError as error:
         raise NircolorError(f"{folder}: cannot be made ({error.strerror or error})") from error
     manifest = Manifest(folder, synthesis, overwrite=overwrite)
-    cancelled = threading.Event()
 
-    def make(capture: Capture) -> Made:
+    def make(capture: Capture, go_on: Callable[[], None]) -> Made:
         def progress(done: int, total: int) -> None:
-            if cancelled.is_set():
-                raise _Cancelled
+            go_on()
             on_progress(capture, done, total)
 
         try:
@@ -137,20 +135,10 @@ def synthesize_all(
             return Made(capture, error=reason)
         # a fault of ours in one capture must not cost the user the others
         except Exception as error:
+            let_go(error)
             return Made(capture, error=error)
 
-    with ThreadPoolExecutor(parallel) as pool:
-        futures = [pool.submit(make, capture) for capture in captures]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            cancelled.set()
-            pool.shutdown(cancel_futures=True)
-
-
-class _Cancelled(BaseException):
-    """Ends a capture at work; a BaseException so that nothing takes it for a failure."""
+    return in_parallel(captures, make, parallel)
 
 
 def _make(
@@ -166,7 +154,7 @@ def _make(
     source = _source(capture, synthesis.references)
     if manifest.holds(capture, source, folder):
         return Made(capture, skipped=True)
-    outputs = Outputs.of(capture.name, camera_nir=synthesis.has_camera_nir)
+    outputs = Outputs.of(capture.name, camera_nir=synthesis.nir_camera is not None)
     with tempfile.TemporaryDirectory(prefix=".nircolor-", dir=folder) as text:
         staging = Path(text)
         measured = synthesize(capture, synthesis, staging, progress)

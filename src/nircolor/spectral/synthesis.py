@@ -55,14 +55,14 @@ class Synthesis:
     scale: float | None = None
 
     @property
-    def has_camera_nir(self) -> bool:
-        """Whether the camera's own near-infrared channel is made as well."""
-        return self.response is not None and self.response.has_nir
+    def nir_camera(self) -> CameraResponse | None:
+        """The response where it has a near-infrared channel, which is made as well then."""
+        return self.response if self.response is not None and self.response.has_nir else None
 
     def bands(self) -> list[SpectralBand]:
         """The near-infrared bands, the camera's own at the end where it has one."""
         bands = [SpectralBand(nm, self.fwhm_nm) for nm in self.bands_nm]
-        return [*bands, self.response.nir_band()] if self.response and self.response.has_nir else bands
+        return [*bands, self.nir_camera.nir_band()] if self.nir_camera else bands
 
     def weights(self, path: Path, lines_nm: Array) -> Array:
         """Weights (bands + 3, lines) from reflectance to `bands` and linear red, green, blue.
@@ -75,10 +75,10 @@ class Synthesis:
             else gaussian_weights(path, lines_nm, nm, self.fwhm_nm)
             for nm in self.bands_nm
         ]
+        if self.nir_camera:
+            rows.append(self.nir_camera.nir_weights(path, lines_nm))
         if self.response is None:
             return np.vstack([*rows, observer_weights(path, lines_nm)])
-        if self.response.has_nir:
-            rows.append(self.response.nir_weights(path, lines_nm))
         return np.vstack([*rows, self.response.rgb_weights(path, lines_nm)])
 
 
@@ -108,13 +108,13 @@ def synthesize(capture: Capture, synthesis: Synthesis, folder: Path, on_progress
         on_progress: called after each block with the lines done since and those of the capture.
 
     Returns:
-        The pair's record: size, exposures, how many pixels were clipped, the samples' hash.
+        The pair's record: size, how many pixels were clipped, the samples' hash.
 
     Raises:
         NircolorError: the capture or its references cannot be read or do not fit each other, or it has not
             the lines that are wanted.
     """
-    outputs = Outputs.of(capture.name, camera_nir=synthesis.has_camera_nir)
+    outputs = Outputs.of(capture.name, camera_nir=synthesis.nir_camera is not None)
     cube = Cube(capture.header)
     with ExitStack() as stack:
         # any scale: the references beside the capture are not wanted where others are given

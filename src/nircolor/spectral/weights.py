@@ -23,7 +23,7 @@ _ROUNDING_NM = 0.5
 
 
 def curve_weights(path: Path, lines_nm: Array, curve: Array, what: str) -> Array:
-    """Weights (lines,), of sum 1 but for a curve that is negative in places, of a response curve.
+    """Weights (lines,), of sum 1, of a response curve.
 
     Args:
         path: of the cube, for messages.
@@ -48,8 +48,9 @@ def curve_weights(path: Path, lines_nm: Array, curve: Array, what: str) -> Array
         raise NircolorError(
             f"{path}: expected lines from {low:g} to {high:g} nm for {what}, got {span(lines_nm)}{there}"
         )
-    widest = int(np.diff(at_nm).argmax()) if len(at_nm) > 1 else 0
-    if len(at_nm) > 1 and np.diff(at_nm)[widest] > _WIDEST_GAP_NM:
+    gaps_nm = np.diff(at_nm)
+    if (gaps_nm > _WIDEST_GAP_NM).any():
+        widest = int(gaps_nm.argmax())
         raise NircolorError(
             f"{path}: expected lines at most {_WIDEST_GAP_NM:g} nm apart for {what}, got none "
             f"between {at_nm[widest]:g} and {at_nm[widest + 1]:g} nm"

@@ -63,3 +63,29 @@ def assert_every_band_has_a_say(network) -> None:
         changed = nir.clone()
         changed[:, band] = changed[:, band].flip(-1)
         assert not torch.allclose(network(changed), rgb, atol=1e-3)
+
+
+def with_biases(layer):
+    """Biases begin at 0, which would hide their terms."""
+    for name, parameter in layer.named_parameters():
+        if "bias" in name:
+            torch.nn.init.normal_(parameter)
+    return layer
+
+
+def far(got, expected):
+    """Difference as a share of the largest value."""
+    return ((got - expected).abs().max() / expected.abs().max()).item()
+
+
+def assert_same_gradients(got, expected, tolerance):
+    """Gradients by name, of a graph convolution's parameters and whatever else.
+
+    A bias's gradient alone can be a sum that cancels, of which float32 leaves few digits in any form: so it
+    is looked at together with its weight's.
+    """
+    assert got.keys() == expected.keys()
+    assert all(gradient.any() for gradient in expected.values())
+    for part in {name.split(".")[0] for name in got}:
+        together = [torch.cat([g[n].flatten() for n in got if n.startswith(part)]) for g in (got, expected)]
+        assert far(*together) < tolerance, part

@@ -11,6 +11,19 @@ from nircolor.models import knn  # noqa: E402
 from nircolor.models.knn import nearest  # noqa: E402
 
 
+@pytest.fixture(params=["numba", "pytorch"], autouse=True, scope="module")
+def path(request):
+    """Every test with Numba's loops and without."""
+    if request.param == "numba":
+        if knn.knn_kernels is None:
+            pytest.skip("no numba")
+        yield
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(knn, "knn_kernels", None)
+            yield
+
+
 def brute_force(features, k, window_px=None):
     """The neighbours (h, w, k) of one picture (F, h, w), written as the definition reads."""
     _, height, width = features.shape
@@ -75,9 +88,63 @@ def test_a_window_over_the_whole_picture_is_the_whole_picture():
 def test_blocks_change_nothing(monkeypatch, window_px):
     features = random_features(2, 4, 21, 18)
     expected = nearest(features, 8, window_px)
-    for side in (1, 5, 50):
+    for side, strip, candidates in ((1, 1, 1000), (5, 3, 40), (50, 60, 1), (50, 8, 1000)):
         monkeypatch.setattr(knn, "_BLOCK_PX", side)
+        monkeypatch.setattr(knn, "_TILE_PX", side)
+        monkeypatch.setattr(knn, "_STRIP_PX", strip)
+        monkeypatch.setattr(knn, "_CANDIDATES", candidates)
         assert torch.equal(nearest(features, 8, window_px).neighbours, expected.neighbours)
+
+
+@pytest.mark.parametrize("window_px", [None, 9])
+def test_threads_change_nothing(window_px):
+    features = random_features(3, 4, 21, 18)
+    before, graphs = torch.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            graphs.append(nearest(features, 8, window_px).neighbours)
+    finally:
+        torch.set_num_threads(before)
+    assert all(torch.equal(graph, graphs[0]) for graph in graphs)
+
+
+@pytest.mark.parametrize(("height", "width"), [(5, 30), (30, 5), (13, 17)])
+@pytest.mark.parametrize("k", [1, 17, 34])
+def test_long_pictures_and_long_lists(height, width, k):
+    features = random_features(1, 3, height, width)
+    for window_px in (None, 15):
+        assert torch.equal(
+            nearest(features, k, window_px).neighbours[0], brute_force(features[0], k, window_px)
+        )
+
+
+def test_differences_that_a_float32_product_does_not_see():
+    """Half the picture is far from the other, and nearly constant."""
+    features = random_features(1, 3, 12, 14, seed=1)
+    features[..., :7] = 5 + 1e-4 * features[..., :7]
+    # all pixels of the last columns have as many candidates at the same distance as can be
+    features[..., 12:] = 7
+    for window_px in (None, 9):
+        assert torch.equal(
+            nearest(features, 8, window_px).neighbours[0], brute_force(features[0], 8, window_px)
+        )
+
+
+def test_a_float32_product_that_is_computed_with_less_is_not_used(monkeypatch):
+    features = random_features(2, 4, 12, 11)
+    expected = nearest(features, 8).neighbours
+    monkeypatch.setattr(knn, "_kind", lambda: torch.float64)
+    assert torch.equal(nearest(features, 8).neighbours, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_features_are_left_as_they_are(dtype):
+    """Channels last is the order in which they are searched."""
+    features = random_features(2, 4, 12, 11).to(dtype, memory_format=torch.channels_last)
+    before = features.clone()
+    nearest(features, 8)
+    assert torch.equal(features, before)
 
 
 def test_each_picture_of_a_batch_has_its_own_graph():
@@ -96,10 +163,16 @@ def test_autocast_changes_nothing_and_no_gradient_is_kept():
     assert not expected.requires_grad
 
 
-def test_features_that_are_not_numbers_do_not_lead_outside_the_picture():
-    neighbours = nearest(torch.full((1, 2, 6, 7), torch.nan), 8).neighbours
-    assert neighbours.min() >= 0
-    assert neighbours.max() < 42
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("window_px", [None, 7])
+def test_features_that_are_not_numbers_do_not_lead_outside_the_picture(value, window_px):
+    everywhere = torch.full((1, 2, 6, 7), value)
+    somewhere = random_features(1, 2, 6, 7)
+    somewhere[0, 0, 2, 3] = value
+    for features in (everywhere, somewhere):
+        neighbours = nearest(features, 8, window_px).neighbours
+        assert neighbours.min() >= 0
+        assert neighbours.max() < 42
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from nircolor.models import graph_conv, knn  # noqa: E402
+from nircolor.models import edge_sums_cpu, knn  # noqa: E402
 from nircolor.models.graph_conv import GraphConv  # noqa: E402
 from nircolor.models.nirgnn import NirGnn  # noqa: E402
 
@@ -166,7 +166,8 @@ def test_blocks_do_not_show(monkeypatch):
     network, nir = small(window_px=9).eval().double(), torch.rand(1, 1, 22, 19, dtype=torch.float64)
     whole = network(nir)
     monkeypatch.setattr(knn, "_BLOCK_PX", 5)
-    monkeypatch.setattr(graph_conv, "_BLOCK_PX", 8)
+    monkeypatch.setattr(edge_sums_cpu, "_PIECE_PX", 8)
+    monkeypatch.setattr(edge_sums_cpu, "_STRIP_PX", 20)
     torch.testing.assert_close(network(nir), whole)
 
 

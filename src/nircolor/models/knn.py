@@ -14,12 +14,27 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from nircolor.models.cores import on_cores
+
+try:
+    from nircolor.models import knn_kernels
+except ImportError:
+    knn_kernels = None  # type: ignore[assignment]
 
 # side of the blocks of pixels that search together: larger ones look far outside their windows, smaller ones
 # are overhead
 _BLOCK_PX = 16
+# with Numba: side of the tiles of a picture that a core takes, width of the strips in them that search
+# together, and how many candidates at once: what strips make of these fits a core's cache
+_TILE_PX = 64
+_STRIP_PX = 8
+_CANDIDATES = 448
+# how many more than k are chosen by a bound of their distance: with fewer, more pixels need a second look
+_SPARE = 4
 
 
 class Area(NamedTuple):
@@ -121,18 +136,106 @@ def nearest(features: Tensor, k: int, window_px: int | None = None) -> Graph:
     index_bits = (most - 1).bit_length()
     grid = _grid(features, index_bits)
     neighbours = torch.empty(pictures, height, width, k, dtype=torch.int64, device=features.device)
-    for block, around in blocks(height, width, _BLOCK_PX, reach_px):
-        a, b = ((area.vectors(features).double() * grid).round_() for area in (block, around))
-        squared = a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None]
-        squared.baddbmm_(a, b.mT, alpha=-2)
-        keys = squared.long().bitwise_left_shift_(index_bits)
-        keys.bitwise_or_(
-            _indices(_relative(block, around), around.height, around.width, reach_px, keys.device)
-        )
-        index = keys.topk(k, largest=False).values & ((1 << index_bits) - 1)
-        flat = (index // around.width + around.top) * width + index % around.width + around.left
-        neighbours[:, *block.cut] = flat.view(pictures, block.height, block.width, k)
+    if knn_kernels is not None and features.device.type == "cpu":
+        pieces = [(n, *tile) for n in range(pictures) for tile in blocks(height, width, _TILE_PX, reach_px)]
+        kind = _kind()
+        on_cores(lambda piece: _walk(features, grid, kind, reach_px, neighbours, *piece), pieces)
+    else:
+        for block, around in blocks(height, width, _BLOCK_PX, reach_px):
+            _sort(features, grid, index_bits, reach_px, neighbours, block, around)
     return Graph(neighbours, reach_px)
+
+
+def _walk(
+    features: Tensor,
+    grid: Tensor,
+    kind: torch.dtype,
+    reach_px: int,
+    neighbours: Tensor,
+    picture: int,
+    tile: Area,
+    around: Area,
+) -> None:
+    """Find the neighbours of a tile of one picture, with Numba.
+
+    ‖b − a‖² is ordered as s = ‖b‖² / 2 − ab. A product of type ``kind`` gives a lower bound of s for all
+    pairs; a few more than k are chosen by it, and these are measured exactly. With n features and unit
+    roundoff u, float32 is wrong by no more than ε (‖a‖‖b‖ + ‖b‖² / 2), ε = (n + 16) u: n + 2 roundings of the
+    sum and a few of what goes into it. So the bound is the product of (b, (1 − ε) ‖b‖² / 2, ‖b‖) and
+    (−a, 1, −ε ‖a‖).
+    """
+    among = features[picture]
+    count, _, width = among.shape
+    vectors = torch.empty(around.height, around.width, count, dtype=torch.float64)
+    vectors.copy_(among[:, *around.cut].permute(1, 2, 0)).mul_(grid[picture]).round_()
+    # from the middle of what the tile shows vectors are short, and so bounds tight
+    vectors -= vectors[_relative(tile, around).cut].mean((0, 1)).round_()
+    epsilon = (count + 16) * 2.0**-24
+    squares = vectors.square().sum(2)
+    b = torch.empty(around.height, around.width, count + 2, dtype=kind)
+    b[:, :, :count] = vectors
+    b[:, :, count] = squares * ((1 - epsilon) / 2)
+    b[:, :, count + 1] = squares.sqrt_()
+    found = neighbours[picture, *tile.cut].zero_().numpy()
+    chosen = np.zeros((tile.height, tile.width, found.shape[2] + _SPARE), np.int64)
+    bounds = torch.full(chosen.shape, torch.inf, dtype=kind).numpy()
+    # a row of candidates may be longer than what is wanted at once
+    most = max(_CANDIDATES, min(_STRIP_PX + 2 * reach_px, around.width))
+    scratch = torch.empty(tile.height * _STRIP_PX * most, dtype=kind)
+    for left in range(tile.left, tile.right, _STRIP_PX):
+        strip = Area(tile.top, tile.bottom, left, min(left + _STRIP_PX, tile.right))
+        a = b[_relative(strip, around).cut].neg()
+        a[:, :, count] = 1
+        a[:, :, count + 1] *= epsilon
+        first, end = max(strip.left - reach_px, around.left), min(strip.right + reach_px, around.right)
+        rows = max(1, _CANDIDATES // (end - first))
+        for top in range(around.top, around.bottom, rows):
+            candidates = Area(top, min(top + rows, around.bottom), first, end)
+            pixels = strip._replace(
+                top=max(top - reach_px, tile.top), bottom=min(candidates.bottom + reach_px, tile.bottom)
+            )
+            pair = (
+                a[_relative(pixels, strip).cut].flatten(0, 1),
+                b[_relative(candidates, around).cut].flatten(0, 1).mT,
+            )
+            shape = pair[0].shape[0], pair[1].shape[1]
+            values = torch.mm(*pair, out=scratch[: shape[0] * shape[1]].view(shape))
+            cut = _relative(pixels, tile).cut
+            knn_kernels.keep_smallest(
+                values.numpy(), pixels, candidates, reach_px, width, bounds[cut], chosen[cut]
+            )
+    knn_kernels.settle(vectors.numpy(), around, tile, reach_px, width, bounds, chosen, found)
+
+
+def _kind() -> torch.dtype:
+    """The type of the products that `_walk` bounds: float32, or float64 where that is computed with less.
+
+    Settings of PyTorch and of the libraries below it may allow float32 products in bfloat16.
+    """
+    number = torch.full((64, 64), 1 + 2.0**-12)
+    product = torch.mm(number, number.mT, out=torch.empty(64, 64))
+    return torch.float32 if product[0, 0] >= 64 * (1 + 2.0**-12) else torch.float64
+
+
+def _sort(
+    features: Tensor,
+    grid: Tensor,
+    index_bits: int,
+    reach_px: int,
+    neighbours: Tensor,
+    block: Area,
+    around: Area,
+) -> None:
+    """The same for a block of all pictures, without Numba: the smallest of keys."""
+    pictures, _, _, width = features.shape
+    a, b = ((area.vectors(features).double() * grid).round_() for area in (block, around))
+    squared = a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None]
+    squared.baddbmm_(a, b.mT, alpha=-2)
+    keys = squared.long().bitwise_left_shift_(index_bits)
+    keys.bitwise_or_(_indices(_relative(block, around), around.height, around.width, reach_px, keys.device))
+    index = keys.topk(neighbours.shape[3], largest=False).values & ((1 << index_bits) - 1)
+    flat = (index // around.width + around.top) * width + index % around.width + around.left
+    neighbours[:, *block.cut] = flat.view(pictures, block.height, block.width, -1)
 
 
 def _grid(features: Tensor, index_bits: int) -> Tensor:

@@ -1,0 +1,50 @@
+"""Pieces of a layer side by side on a CPU, a core each.
+
+PyTorch splits every operation among its threads, which meet after each and pass what they made from cache to
+cache. Here a core takes a piece from its first operation to its last.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
+
+import torch
+
+Piece = TypeVar("Piece")
+Result = TypeVar("Result")
+
+
+def on_cores(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
+    """Do ``work`` for each piece, as many at once as PyTorch may use threads; results in the pieces' order.
+
+    No gradient is recorded, and autocast is off. What ``work`` raises is raised here.
+    """
+    threads = torch.get_num_threads()
+    inference = torch.is_inference_mode_enabled()
+
+    def alone(piece: Piece) -> Result:
+        torch.set_num_threads(1)
+        # both belong to a thread, as does autocast
+        with torch.inference_mode(inference), torch.no_grad():
+            return work(piece)
+
+    if threads == 1 or len(pieces) == 1:
+        with torch.no_grad(), torch.autocast("cpu", enabled=False):
+            return [work(piece) for piece in pieces]
+    try:
+        return list(_pool(threads).map(alone, pieces))
+    finally:
+        # a thread's number is its own, but threads that begin later start from the last that was set
+        torch.set_num_threads(threads)
+
+
+@cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, thread_name_prefix="nircolor-cores")
+
+
+# a forked process has the pools, and not their threads
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)

@@ -1,0 +1,81 @@
+"""Pieces side by side: their order, their failures, what belongs to a thread."""
+
+import multiprocessing
+import os
+import threading
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nircolor.models.cores import on_cores  # noqa: E402
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    assert torch.get_num_threads() == request.param
+    torch.set_num_threads(before)
+
+
+def test_results_come_in_order(threads):  # noqa: ARG001
+    assert on_cores(lambda n: n * n, range(20)) == [n * n for n in range(20)]
+    assert on_cores(lambda n: n, []) == []
+
+
+def test_as_many_at_once_as_there_are_threads(threads):
+    together = threading.Barrier(threads, timeout=10)
+    on_cores(lambda _: together.wait(), range(threads))
+
+
+def test_a_piece_has_one_thread_to_itself_and_those_that_come_later_have_all(threads):
+    if threads > 1:
+        assert on_cores(lambda _: torch.get_num_threads(), range(2)) == [1, 1]
+    seen = []
+    later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+    later.start()
+    later.join()
+    assert seen == [threads]
+
+
+def test_nothing_is_recorded_and_nothing_is_rounded(threads):  # noqa: ARG001
+    weight = torch.ones(2, 2, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        for product in on_cores(lambda n: weight @ weight * n, range(1, 3)):
+            assert not product.requires_grad
+            assert product.dtype == torch.float32
+
+
+def test_inference_mode_reaches_the_pieces(threads):  # noqa: ARG001
+    with torch.inference_mode():
+        out = torch.zeros(3)
+        # which is refused outside of it
+        on_cores(lambda n: out[n].add_(n), range(3))
+    assert out.tolist() == [0, 1, 2]
+
+
+def test_a_failure_is_raised(threads):  # noqa: ARG001
+    def fail_at_2(n):
+        if n == 2:
+            raise MemoryError("no room")
+
+    with pytest.raises(MemoryError, match="no room"):
+        on_cores(fail_at_2, range(4))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_has_cores_too():
+    """Its parent's threads are not there."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert on_cores(lambda n: n, range(4)) == [0, 1, 2, 3]
+        child = multiprocessing.get_context("fork").Process(target=on_cores, args=(abs, range(4)))
+        child.start()
+        child.join(20)
+        assert child.exitcode == 0
+    finally:
+        child.kill()
+        torch.set_num_threads(before)

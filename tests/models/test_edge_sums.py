@@ -1,0 +1,235 @@
+"""H^NL in its fast ways against the formula: outputs, gradients, pieces, threads, what is missing."""
+
+import shutil
+import warnings
+from functools import partial
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from probes import assert_same_gradients, far, with_biases  # noqa: E402
+
+from nircolor.errors import NircolorWarning  # noqa: E402
+from nircolor.models import edge_sums, edge_sums_cpu  # noqa: E402
+from nircolor.models.edge_sums import in_blocks, sum_edges  # noqa: E402
+from nircolor.models.edges import direct, factored  # noqa: E402
+from nircolor.models.graph_conv import GraphConv  # noqa: E402
+from nircolor.models.knn import Graph, nearest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def by_formula(h, graph, net):
+    return in_blocks(h, graph, net, direct)
+
+
+def plain(h, graph, net):
+    return in_blocks(h, graph, net, factored)
+
+
+def random_graph(pictures, height, width, k, reach_px):
+    """Any pixel in reach, itself and the same one twice included."""
+    shape = (pictures, height, width, k)
+    rows = torch.arange(height)[:, None, None] + torch.randint(-reach_px, reach_px + 1, shape)
+    columns = torch.arange(width)[:, None] + torch.randint(-reach_px, reach_px + 1, shape)
+    return Graph(rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1), reach_px)
+
+
+def outcome(form, layer, h, graph):
+    """The sums, and the gradients of what they are weighted with."""
+    h = h.detach().requires_grad_()
+    leaves = {"h": h, **dict(layer.named_parameters())}
+    # H^L and b are added elsewhere
+    del leaves["local.weight"], leaves["bias"]
+    sums = form(h, graph, layer.edge_network())
+    weights = torch.linspace(-1, 1, sums.numel(), dtype=torch.float64).view_as(sums).to(sums.dtype)
+    gradients = torch.autograd.grad((sums * weights).sum(), list(leaves.values()))
+    return sums.detach(), dict(zip(leaves, gradients, strict=True))
+
+
+@given(
+    thirds=st.integers(1, 6),
+    fan_out=st.sampled_from([None, 1, 3, 20]),
+    rank=st.integers(1, 5),
+    k=st.integers(1, 9),
+    size=st.tuples(st.integers(1, 2), st.integers(3, 13), st.integers(3, 13)),
+    reach_px=st.integers(1, 6),
+    piece_px=st.sampled_from([1, 4, 256]),
+    strip_px=st.sampled_from([1, 7, 512]),
+    dense=st.booleans(),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60, deadline=None)
+def test_machine_code_is_the_formula_and_so_are_its_gradients(
+    thirds, fan_out, rank, k, size, reach_px, piece_px, strip_px, dense, dtype, seed
+):
+    """However a picture is cut into pieces and strips."""
+    torch.manual_seed(seed)
+    width = 3 * thirds
+    shifts = (0,) if dense else (0, thirds, 2 * thirds)
+    layer = with_biases(
+        GraphConv(width, fan_out or width, rank, 10.0, shifts, (0,) if fan_out else shifts).to(dtype)
+    )
+    pictures, height, width_px = size
+    h = torch.randn(pictures, width, height, width_px, dtype=dtype)
+    graph = random_graph(pictures, height, width_px, k, reach_px)
+    expected, expected_gradients = outcome(by_formula, layer, h, graph)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edge_sums_cpu, "_PIECE_PX", piece_px)
+        patch.setattr(edge_sums_cpu, "_STRIP_PX", strip_px)
+        got, gradients = outcome(edge_sums_cpu.sum_edges, layer, h, graph)
+    tolerance = 1e-5 if dtype == torch.float32 else 1e-12
+    assert far(got, expected) < tolerance
+    assert_same_gradients(gradients, expected_gradients, tolerance)
+
+
+@pytest.mark.parametrize("form", [edge_sums_cpu.sum_edges, plain])
+@pytest.mark.parametrize("window_px", [None, 9])
+def test_as_in_the_network(form, window_px):
+    """With the neighbours that it finds, and the paper's widths."""
+    layer = with_biases(GraphConv(99, 99, 11, 10.0, (0, 33, 66), (0, 33, 66)))
+    h = torch.randn(2, 99, 14, 13)
+    graph = nearest(h, 8, window_px)
+    expected, expected_gradients = outcome(by_formula, layer, h, graph)
+    got, gradients = outcome(form, layer, h, graph)
+    assert far(got, expected) < 1e-5
+    assert_same_gradients(gradients, expected_gradients, 1e-5)
+
+
+def test_pieces_are_cut_as_told():
+    """A window's picture to all cores and no wider than need be; a patch that is all in reach stays whole."""
+    areas = [area for _, area in edge_sums_cpu._pieces(1, 300, 1000, 24)]
+    assert len(areas) % torch.get_num_threads() == 0
+    assert {area.width for area in areas} <= {333, 334}
+    covered = torch.zeros(300, 1000)
+    for area in areas:
+        covered[area.cut] += 1
+    assert bool((covered == 1).all())
+    assert len(list(edge_sums_cpu._pieces(3, 42, 42, 42))) == 3
+
+
+def test_blocks_change_neither_outputs_nor_gradients(monkeypatch):
+    layer = with_biases(GraphConv(6, 6, 3, 10.0, (0, 2, 4), (0, 2, 4)).double())
+    h = torch.randn(2, 6, 13, 11, dtype=torch.float64)
+    graph = random_graph(2, 13, 11, 8, 4)
+    whole, gradients = outcome(plain, layer, h, graph)
+    monkeypatch.setattr(edge_sums, "_BLOCK_PX", 4)
+    in_parts, gradients_in_parts = outcome(plain, layer, h, graph)
+    assert far(in_parts, whole) < 1e-12
+    assert_same_gradients(gradients_in_parts, gradients, 1e-12)
+
+
+@pytest.mark.parametrize("window_px", [None, 9])
+def test_threads_change_no_bit(window_px):
+    layer = with_biases(GraphConv(6, 6, 3, 10.0, (0, 2, 4), (0, 2, 4)))
+    h = torch.randn(3, 6, 24, 15)
+    graph = nearest(h, 8, window_px)
+    threads = torch.get_num_threads()
+    outcomes = []
+    try:
+        for number in (1, 3):
+            torch.set_num_threads(number)
+            sums, gradients = outcome(sum_edges, layer, h, graph)
+            outcomes.append([sums, *gradients.values()])
+    finally:
+        torch.set_num_threads(threads)
+    for one, other in zip(*outcomes, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_mixed_precision_gives_the_same():
+    """Autocast hands over half precision; sums are float32 all the same."""
+    layer = with_biases(GraphConv(12, 12, 3, 10.0, (0, 4, 8), (0, 4, 8)))
+    h = torch.randn(2, 12, 9, 9).bfloat16().float()
+    graph = nearest(h, 8)
+    expected, expected_gradients = outcome(by_formula, layer, h, graph)
+    with torch.autocast("cpu", torch.bfloat16):
+        got, gradients = outcome(sum_edges, layer, h, graph)
+        of_half = sum_edges(h.bfloat16(), graph, layer.edge_network())
+    assert got.dtype == torch.float32
+    assert far(got, expected) < 1e-5
+    assert far(of_half, expected) < 1e-5
+    assert_same_gradients(gradients, expected_gradients, 1e-5)
+
+
+def test_it_learns_in_half_precision():
+    layer = with_biases(GraphConv(12, 12, 3, 10.0, (0, 4, 8), (0, 4, 8)))
+    h = torch.randn(2, 12, 9, 9, requires_grad=True)
+    graph = nearest(h, 8)
+
+    def gradients():
+        return torch.autograd.grad(layer(h, graph).float().square().sum(), [h, *layer.parameters()])
+
+    expected = gradients()
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = gradients()
+    for got, exact in zip(rounded, expected, strict=True):
+        assert (got - exact).norm() < 0.05 * exact.norm()
+
+
+def test_an_inference_tensor_is_taken():
+    layer, h = GraphConv(6, 6, 3, 10.0), torch.randn(2, 6, 9, 9)
+    with torch.inference_mode():
+        h = h.clone()
+        graph = nearest(h, 8)
+        assert (
+            far(layer(h, graph), layer.local(h) / 2 + by_formula(h, graph, layer.edge_network()) / 2) < 1e-5
+        )
+
+
+def test_without_numba_it_is_the_same_and_says_so_once(monkeypatch):
+    monkeypatch.setattr(edge_sums, "_sum_on_cpu", None)
+    edge_sums._say_once.cache_clear()
+    layer, h = with_biases(GraphConv(6, 6, 3, 10.0)), torch.randn(2, 6, 9, 9)
+    graph = nearest(h, 8)
+    with pytest.warns(NircolorWarning, match="pip install numba"):
+        slow, gradients = outcome(sum_edges, layer, h, graph)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        outcome(sum_edges, layer, h, graph)
+    fast, expected = outcome(edge_sums_cpu.sum_edges, layer, h, graph)
+    assert far(slow, fast) < 1e-5
+    assert_same_gradients(gradients, expected, 1e-5)
+
+
+def test_nan_goes_where_its_edges_go():
+    layer = with_biases(GraphConv(6, 6, 3, 10.0))
+    h = torch.randn(1, 6, 9, 9)
+    graph = random_graph(1, 9, 9, 4, 3)
+    h[0, 2, 4, 4] = torch.nan
+    touched = (graph.neighbours == 4 * 9 + 4).any(3)
+    touched[0, 4, 4] = True
+    assert torch.equal(sum_edges(h, graph, layer.edge_network()).isnan().any(1), touched)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch's compiler needs a C++ compiler here")
+def test_what_a_gpu_runs_compiles_in_one_piece_and_is_the_formula(monkeypatch):
+    """Compiled for this CPU, in place of a GPU."""
+    edge_sums.compiled.cache_clear()
+    monkeypatch.setattr(edge_sums, "find_spec", lambda _: True)
+    monkeypatch.setattr(torch, "compile", partial(torch.compile, fullgraph=True))
+    layer, h = with_biases(GraphConv(6, 6, 3, 10.0, (0, 2, 4), (0, 2, 4))), torch.randn(2, 6, 9, 9)
+    graph = nearest(h, 8)
+    try:
+        got, gradients = outcome(lambda *a: in_blocks(*a, edge_sums.compiled()), layer, h, graph)
+    finally:
+        edge_sums.compiled.cache_clear()
+    expected, expected_gradients = outcome(by_formula, layer, h, graph)
+    assert far(got, expected) < 1e-5
+    assert_same_gradients(gradients, expected_gradients, 1e-5)
+
+
+def test_without_triton_a_gpu_runs_the_same_uncompiled_and_says_so(monkeypatch):
+    edge_sums.compiled.cache_clear()
+    edge_sums._say_once.cache_clear()
+    monkeypatch.setattr(edge_sums, "find_spec", lambda _: None)
+    with pytest.warns(NircolorWarning, match="Triton is not installed"):
+        assert edge_sums.compiled() is factored
+    edge_sums.compiled.cache_clear()

@@ -296,6 +296,6 @@ def test_the_tile_holds_where_a_network_has_a_minimum(tmp_path):
     one = Colorizer(path, tile_px=32)
     sizes = []
     run = one._engine.run
-    one._engine.run = lambda tile, context: sizes.append(tile.shape) or run(tile, context)
+    one._engine.run = lambda tile, *rest: sizes.append(tile.shape) or run(tile, *rest)
     np.testing.assert_allclose(one.colorize(nir), nir, atol=1e-6)
     assert set(sizes) == {(3, 32, 32)}

@@ -23,7 +23,9 @@ class _Engine:
         self.card = make_card(size=size, context=None if side is None else Context(size_px=side))
         self.tiles, self.contexts = [], []
 
-    def run(self, nir, context):
+    def run(self, nir, context, on_part):
+        on_part(0.25)
+        on_part(0.75)
         assert nir.dtype == np.float32
         assert nir.flags.c_contiguous
         assert np.isfinite(nir).all()
@@ -112,7 +114,7 @@ def test_progress_adds_up_to_the_pixels():
 
 def test_colour_is_clipped():
     engine = _Engine()
-    engine.run = lambda nir, _context: np.concatenate([nir - 2, nir + 2, nir])
+    engine.run = lambda nir, *_: np.concatenate([nir - 2, nir + 2, nir])
     rgb, _ = _colorize(engine, _Source(_noise(20, 20)), 16)
     assert rgb[0].max() == 0
     assert rgb[1].min() == 1
@@ -141,7 +143,7 @@ def test_nothing_valid():
 def test_bands_are_filled_each_with_its_own_mean():
     engine = _Engine()
     engine.card = make_card(bands=engine.card.bands * 2)
-    engine.run = lambda nir, _context: np.concatenate([nir, nir[:1]])
+    engine.run = lambda nir, *_: np.concatenate([nir, nir[:1]])
     nir = np.stack([np.full((20, 20), 0.2), np.full((20, 20), 0.8)]).astype(np.float32)
     nir[:, 3:6] = np.nan
     rgb, _ = _colorize(engine, _Source(nir), 16)
@@ -183,7 +185,7 @@ def test_memory_does_not_grow_with_the_height():
             return np.full((1, height, width), 0.5, np.float32), np.ones((height, width), bool)
 
     class Forgetful(_Engine):
-        def run(self, nir, _context):
+        def run(self, nir, _context, _on_part):
             return np.concatenate([nir, nir, nir])
 
     def peak(height):

@@ -14,6 +14,7 @@ from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer, colorize_all, plan
 from nircolor.inference.engine import open_engine
 from nircolor.modelfile import Context, read_card, read_safetensors, write_safetensors
+from nircolor.parallel import Cancelled
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
@@ -177,6 +178,29 @@ def test_out_of_memory_names_the_file_and_a_smaller_tile(tmp_path, unet, monkeyp
     with pytest.raises(NircolorError, match=rf"{path}: out of memory with tiles of 512 px.*--tile 256"):
         one.colorize_file(path, tmp_path / "b.tif")
     assert not (tmp_path / "b.tif").exists()
+
+
+def test_a_tile_s_progress_adds_up_and_may_end_it(tmp_path):
+    """Two callers share the network, and each hears of its own tile."""
+    engine = open_engine(save_torch_model(tmp_path / "n.safetensors", random_network("nirgnn"), "nirgnn"))
+    heard = {16: [], 24: []}
+    callers = [
+        threading.Thread(target=engine.run, args=(_noise(3, side, side), None, shares.append))
+        for side, shares in heard.items()
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    for shares in heard.values():
+        assert len(shares) > 10
+        assert sum(shares) == pytest.approx(1)
+
+    def leave(_share):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        engine.run(_noise(3, 16, 16), None, leave)
 
 
 def test_a_tile_that_the_network_refuses_is_one_line(unet):

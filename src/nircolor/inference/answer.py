@@ -7,6 +7,10 @@ from nircolor.arrays import Floats
 from nircolor.errors import NircolorError, first_line
 
 
+def untold(_share: float) -> None:
+    """For callers who need not know how much of a tile is done."""
+
+
 def answer(path: Path, nir: Floats, run: Callable[[], Floats]) -> Floats:
     """Colour (3, h, w) of a tile ``nir`` (bands, h, w), by ``run``.
 

@@ -1,13 +1,14 @@
 """A model file behind one call: a tile and its context in, colour out, by what the file asks for."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
 from nircolor.extras import require
-from nircolor.inference.answer import answer
+from nircolor.inference.answer import answer, untold
 from nircolor.inference.devices import Device, providers_for
 from nircolor.inference.streaming import Engine
 from nircolor.modelfile import Card, engine_for, open_session
@@ -50,12 +51,14 @@ class OnnxEngine:
                 f"--device {device}: onnxruntime knows it but cannot start it (driver, libraries)"
             )
 
-    def run(self, nir: Floats, context: Floats | None) -> Floats:
-        """Colour one tile: (bands, h, w) and (bands + 4, s, s) or None -> (3, h, w), not clipped.
+    def run(self, nir: Floats, context: Floats | None, on_part: Callable[[float], None] = untold) -> Floats:
+        """Colour one tile, see `Engine`; ``on_part`` is called once, at the end.
 
         Raises NircolorError and MemoryError like `answer`.
         """
         feeds = {"nir": nir[None]}
         if context is not None:
             feeds["context"] = context[None]
-        return answer(self._path, nir, lambda: self._session.run(None, feeds)[0][0])
+        rgb = answer(self._path, nir, lambda: self._session.run(None, feeds)[0][0])
+        on_part(1)
+        return rgb

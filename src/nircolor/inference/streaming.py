@@ -1,12 +1,12 @@
 """A picture of any size through a network, strip by strip: memory is bounded by one row of tiles."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from nircolor.arrays import Floats, Mask
+from nircolor.inference.answer import untold
 from nircolor.inference.tiling import Axis, cut
 from nircolor.modelfile import Card
 
@@ -34,8 +34,13 @@ class Engine(Protocol):
     @property
     def card(self) -> Card: ...
 
-    def run(self, nir: Floats, context: Floats | None) -> Floats:
-        """Colour one tile: (bands, h, w) and (bands + 4, s, s) or None -> (3, h, w), not clipped."""
+    def run(
+        self, nir: Floats, context: Floats | None, on_part: Callable[[float], None] = untold
+    ) -> Floats:
+        """Colour one tile: (bands, h, w) and (bands + 4, s, s) or None -> (3, h, w), not clipped.
+
+        ``on_part`` is told what share of the tile is done since, as often as the engine knows.
+        """
         ...
 
 
@@ -51,7 +56,7 @@ def colorize_strips(
         engine: the network.
         source: the picture.
         tile_px: largest side of a tile.
-        on_progress: called after each tile with the pixels done since, and the picture's.
+        on_progress: called after each tile, or oftener, with the pixels done since, and the picture's.
 
     Yields:
         First row, colour (3, rows, width) in [0, 1], and the valid pixels (rows, width).
@@ -64,7 +69,11 @@ def colorize_strips(
     view, fill = _view(engine.card, source)
 
     pixels = source.height * source.width
-    tile_done = partial(on_progress, pixels / (len(down.starts) * len(across.starts)), pixels)
+    tiles = len(down.starts) * len(across.starts)
+
+    def on_part(share: float) -> None:
+        on_progress(share * pixels / tiles, pixels)
+
     bands = len(engine.card.bands)
     nir = np.empty((bands, 0, source.width), np.float32)
     valid = np.empty((0, source.width), bool)
@@ -83,7 +92,7 @@ def colorize_strips(
         # a copy, and what was read is let go: a row of tiles of a large picture is hundreds of megabytes
         nir = nir[:, finished:].copy()
         del new
-        rgb = _strip(engine, source, strip, across, top, view, tile_done)
+        rgb = _strip(engine, source, strip, across, top, view, on_part)
         del strip
         rgb *= weights[:, None]
         if carried is not None:
@@ -101,7 +110,7 @@ def _strip(
     across: Axis,
     top: int,
     view: Floats | None,
-    tile_done: Callable[[], None],
+    on_part: Callable[[float], None],
 ) -> Floats:
     """One row of tiles, blended sideways: (3, tile, padded width)."""
     rgb = np.zeros((3, *strip.shape[1:]), np.float32)
@@ -119,8 +128,7 @@ def _strip(
             planes = np.broadcast_to(np.array(edges, np.float32)[:, None, None], (4, *view.shape[1:]))
             context = np.concatenate([view, planes])
         tile = np.ascontiguousarray(strip[:, :, left:right])
-        rgb[:, :, left:right] += engine.run(tile, context) * weights
-        tile_done()
+        rgb[:, :, left:right] += engine.run(tile, context, on_part) * weights
     return rgb
 
 

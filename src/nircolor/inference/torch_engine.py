@@ -1,13 +1,15 @@
 """A model file in PyTorch, for networks that ONNX Runtime cannot run; the one file here to import torch."""
 
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError, first_line
-from nircolor.inference.answer import answer
+from nircolor.inference.answer import answer, untold
 from nircolor.inference.devices import Device
 from nircolor.models.loading import load_network
 
@@ -33,12 +35,25 @@ class TorchEngine:
             # unlike ONNX Runtime's, each caller's helpers are its own
             torch.set_num_threads(max(1, (os.cpu_count() or 1) // jobs))
 
-    def run(self, nir: Floats, context: Floats | None) -> Floats:
-        """Colour one tile: (bands, h, w) and (bands + 4, s, s) or None -> (3, h, w), not clipped.
+        convolutions = [module for module in self._network.modules() if isinstance(module, torch.nn.Conv2d)]
+        for convolution in convolutions:
+            convolution.register_forward_hook(self._convolved)
+        self._share = 1 / max(1, len(convolutions))
+        # callers of several threads share the network
+        self._caller = threading.local()
 
-        Raises NircolorError and MemoryError like `answer`.
+    def run(self, nir: Floats, context: Floats | None, on_part: Callable[[float], None] = untold) -> Floats:
+        """Colour one tile, see `Engine`; ``on_part`` is called after each convolution.
+
+        A megapixel through graph convolutions takes minutes: long without a sign, and long until Ctrl-C.
+
+        Raises NircolorError and MemoryError like `answer`, and what ``on_part`` raises.
         """
+        self._caller.on_part = on_part
         return answer(self._path, nir, lambda: self._forward(nir, context))
+
+    def _convolved(self, *_: object) -> None:
+        self._caller.on_part(self._share)
 
     # inference mode belongs to a thread, and several call
     @torch.inference_mode()

@@ -60,7 +60,6 @@ def outcome(form, layer, h, graph):
     k=st.integers(1, 9),
     size=st.tuples(st.integers(1, 2), st.integers(3, 13), st.integers(3, 13)),
     reach_px=st.integers(1, 6),
-    piece_px=st.sampled_from([1, 4, 256]),
     strip_px=st.sampled_from([1, 7, 512]),
     dense=st.booleans(),
     dtype=st.sampled_from([torch.float32, torch.float64]),
@@ -68,9 +67,9 @@ def outcome(form, layer, h, graph):
 )
 @settings(max_examples=60, deadline=None)
 def test_machine_code_is_the_formula_and_so_are_its_gradients(
-    thirds, fan_out, rank, k, size, reach_px, piece_px, strip_px, dense, dtype, seed
+    thirds, fan_out, rank, k, size, reach_px, strip_px, dense, dtype, seed
 ):
-    """However a picture is cut into pieces and strips."""
+    """However a picture is cut into strips."""
     torch.manual_seed(seed)
     width = 3 * thirds
     shifts = (0,) if dense else (0, thirds, 2 * thirds)
@@ -82,7 +81,6 @@ def test_machine_code_is_the_formula_and_so_are_its_gradients(
     graph = random_graph(pictures, height, width_px, k, reach_px)
     expected, expected_gradients = outcome(by_formula, layer, h, graph)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(edge_sums_cpu, "_PIECE_PX", piece_px)
         patch.setattr(edge_sums_cpu, "_STRIP_PX", strip_px)
         got, gradients = outcome(edge_sums_cpu.sum_edges, layer, h, graph)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
@@ -101,18 +99,6 @@ def test_as_in_the_network(form, window_px):
     got, gradients = outcome(form, layer, h, graph)
     assert far(got, expected) < 1e-5
     assert_same_gradients(gradients, expected_gradients, 1e-5)
-
-
-def test_pieces_are_cut_as_told():
-    """A window's picture to all cores and no wider than need be; a patch that is all in reach stays whole."""
-    areas = [area for _, area in edge_sums_cpu._pieces(1, 300, 1000, 24)]
-    assert len(areas) % torch.get_num_threads() == 0
-    assert {area.width for area in areas} <= {333, 334}
-    covered = torch.zeros(300, 1000)
-    for area in areas:
-        covered[area.cut] += 1
-    assert bool((covered == 1).all())
-    assert len(list(edge_sums_cpu._pieces(3, 42, 42, 42))) == 3
 
 
 def test_blocks_change_neither_outputs_nor_gradients(monkeypatch):

@@ -165,8 +165,7 @@ def test_blocks_do_not_show(monkeypatch):
     """A picture of many blocks, its last ones cut, and the same in one."""
     network, nir = small(window_px=9).eval().double(), torch.rand(1, 1, 22, 19, dtype=torch.float64)
     whole = network(nir)
-    monkeypatch.setattr(knn, "_BLOCK_PX", 5)
-    monkeypatch.setattr(edge_sums_cpu, "_PIECE_PX", 8)
+    monkeypatch.setattr(knn, "_TILE_PX", 5)
     monkeypatch.setattr(edge_sums_cpu, "_STRIP_PX", 20)
     torch.testing.assert_close(network(nir), whole)
 

@@ -34,9 +34,7 @@ class Engine(Protocol):
     @property
     def card(self) -> Card: ...
 
-    def run(
-        self, nir: Floats, context: Floats | None, on_part: Callable[[float], None] = untold
-    ) -> Floats:
+    def run(self, nir: Floats, context: Floats | None, on_part: Callable[[float], None] = untold) -> Floats:
         """Colour one tile: (bands, h, w) and (bands + 4, s, s) or None -> (3, h, w), not clipped.
 
         ``on_part`` is told what share of the tile is done since, as often as the engine knows.

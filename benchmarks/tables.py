@@ -15,7 +15,13 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/results.md", "docs/captures.md", "docs/models/satellite.md")
+PAGES = (
+    "README.md",
+    "docs/results.md",
+    "docs/captures.md",
+    "docs/performance.md",
+    "docs/models/satellite.md",
+)
 
 PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR = (
     "psnr_db",
@@ -118,10 +124,10 @@ def differences(name: str, chosen: Sequence[tuple[str, str]], keys: Sequence[str
     return markdown(["", *(TITLES[key] for key in keys)], rows)
 
 
-def benchmark(name: str) -> str:
-    """The table of a benchmark's own page."""
+def benchmark(name: str, which: int = 0) -> str:
+    """A table of a benchmark's own page."""
     page = (ROOT / f"benchmarks/results/{name}/{name}.md").read_text(encoding="utf-8")
-    return "\n".join(line for line in page.splitlines() if line.startswith("|"))
+    return re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)[which].rstrip()
 
 
 def read(name: str) -> Report:
@@ -183,6 +189,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "captures-camera": lambda: scores("captures-camera", (PSNR, SSIM, ANGLE, COLOUR)),
     "synthesize": lambda: benchmark("synthesize"),
     "large_raster": lambda: benchmark("large_raster"),
+    "graph_conv": lambda: benchmark("graph_conv", 1),
+    "graph_conv-growth": lambda: benchmark("graph_conv", 2),
+    "nirgnn-steps": lambda: benchmark("nirgnn_speed", 1),
+    "nirgnn-parts": lambda: benchmark("nirgnn_speed", 2),
+    "nirgnn-pictures": lambda: benchmark("nirgnn_speed", 3),
     "structure_aware-60m": lambda: differences("structure_aware-60m", BANDS, (PSNR, SSIM, ANGLE)),
 }
 

@@ -13,7 +13,8 @@ from nircolor import extras
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer, colorize_all, plan
 from nircolor.inference.engine import open_engine
-from nircolor.modelfile import Context, read_card, read_safetensors, write_safetensors
+from nircolor.modelfile import Context, Size, read_card, read_safetensors, write_safetensors
+from nircolor.models.nirgnn import NirGnn
 from nircolor.parallel import Cancelled
 
 torch = pytest.importorskip("torch")
@@ -180,10 +181,13 @@ def test_out_of_memory_names_the_file_and_a_smaller_tile(tmp_path, unet, monkeyp
     assert not (tmp_path / "b.tif").exists()
 
 
-def test_a_tile_s_progress_adds_up_and_may_end_it(tmp_path):
+# the second has convolutions that only training needs
+@pytest.mark.parametrize("architecture", ["nirgnn", "structure_aware"])
+def test_a_tile_s_progress_adds_up_and_may_end_it(tmp_path, architecture):
     """Two callers share the network, and each hears of its own tile."""
-    engine = open_engine(save_torch_model(tmp_path / "n.safetensors", random_network("nirgnn"), "nirgnn"))
-    heard = {16: [], 24: []}
+    network = random_network(architecture)
+    engine = open_engine(save_torch_model(tmp_path / "n.safetensors", network, architecture))
+    heard = {16: [], 32: []}
     callers = [
         threading.Thread(target=engine.run, args=(_noise(3, side, side), None, shares.append))
         for side, shares in heard.items()
@@ -283,3 +287,30 @@ def test_models_in_onnx_runtime_load_no_pytorch():
         "assert not {'torch', 'lightning', 'safetensors'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@torch.no_grad()
+def test_tiles_of_a_graph_network_are_the_whole_picture(tmp_path):
+    """A pixel from as far as the network looks may change a choice of neighbours, which does not fade out."""
+    torch.manual_seed(0)
+    network = NirGnn(width=12, rank=4, neighbours=4, window_px=7, bn_momentum=0.3).train()
+    for _ in range(10):
+        network(torch.rand(4, 1, 24, 24))
+    network.eval()
+    # the learned part says as much as the picture
+    nir = _noise(1, 130, 150)
+    network.last.local.weight *= 0.3 / (network(torch.from_numpy(nir)[None]) - torch.from_numpy(nir)).std()
+    change = {
+        "arguments": {"width": 12, "rank": 4, "neighbours": 4, "window_px": 7, "bn_momentum": 0.3},
+        "bands": bands(1),
+    }
+
+    def difference(size):
+        path = save_torch_model(tmp_path / "n.safetensors", network, "nirgnn", change | {"size": size})
+        whole, tiled = (Colorizer(path, tile_px=px).colorize(nir) for px in (256, 145))
+        return np.abs(whole - tiled).max()
+
+    assert network.overlap_px == 90
+    assert difference(Size(multiple_of=1, minimum=5, reach_px=45, overlap_px=90)) < 5e-4
+    # with less it shows
+    assert difference(Size(multiple_of=1, minimum=5, reach_px=30)) > 2e-3

@@ -87,5 +87,6 @@ def assert_same_gradients(got, expected, tolerance):
     assert got.keys() == expected.keys()
     assert all(gradient.any() for gradient in expected.values())
     for part in {name.split(".")[0] for name in got}:
-        together = [torch.cat([g[n].flatten() for n in got if n.startswith(part)]) for g in (got, expected)]
+        names = [name for name in got if name.split(".")[0] == part]
+        together = [torch.cat([g[name].flatten() for name in names]) for g in (got, expected)]
         assert far(*together) < tolerance, part

@@ -20,6 +20,24 @@ def threads(request):
     torch.set_num_threads(before)
 
 
+def test_callers_do_not_share_their_cores():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    together = threading.Barrier(4, timeout=10)
+
+    def call(_=None):
+        on_cores(lambda _: together.wait(), range(2))
+
+    other = threading.Thread(target=call)
+    try:
+        other.start()
+        call()
+        other.join(10)
+        assert not other.is_alive()
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_results_come_in_order(threads):  # noqa: ARG001
     assert on_cores(lambda n: n * n, range(20)) == [n * n for n in range(20)]
     assert on_cores(lambda n: n, []) == []
@@ -30,14 +48,20 @@ def test_as_many_at_once_as_there_are_threads(threads):
     on_cores(lambda _: together.wait(), range(threads))
 
 
-def test_a_piece_has_one_thread_to_itself_and_those_that_come_later_have_all(threads):
+def test_a_piece_has_one_thread_to_itself_and_other_threads_have_all(threads):
     if threads > 1:
         assert on_cores(lambda _: torch.get_num_threads(), range(2)) == [1, 1]
-    seen = []
-    later = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
-    later.start()
-    later.join()
-    assert seen == [threads]
+
+    def number_in_a_new_thread():
+        seen = []
+        new = threading.Thread(target=lambda: seen.append(torch.get_num_threads()))
+        new.start()
+        new.join()
+        return seen[0]
+
+    # while pieces are under way, and after
+    assert on_cores(lambda _: number_in_a_new_thread(), range(4)) == [threads] * 4
+    assert number_in_a_new_thread() == threads
 
 
 def test_nothing_is_recorded_and_nothing_is_rounded(threads):  # noqa: ARG001

@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("numba")
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
@@ -85,7 +86,9 @@ def test_machine_code_is_the_formula_and_so_are_its_gradients(
         got, gradients = outcome(edge_sums_cpu.sum_edges, layer, h, graph)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
     assert far(got, expected) < tolerance
-    assert_same_gradients(gradients, expected_gradients, tolerance)
+    # in float32 an argument of the LeakyReLU can be 0 but for rounding, and its gradient jumps there
+    if dtype == torch.float64:
+        assert_same_gradients(gradients, expected_gradients, tolerance)
 
 
 @pytest.mark.parametrize("form", [edge_sums_cpu.sum_edges, plain])
@@ -175,7 +178,7 @@ def test_without_numba_it_is_the_same_and_says_so_once(monkeypatch):
     edge_sums._say_once.cache_clear()
     layer, h = with_biases(GraphConv(6, 6, 3, 10.0)), torch.randn(2, 6, 9, 9)
     graph = nearest(h, 8)
-    with pytest.warns(NircolorWarning, match="pip install numba"):
+    with pytest.warns(NircolorWarning, match=r"Numba cannot be used.*several times as long"):
         slow, gradients = outcome(sum_edges, layer, h, graph)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -199,12 +202,11 @@ def test_nan_goes_where_its_edges_go():
 def test_what_a_gpu_runs_compiles_in_one_piece_and_is_the_formula(monkeypatch):
     """Compiled for this CPU, in place of a GPU."""
     edge_sums.compiled.cache_clear()
-    monkeypatch.setattr(edge_sums, "find_spec", lambda _: True)
     monkeypatch.setattr(torch, "compile", partial(torch.compile, fullgraph=True))
     layer, h = with_biases(GraphConv(6, 6, 3, 10.0, (0, 2, 4), (0, 2, 4))), torch.randn(2, 6, 9, 9)
     graph = nearest(h, 8)
     try:
-        got, gradients = outcome(lambda *a: in_blocks(*a, edge_sums.compiled()), layer, h, graph)
+        got, gradients = outcome(lambda *a: in_blocks(*a, edge_sums.compiled(h.device)), layer, h, graph)
     finally:
         edge_sums.compiled.cache_clear()
     expected, expected_gradients = outcome(by_formula, layer, h, graph)
@@ -212,10 +214,13 @@ def test_what_a_gpu_runs_compiles_in_one_piece_and_is_the_formula(monkeypatch):
     assert_same_gradients(gradients, expected_gradients, 1e-5)
 
 
-def test_without_triton_a_gpu_runs_the_same_uncompiled_and_says_so(monkeypatch):
+def test_without_a_compiler_a_gpu_runs_the_same_uncompiled_and_says_so(monkeypatch):
+    def fail(_):
+        raise RuntimeError("Failed to find C compiler.\nPlease specify one")
+
     edge_sums.compiled.cache_clear()
     edge_sums._say_once.cache_clear()
-    monkeypatch.setattr(edge_sums, "find_spec", lambda _: None)
-    with pytest.warns(NircolorWarning, match="Triton is not installed"):
-        assert edge_sums.compiled() is factored
+    monkeypatch.setattr(torch, "compile", lambda _: fail)
+    with pytest.warns(NircolorWarning, match=r"\(Failed to find C compiler.\): graph convolutions take"):
+        assert edge_sums.compiled(torch.device("cpu")) is factored
     edge_sums.compiled.cache_clear()

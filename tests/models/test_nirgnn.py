@@ -3,6 +3,7 @@
 import pytest
 
 torch = pytest.importorskip("torch")
+pytest.importorskip("numba")
 
 from nircolor.models import edge_sums_cpu, knn  # noqa: E402
 from nircolor.models.graph_conv import GraphConv  # noqa: E402

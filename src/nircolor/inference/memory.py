@@ -31,8 +31,12 @@ def tile_size_px(card: Card, width_px: int, jobs: int = 1) -> int:
 
 
 def round_tile(side: float, card: Card) -> int:
-    """Down to the network's multiple, but never so small that tiles overlap by more than half."""
+    """Down to the network's multiple, but never so small that overlaps are most of a tile."""
     multiple = card.size.multiple_of
-    overlap = round_up(card.size.reach_px, multiple)
-    smallest = max(2 * overlap + multiple, round_up(card.size.minimum, multiple))
+    reach, overlap = (round_up(px, multiple) for px in (card.size.reach_px, card.size.shared_px))
+    smallest = max(
+        2 * reach + multiple,
+        round_up(overlap * 3 // 2, multiple) + multiple,
+        round_up(card.size.minimum, multiple),
+    )
     return max(int(side) // multiple * multiple, smallest)

@@ -47,8 +47,8 @@ def colorize_strips(
 ) -> Iterator[tuple[int, Floats, Mask]]:
     """Colour a picture from top to bottom.
 
-    Tiles overlap by the network's reach and are blended in the middle of that: what lies further off has no
-    weight worth its cost there (tests hold tiled and whole to half an 8-bit step).
+    Tiles overlap by the network's reach, or by what its card says, and are blended in the middle of that:
+    what lies further off has no weight worth its cost (tests hold tiled and whole to half an 8-bit step).
 
     Args:
         engine: the network.
@@ -61,7 +61,7 @@ def colorize_strips(
     """
     size = engine.card.size
     down, across = (
-        cut(side, tile_px, size.reach_px, size.multiple_of, size.minimum)
+        cut(side, tile_px, size.shared_px, size.multiple_of, size.minimum)
         for side in (source.height, source.width)
     )
     view, fill = _view(engine.card, source)

@@ -49,11 +49,16 @@ class TorchEngine:
 
         Raises NircolorError and MemoryError like `answer`, and what ``on_part`` raises.
         """
-        self._caller.on_part = on_part
-        return answer(self._path, nir, lambda: self._forward(nir, context))
+        self._caller.on_part, self._caller.untold = on_part, 1.0
+        rgb = answer(self._path, nir, lambda: self._forward(nir, context))
+        # convolutions that only training needs
+        on_part(self._caller.untold)
+        return rgb
 
     def _convolved(self, *_: object) -> None:
-        self._caller.on_part(self._share)
+        share = min(self._share, self._caller.untold)
+        self._caller.untold -= share
+        self._caller.on_part(share)
 
     # inference mode belongs to a thread, and several call
     @torch.inference_mode()

@@ -35,11 +35,20 @@ class Band(_Part):
 
 
 class Size(_Part):
-    """Picture sizes that the network takes; ``reach_px``: how far one pixel's answer looks in its tile."""
+    """Picture sizes that the network takes; ``reach_px``: how far one pixel's answer looks in its tile.
+
+    Tiles overlap by ``overlap_px``, or by the reach where nothing is said.
+    """
 
     multiple_of: Annotated[int, Field(ge=1)]
     minimum: Annotated[int, Field(ge=1)]
     reach_px: Annotated[int, Field(ge=0)]
+    overlap_px: Annotated[int, Field(ge=0)] | None = None
+
+    @property
+    def shared_px(self) -> int:
+        """How much neighbouring tiles share."""
+        return self.reach_px if self.overlap_px is None else self.overlap_px
 
     def fit(self, px: int) -> int:
         """The shortest side that the network takes and that is no shorter than ``px``."""

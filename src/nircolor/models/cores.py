@@ -5,9 +5,9 @@ cache. Here a core takes a piece from its first operation to its last.
 """
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from typing import TypeVar
 
 import torch
@@ -25,7 +25,6 @@ def on_cores(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     inference = torch.is_inference_mode_enabled()
 
     def alone(piece: Piece) -> Result:
-        torch.set_num_threads(1)
         # both belong to a thread, as does autocast
         with torch.inference_mode(inference), torch.no_grad():
             return work(piece)
@@ -33,18 +32,33 @@ def on_cores(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     if threads == 1 or len(pieces) == 1:
         with torch.no_grad(), torch.autocast("cpu", enabled=False):
             return [work(piece) for piece in pieces]
-    try:
-        return list(_pool(threads).map(alone, pieces))
-    finally:
+    return list(_pool(threads).map(alone, pieces))
+
+
+# of each thread that calls, so that callers do not wait for each other; it ends with its thread
+_own = threading.local()
+
+
+def _pool(threads: int) -> ThreadPoolExecutor:
+    """Threads that PyTorch leaves alone, all of them begun."""
+    pools: dict[int, ThreadPoolExecutor] = _own.__dict__.setdefault("pools", {})
+    if threads not in pools:
+        pools[threads] = pool = ThreadPoolExecutor(threads, "nircolor-cores", initializer=_take_one_thread)
+        begun = threading.Barrier(threads + 1)
+        for _ in range(threads):
+            pool.submit(begun.wait)
+        begun.wait()
         # a thread's number is its own, but threads that begin later start from the last that was set
         torch.set_num_threads(threads)
+    return pools[threads]
 
 
-@cache
-def _pool(threads: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(threads, thread_name_prefix="nircolor-cores")
+def _take_one_thread() -> None:
+    # to ask makes PyTorch give this thread a number, which it would do later and undo what is set
+    torch.get_num_threads()
+    torch.set_num_threads(1)
 
 
 # a forked process has the pools, and not their threads
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.cache_clear)
+    os.register_at_fork(after_in_child=lambda: _own.__dict__.clear())

@@ -1,4 +1,4 @@
-"""Loops over the edges of a graph convolution, made into machine code by Numba.
+"""Loops over the edges of a graph convolution, as machine code.
 
 Edges are gone through twice. By the pixel j that they come from: V_j, the largest thing here, is used for all
 edges that need it while it is in a core's cache, and need not be kept. Then by the pixel i that they lead to,
@@ -14,10 +14,11 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from nircolor.models.machine_code import machine_code
 
 # sums may be taken in any order and fused with products; NaN and infinity stay what they are
-_machine_code = njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
+_compiled = machine_code(fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
 # rows that are added up at once: their sum is read and written once for all
 _AT_ONCE = 4
 # features are padded to a multiple of
@@ -71,7 +72,7 @@ class EdgeGradients(NamedTuple):
     squared: Any
 
 
-@_machine_code
+@_compiled
 def sort_by_source(neighbours: Any) -> BySource:
     """The edges of ``neighbours`` (M, k) by where they come from, in their own order otherwise."""
     count, k = neighbours.shape
@@ -90,7 +91,7 @@ def sort_by_source(neighbours: Any) -> BySource:
     return BySource(edges, starts)
 
 
-@_machine_code
+@_compiled
 def project(edges: Edges, by_source: BySource, first: int, sources: Any, psi_h: Any) -> None:
     """ψ h_j of the edges that come from some pixels.
 
@@ -133,7 +134,7 @@ class _Messages(NamedTuple):
     scalars: Any
 
 
-@_machine_code
+@_compiled
 def aggregate(edges: Edges, psi_h: Any, first: int, sums: Any) -> None:
     """What φ is applied to: Σ_j γ/k (ω ∘ ψ h_j) zᵀ, and behind it Σ_j γ/k ω ∘ ψ h_j, of some pixels i.
 
@@ -149,7 +150,7 @@ def aggregate(edges: Edges, psi_h: Any, first: int, sums: Any) -> None:
         _sum_up(edges, messages, sums[row])
 
 
-@_machine_code
+@_compiled
 def backward_of_targets(
     edges: Edges,
     psi_h: Any,
@@ -203,7 +204,7 @@ def backward_of_targets(
         _add_products(of_omega, messages.z, features, grad_omega)
 
 
-@_machine_code
+@_compiled
 def backward_of_sources(
     edges: Edges,
     by_source: BySource,
@@ -262,7 +263,7 @@ def backward_of_sources(
                 _add_products(of_psi_h, z, features, of_source)
 
 
-@_machine_code
+@_compiled
 def backward_of_differences(edges: Edges, grads: EdgeGradients, grad_hidden: Any, grad_pixels: Any) -> None:
     """The targets' part in all that depends on d: added to what `backward_of_sources` wrote of all pixels."""
     k, features = edges.neighbours.shape[1], edges.pixels.shape[1]
@@ -277,7 +278,7 @@ def backward_of_differences(edges: Edges, grads: EdgeGradients, grad_hidden: Any
                 of_h[f] -= of_squared * (h_j[f] - h_i[f])
 
 
-@_machine_code
+@_compiled
 def _empty_messages(edges: Edges) -> _Messages:
     k, rank, dtype = edges.neighbours.shape[1], edges.omega_bias.size, edges.pixels.dtype
     rows = (k + _AT_ONCE - 1) // _AT_ONCE * _AT_ONCE
@@ -289,7 +290,7 @@ def _empty_messages(edges: Edges) -> _Messages:
     )
 
 
-@_machine_code
+@_compiled
 def _compute(edges: Edges, psi_h: Any, i: int, messages: _Messages) -> None:
     """Fill in the messages of pixel i."""
     k, features, rank = edges.neighbours.shape[1], edges.pixels.shape[1], edges.omega_bias.size
@@ -309,7 +310,7 @@ def _compute(edges: Edges, psi_h: Any, i: int, messages: _Messages) -> None:
             messages.scalars[n, t] = messages.gamma[n] * messages.omega[n, t] * psi_h[i, n, t]
 
 
-@_machine_code
+@_compiled
 def _hidden_layer(edges: Edges, i: int, j: int, z: Any) -> None:
     """Write z, LeakyReLU(W₀ d + b₀)."""
     slope = edges.pixels.dtype.type(0.2)
@@ -319,7 +320,7 @@ def _hidden_layer(edges: Edges, i: int, j: int, z: Any) -> None:
         z[f] = max(argument, slope * argument)
 
 
-@_machine_code
+@_compiled
 def _sum_up(edges: Edges, messages: _Messages, sums: Any) -> None:
     """Write a pixel's row of the sums."""
     features, rank = edges.pixels.shape[1], edges.omega_bias.size
@@ -331,7 +332,7 @@ def _sum_up(edges: Edges, messages: _Messages, sums: Any) -> None:
             of_bias[t] += messages.scalars[n, t]
 
 
-@_machine_code
+@_compiled
 def _add_products(a: Any, z: Any, features: int, out: Any) -> None:
     """Add aᵀ z to the beginning of ``out``, row by row: a (k⁺, r), z (k⁺, F⁺)."""
     for n in range(0, len(a), _AT_ONCE):
@@ -343,7 +344,7 @@ def _add_products(a: Any, z: Any, features: int, out: Any) -> None:
                 out_t[f] += (a0 * z0[f] + a1 * z1[f]) + (a2 * z2[f] + a3 * z3[f])
 
 
-@_machine_code
+@_compiled
 def _padded_row(rows: Any, t: int, features: int, z: Any) -> Any:
     """Of r rows of F one behind the other, the t-th and what lies behind it, as long as z."""
     return rows[t * features : t * features + z.size]

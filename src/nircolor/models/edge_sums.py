@@ -1,4 +1,4 @@
-"""H^NL of `graph_conv`, in the fastest way that there is on a device. All ways give the same.
+"""H^NL of `graph_conv`, in the fastest way that there is on a device; all ways differ by rounding alone.
 
 On a CPU machine code made by Numba (`edge_sums_cpu`); on a GPU what PyTorch's compiler makes of
 `edges.factored`; without Numba or the compiler, and for weights in half precision, `edges.factored` as it is.
@@ -7,21 +7,21 @@ On a CPU machine code made by Numba (`edge_sums_cpu`); on a GPU what PyTorch's c
 import warnings
 from collections.abc import Callable
 from functools import cache, partial
-from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
-from nircolor.errors import NircolorWarning
+from nircolor.errors import NircolorWarning, first_line
 from nircolor.models.edges import EdgeNetwork, at_once, factored
 from nircolor.models.knn import Graph, blocks
 
 _sum_on_cpu: Callable[[Tensor, Graph, EdgeNetwork], Tensor] | None
+_missing = ""
 try:
     from nircolor.models.edge_sums_cpu import sum_edges as _sum_on_cpu
-# it needs Numba
-except ImportError:
-    _sum_on_cpu = None
+# it needs Numba, which may be there and refuse NumPy's release
+except ImportError as error:
+    _sum_on_cpu, _missing = None, first_line(error)
 
 # side of the blocks that are computed at once without machine code; V of a block and its surroundings is what
 # takes memory. Larger ones compute less of V twice, smaller ones stay in the allocator's hands
@@ -42,11 +42,12 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
     if h.device.type == "cpu":
         if _sum_on_cpu is None:
             _say_once(
-                "Numba is not installed: graph convolutions take several times as long. pip install numba"
+                f"Numba cannot be used ({_missing}): graph convolutions take several times as long; "
+                "pip install 'nircolor[train]' brings it"
             )
         elif net.hidden.dtype in (torch.float32, torch.float64):
             return _sum_on_cpu(h, graph, net)
-    return in_blocks(h, graph, net, compiled() if h.is_cuda else factored)
+    return in_blocks(h, graph, net, compiled(h.device) if h.is_cuda else factored)
 
 
 def in_blocks(h: Tensor, graph: Graph, net: EdgeNetwork, form: Callable[..., Tensor]) -> Tensor:
@@ -61,10 +62,16 @@ def in_blocks(h: Tensor, graph: Graph, net: EdgeNetwork, form: Callable[..., Ten
 
 
 @cache
-def compiled() -> Callable[..., Tensor]:
+def compiled(device: torch.device) -> Callable[..., Tensor]:
     """`factored` with its gathers, products and sums fused, where PyTorch's compiler has what it needs."""
-    if find_spec("triton") is None:
-        _say_once("Triton is not installed: graph convolutions on the GPU take several times as long")
+    try:
+        torch.compile(torch.square)(torch.ones(2, device=device))
+    # Triton, a C compiler, a driver: each fails with exceptions of its own
+    except Exception as error:
+        _say_once(
+            f"PyTorch's compiler cannot be used ({first_line(error)}): graph convolutions take several times "
+            "as long"
+        )
         return factored
     return torch.compile(partial(factored, products=at_once))
 

@@ -21,7 +21,7 @@ from nircolor.models.edges import EdgeNetwork
 from nircolor.models.knn import Graph
 
 # pixels between two matrix products: their V and their sums fit a core's cache
-_STRIP_PX = 256
+_STRIP_PX = 512
 
 
 class Weights(NamedTuple):
@@ -144,9 +144,9 @@ def _backward(
     k, rank = edges.neighbours.shape[1], len(net.omega)
     shapes = ((count, k, rank), (count, k, features), (count, k))
     grads = EdgeGradients._make(h.new_empty(shape).numpy() for shape in shapes)
-    of_sources, of_omega_bias, of_output = (
-        torch.zeros_like(weight) for weight in (net.to_sources, net.omega_bias, net.to_output)
-    )
+    of_sources, of_omega_bias = torch.zeros_like(net.to_sources), torch.zeros_like(net.omega_bias)
+    # the other way round, which is a faster product
+    of_output = h.new_zeros(net.to_output.shape[1], net.to_output.shape[0])
     # rows of F one behind the other, and what the loops may touch behind them
     of_omega = h.new_zeros(rank * features + LANES)
     for strip in _strips(count):
@@ -162,7 +162,7 @@ def _backward(
             of_omega.numpy(),
             of_omega_bias.numpy(),
         )
-        of_output.addmm_(sums.mT, grad[strip])
+        of_output.addmm_(grad[strip].mT, sums)
     grad_hidden = torch.empty_like(h)
     for strip in _strips(count):
         sources = h[strip] @ net.to_sources
@@ -183,7 +183,7 @@ def _backward(
     grad_h.addmm_(grad_hidden, net.hidden.mT)
     of_hidden_bias = torch.from_numpy(grads.z).sum((0, 1))
     of_omega = F.pad(of_omega[: rank * features].view(rank, features), (0, -features % LANES))
-    return h.mT @ grad_hidden, of_hidden_bias, of_sources, of_omega, of_omega_bias, of_output
+    return h.mT @ grad_hidden, of_hidden_bias, of_sources, of_omega, of_omega_bias, of_output.mT
 
 
 def _strips(count: int) -> Iterator[slice]:

@@ -7,7 +7,8 @@ through the whole patch, evaluation through a window centred on each pixel.
 `_grid`). On it float64 computes every squared distance without rounding: a whole number that, with the
 candidate's index in the bits below it, fits an int64. The k smallest of these are wanted, and no two are
 equal. So the graph depends neither on the order of summation nor on blocks, batch or device. TF32 and
-autocast leave float64 alone.
+autocast leave float64 alone. With Numba most candidates are ruled out by a bound, and the few that are left
+are measured on the same grid.
 """
 
 from collections.abc import Iterator

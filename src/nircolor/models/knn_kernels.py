@@ -3,10 +3,11 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from nircolor.models.machine_code import machine_code
 
 
-@njit(nogil=True, cache=True)
+@machine_code()
 def keep_smallest(
     values: Any, pixels: Any, candidates: Any, reach_px: int, width: int, smallest: Any, neighbours: Any
 ) -> None:
@@ -65,7 +66,7 @@ def keep_smallest(
                             limit = mine[last]
 
 
-@njit(nogil=True, cache=True)
+@machine_code()
 def settle(
     vectors: Any, around: Any, tile: Any, reach_px: int, width: int, bounds: Any, chosen: Any, neighbours: Any
 ) -> None:
@@ -88,7 +89,7 @@ def settle(
     """
     top, bottom, left, right = around
     k = neighbours.shape[2]
-    squared = np.empty(k)
+    squared, origin = np.empty(k), np.zeros(vectors.shape[2])
     for y in range(tile[0], tile[1]):
         for x in range(tile[2], tile[3]):
             a = vectors[y - top, x - left]
@@ -100,7 +101,7 @@ def settle(
                 if of_pixel[place] < np.inf:
                     row, column = among[place] // width, among[place] % width
                     _insert(_distance(a, vectors[row - top, column - left]), among[place], squared, found)
-            if (squared[k - 1] - _distance(a, np.zeros_like(a))) / 2 < of_pixel[of_pixel.size - 1]:
+            if (squared[k - 1] - _distance(a, origin)) / 2 < of_pixel[of_pixel.size - 1]:
                 continue
             squared[:] = np.inf
             for row in range(max(top, y - reach_px), min(bottom, y + reach_px + 1)):
@@ -114,7 +115,7 @@ def settle(
 
 
 # sums of whole numbers are exact in any order
-@njit(nogil=True, cache=True, fastmath={"reassoc", "contract"})
+@machine_code(fastmath={"reassoc", "contract"})
 def _distance(a: Any, b: Any) -> Any:
     """‖b − a‖²."""
     total = 0.0
@@ -123,7 +124,7 @@ def _distance(a: Any, b: Any) -> Any:
     return total
 
 
-@njit(nogil=True, cache=True)
+@machine_code()
 def _insert(value: Any, index: Any, smallest: Any, whose: Any) -> None:
     """Put a value where it belongs in a list in order of value, then index; the last falls out."""
     place = smallest.size - 1

@@ -202,5 +202,7 @@ class NirGnn(Unrolled):
         super().__init__(
             bands, width, layer, Connect(neighbours, window_px), window_px // 2, batch_norm, bn_momentum
         )
+        # a pixel from far away can change which neighbours are chosen: its say does not fade
+        self.overlap_px = 2 * self.reach_px
         while fewest_candidates(self.minimum_px, self.minimum_px, window_px // 2) < neighbours:
             self.minimum_px += 1

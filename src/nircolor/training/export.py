@@ -142,7 +142,12 @@ def _card(trained: Trained, engine: EngineName, scores: tuple[Score, ...], check
             architecture=trained.architecture,
             arguments=trained.arguments,
             engine=engine,
-            size=Size(multiple_of=network.multiple_of, minimum=network.minimum_px, reach_px=network.reach_px),
+            size=Size(
+                multiple_of=network.multiple_of,
+                minimum=network.minimum_px,
+                reach_px=network.reach_px,
+                overlap_px=network.overlap_px,
+            ),
             context=None if network.context_px is None else Context(size_px=network.context_px),
             # both are measured with a card in hand
             bytes_per_px=1.0,

@@ -2,6 +2,7 @@
 
 import multiprocessing
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -45,13 +46,15 @@ def run_file(path: Path, card: Card, inputs: Sequence[Floats]) -> Floats:
 def multiply_adds_per_px(network: Network, card: Card) -> float:
     """Of the part that grows with the picture: the difference between two tile sizes.
 
-    Convolutions and matrix products are counted, which is nearly all that most networks do.
+    Convolutions and matrix products are counted, which is nearly all that most networks do. They are counted
+    in a network without numbers: what runs on other threads or as machine code would escape.
     """
+    shapes = deepcopy(network).to("meta")
 
     def count(side: int) -> int:
         counter = FlopCounterMode(display=False)
         with counter, torch.no_grad():
-            network(*map(torch.from_numpy, random_inputs(card, side, side)))
+            shapes(*(torch.from_numpy(array).to("meta") for array in random_inputs(card, side, side)))
         return counter.get_total_flops() // 2
 
     small, large = map(card.size.fit, _COUNTED_PX[network.engine])
@@ -62,7 +65,8 @@ def bytes_per_px(path: Path, card: Card) -> float:
     """Peak memory of a tile over that of a small one, per pixel, each in a process of its own."""
     small, large = map(card.size.fit, _RUN_PX[card.engine])
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        peaks = pool.map(_Peak(path, card), [small, large], chunksize=1)
+        # the first compiles what the others find compiled
+        _, *peaks = pool.map(_Peak(path, card), [small, small, large], chunksize=1)
     # a small network hides in the noise; the tile and its colour alone are four floats
     return max(16.0, round((peaks[1] - peaks[0]) / (large**2 - small**2), 1))
 

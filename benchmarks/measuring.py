@@ -1,0 +1,111 @@
+"""What benchmarks of networks share: calls in turns, memory in processes of their own, tables."""
+
+import json
+import shlex
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from importlib.metadata import PackageNotFoundError, version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from speed import machine
+
+# of each call, unless they take longer than this
+ROUNDS, FEWEST_ROUNDS, PATIENCE_S = 9, 3, 6
+# what is not sped up by having been called before
+SLOW_S = 2
+
+Result = TypeVar("Result")
+
+
+def about(device: torch.device, *packages: str) -> dict[str, Any]:
+    """Command, machine and versions."""
+    return {
+        "command": shlex.join(["python", *sys.argv]),
+        "machine": torch.cuda.get_device_name() if device.type == "cuda" else machine(),
+        "versions": {p: v for p in ("nircolor", "torch", *packages) if (v := installed(p))},
+    }
+
+
+def installed(package: str) -> str | None:
+    """Its version, where it is there."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def write(folder: Path, name: str, results: dict[str, Any], text: str) -> None:
+    """As JSON, as Markdown and to the terminal."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / f"{name}.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+def in_rounds(calls: Mapping[str, Callable[[], object]], device: torch.device) -> dict[str, float]:
+    """Median seconds of each call, made in turns; slow ones have fewer turns, and need no warming up."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for name, call in calls.items():
+        if (first := _seconds(call, device)) > SLOW_S:
+            times[name].append(first)
+    for _ in range(ROUNDS):
+        for name, call in calls.items():
+            if len(times[name]) < FEWEST_ROUNDS or sum(times[name]) < PATIENCE_S:
+                times[name].append(_seconds(call, device))
+    return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def _seconds(call: Callable[[], object], device: torch.device) -> float:
+    synchronize(device)
+    start = time.perf_counter()
+    call()
+    synchronize(device)
+    return time.perf_counter() - start
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for what a GPU has been asked to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def in_fresh_process(call: Callable[..., Result], *arguments: Any) -> Result:
+    """What a function of a module returns, called in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(call, *arguments).result()
+
+
+def growth_mb(call: Callable[[], object], device: torch.device) -> float:
+    """By how much memory rises during a call at most (on a CPU as Linux tells it)."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated() / 2**20
+    else:
+        # from now on the peak is that of what follows
+        Path("/proc/self/clear_refs").write_text("5")
+        before = process_mb("VmRSS")
+    call()
+    return peak_mb(device) - before
+
+
+def peak_mb(device: torch.device) -> float:
+    """The most memory that the process has held since its start, or since `growth_mb` began."""
+    return torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else process_mb("VmHWM")
+
+
+def process_mb(what: str) -> float:
+    """This process's memory: VmRSS now, VmHWM at its peak."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
+
+
+def table(heading: str, rows: Iterable[Iterable[str]]) -> list[str]:
+    """Lines of Markdown."""
+    rule = "|---" * (heading.count("|") + 1) + "|"
+    return [f"| {heading} |", rule, *(f"| {' | '.join(cells)} |" for cells in rows)]

@@ -1,0 +1,299 @@
+"""NIR-GNN at full width: a training step and its parts, the same by eq. (1), the CNN twin; whole pictures.
+
+    python benchmarks/nirgnn.py -o benchmarks/results/nirgnn_speed
+
+writes nirgnn_speed.md and nirgnn_speed.json; takes a quarter of an hour on two cores (or `--device cuda`),
+and 16 GB of memory for eq. (1). A step is forward, mean squared error, backward and Adam on noise, at P2's
+batch: 10 patches of 42². Pictures, smooth fields with noise, go through a network with random weights as a
+whole, without tiles. Peaks of memory are of a process of its own each.
+"""
+
+import argparse
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+from unittest.mock import patch
+
+import torch
+from measuring import about, growth_mb, in_fresh_process, in_rounds, peak_mb, synchronize, table, write
+from speed import median, page
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional as F
+
+from nircolor.models import edge_sums, graph_conv, knn, nirgnn
+from nircolor.models.cnn import Cnn
+from nircolor.models.edge_sums import in_blocks, sum_edges
+from nircolor.models.edges import EdgeNetwork, direct
+from nircolor.models.knn import Graph, nearest
+from nircolor.models.nirgnn import NirGnn
+
+PATCHES, PATCH_PX, STEPS = 10, 42, 300_000
+PROFILED_STEPS = 3
+# sides of the pictures, and how often each is coloured
+PICTURES_PX = {256: 3, 1024: 1}
+OURS, PLAIN, DIRECT, CNN = "NIR-GNN", "NIR-GNN without Numba", "NIR-GNN by eq. (1)", "CNN"
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--device", default="cpu")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    results = about(device, "numba", "numpy") | {
+        "steps": steps(device),
+        "profiles": {name: profile(name, device) for name in (OURS, PLAIN)},
+        "pictures": [in_fresh_process(coloured, side, device) for side in PICTURES_PX],
+    }
+    write(arguments.output, "nirgnn_speed", results, report(results))
+
+
+class Batch(NamedTuple):
+    """NIR (N, 1, h, w) and colour (N, 3, h, w)."""
+
+    nir: Tensor
+    rgb: Tensor
+
+
+def noise(pictures: int, side_px: int, device: torch.device) -> Batch:
+    """A batch that teaches nothing."""
+    torch.manual_seed(0)
+    return Batch(*(torch.rand(pictures, bands, side_px, side_px, device=device) for bands in (1, 3)))
+
+
+def stepper(name: str, device: torch.device) -> Callable[[Batch], None]:
+    """What takes a training step of a new network."""
+    torch.manual_seed(0)
+    network = (Cnn() if name == CNN else NirGnn()).to(device).train()
+    adam = torch.optim.Adam(network.parameters(), 1e-4)
+
+    def step(batch: Batch) -> None:
+        adam.zero_grad()
+        with {DIRECT: by_formula, PLAIN: without_numba}.get(name, nullcontext)():
+            F.mse_loss(network(batch.nir), batch.rgb).backward()  # type: ignore[no-untyped-call]
+        adam.step()
+        synchronize(device)
+
+    return step
+
+
+def by_formula() -> AbstractContextManager[Any]:
+    """Graph convolutions by eq. (1) as it stands."""
+    return patch.object(graph_conv, "sum_edges", partial(in_blocks, form=direct))
+
+
+@contextmanager
+def without_numba() -> Iterator[None]:
+    """Graph convolutions and the search as they are where Numba is missing."""
+    with (
+        patch.object(edge_sums, "_sum_on_cpu", None),
+        patch.object(knn, "knn_kernels", None),
+        warnings.catch_warnings(action="ignore"),
+    ):
+        yield
+
+
+def steps(device: torch.device) -> list[dict[str, Any]]:
+    """A training step of each network, made in turns."""
+    batch = noise(PATCHES, PATCH_PX, device)
+    calls = {name: partial(stepper(name, device), batch) for name in (OURS, PLAIN, DIRECT, CNN)}
+    seconds = in_rounds(calls, device)
+    return [
+        {
+            "network": name,
+            "seconds": seconds[name],
+            "direct_over_it": seconds[DIRECT] / seconds[name],
+            "images_a_second": PATCHES / seconds[name],
+            "hours_for_all_steps": STEPS * seconds[name] / 3600,
+            "extra_peak_mb": in_fresh_process(growth_of_step_mb, name, device),
+        }
+        for name in calls
+    ]
+
+
+def growth_of_step_mb(name: str, device: torch.device) -> float:
+    """Memory that a step takes beside weights, Adam's moments and the batch."""
+    step, batch = stepper(name, device), noise(PATCHES, PATCH_PX, device)
+    step(noise(2, 12, device))
+    return growth_mb(lambda: step(batch), device)
+
+
+class Clock:
+    """Seconds by part of a step."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        synchronize(self.device)
+        start = time.perf_counter()
+        yield
+        synchronize(self.device)
+        self.seconds[name] += time.perf_counter() - start
+
+    def both(self, forward: str, backward: str, call: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
+        """``call`` of tensors, its seconds counted as one part's and those of its gradient as another's."""
+        out: Tensor = _Timed.apply(self, forward, backward, call, *tensors)  # type: ignore[no-untyped-call]
+        return out
+
+
+class _Timed(torch.autograd.Function):
+    """A step within the step, so that its gradient is computed while the clock is looked at."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, clock: Clock, forward: str, backward: str, call: Callable[..., Tensor], *tensors: Tensor
+    ) -> Tensor:
+        ctx.clock, ctx.part = clock, backward
+        ctx.inputs = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in tensors]
+        with torch.enable_grad(), clock.part(forward):
+            ctx.out = call(*ctx.inputs)
+        return ctx.out.detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        with ctx.clock.part(ctx.part):
+            found = iter(torch.autograd.grad(ctx.out, [t for t in ctx.inputs if t.requires_grad], grad))
+        return None, None, None, None, *(next(found) if t.requires_grad else None for t in ctx.inputs)
+
+
+def profile(name: str, device: torch.device) -> dict[str, Any]:
+    """Mean seconds of a network's step by part, which add up to the step."""
+    step, batch, clock = stepper(name, device), noise(PATCHES, PATCH_PX, device), Clock(device)
+    step(batch)
+    with timed(clock):
+        for _ in range(PROFILED_STEPS):
+            with clock.part("step"):
+                step(batch)
+    seconds = {name: total / PROFILED_STEPS for name, total in clock.seconds.items()}
+    whole = seconds.pop("step")
+    seconds["activations, sums, loss, Adam"] = whole - sum(seconds.values())
+    return {"seconds": whole, "parts": seconds}
+
+
+@contextmanager
+def timed(clock: Clock) -> Iterator[None]:
+    """Search, sums over edges, convolutions with their mirrored borders, and batch norm look at the clock."""
+    convolve, normalise = nn.Conv2d._conv_forward, F.batch_norm
+
+    def search(*arguments: Any) -> Graph:
+        with clock.part("search for neighbours"):
+            return nearest(*arguments)
+
+    def sums(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
+        def call(h: Tensor, *weights: Tensor) -> Tensor:
+            return sum_edges(h, graph, EdgeNetwork._make([*weights, net.decay]))
+
+        return clock.both("sums over edges", "sums over edges, backward", call, h, *net[:-1])
+
+    def convolution(self: nn.Conv2d, h: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        def call(h: Tensor, weight: Tensor, *bias: Tensor) -> Tensor:
+            return convolve(self, h, weight, *(bias or (None,)))
+
+        part = "convolutions {0}×{0}".format(*self.kernel_size)
+        return clock.both(part, part, call, h, weight, *([] if bias is None else [bias]))
+
+    def norm(h: Tensor, mean: Tensor, variance: Tensor, weight: Tensor, bias: Tensor, *rest: Any) -> Tensor:
+        def call(h: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+            return normalise(h, mean, variance, weight, bias, *rest)
+
+        return clock.both("batch norm", "batch norm", call, h, weight, bias)
+
+    with ExitStack() as patches:
+        patches.enter_context(patch.object(nirgnn, "nearest", search))
+        patches.enter_context(patch.object(graph_conv, "sum_edges", sums))
+        patches.enter_context(patch.object(nn.Conv2d, "_conv_forward", convolution))
+        patches.enter_context(patch.object(F, "batch_norm", norm))
+        yield
+
+
+def coloured(side_px: int, device: torch.device) -> dict[str, float]:
+    """A whole picture through the network, as in evaluation: seconds and the process's peak of memory."""
+    torch.manual_seed(0)
+    network = NirGnn().to(device).eval()
+    nir = texture(side_px).to(device)
+
+    @torch.inference_mode()
+    def colour(nir: Tensor) -> None:
+        network(nir)
+        synchronize(device)
+
+    colour(nir[..., :64, :64])
+    seconds = median(lambda: colour(nir), PICTURES_PX[side_px])
+    return {
+        "side_px": side_px,
+        "seconds": seconds,
+        "megapixels_a_second": side_px**2 / 1e6 / seconds,
+        "peak_mb": peak_mb(device),
+    }
+
+
+def texture(side_px: int) -> Tensor:
+    """(1, 1, side, side), smooth fields with noise."""
+    torch.manual_seed(0)
+    fields = F.interpolate(torch.rand(1, 1, side_px // 32, side_px // 32), side_px, mode="bilinear")
+    return 0.8 * fields + 0.1 * torch.rand(fields.shape)
+
+
+def report(results: dict[str, Any]) -> str:
+    """The Markdown of nirgnn_speed.json."""
+    profiles = results["profiles"]
+    facts = {
+        "batch": f"{PATCHES} of {PATCH_PX}², the whole patch searched for 8 neighbours",
+        "pictures": "searched in a window of 49 px, random weights, not cut into tiles",
+    }
+    by_network = table(
+        f"network | seconds a step | × eq. (1) | images/s | hours for {STEPS:,} steps | extra peak, MB",
+        (
+            (
+                row["network"],
+                f"{row['seconds']:.3g}",
+                f"{row['direct_over_it']:.3g}",
+                f"{row['images_a_second']:.3g}",
+                f"{row['hours_for_all_steps']:.3g}",
+                f"{row['extra_peak_mb']:,.0f}",
+            )
+            for row in results["steps"]
+        ),
+    )
+    by_part = table(
+        f"part of a step, seconds and share | {' | '.join(profiles)}",
+        (
+            (
+                part,
+                *(
+                    f"{p['parts'][part]:.3g} ({p['parts'][part] / p['seconds']:.0%})"
+                    for p in profiles.values()
+                ),
+            )
+            for part in profiles[OURS]["parts"]
+        ),
+    )
+    by_size = table(
+        "picture | seconds | megapixels/s | peak of the process, MB",
+        (
+            (
+                f"{row['side_px']:,}²",
+                f"{row['seconds']:.3g}",
+                f"{row['megapixels_a_second']:.3g}",
+                f"{row['peak_mb']:,.0f}",
+            )
+            for row in results["pictures"]
+        ),
+    )
+    title = page("NIR-GNN's speed", results, facts)
+    return "\n".join([title, *by_network, "", *by_part, "", *by_size, ""])
+
+
+if __name__ == "__main__":
+    main()

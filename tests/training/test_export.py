@@ -12,13 +12,15 @@ pytest.importorskip("safetensors")
 
 from nircolor.errors import NircolorError  # noqa: E402
 from nircolor.inference import Colorizer  # noqa: E402
-from nircolor.modelfile import read_card, read_safetensors  # noqa: E402
+from nircolor.modelfile import Size, read_card, read_safetensors  # noqa: E402
 from nircolor.models import ARCHITECTURES, Network  # noqa: E402
+from nircolor.models.nirgnn import NirGnn  # noqa: E402
 from nircolor.training import export as module  # noqa: E402
 from nircolor.training import measures  # noqa: E402
 from nircolor.training.export import export  # noqa: E402
 from nircolor.training.measures import multiply_adds_per_px  # noqa: E402
 from nircolor.training.onnx_export import to_onnx  # noqa: E402
+from tiny_models import make_card  # noqa: E402
 from torch_models import arguments, bands, random_network, save_checkpoint  # noqa: E402
 
 _FORMATS = [
@@ -206,6 +208,22 @@ def test_multiply_adds_are_counted_as_by_hand(tmp_path):
             return self.both(nir)
 
     assert multiply_adds_per_px(Two(), card) == 3 * 4 * 9 + 4 * 3
+
+
+def test_multiply_adds_of_a_graph_network_do_not_depend_on_threads():
+    """Pieces on other threads and loops in machine code are not seen by what counts."""
+    network = NirGnn(width=12, window_px=9).eval()
+    card = make_card(size=Size(multiple_of=1, minimum=network.minimum_px, reach_px=network.reach_px))
+    before, counts = torch.get_num_threads(), set()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            counts.add(multiply_adds_per_px(network, card))
+    finally:
+        torch.set_num_threads(before)
+    assert len(counts) == 1
+    # 10 layers' products with Psi and Phi, and their 3 x 3 convolutions
+    assert counts.pop() > 10 * (2 * 11 * 12**2 + 9 * 12**2) * 0.9
 
 
 # --- refusals

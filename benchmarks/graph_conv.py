@@ -9,7 +9,6 @@ H^NL, without the 3×3 convolution beside it. All methods get the same random fe
 Peaks of memory are of a process of its own each, beyond what it held before the call.
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from measuring import about, growth_mb, in_fresh_process, in_rounds, installed, table, write
+from measuring import about, asked, growth_mb, in_fresh_process, in_rounds, installed, table, write
 from speed import page
 from torch import Tensor, nn
 
@@ -86,11 +85,7 @@ BY_NEIGHBOURS = [Case(10, 42, None, k) for k in (4, 8, 16, 32)]
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
-    device = torch.device(arguments.device)
+    output, device = asked(__doc__)
     results = about(device, "numba", "numpy", "torch_geometric") | {
         "gradient_differences_float64": disagreement_of_gradients(device),
         "methods": [row for case in PATCHES + PICTURES for row in compared(case, device)],
@@ -98,7 +93,7 @@ def main() -> None:
         "growth_by_neighbours": growth(BY_NEIGHBOURS, device),
         "search": search(PATCHES + PICTURES, device),
     }
-    write(arguments.output, "graph_conv", results, report(results))
+    write(output, "graph_conv", results, report(results))
 
 
 def inputs(case: Case, device: torch.device) -> Inputs:

@@ -1,5 +1,6 @@
 """What benchmarks of networks share: calls in turns, memory in processes of their own, tables."""
 
+import argparse
 import json
 import shlex
 import statistics
@@ -21,6 +22,15 @@ ROUNDS, FEWEST_ROUNDS, PATIENCE_S = 9, 3, 6
 SLOW_S = 2
 
 Result = TypeVar("Result")
+
+
+def asked(description: str) -> tuple[Path, torch.device]:
+    """What the command line says: the folder for the results and the device."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--device", type=torch.device, default="cpu")
+    arguments = parser.parse_args()
+    return arguments.output, arguments.device
 
 
 def about(device: torch.device, *packages: str) -> dict[str, Any]:

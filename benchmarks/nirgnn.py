@@ -8,19 +8,17 @@ batch: 10 patches of 42². Pictures, smooth fields with noise, go through a netw
 whole, without tiles. Peaks of memory are of a process of its own each.
 """
 
-import argparse
 import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
-from measuring import about, growth_mb, in_fresh_process, in_rounds, peak_mb, synchronize, table, write
+from measuring import about, asked, growth_mb, in_fresh_process, in_rounds, peak_mb, synchronize, table, write
 from speed import median, page
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -42,17 +40,13 @@ OURS, PLAIN, DIRECT, CNN = "NIR-GNN", "NIR-GNN without Numba", "NIR-GNN by eq. (
 
 def main() -> None:
     """Measure, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--device", default="cpu")
-    arguments = parser.parse_args()
-    device = torch.device(arguments.device)
+    output, device = asked(__doc__)
     results = about(device, "numba", "numpy") | {
         "steps": steps(device),
         "profiles": {name: profile(name, device) for name in (OURS, PLAIN)},
         "pictures": [in_fresh_process(coloured, side, device) for side in PICTURES_PX],
     }
-    write(arguments.output, "nirgnn_speed", results, report(results))
+    write(output, "nirgnn_speed", results, report(results))
 
 
 class Batch(NamedTuple):

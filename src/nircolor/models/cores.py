@@ -25,13 +25,12 @@ def on_cores(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     inference = torch.is_inference_mode_enabled()
 
     def alone(piece: Piece) -> Result:
-        # both belong to a thread, as does autocast
-        with torch.inference_mode(inference), torch.no_grad():
+        # each belongs to a thread
+        with torch.inference_mode(inference), torch.no_grad(), torch.autocast("cpu", enabled=False):
             return work(piece)
 
     if threads == 1 or len(pieces) == 1:
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            return [work(piece) for piece in pieces]
+        return [alone(piece) for piece in pieces]
     return list(_pool(threads).map(alone, pieces))
 
 

@@ -61,12 +61,23 @@ def direct(centres: Tensor, sources: Tensor, neighbours: Tensor, net: EdgeNetwor
     return messages.mean(1)
 
 
+def at_once(v: Tensor, neighbours: Tensor, z: Tensor) -> Tensor:
+    """V_j z_ij of all edges: v (M, r · F), neighbours (P, k), z (P, k, F) to (P, k, r). To be compiled."""
+    return (v[neighbours].view(*neighbours.shape, -1, z.shape[2]) * z[:, :, None]).sum(3)
+
+
+def piecewise(v: Tensor, neighbours: Tensor, z: Tensor) -> Tensor:
+    """The same without a compiler: V of all edges, k times as large as V, is never there as a whole."""
+    products: Tensor = _Products.apply(v, neighbours, z)  # type: ignore[no-untyped-call]
+    return products
+
+
 def factored(
     centres: Tensor,
     sources: Tensor,
     neighbours: Tensor,
     net: EdgeNetwork,
-    products: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None,
+    products: Callable[[Tensor, Tensor, Tensor], Tensor] = piecewise,
 ) -> Tensor:
     """The same as `direct` up to rounding, with the products by ψ and φ once a pixel instead of once an edge.
 
@@ -78,7 +89,7 @@ def factored(
         sources: likewise.
         neighbours: likewise.
         net: likewise.
-        products: how V_j z_ij is computed: `piecewise`, by default, or `at_once`.
+        products: how V_j z_ij is computed: `piecewise` or `at_once`.
     """
     # an embedding is a gather whose gradient is fast
     d = F.embedding(neighbours, sources) - centres[:, None]
@@ -87,21 +98,10 @@ def factored(
     z = F.embedding(neighbours, sources @ net.hidden + net.hidden_bias) - (centres @ net.hidden)[:, None]
     z = F.leaky_relu(z, 0.2, inplace=True)
     v = torch.einsum("mc,ftc->mtf", sources, net.psi).flatten(1)
-    psi_h = (products or piecewise)(v, neighbours, z) + F.embedding(neighbours, sources @ net.psi_bias.mT)
+    psi_h = products(v, neighbours, z) + F.embedding(neighbours, sources @ net.psi_bias.mT)
     scalars = gamma[..., None] * (z @ net.omega + net.omega_bias) * psi_h / neighbours.shape[1]
     aggregate = scalars.mT @ z
     return torch.einsum("ptf,fto->po", aggregate, net.phi) + scalars.sum(1) @ net.phi_bias
-
-
-def at_once(v: Tensor, neighbours: Tensor, z: Tensor) -> Tensor:
-    """V_j z_ij of all edges: v (M, r · F), neighbours (P, k), z (P, k, F) to (P, k, r). To be compiled."""
-    return (v[neighbours].view(*neighbours.shape, -1, z.shape[2]) * z[:, :, None]).sum(3)
-
-
-def piecewise(v: Tensor, neighbours: Tensor, z: Tensor) -> Tensor:
-    """The same without a compiler: V of all edges, k times as large as V, is never there as a whole."""
-    products: Tensor = _Products.apply(v, neighbours, z)  # type: ignore[no-untyped-call]
-    return products
 
 
 class _Products(torch.autograd.Function):

@@ -5,7 +5,7 @@ DEV := .venv/bin
 
 .PHONY: demo test check pytest tables clean
 
-demo: .venv-demo/ready      ## install nircolor alone, colour a simulated picture, say where the page is
+demo: .venv-demo/ready      ## install nircolor alone, colour a simulated image, say where the page is
 	$(DEMO)/nircolor demo -o demo
 
 test: check pytest          ## everything that must pass before a commit

@@ -43,20 +43,20 @@ METHODS = (*SUMS, NNCONV, CONVOLUTION)
 
 
 class Case(NamedTuple):
-    """Pictures and how they are searched: all of each where the window is None."""
+    """Images and how they are searched: all of each where the window is None."""
 
-    pictures: int
+    images: int
     side_px: int
     window_px: int | None
     k: int
 
     @property
     def name(self) -> str:
-        return f"{self.pictures} of {self.side_px}², k = {self.k}"
+        return f"{self.images} of {self.side_px}², k = {self.k}"
 
     @property
     def pixels(self) -> int:
-        return self.pictures * self.side_px**2
+        return self.images * self.side_px**2
 
 
 class Inputs(NamedTuple):
@@ -75,7 +75,7 @@ class Method(NamedTuple):
 
 
 PATCHES = [Case(10, 42, None, k) for k in (8, 16)]
-PICTURES = [Case(1, 256, WINDOW_PX, k) for k in (8, 16)]
+IMAGES = [Case(1, 256, WINDOW_PX, k) for k in (8, 16)]
 # loads libraries and machine code before memory is measured
 TINY = Case(2, 8, None, 8)
 EXACT = Case(2, 42, None, 8)
@@ -88,10 +88,10 @@ def main() -> None:
     output, device = asked(__doc__)
     results = about(device, "numba", "numpy", "torch_geometric") | {
         "gradient_differences_float64": disagreement_of_gradients(device),
-        "methods": [row for case in PATCHES + PICTURES for row in compared(case, device)],
+        "methods": [row for case in PATCHES + IMAGES for row in compared(case, device)],
         "growth_by_size": growth(BY_SIZE, device),
         "growth_by_neighbours": growth(BY_NEIGHBOURS, device),
-        "search": search(PATCHES + PICTURES, device),
+        "search": search(PATCHES + IMAGES, device),
     }
     write(output, "graph_conv", results, report(results))
 
@@ -99,7 +99,7 @@ def main() -> None:
 def inputs(case: Case, device: torch.device) -> Inputs:
     """Noise, of which most ‖d‖² are near δ; alike pixels lie anywhere, which is hard on caches."""
     torch.manual_seed(0)
-    shape = case.pictures, FEATURES, case.side_px, case.side_px
+    shape = case.images, FEATURES, case.side_px, case.side_px
     h, grad = (torch.randn(shape).to(device, memory_format=torch.channels_last) for _ in range(2))
     h *= 0.2
     return Inputs(h, grad, nearest(h, case.k, case.window_px))
@@ -128,14 +128,14 @@ def nnconv(device: torch.device) -> Method:
     )
 
     def forward(h: Tensor, graph: Graph) -> Tensor:
-        pictures, _, height, width = h.shape
+        images, _, height, width = h.shape
         whole = Area(0, height, 0, width)
         vectors = whole.vectors(h).flatten(0, 1)
         j = graph.part(whole, whole)
         i = torch.arange(len(vectors), device=h.device)[:, None].expand_as(j)
         edges = torch.stack([j.flatten(), i.flatten()])
         sums = convolution(vectors, edges, vectors[edges[0]] - vectors[edges[1]])
-        return sums.view(pictures, height, width, -1).permute(0, 3, 1, 2)
+        return sums.view(images, height, width, -1).permute(0, 3, 1, 2)
 
     return Method(forward, list(convolution.parameters()))
 
@@ -153,7 +153,7 @@ def run(m: Method, given: Inputs, backward: bool) -> list[Tensor]:
 def multiply_adds(name: str, case: Case) -> int:
     """Of a method's forward pass; the gradient takes twice as many, as each product has two factors.
 
-    What is computed a second time, around pieces of a picture or in the backward pass, is not counted again.
+    What is computed a second time, around pieces of a image or in the backward pass, is not counted again.
     """
     f, rf = FEATURES, RANK * FEATURES
     # a pixel's [Ψ W₀ ψ_bias] and [Φ φ_bias]; an edge's ‖d‖², V_j z, ω and a zᵀ
@@ -171,7 +171,7 @@ def multiply_adds(name: str, case: Case) -> int:
 
 
 def compared(case: Case, device: torch.device) -> list[dict[str, Any]]:
-    """A row for each method; of a large picture's backward passes only ours."""
+    """A row for each method; of a large image's backward passes only ours."""
     given = inputs(case, device)
     rows: list[dict[str, Any]] = [
         {"case": case.name, "method": name, "multiply_adds": multiply_adds(name, case)} for name in METHODS
@@ -203,7 +203,7 @@ def compared(case: Case, device: torch.device) -> list[dict[str, Any]]:
 
 def left_out(name: str, case: Case, backward: bool, device: torch.device) -> str | None:
     """Why a method is not measured, None where it is."""
-    if backward and case in PICTURES and name != "ours":
+    if backward and case in IMAGES and name != "ours":
         return "–"
     if name != NNCONV:
         return None
@@ -255,7 +255,7 @@ def _growth_of_method_mb(name: str, file: Path, backward: bool, device: torch.de
 
 
 def growth(cases: list[Case], device: torch.device) -> list[dict[str, Any]]:
-    """Our forward pass as a picture or the number of neighbours grows."""
+    """Our forward pass as a image or the number of neighbours grows."""
     ours = method("ours", device)
     calls = {case.name: partial(run, ours, inputs(case, device), False) for case in cases}
     seconds = in_rounds(calls, device)
@@ -287,7 +287,7 @@ def report(results: dict[str, Any]) -> str:
     facts = {
         "layer": f"{FEATURES} features in and out, rank {RANK}, circulant heads; its sum over edges alone",
         "patches of 42²": "the whole patch is searched for neighbours",
-        "pictures of 256²": f"a window of {WINDOW_PX} px is searched",
+        "images of 256²": f"a window of {WINDOW_PX} px is searched",
         "float32 matrix product": f"{min(rates):.3g} to {max(rates):.3g} G multiply-adds/s",
         "largest relative difference to direct, plain and ours": f"{max(differences):.1g}",
         "the same of gradients, in float64": f"{max(results['gradient_differences_float64'].values()):.1g}",

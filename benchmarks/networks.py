@@ -3,7 +3,7 @@
     python benchmarks/networks.py -o benchmarks/results/networks
 
 writes networks.md and networks.json. Steps are whole ones (forward, objective, backward, optimiser) on random
-pictures at the recipe's batch, on this machine's CPU (or `--device cuda`); the rows take turns, and a row's
+images at the recipe's batch, on this machine's CPU (or `--device cuda`); the rows take turns, and a row's
 figure is the median of its turns. The papers' own rows take minutes a step on a CPU: `--timed` says which
 recipes are timed.
 """
@@ -27,7 +27,7 @@ import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
 import nircolor.training.cli  # noqa: F401 (imports every training)
-from nircolor.training.module import Batch, Colorization
+from nircolor.training.module import Batch, ColorizationModule
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 
@@ -96,15 +96,15 @@ def prepared(name: str, device: torch.device) -> tuple[dict[str, Any], Callable[
     return counts, step
 
 
-def training_class(name: str) -> type[Colorization]:
+def training_class(name: str) -> type[ColorizationModule]:
     """The class that a recipe names."""
-    found = Colorization.__subclasses__()
+    found = ColorizationModule.__subclasses__()
     for training in found:
         found += training.__subclasses__()
     return next(training for training in found if training.__name__ == name)
 
 
-def random_batch(training: Colorization, size: int, side: int, device: torch.device) -> Batch:
+def random_batch(training: ColorizationModule, size: int, side: int, device: torch.device) -> Batch:
     """Noise in the shapes of a batch."""
     bands, context_px = training.network.bands, training.network.context_px
     batch: Batch = {
@@ -118,7 +118,7 @@ def random_batch(training: Colorization, size: int, side: int, device: torch.dev
     return batch
 
 
-def multiply_adds(training: Colorization, batch: Batch) -> int:
+def multiply_adds(training: ColorizationModule, batch: Batch) -> int:
     """Of colouring one training tile, a pixel: convolutions and matrix products."""
     one = [batch[key][:1] for key in ("nir", "context") if key in batch]
     training.network.eval()
@@ -145,7 +145,7 @@ def markdown(about: dict[str, Any], table: list[dict[str, Any]]) -> str:
         "",
         f"`{about['command']}` on {about['machine']}; "
         + ", ".join(f"{name} {number}" for name, number in about["versions"].items())
-        + ". Seconds are medians; the network alone, without reading pictures.",
+        + ". Seconds are medians; the network alone, without reading images.",
         "",
         "| recipe | network | parameters | multiply-adds a pixel | batch | seconds a step |",
         "|---|---|---|---|---|---|",

@@ -1,10 +1,10 @@
-"""NIR-GNN at full width: a training step and its parts, the same by eq. (1), the CNN twin; whole pictures.
+"""NIR-GNN at full width: a training step and its parts, the same by eq. (1), the CNN twin; whole images.
 
     python benchmarks/nirgnn.py -o benchmarks/results/nirgnn_speed
 
 writes nirgnn_speed.md and nirgnn_speed.json; takes a quarter of an hour on two cores (or `--device cuda`),
 and 16 GB of memory for eq. (1). A step is forward, mean squared error, backward and Adam on noise, at P2's
-batch: 10 patches of 42². Pictures, smooth fields with noise, go through a network with random weights as a
+batch: 10 patches of 42². Images, smooth fields with noise, go through a network with random weights as a
 whole, without tiles. Peaks of memory are of a process of its own each.
 """
 
@@ -33,8 +33,8 @@ from nircolor.models.nirgnn import NirGnn
 
 PATCHES, PATCH_PX, STEPS = 10, 42, 300_000
 PROFILED_STEPS = 3
-# sides of the pictures, and how often each is coloured
-PICTURES_PX = {256: 3, 1024: 1}
+# sides of the images, and how often each is coloured
+IMAGES_PX = {256: 3, 1024: 1}
 OURS, PLAIN, DIRECT, CNN = "NIR-GNN", "NIR-GNN without Numba", "NIR-GNN by eq. (1)", "CNN"
 
 
@@ -44,7 +44,7 @@ def main() -> None:
     results = about(device, "numba", "numpy") | {
         "steps": steps(device),
         "profiles": {name: profile(name, device) for name in (OURS, PLAIN)},
-        "pictures": [in_fresh_process(coloured, side, device) for side in PICTURES_PX],
+        "images": [in_fresh_process(coloured, side, device) for side in IMAGES_PX],
     }
     write(output, "nirgnn_speed", results, report(results))
 
@@ -56,10 +56,10 @@ class Batch(NamedTuple):
     rgb: Tensor
 
 
-def noise(pictures: int, side_px: int, device: torch.device) -> Batch:
+def noise(images: int, side_px: int, device: torch.device) -> Batch:
     """A batch that teaches nothing."""
     torch.manual_seed(0)
-    return Batch(*(torch.rand(pictures, bands, side_px, side_px, device=device) for bands in (1, 3)))
+    return Batch(*(torch.rand(images, bands, side_px, side_px, device=device) for bands in (1, 3)))
 
 
 def stepper(name: str, device: torch.device) -> Callable[[Batch], None]:
@@ -212,7 +212,7 @@ def timed(clock: Clock) -> Iterator[None]:
 
 
 def coloured(side_px: int, device: torch.device) -> dict[str, float]:
-    """A whole picture through the network, as in evaluation: seconds and the process's peak of memory."""
+    """A whole image through the network, as in evaluation: seconds and the process's peak of memory."""
     torch.manual_seed(0)
     network = NirGnn().to(device).eval()
     nir = texture(side_px).to(device)
@@ -223,7 +223,7 @@ def coloured(side_px: int, device: torch.device) -> dict[str, float]:
         synchronize(device)
 
     colour(nir[..., :64, :64])
-    seconds = median(lambda: colour(nir), PICTURES_PX[side_px])
+    seconds = median(lambda: colour(nir), IMAGES_PX[side_px])
     return {
         "side_px": side_px,
         "seconds": seconds,
@@ -244,7 +244,7 @@ def report(results: dict[str, Any]) -> str:
     profiles = results["profiles"]
     facts = {
         "batch": f"{PATCHES} of {PATCH_PX}², the whole patch searched for 8 neighbours",
-        "pictures": "searched in a window of 49 px, random weights, not cut into tiles",
+        "images": "searched in a window of 49 px, random weights, not cut into tiles",
     }
     by_network = table(
         f"network | seconds a step | × eq. (1) | images/s | hours for {STEPS:,} steps | extra peak, MB",
@@ -274,7 +274,7 @@ def report(results: dict[str, Any]) -> str:
         ),
     )
     by_size = table(
-        "picture | seconds | megapixels/s | peak of the process, MB",
+        "image | seconds | megapixels/s | peak of the process, MB",
         (
             (
                 f"{row['side_px']:,}²",
@@ -282,7 +282,7 @@ def report(results: dict[str, Any]) -> str:
                 f"{row['megapixels_a_second']:.3g}",
                 f"{row['peak_mb']:,.0f}",
             )
-            for row in results["pictures"]
+            for row in results["images"]
         ),
     )
     title = page("NIR-GNN's speed", results, facts)

@@ -1,4 +1,4 @@
-"""What a gain on the colours' distance from gray costs and brings, on the dev split of the training pairs.
+"""Cost and gain of a factor on the colours' distance from gray, on the validation split of the pairs.
 
     python benchmarks/scene_saturation.py --data ../shared/data --model plain.onnx \\
         -o results/scene/saturation.md
@@ -26,15 +26,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with vcip2020/ and scenes.csv")
     parser.add_argument("--model", required=True, help="a model file exported with --saturation 1")
-    parser.add_argument("--dev-fraction", type=float, default=0.13, help="as in the recipe")
+    parser.add_argument("--val-fraction", type=float, default=0.13, help="as in the recipe")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the Markdown file")
     arguments = parser.parse_args()
 
     pairs = Vcip(arguments.data / "vcip2020", table=arguments.data / "scenes.csv").pairs()
-    _, dev = split_pairs(pairs, arguments.dev_fraction)
+    _, val = split_pairs(pairs, arguments.val_fraction)
     colorizer = Colorizer(arguments.model)
     rows: dict[float, list[tuple[float, ...]]] = {gain: [] for gain in GAINS}
-    for pair in dev:
+    for pair in val:
         nir, target, _ = read_pair(pair)
         predicted = colorizer.colorize(nir)
         gray = predicted.mean(0, keepdims=True)
@@ -45,12 +45,12 @@ def main() -> None:
             rows[gain].append((s.psnr_db, s.ssim, s.angular_error_deg, share))
 
     lines = [
-        f"# Saturation on the {len(dev)} dev pairs",
+        f"# Saturation on the {len(val)} validation pairs",
         "",
         f"`{shlex.join(['python', *sys.argv])}`",
         "",
-        "Means over pictures; colour: mean distance of the channels from their mean, as a share of the "
-        "truth's (median over pictures).",
+        "Means over images; colour: mean distance of the channels from their mean, as a share of the "
+        "truth's (median over images).",
         "",
         "| gain | PSNR dB | SSIM | angular error ° | colour |",
         "|---|---|---|---|---|",

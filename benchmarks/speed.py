@@ -106,7 +106,7 @@ def page(title: str, results: dict[str, Any], rows: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def picture(path: Path, height: int, width: int, dtype: str) -> Path:
+def image(path: Path, height: int, width: int, dtype: str) -> Path:
     """Smooth fields with noise: compresses about as a photograph does."""
     rng = np.random.default_rng(0)
     coarse = rng.random((height // 64 + 2, width // 64 + 2), np.float32)
@@ -130,7 +130,7 @@ def picture(path: Path, height: int, width: int, dtype: str) -> Path:
 
 def cold(folder: Path) -> dict[str, float]:
     """One megapixel in a process of its own, start to file written."""
-    source, target = picture(folder / "cold.png", 1000, 1000, "uint8"), folder / "cold_out.png"
+    source, target = image(folder / "cold.png", 1000, 1000, "uint8"), folder / "cold_out.png"
     return {"colorize_1mp_s": median(lambda: run("colorize", str(source), "-o", str(target), "--overwrite"))}
 
 
@@ -192,7 +192,7 @@ def network() -> dict[str, float]:
 
 def large(folder: Path, side: int) -> dict[str, float]:
     """A 16-bit GeoTIFF in a process of its own: seconds and peak memory (as Linux tells it)."""
-    source, target = picture(folder / f"{side}.tif", side, side, "uint16"), folder / f"{side}_out.tif"
+    source, target = image(folder / f"{side}.tif", side, side, "uint16"), folder / f"{side}_out.tif"
     runs = [
         measured_run("colorize", str(source), "-o", str(target), "--overwrite") for _ in range(LARGE_RUNS)
     ]

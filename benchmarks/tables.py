@@ -84,12 +84,10 @@ def filled(page: str) -> str:
 
 
 def scene() -> str:
-    """The model that ships beside the trivial ones: all pictures, and those that training does not show."""
+    """The model that ships beside the trivial ones: all images, and those that training does not show."""
     report = read("scene")
     subsets = report["summary"][:2]
-    titles = [
-        f"{TITLES[key]}, {len(one['pictures'])} pictures" for one in subsets for key in (PSNR, SSIM, ANGLE)
-    ]
+    titles = [f"{TITLES[key]}, {len(one['images'])} images" for one in subsets for key in (PSNR, SSIM, ANGLE)]
     rows = [
         [f"**`{label}`**" if label == "scene" else label]
         + [value(one["methods"][label][key], key) for one in subsets for key in (PSNR, SSIM, ANGLE)]
@@ -193,7 +191,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "graph_conv-growth": lambda: benchmark("graph_conv", 2),
     "nirgnn-steps": lambda: benchmark("nirgnn_speed", 1),
     "nirgnn-parts": lambda: benchmark("nirgnn_speed", 2),
-    "nirgnn-pictures": lambda: benchmark("nirgnn_speed", 3),
+    "nirgnn-images": lambda: benchmark("nirgnn_speed", 3),
     "structure_aware-60m": lambda: differences("structure_aware-60m", BANDS, (PSNR, SSIM, ANGLE)),
 }
 

@@ -1,4 +1,4 @@
-"""What the tests of every room share: `tiny_models`, and the sample pictures of `imagery`."""
+"""What the tests of every room share: `tiny_models`, and the sample images of `imagery`."""
 
 import sys
 from collections.abc import Callable

@@ -39,20 +39,20 @@ def mostly_valid():
     return valid
 
 
-def sobel_by_hand(picture, y, x):
+def sobel_by_hand(image, y, x):
     """To the right and downwards at a pixel of (h, w), the kernels written out."""
-    h, w = picture.shape
+    h, w = image.shape
     right = down = 0.0
     for j, row in enumerate([(-1, 0, 1), (-2, 0, 2), (-1, 0, 1)]):
         for i, weight in enumerate(row):
-            right += weight / 8 * picture[min(max(y + j - 1, 0), h - 1), min(max(x + i - 1, 0), w - 1)].item()
+            right += weight / 8 * image[min(max(y + j - 1, 0), h - 1), min(max(x + i - 1, 0), w - 1)].item()
             # the other kernel is this one's transpose
-            down += weight / 8 * picture[min(max(y + i - 1, 0), h - 1), min(max(x + j - 1, 0), w - 1)].item()
+            down += weight / 8 * image[min(max(y + i - 1, 0), h - 1), min(max(x + j - 1, 0), w - 1)].item()
     return right, down
 
 
 def whole_windows(valid):
-    """Picture, row and column of the pixels whose 3×3 window holds no invalid pixel."""
+    """Image, row and column of the pixels whose 3×3 window holds no invalid pixel."""
     n, _, h, w = valid.shape
     for k, y, x in product(range(n), range(h), range(w)):
         if valid[k, 0, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].all():
@@ -68,7 +68,7 @@ def test_errors_are_means_over_valid_values(batch):
 
 
 def test_log_error_is_the_mean_psnr_turned_round(batch):
-    """Whatever the pictures' own errors: here one is a hundred times worse than the other."""
+    """Whatever the images' own errors: here one is a hundred times worse than the other."""
     predicted, target, valid = batch
     predicted = target + (predicted - target) * torch.tensor([1.0, 0.1]).view(2, 1, 1, 1)
     psnr_db = [
@@ -120,7 +120,7 @@ def test_box_ssim_against_its_formula_window_by_window(batch):
     torch.testing.assert_close(loss, 1 - torch.stack(values).mean())
 
 
-def test_box_ssim_of_a_picture_with_itself_is_no_loss(batch):
+def test_box_ssim_of_a_image_with_itself_is_no_loss(batch):
     _, target, valid = batch
     assert abs(box_ssim_loss(target, target, valid).item()) < 1e-9
 
@@ -138,7 +138,7 @@ def test_ssim_is_the_metric(share_valid):
     assert ssim_loss(predicted, target, valid.float()).item() == pytest.approx(expected, abs=1e-5)
 
 
-def test_ssim_of_a_batch_is_the_mean_of_its_pictures(batch):
+def test_ssim_of_a_batch_is_the_mean_of_its_images(batch):
     predicted, target, _ = batch
     valid = torch.ones_like(target[:, :1])
     each = [ssim_loss(predicted[i : i + 1], target[i : i + 1], valid[i : i + 1]) for i in range(2)]
@@ -146,7 +146,7 @@ def test_ssim_of_a_batch_is_the_mean_of_its_pictures(batch):
 
 
 @pytest.mark.parametrize("level", [0.0, 0.4])
-def test_ssim_teaches_a_flat_picture(level):
+def test_ssim_teaches_a_flat_image(level):
     textured = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(3))
     for target in (textured, torch.full_like(textured, 0.5)):
         flat = torch.full_like(textured, level, requires_grad=True)
@@ -160,7 +160,7 @@ def test_gray_has_the_weights_of_rgb2gray():
     torch.testing.assert_close(rgb_to_gray(rgb), torch.tensor([[[[0.2989, 0.5870, 0.1140, 0.9999]]]]))
 
 
-def test_the_structure_terms_of_flat_pictures():
+def test_the_structure_terms_of_flat_images():
     """Without variance SSIM is (2ab + C₁) / (a² + b² + C₁), and equations (1), (3), (5) 0.1 · (1 − SSIM)."""
     a, b = 0.3, 0.2989 * 0.2 + 0.5870 * 0.9 + 0.1140 * 0.5
     expected = 0.1 * (1 - (2 * a * b + 1e-4) / (a**2 + b**2 + 1e-4))
@@ -174,11 +174,11 @@ def test_the_structure_terms_of_flat_pictures():
 
 
 def test_sobel_against_its_kernels(batch):
-    pictures = batch[0][:, :2, :6, :5]
-    gradients = sobel(pictures)
+    images = batch[0][:, :2, :6, :5]
+    gradients = sobel(images)
     assert gradients.shape == (2, 4, 6, 5)
     for n, c, y, x in product(range(2), range(2), range(6), range(5)):
-        expected = sobel_by_hand(pictures[n, c], y, x)
+        expected = sobel_by_hand(images[n, c], y, x)
         assert gradients[n, [c, 2 + c], y, x].tolist() == pytest.approx(expected)
 
 

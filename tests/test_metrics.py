@@ -37,7 +37,7 @@ def noisy_pair(height=17, width=20, seed=0, dtype=np.float64):
     return np.clip(target + 0.2 * rng.standard_normal(target.shape), 0, 1).astype(dtype), target.astype(dtype)
 
 
-def color_picture(*rgb, side=11):
+def color_image(*rgb, side=11):
     return np.broadcast_to(np.array(rgb, float)[:, None, None], (3, side, side)).copy()
 
 
@@ -119,9 +119,9 @@ def slow_delta_e2000(first, second):
     return math.sqrt(lightness**2 + chroma**2 + hue**2 + rotation * chroma * hue)
 
 
-def slow_gradient_energy(picture, valid):
+def slow_gradient_energy(image, valid):
     """Mean square of the two Sobel gradients, pixel by pixel; those that touch an invalid pixel left out."""
-    gray = 0.2989 * picture[0] + 0.5870 * picture[1] + 0.1140 * picture[2]
+    gray = 0.2989 * image[0] + 0.5870 * image[1] + 0.1140 * image[2]
     sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     height, width = gray.shape
     energies = [
@@ -179,7 +179,7 @@ def test_colour_difference_is_its_formula_colour_by_colour():
 
 
 def test_colour_differences_by_hand():
-    white, black, red, blue = (color_picture(*c) for c in ((1, 1, 1), (0, 0, 0), (1, 0, 0), (0, 0, 1)))
+    white, black, red, blue = (color_image(*c) for c in ((1, 1, 1), (0, 0, 0), (1, 0, 0), (0, 0, 1)))
     assert delta_e2000(black, white) == delta_e2000(white, black) == pytest.approx(100, abs=1e-3)
     # as online calculators give it for #ff0000 and #0000ff
     assert delta_e2000(red, blue) == pytest.approx(52.88, abs=0.01)
@@ -218,7 +218,7 @@ def test_a_blurred_edge_has_less_energy():
 
 
 def test_an_edge_of_the_mask_is_no_gradient():
-    predicted, target = (0.5 + 0.5 * picture for picture in noisy_pair(30, 30))
+    predicted, target = (0.5 + 0.5 * image for image in noisy_pair(30, 30))
     valid = np.zeros((30, 30), bool)
     valid[:, :13] = True
     expected = gradient_energy_ratio(predicted[:, :, :13], target[:, :, :13])
@@ -233,13 +233,13 @@ def test_colourfulness_is_its_formula():
     # half red, half green: R - G = ±1, (R + G) / 2 - B = 0.5 throughout; one colour has no deviation
     halves = np.zeros((3, 2, 2))
     halves[0, 0] = halves[1, 1] = 1
-    red = color_picture(1, 0, 0, side=2)
+    red = color_image(1, 0, 0, side=2)
     assert colourfulness_ratio(halves, red) == pytest.approx((1 + 0.3 * 0.5) / (0.3 * math.sqrt(1.25)))
 
 
 @pytest.mark.parametrize("ratio", [gradient_energy_ratio, colourfulness_ratio])
-def test_ratios_to_a_flat_gray_picture(ratio):
-    flat, dark = color_picture(0.3, 0.3, 0.3), color_picture(0.1, 0.1, 0.1)
+def test_ratios_to_a_flat_gray_image(ratio):
+    flat, dark = color_image(0.3, 0.3, 0.3), color_image(0.1, 0.1, 0.1)
     _, lively = noisy_pair(11, 11)
     assert ratio(flat, flat) == ratio(dark, flat) == 1
     assert ratio(lively, flat) == math.inf
@@ -311,12 +311,12 @@ def test_masked_ssim_is_over_windows_centred_on_valid_pixels():
 
 
 @given(arrays(np.float64, (3, 11, 11), elements=st.floats(0, 1)))
-def test_identical_pictures_are_perfect(picture):
-    # a peer's arccos gives 0.11° here, and NaN where the picture is black
+def test_identical_images_are_perfect(image):
+    # a peer's arccos gives 0.11° here, and NaN where the image is black
     for metric in METRICS:
-        assert metric(picture, picture.copy()) == pytest.approx(PERFECT[metric], abs=1e-12)
-    assert angular_error_deg(picture, picture) == 0.0
-    assert angular_error_whole_image_rad(picture, picture) == 0.0
+        assert metric(image, image.copy()) == pytest.approx(PERFECT[metric], abs=1e-12)
+    assert angular_error_deg(image, image) == 0.0
+    assert angular_error_whole_image_rad(image, image) == 0.0
 
 
 def test_angular_error_of_black_pixels():
@@ -364,12 +364,12 @@ def test_integers_are_refused_since_they_wrap(metric, dtype):
 
 def test_ssim_range_is_not_guessed_from_the_data():
     # guessed from a dim prediction's extremes, C1 and C2 shrink and the score changes
-    predicted, target = (0.1 * picture for picture in noisy_pair())
+    predicted, target = (0.1 * image for image in noisy_pair())
     assert ssim(predicted, target) == pytest.approx(slow_ssim(predicted, target), abs=1e-9)
 
 
 def test_the_target_is_not_stretched():
-    # with a min-max stretch of both sides these two would be the same picture
+    # with a min-max stretch of both sides these two would be the same image
     target = 0.3 + 0.4 * noisy_pair()[1]
     stretched = (target - target.min()) / (target.max() - target.min())
     assert psnr_db(stretched, target) == pytest.approx(-10 * math.log10(np.mean((stretched - target) ** 2)))
@@ -378,8 +378,8 @@ def test_the_target_is_not_stretched():
 
 def test_red_is_the_first_channel():
     # fed BGR, the conversion to Lab takes red for blue, which is darker and looks far more different
-    dark_red, dark_blue = color_picture(0.5, 0, 0), color_picture(0, 0, 0.5)
-    red, blue = color_picture(1, 0, 0), color_picture(0, 0, 1)
+    dark_red, dark_blue = color_image(0.5, 0, 0), color_image(0, 0, 0.5)
+    red, blue = color_image(1, 0, 0), color_image(0, 0, 1)
     assert delta_e2000(dark_red, red) == pytest.approx(slow_delta_e2000((0.5, 0, 0), (1, 0, 0)), abs=1e-3)
     assert delta_e2000(dark_blue, blue) == pytest.approx(slow_delta_e2000((0, 0, 0.5), (0, 0, 1)), abs=1e-3)
     assert abs(delta_e2000(dark_red, red) - delta_e2000(dark_blue, blue)) > 1

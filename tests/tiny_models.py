@@ -19,7 +19,7 @@ def make_card(name: str = "tiny", *, bands: tuple[Band, ...] = BROAD, **fields: 
         "architecture": "tiny",
         "arguments": {},
         "encoding": "gamma",
-        "size": Size(multiple_of=4, minimum=8, reach_px=0),
+        "size": Size(multiple_of=4, minimum=8, receptive_field_px=0),
         "bytes_per_px": 100.0,
         "multiply_adds_per_px": 10.0,
         "licence": Licence(weights="as you like", training_data="none"),
@@ -37,16 +37,16 @@ def per_pixel(path: Path, **fields: object) -> Path:
     return save_model(path, make_card("per_pixel", **fields), nodes, half=0.5, one=1.0)
 
 
-def box(path: Path, reach_px: int = 32) -> Path:
+def box(path: Path, receptive_field_px: int = 32) -> Path:
     """Means over 9×9 px; beyond the tile lie zeros. A reach of 32 keeps those out of the blend."""
     weights = np.full((3, 1, 9, 9), 1 / 81, np.float32) * np.float32([1, 0.5, 0.25])[:, None, None, None]
     nodes = [helper.make_node("Conv", ["nir", "weights"], ["rgb"], pads=[4, 4, 4, 4])]
-    card = make_card("box", size=Size(multiple_of=8, minimum=24, reach_px=reach_px))
+    card = make_card("box", size=Size(multiple_of=8, minimum=24, receptive_field_px=receptive_field_px))
     return save_model(path, card, nodes, weights=weights)
 
 
 def position(path: Path, side: int = 16) -> Path:
-    """A pixel's row and column, 0 to 1 across the picture, from the tile's edges; then the view's mean."""
+    """A pixel's row and column, 0 to 1 across the image, from the tile's edges; then the view's mean."""
     nodes = [
         helper.make_node("Split", ["context"], ["view", "t", "b", "l", "r"], axis=1, num_outputs=5),
         helper.make_node("ReduceMean", ["view", "hw"], ["mean"]),
@@ -67,7 +67,7 @@ def position(path: Path, side: int = 16) -> Path:
             helper.make_node("Add", [f"{axis}_low", f"{axis}_offset"], [f"{axis}_position"]),
         ]
     nodes.append(helper.make_node("Concat", ["row_position", "column_position", "blue"], ["rgb"], axis=1))
-    size = Size(multiple_of=4, minimum=8, reach_px=6)
+    size = Size(multiple_of=4, minimum=8, receptive_field_px=6)
     card = make_card("position", size=size, context=Context(size_px=side))
     constants = {"zero": 0.0, "one": 1.0, "half": 0.5, "hw": np.int64([2, 3])}
     return save_model(path, card, nodes, **constants, row_axis=np.int64(2), column_axis=np.int64(3))

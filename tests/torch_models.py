@@ -49,7 +49,11 @@ def save_torch_model(
         "architecture": architecture,
         "arguments": arguments(architecture),
         "engine": "torch",
-        "size": Size(multiple_of=network.multiple_of, minimum=network.minimum_px, reach_px=network.reach_px),
+        "size": Size(
+            multiple_of=network.multiple_of,
+            minimum=network.minimum_px,
+            receptive_field_px=network.receptive_field_px,
+        ),
         "context": None if network.context_px is None else Context(size_px=network.context_px),
     }
     card = make_card("small", **(fields | dict(change or {})))
@@ -57,8 +61,8 @@ def save_torch_model(
     return path
 
 
-def save_checkpoint(path: Path, network: Network, architecture: str, **about: object) -> Path:
-    """What `nircolor train` leaves; ``about`` goes over what a recipe says."""
+def save_checkpoint(path: Path, network: Network, architecture: str, **card: object) -> Path:
+    """What `nircolor train` leaves; ``card`` goes over what a recipe says."""
     licence = {"weights": "as you like", "training_data": "none"}
     said = {"name": "small", "summary": "for tests", "encoding": "reflectance", "licence": licence}
     said["bands"] = [band.model_dump() for band in bands(network.bands)]
@@ -67,7 +71,7 @@ def save_checkpoint(path: Path, network: Network, architecture: str, **about: ob
         "hyper_parameters": {
             "architecture": architecture,
             "arguments": arguments(architecture),
-            "about": said | about,
+            "card": said | card,
             "learning_rate": 1e-3,
         },
         # what serves training alone, such as an edge network, lies beside

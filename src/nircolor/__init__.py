@@ -1,3 +1,3 @@
-"""nircolor turns near-infrared pictures into colour."""
+"""nircolor turns near-infrared images into colour."""
 
 __version__ = "0.1.0"

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# pictures: (bands, height, width) in [0, 1] unless a docstring says otherwise
+# images: (bands, height, width) in [0, 1] unless a docstring says otherwise
 Floats = NDArray[np.float32]
 # (height, width), True where a pixel is valid
 Mask = NDArray[np.bool_]

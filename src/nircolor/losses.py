@@ -1,8 +1,8 @@
 """Training objectives on (N, C, H, W) tensors, each over the valid pixels only.
 
-``valid`` is (N, 1, H, W), 1 where the target is to be believed, else 0. Pictures are in [0, 1] and single
+``valid`` is (N, 1, H, W), 1 where the target is to be believed, else 0. Images are in [0, 1] and single
 precision or better. The equations are those of Park, Lee, Lee, Kim, "Multi-Band NIR Colorization Using
-Structure-Aware Network"; their means over pictures and pixels are taken over the batch's valid pixels.
+Structure-Aware Network"; their means over images and pixels are taken over the batch's valid pixels.
 """
 
 import torch
@@ -29,11 +29,11 @@ def absolute_error(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def log_squared_error(predicted: Tensor, target: Tensor, valid: Tensor, floor: float = 1e-5) -> Tensor:
-    """Mean over pictures of ln(mean squared error + floor): the mean PSNR, turned round.
+    """Mean over images of ln(mean squared error + floor): the mean PSNR, turned round.
 
-    With the plain squared error a few bright pictures have most of the say; here a tenth less error counts
+    With the plain squared error a few bright images have most of the say; here a tenth less error counts
     the same on each. Chen et al., "HINet", CVPRW 2021, train on it. ``floor`` keeps what is right
-    already (50 dB) from taking over. A picture without a valid pixel counts as right.
+    already (50 dB) from taking over. A image without a valid pixel counts as right.
     """
     error = ((predicted - target).square() * valid).sum((1, 2, 3))
     error = error / (valid.sum((1, 2, 3)) * target.shape[1]).clamp(min=1)
@@ -64,7 +64,7 @@ def box_ssim_loss(
 def ssim_loss(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
     """1 − SSIM as `metrics.ssim` has it: Gaussian window 11, σ 1.5, range 1; sides of at least 11 px.
 
-    The mean is over the windows inside the picture that are centred on a valid pixel, both pictures being
+    The mean is over the windows inside the image that are centred on a valid pixel, both images being
     black outside ``valid``.
     """
     _, similarity = structural_similarity_index_measure(
@@ -135,7 +135,7 @@ def sobel(x: Tensor) -> Tensor:
     """Gradients of (N, C, H, W) per pixel: (N, 2C, H, W), all channels' to the right, then all downwards.
 
     Signed, positive where it gets brighter. The Sobel kernels are divided by 8, so that a ramp's gradient is
-    its slope. The picture goes on as its last pixel beyond the border.
+    its slope. The image goes on as its last pixel beyond the border.
     """
     x = F.pad(x, (1, 1, 1, 1), mode="replicate")
     columns = x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]
@@ -151,7 +151,7 @@ def edge_map(rgb: Tensor) -> Tensor:
 
 
 def _valid_window(valid: Tensor) -> Tensor:
-    """1 where all pixels of the 3×3 window that lie in the picture are valid, else 0."""
+    """1 where all pixels of the 3×3 window that lie in the image are valid, else 0."""
     return 1 - F.max_pool2d(1 - valid, 3, stride=1, padding=1)
 
 

@@ -1,9 +1,9 @@
-"""How near a predicted colour picture is to the true one: pure functions on arrays.
+"""How near a predicted colour image is to the true one: pure functions on arrays.
 
-All take ``predicted`` and ``target``, colour pictures (3, h, w), floating point in [0, 1], and optionally
+All take ``predicted`` and ``target``, colour images (3, h, w), floating point in [0, 1], and optionally
 ``valid`` (h, w), boolean: pixels outside it have no influence. Nothing is stretched, rescaled or guessed
-from the data, so that numbers stay comparable between pictures and between papers. Each function raises
-ValueError where shapes differ, a picture is not floating point, a valid value is NaN or outside [0, 1],
+from the data, so that numbers stay comparable between images and between papers. Each function raises
+ValueError where shapes differ, a image is not floating point, a valid value is NaN or outside [0, 1],
 or no pixel is valid.
 """
 
@@ -16,17 +16,17 @@ from skimage.metrics import structural_similarity
 
 from nircolor.arrays import Mask
 
-Picture = NDArray[np.floating[Any]]
+Image = NDArray[np.floating[Any]]
 
 _SSIM_WINDOW = 11
 # of ITU-R BT.601, to four digits as the field's code has them
 _GRAY_OF_RGB = np.array([0.2989, 0.5870, 0.1140])[:, None, None]
 
 
-def psnr_db(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
+def psnr_db(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """Peak signal-to-noise ratio in dB, from one mean squared error over all three channels; peak 1.
 
-    Higher is better; infinite for identical pictures. Average it over pictures, not the errors.
+    Higher is better; infinite for identical images. Average it over images, not the errors.
 
     >>> round(psnr_db(np.full((3, 4, 4), 0.5), np.full((3, 4, 4), 0.6)), 3)
     20.0
@@ -38,12 +38,12 @@ def psnr_db(predicted: Picture, target: Picture, valid: Mask | None = None) -> f
     return float("inf") if error == 0 else float(-10 * np.log10(error))
 
 
-def ssim(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
+def ssim(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """Structural similarity, at most 1 (identical): the Gaussian variant, mean of the three channels.
 
     Window 11 × 11 with σ = 1.5, K = 0.01 and 0.03, data range 1, population covariance. The mean is
-    over the windows that lie inside the picture; with ``valid``, over those centred on a valid pixel,
-    both pictures being black outside ``valid``. Raises ValueError also for a side below 11 px, and
+    over the windows that lie inside the image; with ``valid``, over those centred on a valid pixel,
+    both images being black outside ``valid``. Raises ValueError also for a side below 11 px, and
     where no window is left.
 
     >>> ramp = np.linspace(0, 1, 16 * 16 * 3).reshape(3, 16, 16)
@@ -57,7 +57,7 @@ def ssim(predicted: Picture, target: Picture, valid: Mask | None = None) -> floa
     """
     a, b, valid = _checked(predicted, target, valid)
     if min(valid.shape) < _SSIM_WINDOW:
-        raise ValueError(f"SSIM: expected pictures of at least 11 × 11 px, got {a.shape}")
+        raise ValueError(f"SSIM: expected images of at least 11 × 11 px, got {a.shape}")
     _, similarity = structural_similarity(  # type: ignore[no-untyped-call]
         a,
         b,
@@ -75,18 +75,18 @@ def ssim(predicted: Picture, target: Picture, valid: Mask | None = None) -> floa
     return float(similarity[:, *inside][:, valid[inside]].mean())
 
 
-def angular_error_deg(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
+def angular_error_deg(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """Angle between the predicted and the true RGB vector in degrees, 0 to 90, mean over the pixels.
 
     Lower is better. It sees hue and saturation, and not brightness. A pixel that is black in both
-    pictures counts 0, one that is black in one picture only counts 90.
+    images counts 0, one that is black in one image only counts 90.
 
     >>> red, yellow = np.zeros((3, 4, 4)), np.zeros((3, 4, 4))
     >>> red[0] = 1; yellow[:2] = 0.5
     >>> round(angular_error_deg(yellow, red), 3)
     45.0
 
-    References: the multi-band paper's AE. The atan2 form is exactly 0 for identical pictures, where
+    References: the multi-band paper's AE. The atan2 form is exactly 0 for identical images, where
     arccos of the normalised product gives 0.11° or, on black pixels, NaN.
     """
     a, b, valid = _checked(predicted, target, valid)
@@ -100,10 +100,10 @@ def angular_error_deg(predicted: Picture, target: Picture, valid: Mask | None = 
     return float(angle[valid].mean())
 
 
-def angular_error_whole_image_rad(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
-    """Angle between the two pictures, each read as one vector of 3·h·w values, in radians, 0 to π/2.
+def angular_error_whole_image_rad(predicted: Image, target: Image, valid: Mask | None = None) -> float:
+    """Angle between the two images, each read as one vector of 3·h·w values, in radians, 0 to π/2.
 
-    Lower is better. It sees everything but one common factor of brightness. Two black pictures are
+    Lower is better. It sees everything but one common factor of brightness. Two black images are
     0 apart, a black one and another π/2.
 
     >>> target = np.zeros((3, 4, 4))
@@ -122,10 +122,10 @@ def angular_error_whole_image_rad(predicted: Picture, target: Picture, valid: Ma
     return float(2 * np.arctan2(np.linalg.norm(a - b), np.linalg.norm(a + b)))
 
 
-def delta_e2000(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
-    """CIEDE2000 colour difference, mean over the pixels, both pictures read as sRGB seen under D65.
+def delta_e2000(predicted: Image, target: Image, valid: Mask | None = None) -> float:
+    """CIEDE2000 colour difference, mean over the pixels, both images read as sRGB seen under D65.
 
-    Lower is better: 0 for identical pictures, about 1 for a difference that is just seen, 100 from
+    Lower is better: 0 for identical images, about 1 for a difference that is just seen, 100 from
     black to white. Unlike the angular error it sees brightness, and weighs hues as the eye does.
 
     >>> round(delta_e2000(np.zeros((3, 4, 4)), np.ones((3, 4, 4))), 3)
@@ -138,21 +138,21 @@ def delta_e2000(predicted: Picture, target: Picture, valid: Mask | None = None) 
     return float(difference[~np.isnan(difference)].mean())
 
 
-def delta_e2000_map(predicted: Picture, target: Picture, valid: Mask | None = None) -> NDArray[np.float64]:
+def delta_e2000_map(predicted: Image, target: Image, valid: Mask | None = None) -> NDArray[np.float64]:
     """`delta_e2000` pixel by pixel, (h, w); NaN where a pixel is not valid."""
     a, b, valid = _checked(predicted, target, valid)
-    lab_a, lab_b = (rgb2lab(picture, channel_axis=0) for picture in (a, b))
+    lab_a, lab_b = (rgb2lab(image, channel_axis=0) for image in (a, b))
     difference = deltaE_ciede2000(lab_a, lab_b, channel_axis=0)  # type: ignore[no-untyped-call]
     return np.where(valid, difference, np.nan)
 
 
-def gradient_energy_ratio(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
-    """Sharpness: the energy of the gray picture's gradients, predicted over true.
+def gradient_energy_ratio(predicted: Image, target: Image, valid: Mask | None = None) -> float:
+    """Sharpness: the energy of the gray image's gradients, predicted over true.
 
     1 is as sharp as the truth, below 1 blurrier, above 1 sharper or noisier; it does not say whether
     the edges are in their places. The energy is the mean square of Sobel's gradients, over the pixels
-    whose 3 × 3 neighbours lie inside the picture and are valid. Where the truth is flat, a flat
-    prediction counts 1 and any other infinity, so that over pictures the median is the number to
+    whose 3 × 3 neighbours lie inside the image and are valid. Where the truth is flat, a flat
+    prediction counts 1 and any other infinity, so that over images the median is the number to
     give. Raises ValueError also where no pixel has all its neighbours.
 
     >>> ramp = np.tile(np.linspace(0, 1, 8), (3, 8, 1))
@@ -169,13 +169,13 @@ def gradient_energy_ratio(predicted: Picture, target: Picture, valid: Mask | Non
     return _ratio(_gradient_energy(a, inside), _gradient_energy(b, inside))
 
 
-def colourfulness_ratio(predicted: Picture, target: Picture, valid: Mask | None = None) -> float:
+def colourfulness_ratio(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """How colourful the prediction is, over how colourful the truth is.
 
     1 is as colourful as the truth, below 1 duller; it does not say whether the hues are right.
     Colourfulness is σ + 0.3 μ, where σ is the length of the standard deviations of R - G and
     (R + G) / 2 - B taken as a vector, and μ that of their means. Where the truth is gray, a gray
-    prediction counts 1 and any other infinity, so that over pictures the median is the number to
+    prediction counts 1 and any other infinity, so that over images the median is the number to
     give.
 
     >>> target = np.linspace(0, 1, 48).reshape(3, 4, 4)
@@ -190,9 +190,9 @@ def colourfulness_ratio(predicted: Picture, target: Picture, valid: Mask | None 
     return _ratio(_colourfulness(a[:, valid]), _colourfulness(b[:, valid]))
 
 
-def _gradient_energy(picture: NDArray[np.float64], inside: Mask) -> float:
-    # no matrix product, which rounds pixel by pixel otherwise: a flat picture must stay flat
-    gray = (_GRAY_OF_RGB * picture).sum(axis=0)
+def _gradient_energy(image: NDArray[np.float64], inside: Mask) -> float:
+    # no matrix product, which rounds pixel by pixel otherwise: a flat image must stay flat
+    gray = (_GRAY_OF_RGB * image).sum(axis=0)
     across = gray[:, 2:] - gray[:, :-2]
     down = gray[2:] - gray[:-2]
     across = across[:-2] + 2 * across[1:-1] + across[2:]
@@ -219,17 +219,17 @@ def _ratio(predicted: float, target: float) -> float:
 
 
 def _checked(
-    predicted: Picture, target: Picture, valid: Mask | None
+    predicted: Image, target: Image, valid: Mask | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Mask]:
-    """Both pictures in float64, black where not valid, and the mask, once they are fit to be scored."""
-    for name, picture in (("predicted", predicted), ("target", target)):
-        if picture.ndim != 3 or picture.shape[0] != 3 or picture.size == 0:
-            raise ValueError(f"{name}: expected an array (3, height, width), got {picture.shape}")
-        if not np.issubdtype(picture.dtype, np.floating):
+    """Both images in float64, black where not valid, and the mask, once they are fit to be scored."""
+    for name, image in (("predicted", predicted), ("target", target)):
+        if image.ndim != 3 or image.shape[0] != 3 or image.size == 0:
+            raise ValueError(f"{name}: expected an array (3, height, width), got {image.shape}")
+        if not np.issubdtype(image.dtype, np.floating):
             # integers wrap when subtracted, and their range would have to be guessed
-            raise ValueError(f"{name}: expected floating point in [0, 1], got {picture.dtype}")
+            raise ValueError(f"{name}: expected floating point in [0, 1], got {image.dtype}")
     if predicted.shape != target.shape:
-        raise ValueError(f"expected two pictures of one shape, got {predicted.shape} and {target.shape}")
+        raise ValueError(f"expected two images of one shape, got {predicted.shape} and {target.shape}")
 
     if valid is None:
         valid = np.ones(target.shape[1:], dtype=bool)
@@ -240,8 +240,8 @@ def _checked(
 
     a = np.where(valid, predicted, 0).astype(np.float64)
     b = np.where(valid, target, 0).astype(np.float64)
-    for name, picture in (("predicted", a), ("target", b)):
-        low, high = picture.min(), picture.max()
+    for name, image in (("predicted", a), ("target", b)):
+        low, high = image.min(), image.max()
         # a NaN makes both extremes NaN, and this false
         if not (low >= 0 and high <= 1):
             raise ValueError(f"{name}: expected values in [0, 1], got {low} to {high}")

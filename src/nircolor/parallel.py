@@ -36,7 +36,7 @@ def in_parallel(
         todo = iter(jobs)
         try:
             while True:
-                # few at a time: a folder may hold a million pictures
+                # few at a time: a folder may hold a million images
                 running |= {
                     pool.submit(run, job, go_on)
                     for _, job in zip(range(parallel - len(running)), todo, strict=False)

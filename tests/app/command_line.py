@@ -64,13 +64,13 @@ def files(folder: Path) -> list[str]:
 
 
 def gray_png(path: Path, seed: int = 0, side: int = 24) -> Path:
-    """A picture of noise."""
+    """A image of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return save(path, noise(1, side, side, seed=seed), "PNG")
 
 
 def truncated_png(folder: Path) -> Path:
-    """A picture of which the end is missing."""
+    """A image of which the end is missing."""
     path = gray_png(folder / "a.png", side=100)
     path.write_bytes(path.read_bytes()[:-300])
     return path

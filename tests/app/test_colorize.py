@@ -19,12 +19,12 @@ from nircolor.inference import batch
 # --- what it writes
 
 
-def test_a_picture_is_coloured(nircolor, tmp_path, tiny):
+def test_a_image_is_coloured(nircolor, tmp_path, tiny):
     path = gray_png(tmp_path / "a.png")
     outcome = nircolor("colorize", path, "-o", tmp_path / "out", "-m", tiny("per_pixel"))
     assert outcome.code == 0
     assert outcome.out == ""
-    assert outcome.err.startswith("1 picture, 0.0 megapixels in ")
+    assert outcome.err.startswith("1 image, 0.0 megapixels in ")
     assert outcome.err.endswith(f"-> {tmp_path / 'out'}\n")
     assert len(outcome.err.splitlines()) == 1
     nir, rgb = load(path)[0][0], load(tmp_path / "out" / "a.png")[0]
@@ -61,7 +61,7 @@ def test_a_tree_of_folders_at_once(nircolor, tmp_path, tiny):
         np.testing.assert_array_equal(load(tmp_path / "out" / name)[0][0], load(tmp_path / "in" / name)[0][0])
     again = nircolor(*words, "-r", "--skip-existing")
     assert again.code == 0
-    assert "0 pictures" in again.err
+    assert "0 images" in again.err
     assert "3 skipped" in again.err
 
 
@@ -94,7 +94,7 @@ def test_extreme_shapes(nircolor, tmp_path, tiny, shape):
 
 
 @pytest.mark.parametrize("value", [0, np.nan, np.inf, -1])
-def test_pictures_of_one_value(nircolor, tmp_path, value):
+def test_images_of_one_value(nircolor, tmp_path, value):
     path = save(tmp_path / "a.tif", np.full((1, 40, 50), value, np.float32))
     assert nircolor("colorize", path, "-o", tmp_path / "out").code == 0
     assert load(tmp_path / "out" / "a.tif")[0].shape == (3, 40, 50)
@@ -125,7 +125,7 @@ def test_a_colour_photograph_warns_and_is_coloured(nircolor, tmp_path, name, cou
     assert outcome.code == 0
     warning, summary = outcome.err.splitlines()
     assert warning.startswith(f"warning: {path}: looks like a colour photograph")
-    assert summary.startswith("1 picture")
+    assert summary.startswith("1 image")
     assert load(tmp_path / "out" / name)[0].shape[1:] == (40, 50)
 
 
@@ -136,7 +136,7 @@ def test_gray_in_three_channels_does_not_warn(nircolor, tmp_path, tiny):
     assert len(outcome.err.splitlines()) == 1
 
 
-def test_a_palette_picture(nircolor, tmp_path, tiny):
+def test_a_palette_image(nircolor, tmp_path, tiny):
     ramp = bytes(value for i in range(256) for value in (i, i, i))
     path = tmp_path / "a.png"
     path.write_bytes(png_bytes([bytes(range(200))] * 30, 200, 8, 3, (b"PLTE", ramp)))
@@ -144,28 +144,28 @@ def test_a_palette_picture(nircolor, tmp_path, tiny):
     np.testing.assert_array_equal(load(tmp_path / "out" / "a.png")[0][0, 0], np.arange(200))
 
 
-# --- several pictures, of which some fail
+# --- several images, of which some fail
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_failures_are_listed_at_the_end(nircolor, tmp_path, tiny, jobs):
     for i in range(5):
         gray_png(tmp_path / "in" / f"{i}.png", seed=i)
-    (tmp_path / "in" / "1 [b].png").write_text("no picture")
+    (tmp_path / "in" / "1 [b].png").write_text("no image")
     truncated_png(tmp_path / "in")
     outcome = nircolor(
         "colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel"), "-j", jobs
     )
     assert outcome.code == 1
     summary, count, *lines = outcome.err.splitlines()
-    assert summary.startswith("5 pictures, ")
+    assert summary.startswith("5 images, ")
     assert count == "2 failed:"
     assert sorted(lines)[0].startswith(f"  {tmp_path / 'in' / '1 [b].png'}: expected a PNG")
     assert sorted(lines)[1].startswith(f"  {tmp_path / 'in' / 'a.png'}: ")
     assert files(tmp_path / "out") == [f"{i}.png" for i in range(5)]
 
 
-def test_jobs_are_pictures_at_once(nircolor, tmp_path, tiny, monkeypatch):
+def test_jobs_are_images_at_once(nircolor, tmp_path, tiny, monkeypatch):
     for i in range(3):
         gray_png(tmp_path / "in" / f"{i}.png")
     together = threading.Barrier(3, timeout=10)
@@ -191,7 +191,7 @@ def test_a_fault_of_ours_is_owned_up_to(nircolor, tmp_path, tiny, monkeypatch):
     assert files(tmp_path / "out") == ["b.png"]
 
 
-def test_warnings_of_pictures_at_once_come_once_each(nircolor, tmp_path, tiny):
+def test_warnings_of_images_at_once_come_once_each(nircolor, tmp_path, tiny):
     for i in range(6):
         path = tmp_path / "in" / f"{i}.png"
         path.parent.mkdir(exist_ok=True)
@@ -202,7 +202,7 @@ def test_warnings_of_pictures_at_once_come_once_each(nircolor, tmp_path, tiny):
     assert sorted(line.split(": looks")[0] for line in warnings) == [
         f"warning: {tmp_path / 'in' / f'{i}.png'}" for i in range(6)
     ]
-    assert summary.startswith("6 pictures")
+    assert summary.startswith("6 images")
 
 
 # --- the bar
@@ -259,7 +259,7 @@ def test_the_bar_survives_files_that_are_not_there(nircolor, tmp_path, tiny):
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interrupt_leaves_whole_pictures_only(tmp_path, name):
+def test_an_interrupt_leaves_whole_images_only(tmp_path, name):
     gray_png(tmp_path / "in" / "a.png", side=64)
     gray_png(tmp_path / "in" / "b.png", side=3000)
     out = tmp_path / "out"
@@ -272,11 +272,11 @@ def test_an_interrupt_leaves_whole_pictures_only(tmp_path, name):
     ran.send_signal(getattr(signal, name))
     _, err = ran.communicate(timeout=30)
     assert ran.returncode == 130, err
-    assert err == "interrupted; finished pictures are kept, nothing is left half\n"
+    assert err == "interrupted; finished images are kept, nothing is left half\n"
     assert names(out) == ["a.png"]
 
 
-def test_an_interrupt_between_two_pictures_ends_those_at_work(nircolor, tmp_path, tiny, monkeypatch):
+def test_an_interrupt_between_two_images_ends_those_at_work(nircolor, tmp_path, tiny, monkeypatch):
     gray_png(tmp_path / "in" / "a.png")
     gray_png(tmp_path / "in" / "b.png", side=1500)
 
@@ -294,7 +294,7 @@ def test_an_interrupt_between_two_pictures_ends_those_at_work(nircolor, tmp_path
 @pytest.mark.parametrize("debug", [False, True])
 def test_debug_shows_the_tracebacks_of_a_batch(nircolor, tmp_path, tiny, debug):
     good, bad = gray_png(tmp_path / "a.png"), tmp_path / "b.png"
-    bad.write_text("no picture")
+    bad.write_text("no image")
     words = ["colorize", good, bad, "-o", tmp_path / "out", "-m", tiny("per_pixel")]
     outcome = nircolor(*words, *(["--debug"] if debug else []))
     assert outcome.code == 1

@@ -44,7 +44,7 @@ def _a_vrt(folder):
     [
         (truncated_png, "damaged or cut off"),
         (_empty, "the file is empty"),
-        (_text, "expected a PNG, JPEG, TIFF or ENVI picture"),
+        (_text, "expected a PNG, JPEG, TIFF or ENVI image"),
         (_zero_sized, ""),
         (
             _two_bands,
@@ -55,7 +55,7 @@ def _a_vrt(folder):
         (lambda folder: folder / "missing.png", "no such file"),
     ],
 )
-def test_bad_pictures(nircolor, tmp_path, make, match):
+def test_bad_images(nircolor, tmp_path, make, match):
     path = make(tmp_path)
     line = nircolor.refused("colorize", path, "-o", tmp_path / "out")
     assert line.startswith(f"{path}: ")
@@ -63,7 +63,7 @@ def test_bad_pictures(nircolor, tmp_path, make, match):
     assert not (tmp_path / "out").exists() or files(tmp_path / "out") == []
 
 
-def test_an_unreadable_picture(nircolor, tmp_path, monkeypatch):
+def test_an_unreadable_image(nircolor, tmp_path, monkeypatch):
     path = gray_png(tmp_path / "a.png")
     real = Path.open
 
@@ -174,7 +174,7 @@ def test_a_full_output_place(tmp_path, tiny, name):
     assert files(tmp_path / "out") == []
 
 
-def test_skipping_does_not_pass_over_pictures_that_would_replace_themselves(nircolor, tmp_path, tiny):
+def test_skipping_does_not_pass_over_images_that_would_replace_themselves(nircolor, tmp_path, tiny):
     folder = tmp_path / "in"
     paths = [gray_png(folder / f"{i}.png", seed=i) for i in range(2)]
     before = [path.read_bytes() for path in paths]

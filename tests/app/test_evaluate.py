@@ -46,7 +46,7 @@ def save_pair(nir_folder, rgb_folder, name, nir, rgb):
 
 
 def outputs(folder, order=(0, 1, 2, 3), error=20):
-    """Somebody's pictures: the truth with an error."""
+    """Somebody's images: the truth with an error."""
     folder.mkdir()
     for n, seed in enumerate(order):
         rgb = texture((100, 101, 2, 3)[seed])[1]
@@ -65,11 +65,11 @@ def test_a_model_and_a_folder_are_scored_beside_the_trivial_ones(nircolor, vcip,
     assert done.code == 0, done.err
     found = json.loads((report / "report.json").read_text(), parse_constant=pytest.fail)
     assert [part["title"] for part in found["summary"]] == [
-        "All 4 pictures",
+        "All 4 images",
         "The 2 that training does not show",
         "The 2 that training shows too",
     ]
-    assert found["summary"][2]["pictures"] == ["v_2", "v_3"]
+    assert found["summary"][2]["images"] == ["v_2", "v_3"]
     assert {(one["name"], one["other"]) for one in found["seen"]} == {("v_2", "t_2"), ("v_3", "t_3")}
     labels = ["NIR copied", "mean colour", "transfer matrix", "linear ridge", "per_pixel", "theirs"]
     assert list(found["summary"][0]["methods"]) == labels
@@ -79,12 +79,12 @@ def test_a_model_and_a_folder_are_scored_beside_the_trivial_ones(nircolor, vcip,
     theirs = [row.scores.psnr_db for row in rows if row.method == "theirs"]
     np.testing.assert_allclose(theirs, 20 * np.log10(255 / 20), atol=0.5)
     assert found["summary"][0]["methods"]["theirs"]["psnr_db"]["value"] == pytest.approx(np.mean(theirs))
-    # a model scored directly and by its pictures
+    # a model scored directly and by its images
     coloured = tmp_path / "coloured"
     assert (
         nircolor("colorize", vcip / "Validation/*_nir.png", "-o", coloured, "-m", tiny("per_pixel")).code == 0
     )
-    again = nircolor("evaluate", coloured, "--data", vcip, "-o", tmp_path / "again", "--pictures", 0)
+    again = nircolor("evaluate", coloured, "--data", vcip, "-o", tmp_path / "again", "--images", 0)
     assert again.code == 0, again.err
     direct = [row.scores.psnr_db for row in rows if row.method == "per_pixel"]
     written = [
@@ -96,17 +96,17 @@ def test_a_model_and_a_folder_are_scored_beside_the_trivial_ones(nircolor, vcip,
 
 def test_permuted_names_are_flagged(nircolor, vcip, tmp_path):
     folder = outputs(tmp_path / "out", order=(1, 2, 3, 0), error=3)
-    done = nircolor("evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--pictures", 0)
+    done = nircolor("evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--images", 0)
     assert done.code == 0
     assert "v_0 looks like v_1: are names permuted?" in done.err
     assert "are names permuted?" in (tmp_path / "report/report.html").read_text()
 
 
-def test_a_picture_that_cannot_be_read_is_left_out_for_all(nircolor, vcip, tmp_path):
+def test_a_image_that_cannot_be_read_is_left_out_for_all(nircolor, vcip, tmp_path):
     folder = outputs(tmp_path / "out")
     path = folder / "v_1.png"
     path.write_bytes(path.read_bytes()[:-500])
-    done = nircolor("evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--pictures", 0)
+    done = nircolor("evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--images", 0)
     assert done.code == 1
     assert "1 left out:" in done.err
     assert str(path) in done.err
@@ -117,12 +117,10 @@ def test_a_pair_that_cannot_be_read_is_left_out_beside_a_training_set(nircolor, 
     folder = outputs(tmp_path / "out")
     path = vcip / "Validation/v_1_rgb_reg.png"
     path.write_bytes(path.read_bytes()[:-500])
-    done = nircolor(
-        "evaluate", folder, "--data", vcip, "--train", vcip, "-o", tmp_path / "r", "--pictures", 0
-    )
+    done = nircolor("evaluate", folder, "--data", vcip, "--train", vcip, "-o", tmp_path / "r", "--images", 0)
     assert done.code == 1
     found = json.loads((tmp_path / "r/report.json").read_text())
-    assert [len(part["pictures"]) for part in found["summary"]] == [3, 1, 2]
+    assert [len(part["images"]) for part in found["summary"]] == [3, 1, 2]
 
 
 def test_places_of_one_table_are_kept_apart(nircolor, vcip, tmp_path):
@@ -130,7 +128,7 @@ def test_places_of_one_table_are_kept_apart(nircolor, vcip, tmp_path):
     rows = [f"t_{n},{n}" for n in range(6)] + ["v_0,4", "v_1,9", "v_2,10", "v_3,11"]
     table = tmp_path / "places.csv"
     table.write_text("\n".join(["pair,group", *rows]) + "\n")
-    words = ["evaluate", folder, "--data", vcip, "--train", vcip, "--pictures", 0, "--table", table]
+    words = ["evaluate", folder, "--data", vcip, "--train", vcip, "--images", 0, "--table", table]
     assert nircolor(*words, "-o", tmp_path / "r").code == 0
     seen = json.loads((tmp_path / "r/report.json").read_text())["seen"]
     assert [one["other"] for one in seen if one["name"] == "v_0"] == ["t_4"]
@@ -157,7 +155,7 @@ def test_one_pair_only(nircolor, tmp_path):
     done = nircolor("evaluate", f"{tmp_path}/*.png", "--data", tmp_path / "one", "-o", tmp_path / "report")
     assert done.code == 0, done.err
     methods = json.loads((tmp_path / "report/report.json").read_text())["summary"][0]["methods"]
-    # a black picture, and no place that could teach
+    # a black image, and no place that could teach
     assert list(methods) == ["NIR copied", tmp_path.name]
     assert methods[tmp_path.name]["angular_error_deg"]["value"] == pytest.approx(90, abs=1)
     assert methods[tmp_path.name]["psnr_db"]["low"] is None
@@ -165,7 +163,7 @@ def test_one_pair_only(nircolor, tmp_path):
 
 def test_the_figure(nircolor, vcip, tmp_path):
     folder = outputs(tmp_path / "out")
-    words = ["evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--pictures", 0]
+    words = ["evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--images", 0]
     assert nircolor(*words, "--figure", "v_0,v_3").code == 0
     assert (tmp_path / "report/figure.png").stat().st_size > 10_000
     assert "none named nothing" in nircolor.refused(*words, "--overwrite", "--figure", "v_0, nothing")
@@ -192,7 +190,7 @@ def test_what_cannot_be_evaluated(nircolor, vcip, tmp_path, change, reason):
 
 def test_a_report_is_not_replaced_unasked(nircolor, vcip, tmp_path):
     folder = outputs(tmp_path / "out")
-    words = ["evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--pictures", 0]
+    words = ["evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--images", 0]
     assert nircolor(*words).code == 0
     before = files(tmp_path / "report")
     assert "--overwrite replaces it" in nircolor.refused(*words)
@@ -200,7 +198,7 @@ def test_a_report_is_not_replaced_unasked(nircolor, vcip, tmp_path):
     assert files(tmp_path / "report") == before
 
 
-def test_pictures_twice_as_large_are_not_compared(nircolor, vcip, tmp_path):
+def test_images_twice_as_large_are_not_compared(nircolor, vcip, tmp_path):
     (tmp_path / "out").mkdir()
     for n in range(4):
         save(tmp_path / f"out/v_{n}.png", RNG.integers(0, 255, (3, 2 * SIDE, SIDE), "uint8"), "PNG")
@@ -214,7 +212,7 @@ def test_evaluating_needs_no_torch():
 
 
 def test_given_gray_is_told_apart(nircolor, vcip, tmp_path):
-    words = ["evaluate", outputs(tmp_path / "out"), "--data", vcip, "--train", vcip, "--pictures", 0]
+    words = ["evaluate", outputs(tmp_path / "out"), "--data", vcip, "--train", vcip, "--images", 0]
     assert nircolor(*words, "-o", tmp_path / "without").code == 0
     assert "given gray" not in (tmp_path / "without/report.md").read_text()
     assert nircolor(*words, "-o", tmp_path / "with", "--given-gray").code == 0

@@ -40,7 +40,7 @@ def test_pairs_that_two_sets_share_are_listed(nircolor, sets):
     (leak,) = rows(done.out)
     assert set(leak) == set(Leak.__dataclass_fields__)
     assert (leak["name"], leak["other"], leak["kind"]) == ("v0", "t2", "exact copy")
-    assert "1 of 3 pictures" in done.err
+    assert "1 of 3 images" in done.err
 
 
 def test_sets_that_share_nothing(nircolor, sets):
@@ -48,11 +48,11 @@ def test_sets_that_share_nothing(nircolor, sets):
     (sets / "train/rgb/t2.png").unlink()
     done = nircolor("leaks", sets / "test", sets / "train")
     assert (done.code, done.out) == (0, "")
-    assert "0 of 3 pictures" in done.err
+    assert "0 of 3 images" in done.err
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_a_set_and_a_folder_of_single_pictures(nircolor, sets, order):
+def test_a_set_and_a_folder_of_single_images(nircolor, sets, order):
     words = [sets / "test", sets / "train/rgb"][::order]
     done = nircolor("leaks", *words)
     assert done.code == 1
@@ -60,11 +60,11 @@ def test_a_set_and_a_folder_of_single_pictures(nircolor, sets, order):
     assert {leak["name"], leak["other"]} == {"v0 (colour)", "t2.png"}
 
 
-def test_a_set_with_a_leftover_is_compared_picture_by_picture_and_told(nircolor, sets):
+def test_a_set_with_a_leftover_is_compared_image_by_image_and_told(nircolor, sets):
     (sets / "test/nir/v1.png").unlink()
     done = nircolor("leaks", sets / "test", sets / "train")
     assert {leak["name"] for leak in rows(done.out)} == {"nir/v0.png", "rgb/v0.png"}
-    assert "taken for 5 single pictures" in done.err
+    assert "taken for 5 single images" in done.err
     assert "colour without NIR: v1" in done.err
 
 

@@ -86,13 +86,13 @@ def test_warnings_are_one_line(nircolor, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing.png", "missing.onnx", "text.png", "text.onnx"])
-def test_what_is_neither_picture_nor_model(nircolor, tmp_path, name):
+def test_what_is_neither_image_nor_model(nircolor, tmp_path, name):
     if name.startswith("text"):
         (tmp_path / name).write_text("Dear Sir or Madam")
     assert nircolor.refused("info", tmp_path / name).startswith(f"{tmp_path / name}: ")
 
 
-def test_a_large_picture_is_shown_from_a_reduced_view(nircolor, tmp_path, monkeypatch):
+def test_a_large_image_is_shown_from_a_reduced_view(nircolor, tmp_path, monkeypatch):
     monkeypatch.setattr(listing, "_VIEW_PX", 4)
     array = np.zeros((1, 400, 40), np.uint8)
     array[0, 200:] = 255

@@ -86,7 +86,7 @@ def test_wrong_options_end_with_2(nircolor, words):
         ("--stretch", "nan,99", "low then high"),
         ("--stretch", "1,101", "low then high"),
         ("--bands", "850,-3", "expected wavelengths in nm"),
-        ("--bands", "850", "1 wavelengths were given, but the picture has 2 band"),
+        ("--bands", "850", "1 wavelengths were given, but the image has 2 band"),
         ("--scale", "0", "expected a positive --scale"),
         ("--scale", "nan", "expected a positive --scale"),
     ],

@@ -105,7 +105,7 @@ def test_much_that_is_clipped_is_said(tmp_path, nircolor):
 
 
 def test_a_capture_is_coloured_as_it_is(tmp_path, captures, nircolor):
-    """Dark and white references beside it: the picture is that of the reflectance, in its place and size."""
+    """Dark and white references beside it: the image is that of the reflectance, in its place and size."""
     header = captures / "still_001/capture/still_001.hdr"
     outcome = nircolor("colorize", header, "-o", tmp_path / "colour.tif")
     assert outcome.code == 0, outcome.err

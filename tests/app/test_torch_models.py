@@ -1,4 +1,4 @@
-"""A model that runs in PyTorch, from its checkpoint to coloured pictures, by commands alone."""
+"""A model that runs in PyTorch, from its checkpoint to coloured images, by commands alone."""
 
 import re
 
@@ -38,7 +38,7 @@ def test_it_colours_a_folder_with_two_jobs(nircolor, tmp_path, model):
     outcome = nircolor("colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", model, "--jobs", 2)
     torch.set_num_threads(threads)
     assert outcome.code == 0, outcome
-    assert "3 pictures" in outcome.err
+    assert "3 images" in outcome.err
     for i in range(3):
         expected = Colorizer(model).colorize(noise(3, 45, 50, seed=i) / np.float32(255))
         got = load(tmp_path / "out" / f"{i}.tif")[0] / 255

@@ -1,4 +1,4 @@
-"""Small pairs on disk, and contestants whose pictures are known."""
+"""Small pairs on disk, and contestants whose images are known."""
 
 import numpy as np
 from imagery_samples import save

@@ -26,7 +26,7 @@ def training(count=3, height=20, width=24):
 
 
 def slow_blur(plane, sigma):
-    """The Gaussian's weighted mean at each pixel, the picture repeated by reflection (edge pixel twice)."""
+    """The Gaussian's weighted mean at each pixel, the image repeated by reflection (edge pixel twice)."""
     reach = int(4 * sigma + 0.5)
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
     weights /= weights.sum()
@@ -87,7 +87,7 @@ def test_ridge_finds_a_map_within_its_features():
     assert_allclose(predicted, np.concatenate([nir**2, 0.3 + 0.2 * nir, np.sqrt(nir)]), atol=2e-3)
 
 
-def test_mean_color_is_over_pixels_not_over_pictures():
+def test_mean_color_is_over_pixels_not_over_images():
     small, large = np.full((3, 1, 2), 0.9), np.full((3, 2, 4), 0.1)
     large[2] = 0.4
     fitted = mean_color().fit(
@@ -99,7 +99,7 @@ def test_mean_color_is_over_pixels_not_over_pictures():
     assert_allclose(predicted[:, 3, 4], expected, rtol=1e-6)
 
 
-def test_every_prediction_is_a_picture():
+def test_every_prediction_is_a_image():
     pairs = training()
     # far from the training data, where a linear map leaves [0, 1]
     nir = np.zeros((1, 64, 64), np.float32)
@@ -116,7 +116,7 @@ def test_every_prediction_is_a_picture():
 @pytest.mark.parametrize(
     "nir", [np.zeros((4, 4)), np.zeros((1, 0, 4)), np.full((1, 4, 4), 1.5), np.zeros((1, 4, 4), np.uint8)]
 )
-def test_what_is_not_a_nir_picture_is_refused(nir):
+def test_what_is_not_a_nir_image_is_refused(nir):
     with pytest.raises(ValueError, match="nir: expected"):
         NirCopied().predict(nir)
     with pytest.raises(ValueError, match="nir: expected"):

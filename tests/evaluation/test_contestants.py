@@ -15,7 +15,7 @@ def pairs(*names):
     return [Pair(name, f"{name}_nir.png", f"{name}_rgb.png") for name in names]
 
 
-def picture(path, value=None, bands=3, dtype="uint8", size=(4, 6)):
+def image(path, value=None, bands=3, dtype="uint8", size=(4, 6)):
     path.parent.mkdir(parents=True, exist_ok=True)
     limits = np.iinfo(dtype)
     values = RNG.integers(0, limits.max, (bands, *size), dtype)
@@ -43,52 +43,52 @@ def predict(one, pair, valid=ALL):
         ("out/sar_{}.png", "out/sar_*.png"),
     ],
 )
-def test_a_folder_of_pictures_is_read_by_name(tmp_path, monkeypatch, file, text):
+def test_a_folder_of_images_is_read_by_name(tmp_path, monkeypatch, file, text):
     monkeypatch.chdir(tmp_path)
     known = pairs("v_1", "v_10", "v_2")
     for value, pair in enumerate(known):
-        picture(tmp_path / file.format(pair.name), value / 5)
+        image(tmp_path / file.format(pair.name), value / 5)
     one = opened(text, known)
     assert (one.label, one.kind, one.warnings) == ("out", "folder", ())
     for value, pair in enumerate(known):
         np.testing.assert_allclose(predict(one, pair), value / 5, atol=1e-6)
 
 
-def test_pictures_of_several_scenes(tmp_path):
+def test_images_of_several_scenes(tmp_path):
     known = pairs("urban/1", "field/1")
-    picture(tmp_path / "urban/1_rgb.png", 0.2)
-    picture(tmp_path / "field/1_rgb.png", 0.6)
+    image(tmp_path / "urban/1_rgb.png", 0.2)
+    image(tmp_path / "field/1_rgb.png", 0.6)
     one = opened(str(tmp_path), known)
     assert predict(one, known[0]).max() < predict(one, known[1]).min()
 
 
 def test_8_and_16_bits_are_one_scale(tmp_path):
     known = pairs("a", "b")
-    picture(tmp_path / "a.png", 0.4)
-    picture(tmp_path / "b.png", 0.4, dtype="uint16")
+    image(tmp_path / "a.png", 0.4)
+    image(tmp_path / "b.png", 0.4, dtype="uint16")
     one = opened(str(tmp_path), known)
     np.testing.assert_allclose(predict(one, known[0]), predict(one, known[1]), atol=1e-5)
 
 
-def test_a_missing_picture_is_named(tmp_path):
-    picture(tmp_path / "a_out.png")
-    with pytest.raises(NircolorError, match="a colorized picture for each pair, got none for b, c"):
+def test_a_missing_image_is_named(tmp_path):
+    image(tmp_path / "a_out.png")
+    with pytest.raises(NircolorError, match="a colorized image for each pair, got none for b, c"):
         opened(str(tmp_path), pairs("a", "b", "c"))
     with pytest.raises(NircolorError, match="got none for a"):
         opened(f"{tmp_path}/*_fake.png", pairs("a"))
 
 
-def test_pictures_of_nothing_are_told(tmp_path):
+def test_images_of_nothing_are_told(tmp_path):
     for name in ("a", "b", "zebra"):
-        picture(tmp_path / f"{name}.png")
+        image(tmp_path / f"{name}.png")
     (warning,) = opened(str(tmp_path), pairs("a", "b")).warnings
-    assert warning.endswith("pictures that belong to no pair were passed over: zebra.png")
+    assert warning.endswith("images that belong to no pair were passed over: zebra.png")
 
 
-def test_two_pictures_a_pair_are_not_chosen_from(tmp_path):
+def test_two_images_a_pair_are_not_chosen_from(tmp_path):
     for name in ("a_fake_B", "a_real_B", "b_fake_B", "b_real_B"):
-        picture(tmp_path / f"{name}.png")
-    with pytest.raises(NircolorError, match=r"one colorized picture a pair.*'_fake_B' and in '_real_B'"):
+        image(tmp_path / f"{name}.png")
+    with pytest.raises(NircolorError, match=r"one colorized image a pair.*'_fake_B' and in '_real_B'"):
         opened(str(tmp_path), pairs("a", "b"))
     assert opened(f"{tmp_path}/*_fake_B.png", pairs("a", "b")).kind == "folder"
 
@@ -97,11 +97,11 @@ def test_two_pictures_a_pair_are_not_chosen_from(tmp_path):
     ("made", "reason"),
     [
         ({"size": (5, 6)}, "expected 6 × 4 px as the pair a, got 6 × 5"),
-        ({"bands": 1}, "expected a picture of 3 bands"),
+        ({"bands": 1}, "expected a image of 3 bands"),
     ],
 )
-def test_a_picture_that_cannot_be_compared(tmp_path, made, reason):
-    path = picture(tmp_path / "a.png", **made)
+def test_a_image_that_cannot_be_compared(tmp_path, made, reason):
+    path = image(tmp_path / "a.png", **made)
     one = opened(str(tmp_path), pairs("a"))
     with pytest.raises(NircolorError, match=reason) as caught:
         predict(one, pairs("a")[0])
@@ -141,32 +141,32 @@ def test_labels(tiny, tmp_path):
         open_contestants([str(path), str(path)], pairs("a"), "cpu")
     with pytest.raises(NircolorError, match="per_pixel: expected names that differ"):
         open_contestants([f"per_pixel={other}", str(path)], pairs("a"), "cpu")
-    picture(tmp_path / "out/a.png")
+    image(tmp_path / "out/a.png")
     with pytest.raises(NircolorError, match="ours: expected runs of one method"):
         open_contestants([f"ours={path}", f"ours={tmp_path / 'out'}"], pairs("a"), "cpu")
     # a folder may be called so
-    picture(tmp_path / "a=b/a.png")
+    image(tmp_path / "a=b/a.png")
     assert opened(str(tmp_path / "a=b"), pairs("a")).label == "a=b"
     with pytest.raises(NircolorError, match="nothing: expected the path of a model file"):
         opened("x=nothing", pairs("a"))
 
 
 def test_a_pair_is_not_coloured_by_another_whose_name_begins_alike(tmp_path):
-    picture(tmp_path / "field_10.png")
+    image(tmp_path / "field_10.png")
     with pytest.raises(NircolorError, match="got none for field_1"):
         opened(str(tmp_path), pairs("field_1"))
 
 
 def test_two_files_of_one_name_are_not_chosen_from(tmp_path):
-    picture(tmp_path / "a.png")
-    picture(tmp_path / "a.tif")
-    with pytest.raises(NircolorError, match=r"one colorized picture of a, got a\.png and a\.tif"):
+    image(tmp_path / "a.png")
+    image(tmp_path / "a.tif")
+    with pytest.raises(NircolorError, match=r"one colorized image of a, got a\.png and a\.tif"):
         opened(str(tmp_path), pairs("a"))
 
 
 def test_patterns_reach_into_folders(tmp_path):
-    picture(tmp_path / "u/1_fake.png", 0.2)
-    picture(tmp_path / "v/1_fake.png", 0.6)
+    image(tmp_path / "u/1_fake.png", 0.2)
+    image(tmp_path / "v/1_fake.png", 0.6)
     known = pairs("u/1", "v/1")
     one = opened(f"{tmp_path}/*_fake.png", known)
     assert predict(one, known[0]).max() < predict(one, known[1]).min()
@@ -177,7 +177,7 @@ def test_a_model_is_told_what_its_own_file_lacks_and_nothing_of_the_truth(tiny, 
     values = RNG.integers(1, 255, (1, 20, 24), "uint8")
     values[0, :, :6] = 0
     nir = save(tmp_path / "nir.tif", values, "GTiff", setup=lambda dataset: setattr(dataset, "nodata", 0))
-    rgb = picture(tmp_path / "rgb.png", size=(20, 24))
+    rgb = image(tmp_path / "rgb.png", size=(20, 24))
     mask = np.full((1, 20, 24), 255, "uint8")
     mask[0, 12:] = 0
     masked = save(tmp_path / "mask.png", mask, "PNG") if with_mask else None

@@ -29,26 +29,26 @@ def test_every_pixel_is_there_enlarged_by_a_whole_factor(tmp_path, gallery):
     for name in ("second", "first_$1"):
         shown = gallery.shown(name)
         nir = np.repeat(shown.nir, 3, axis=0)
-        for picture in (nir, shown.predicted["two"], shown.predicted["one"], shown.truth):
-            pixels = np.rint(picture * 255).astype(np.uint8).transpose(1, 2, 0)
+        for image in (nir, shown.predicted["two"], shown.predicted["one"], shown.truth):
+            pixels = np.rint(image * 255).astype(np.uint8).transpose(1, 2, 0)
             places.append(found(page, pixels.repeat(23, 0).repeat(23, 1)))
     rows, columns = np.array(places).reshape(2, 4, 2).transpose(2, 0, 1)
     assert (rows[0] < rows[1]).all()
     assert (np.diff(columns) > 16 * 23).all()
-    # above the pictures and beside them something is written
+    # above the images and beside them something is written
     assert page[: rows[0, 0]].min() < 100
     assert page[:, : columns[0, 0]].min() < 100
 
 
-def found(page, picture):
-    """Top and left of a picture in a page."""
-    height, width = picture.shape[:2]
-    starts = np.argwhere((page[: -height + 1, : -width + 1] == picture[0, 0]).all(-1))
+def found(page, image):
+    """Top and left of a image in a page."""
+    height, width = image.shape[:2]
+    starts = np.argwhere((page[: -height + 1, : -width + 1] == image[0, 0]).all(-1))
     hits = [
         (top, left)
         for top, left in starts
-        if (page[top, left : left + width] == picture[0]).all()
-        and (page[top : top + height, left : left + width] == picture).all()
+        if (page[top, left : left + width] == image[0]).all()
+        and (page[top : top + height, left : left + width] == image).all()
     ]
     assert len(hits) == 1
     return hits[0]

@@ -16,7 +16,7 @@ def test_baselines_learn_from_training(tmp_path):
     np.testing.assert_allclose(fitted[1].predict(pairs[0], nir, valid), 200 / 255, atol=1e-6)
 
 
-def test_without_training_each_picture_is_coloured_by_what_other_places_teach(tmp_path):
+def test_without_training_each_image_is_coloured_by_what_other_places_teach(tmp_path):
     levels = {"a": 10, "b": 100, "c": 250}
     groups = {"a": "hill", "b": "hill", "c": None}
     pairs = [

@@ -11,15 +11,15 @@ def colour(height=20, width=30):
     return RNG.random((3, height, width), dtype=np.float32)
 
 
-def everywhere(picture):
-    return np.ones(picture.shape[1:], bool)
+def everywhere(image):
+    return np.ones(image.shape[1:], bool)
 
 
 def hexed(pixel):
     return "#" + "".join(f"{round(float(value) * 255):02x}" for value in pixel)
 
 
-def test_pictures_come_back_to_8_bits(tmp_path):
+def test_images_come_back_to_8_bits(tmp_path):
     gallery = Gallery(tmp_path)
     nir, truth, one, two = colour()[:1], colour(), colour(), colour()
     # a name may hold what a file's name may not
@@ -50,7 +50,7 @@ def test_nir_of_three_bands_is_false_colour_and_of_others_gray(tmp_path):
         np.testing.assert_allclose(gallery.shown(str(count)).nir, expected, atol=0.51 / 255)
 
 
-def test_long_pictures_are_averaged_down_and_short_ones_never_enlarged(tmp_path):
+def test_long_images_are_averaged_down_and_short_ones_never_enlarged(tmp_path):
     gallery = Gallery(tmp_path, side_px=10)
     truth = colour(20, 40)
     gallery.add("long", truth[:1], truth, everywhere(truth), {"m": truth})
@@ -85,21 +85,21 @@ def test_what_is_not_valid_is_gray_and_has_no_influence(tmp_path):
     gallery = Gallery(tmp_path, side_px=4)
     truth = np.full((3, 8, 8), 0.2, np.float32)
     valid = np.ones((8, 8), bool)
-    # a whole pixel of the reduced picture, and half of another
+    # a whole pixel of the reduced image, and half of another
     valid[:2, :2] = valid[4, :2] = False
     truth[:, ~valid] = np.nan
     predicted = np.where(valid, truth, 0.9).astype(np.float32)
     gallery.add("a", np.nan_to_num(truth[:1]), truth, valid, {"m": predicted})
     shown = gallery.shown("a")
-    for picture in (shown.truth, shown.errors["m"]):
-        np.testing.assert_allclose(picture[:, 0, 0], 0.5, atol=1 / 255)
+    for image in (shown.truth, shown.errors["m"]):
+        np.testing.assert_allclose(image[:, 0, 0], 0.5, atol=1 / 255)
     np.testing.assert_allclose(shown.truth[:, 2, 0], 0.2, atol=1 / 255)
     assert hexed(shown.errors["m"][:, 2, 0]) == error_colors(2)[0]
     # what a method paints there is shown all the same
     np.testing.assert_allclose(shown.predicted["m"][:, 0, 0], 0.9, atol=1 / 255)
 
 
-def test_a_picture_added_again_replaces_the_first(tmp_path):
+def test_a_image_added_again_replaces_the_first(tmp_path):
     gallery = Gallery(tmp_path)
     first, second = colour(), colour()
     for truth in (first, second):

@@ -9,9 +9,9 @@ TRUTH = RNG.random((12, 768)).astype(np.float32)
 
 
 def test_a_thumbnail_holds_the_means_of_its_parts():
-    picture = RNG.random((3, 64, 48))
-    expected = picture.reshape(3, 16, 4, 16, 3).mean((2, 4)).ravel()
-    np.testing.assert_allclose(thumbnail(picture), expected, rtol=1e-12)
+    image = RNG.random((3, 64, 48))
+    expected = image.reshape(3, 16, 4, 16, 3).mean((2, 4)).ravel()
+    np.testing.assert_allclose(thumbnail(image), expected, rtol=1e-12)
     assert all(thumbnail(RNG.random((3, *size))).shape == (768,) for size in ((17, 31), (5, 40), (1, 1)))
 
 
@@ -31,5 +31,5 @@ def test_poor_predictions_under_their_own_names_are_not_flagged(strength):
     assert find_permutation(NAMES, predicted, TRUTH) is None
 
 
-def test_one_picture_has_no_other_order():
+def test_one_image_has_no_other_order():
     assert find_permutation(["a"], TRUTH[:1], TRUTH[1:2]) is None

@@ -16,7 +16,7 @@ def columns(labels, count):
 
 
 def names(count):
-    return [f"picture_{place:03d}" for place in range(count)]
+    return [f"image_{place:03d}" for place in range(count)]
 
 
 def texts(svg):
@@ -32,7 +32,7 @@ def links(svg):
 
 
 @pytest.mark.parametrize(("count", "judged"), [(1, 1), (18, 2), (120, 12)])
-def test_a_drawing_for_any_number_of_pictures_and_methods(count, judged):
+def test_a_drawing_for_any_number_of_images_and_methods(count, judged):
     labels = [f"method {place}" for place in range(judged)]
     svg = per_image_svg(columns([*labels, "ridge"], count), names(count), labels, ["ridge"])
     assert svg.startswith("<svg")
@@ -41,7 +41,7 @@ def test_a_drawing_for_any_number_of_pictures_and_methods(count, judged):
     assert (names(count)[0] in texts(svg)) == (count < 60)
 
 
-def test_pictures_stand_by_the_first_methods_psnr():
+def test_images_stand_by_the_first_methods_psnr():
     data = columns(["first", "second"], 4)
     data["first"]["psnr_db"] = [2.0, math.inf, 3.0, 1.0]
     svg = per_image_svg(data, ["a1", "b1", "c1", "d1"], ["first", "second"])
@@ -49,23 +49,23 @@ def test_pictures_stand_by_the_first_methods_psnr():
     assert ranking([1.0, 2.0, 2.0, math.inf]) == [3, 1, 2, 0]
 
 
-def test_dots_lead_to_pictures_that_have_a_place():
+def test_dots_lead_to_images_that_have_a_place():
     data = columns(["m", "n"], 3)
-    svg = per_image_svg(data, names(3), ["m", "n"], links={"picture_001": "#here"})
+    svg = per_image_svg(data, names(3), ["m", "n"], links={"image_001": "#here"})
     # two methods, three measures
-    assert links(svg) == [("#here", "picture_001")] * 6
+    assert links(svg) == [("#here", "image_001")] * 6
     assert links(per_image_svg(data, names(3), ["m", "n"])) == []
 
 
 def test_an_infinite_value_is_drawn_at_the_edge_and_keeps_its_link():
     data = columns(["m"], 3)
-    finite = per_image_svg(data, names(3), ["m"], links={"picture_002": "#here"})
+    finite = per_image_svg(data, names(3), ["m"], links={"image_002": "#here"})
     data["m"]["psnr_db"][2] = math.inf
-    svg = per_image_svg(data, names(3), ["m"], links={"picture_002": "#here"})
+    svg = per_image_svg(data, names(3), ["m"], links={"image_002": "#here"})
     assert len(links(svg)) == len(links(finite)) == 3
     assert not re.search(r'"[^"]*\b(nan|inf)\b[^"]*"', svg)
     data["m"]["psnr_db"] = [math.inf] * 3
-    assert len(links(per_image_svg(data, names(3), ["m"], links={"picture_002": "#here"}))) == 3
+    assert len(links(per_image_svg(data, names(3), ["m"], links={"image_002": "#here"}))) == 3
 
 
 def test_names_are_shown_word_for_word():

@@ -39,14 +39,14 @@ def test_a_pair_that_fails_is_left_out_for_all_and_told(tmp_path):
 
     def refuse(pair, nir, _valid):
         if pair.name == "c":
-            raise NircolorError("c.png: expected a picture")
+            raise NircolorError("c.png: expected a image")
         return np.repeat(nir, 3, 0)
 
     scored = score_all([gray(), Contestant("refusing", "folder", "x", refuse)], pairs)
     assert {row.name for row in scored.rows} == {"a"}
     assert [line.split(":")[0] for line in scored.failures] == ["b", "c"]
     assert "b_rgb.png" in scored.failures[0]
-    with pytest.raises(NircolorError, match="pictures that can be scored, got none: b: "):
+    with pytest.raises(NircolorError, match="images that can be scored, got none: b: "):
         score_all([gray()], pairs[1:2])
 
 
@@ -60,26 +60,26 @@ def test_permuted_names_and_the_truth_itself_are_doubted(tmp_path):
     truth, good = truth_but("truth", 0), truth_but("good", 0.05)
     doubts = score_all([truth, permuted, good, gray()], pairs).warnings
     assert len(doubts) == 2
-    assert doubts[0].startswith("truth: 6 of 6 pictures equal the truth, a for one")
-    assert doubts[1].startswith("out/: its pictures fit the truth")
+    assert doubts[0].startswith("truth: 6 of 6 images equal the truth, a for one")
+    assert doubts[1].startswith("out/: its images fit the truth")
     assert "are names permuted?" in doubts[1]
     # a baseline is what it is
     assert score_all([truth_but("b", 0, kind="baseline")], pairs).warnings == []
 
 
 def test_means_over_windows():
-    picture, valid = RNG.random((3, 12, 15)), np.ones((12, 15), bool)
+    image, valid = RNG.random((3, 12, 15)), np.ones((12, 15), bool)
     valid[4, 7] = False
-    picture[:, 4, 7] = np.nan
-    means, inside = averaged(picture, valid, 3)
+    image[:, 4, 7] = np.nan
+    means, inside = averaged(image, valid, 3)
     for y in range(12):
         for x in range(15):
             window = slice(max(y - 1, 0), y + 2), slice(max(x - 1, 0), x + 2)
             whole = 0 < y < 11 and 0 < x < 14 and valid[window].all()
             assert inside[y, x] == whole
             if whole:
-                np.testing.assert_allclose(means[:, y, x], picture[(slice(None), *window)].mean((1, 2)))
-    assert averaged(picture, valid, 1)[1] is valid
+                np.testing.assert_allclose(means[:, y, x], image[(slice(None), *window)].mean((1, 2)))
+    assert averaged(image, valid, 1)[1] is valid
 
 
 def test_scores_over_windows_forgive_a_shift_of_detail(tmp_path):
@@ -118,6 +118,6 @@ def test_a_pixel_that_one_choice_of_bands_lacks_counts_for_none(tmp_path):
     assert [row.scores.psnr_db for row in score_all(contestants, [pair]).rows] == [np.inf, np.inf]
 
 
-def test_a_window_larger_than_the_picture_is_an_error(tmp_path):
+def test_a_window_larger_than_the_image_is_an_error(tmp_path):
     with pytest.raises(NircolorError, match="a: expected valid windows of 100 × 100 px"):
         score_all([gray()], [made_pair(tmp_path, "a")], average_px=100)

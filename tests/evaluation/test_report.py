@@ -28,7 +28,7 @@ CARD = Card(
     licence={"weights": "its weights' licence", "training_data": "its training data"},
     architecture="unet",
     arguments={"width": 64},
-    size={"multiple_of": 1, "minimum": 1, "reach_px": 4},
+    size={"multiple_of": 1, "minimum": 1, "receptive_field_px": 4},
     bytes_per_px=1,
     multiply_adds_per_px=1000,
 )
@@ -81,13 +81,13 @@ def strict_json(path: Path):
 
 
 class Set:
-    """An evaluation of simulated pictures, some colorized without a fault, and their gallery."""
+    """An evaluation of simulated images, some colorized without a fault, and their gallery."""
 
     def __init__(self, folder: Path, count: int, odd: str = "noise", **changes: object) -> None:
         rng = np.random.default_rng(count)
         labels = ["gray", "tiny", odd]
         self.gallery = Gallery(folder)
-        self.names = [HOSTILE, *(f"picture {place}" for place in range(1, count))]
+        self.names = [HOSTILE, *(f"image {place}" for place in range(1, count))]
         rows = []
         for place, name in enumerate(self.names):
             truth = rng.random((3, 24, 32), dtype=np.float32)
@@ -112,12 +112,12 @@ class Set:
                 Method(labels[2], "folder", ("out/one", "out/two")),
             ),
             "rows": tuple(rows),
-            "subsets": (Subset(f"All {count} pictures", tuple(self.names)), Subset("The clean", clean)),
+            "subsets": (Subset(f"All {count} images", tuple(self.names)), Subset("The clean", clean)),
             "command": "nircolor evaluate 'a <b>_c_'",
             "versions": {"python": "3.11", "numpy": "2"},
             "conventions": ("PSNR: one.", "a | b"),
             "seen": (Seen(HOSTILE, "train & 1", "the same"),),
-            "failures": ("picture 99: not a picture",),
+            "failures": ("image 99: not a image",),
             "warnings": ("a doubt",),
         }
         self.evaluation = Evaluation(**(parts | changes))
@@ -136,7 +136,7 @@ def written(five, tmp_path_factory):
 
 
 def test_all_files_are_there_and_nothing_else(written):
-    assert {path.name for path in written.iterdir()} == {*FILES, "card_scores.json", "pictures"}
+    assert {path.name for path in written.iterdir()} == {*FILES, "card_scores.json", "images"}
 
 
 def test_the_page_needs_nothing_outside_itself(written):
@@ -151,7 +151,7 @@ def test_the_page_needs_nothing_outside_itself(written):
     assert not re.search(r"https?:|@import|url\((?!#)", text)
 
 
-def test_every_link_has_a_target_and_every_picture_a_link(written):
+def test_every_link_has_a_target_and_every_image_a_link(written):
     page = Html(written / "report.html")
     targets = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     links = [str(one["href"])[1:] for one in page.all("a")]
@@ -162,7 +162,7 @@ def test_every_link_has_a_target_and_every_picture_a_link(written):
     assert all(links.count(section) >= 6 for section in sections)
 
 
-def test_pictures_stand_side_by_side(written):
+def test_images_stand_side_by_side(written):
     page = Html(written / "report.html")
     alt = [str(one["alt"]) for one in page.all("img")]
     large = [text for text in alt if ": " in text]
@@ -188,7 +188,7 @@ def test_every_image_is_what_it_says(written, five):
 def test_the_plot_is_of_these_scores(written):
     order = [name for name in summary.ranked(five_of(written)) if name != HOSTILE]
     named = re.findall(
-        r"<text[^>]*>(picture \d)</text>", (written / "per_image.svg").read_text(encoding="utf-8")
+        r"<text[^>]*>(image \d)</text>", (written / "per_image.svg").read_text(encoding="utf-8")
     )
     assert named == order
 
@@ -203,13 +203,13 @@ def five_of(folder: Path) -> Evaluation:
 
 def test_tables_of_the_page_say_what_json_says(written):
     page, content = Html(written / "report.html"), strict_json(written / "report.json")
-    assert [one["title"] for one in content["summary"]] == ["All 5 pictures", "The clean"]
+    assert [one["title"] for one in content["summary"]] == ["All 5 images", "The clean"]
     for table, one in zip(page.tables["scores"], content["summary"], strict=True):
         head, *lines = table
-        assert head == ["method", "pictures", *(measure.title for measure in MEASURES)]
+        assert head == ["method", "images", *(measure.title for measure in MEASURES)]
         assert [line[0] for line in lines] == list(one["methods"]) == ["gray", "tiny", "noise"]
         for label, count, *cells in lines:
-            assert int(count) == len(one["pictures"])
+            assert int(count) == len(one["images"])
             for measure, cell in zip(MEASURES, cells, strict=True):
                 total = one["methods"][label][measure.key]
                 assert total["centre"] == measure.centre
@@ -220,8 +220,8 @@ def test_tables_of_the_page_say_what_json_says(written):
         found = one["comparisons"][0]["differences"]["psnr_db"]
         sign = "▲" if found["low"] > 0 else "▼" if found["high"] < 0 else ""
         assert table[1][2].split()[: 2 if sign else 1] == [*([sign] if sign else []), f"{found['mean']:+.2f}"]
-    numbers = page.tables["of-picture"][0][1][1:]
-    assert len(page.tables["of-picture"]) == 5
+    numbers = page.tables["of-image"][0][1][1:]
+    assert len(page.tables["of-image"]) == 5
     assert len(numbers) == len(MEASURES)
 
 
@@ -229,7 +229,7 @@ def test_json_holds_everything_in_full(written, five):
     content = strict_json(written / "report.json")
     evaluation = five.evaluation
     assert {field.name for field in dataclasses.fields(Evaluation)} - {"subsets", "rows"} <= set(content)
-    assert content["summary"][0]["pictures"] == five.names
+    assert content["summary"][0]["images"] == five.names
     assert content["methods"][1]["card"]["architecture"] == "unet"
     assert content["summary"][0]["methods"]["noise"]["psnr_db"]["value"] == "inf"
     assert read_csv(written / content["per_image"]) == list(evaluation.rows)
@@ -241,7 +241,7 @@ def test_the_best_of_each_column_is_bold(written):
         line.split(" | ") for line in markdown.splitlines() if re.match(r"\| (gray|tiny|noise) \| 5 ", line)
     ]
     best = {place: [cells[0][2:] for cells in rows if cells[place].startswith("**")] for place in (2, 3, 5)}
-    # one picture without a fault makes the mean PSNR infinite, and not the others
+    # one image without a fault makes the mean PSNR infinite, and not the others
     assert best == {2: ["noise"], 3: ["tiny"], 5: ["tiny"]}
     assert Html(written / "report.html").elements.count(("b", {})) == markdown.count("| **") - markdown.count(
         "▲**"
@@ -260,7 +260,7 @@ def test_markdown_says_what_json_says(written):
     files = re.findall(r"\]\(([^)]+)\)", markdown)
     assert {"per_image.svg", "per_image.csv"} < set(files)
     assert all((written / file.replace("\\", "")).is_file() for file in files)
-    assert len({file for file in files if file.startswith("pictures/")}) == 3 * 4
+    assert len({file for file in files if file.startswith("images/")}) == 3 * 4
     tables = re.findall(r"(?:^\|.*\n)+", markdown, re.M)
     for table in tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
@@ -277,7 +277,7 @@ def test_everything_that_must_be_stated_is(written, five, file):
         *(evaluation.data, evaluation.training, evaluation.command, "python 3.11, numpy 2", "out/two"),
         *(*evaluation.conventions, *evaluation.failures, *evaluation.warnings, "train & 1", HOSTILE),
         *(CARD.summary, CARD.licence.weights, CARD.licence.training_data, "850 nm", '{"width": 64}'),
-        *("By the PSNR of tiny", "1 picture of these is shown there too"),
+        *("By the PSNR of tiny", "1 image of these is shown there too"),
     ]
     assert [line for line in stated if line not in text] == []
 
@@ -291,7 +291,7 @@ def test_names_cannot_break_out(tmp_path):
     markdown = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
     assert "<script" not in markdown.replace("\\<", "")
     assert r"\<script\>alert(1)\</script\>\&" in markdown
-    for path in (tmp_path / "report" / "pictures").iterdir():
+    for path in (tmp_path / "report" / "images").iterdir():
         assert re.fullmatch(r"[A-Za-z0-9_.-]+", path.name)
 
 
@@ -301,18 +301,18 @@ def test_without_a_gallery_there_are_numbers_only(tmp_path, five):
     page = Html(tmp_path / "report.html")
     assert page.all("img") == page.all("section") == []
     assert len(page.tables["scores"]) == 2
-    assert "pictures/" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert "images/" not in (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "data:image" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_only_so_many_pictures_have_a_page(tmp_path, five):
-    write_report(five.evaluation, tmp_path, five.gallery, pictures=3)
+def test_only_so_many_images_have_a_page(tmp_path, five):
+    write_report(five.evaluation, tmp_path, five.gallery, images=3)
     page = Html(tmp_path / "report.html")
     assert len(page.all("section")) == 3
     assert len([one for one in page.all("img") if ": " in str(one["alt"])]) == 3 * 6 + 3 * 8
 
 
-def test_the_pictures_shown_are_spread_over_the_ranking():
+def test_the_images_shown_are_spread_over_the_ranking():
     names = [f"{place:03d}" for place in range(100)]
     shown = summary.chosen(names, 12)
     assert shown == sorted(shown)
@@ -324,7 +324,7 @@ def test_the_pictures_shown_are_spread_over_the_ranking():
     assert summary.chosen(names, 0) == []
 
 
-def test_one_picture_is_best_median_and_worst_at_once(tmp_path):
+def test_one_image_is_best_median_and_worst_at_once(tmp_path):
     one = Set(tmp_path, 1)
     evaluation = dataclasses.replace(one.evaluation, subsets=one.evaluation.subsets[:1])
     write_report(evaluation, tmp_path / "report", one.gallery)
@@ -337,7 +337,7 @@ def test_one_picture_is_best_median_and_worst_at_once(tmp_path):
     assert "▲ +" not in page.text
 
 
-def test_a_subset_without_pictures_has_no_table(tmp_path):
+def test_a_subset_without_images_has_no_table(tmp_path):
     one = Set(tmp_path, 1)
     write_report(one.evaluation, tmp_path / "report", None)
     assert len(strict_json(tmp_path / "report" / "report.json")["summary"]) == 1
@@ -346,7 +346,7 @@ def test_a_subset_without_pictures_has_no_table(tmp_path):
 def test_scores_for_a_models_card(written, tmp_path, five):
     rows = [Score.model_validate(row) for row in strict_json(written / "card_scores.json")]
     total = strict_json(written / "report.json")["summary"][1]["methods"]["tiny"]
-    assert [row.data for row in rows] == ["a <set>, all 5 pictures", "a <set>, the clean"]
+    assert [row.data for row in rows] == ["a <set>, all 5 images", "a <set>, the clean"]
     assert rows[1].psnr_db == round(total["psnr_db"]["value"], 3)
     assert rows[0].source == (written / "report.md").as_posix()
     methods = (*five.evaluation.methods[:2], Method("noise", "model", ("noise.onnx",), CARD))
@@ -398,18 +398,18 @@ def test_slugs_are_plain_and_differ():
     assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", slug) for slug in slugs.values())
 
 
-def test_the_table_of_pictures_is_a_csv(written):
+def test_the_table_of_images_is_a_csv(written):
     with (written / "per_image.csv").open(newline="", encoding="utf-8") as file:
         assert len(list(csv.reader(file))) == 1 + 5 * 3
 
 
 def test_nothing_of_an_older_report_stays(tmp_path, five):
     write_report(five.evaluation, tmp_path, five.gallery)
-    (tmp_path / "pictures/mine.jpg").write_text("kept")
+    (tmp_path / "images/mine.jpg").write_text("kept")
     two = dataclasses.replace(five.evaluation.methods[1], label="other", origin=("a", "b"))
     rows = [row._replace(method="other") if row.method == "tiny" else row for row in five.evaluation.rows]
     methods = tuple(two if one.label == "tiny" else one for one in five.evaluation.methods)
     write_report(dataclasses.replace(five.evaluation, methods=methods, rows=tuple(rows)), tmp_path, None)
     # of a method with two runs there is no one model whose card could take the scores
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-    assert left == {*FILES, "pictures/mine.jpg"}
+    assert left == {*FILES, "images/mine.jpg"}

@@ -63,5 +63,5 @@ def test_the_table_shows_means_and_intervals():
         "| ridge | 2 | inf (14.00 to inf) | 0.750 (0.500 to 1.000) | 3.00 (0.00 to 6.00) |"
     )
     assert "| 3.00 (2.00 to 4.00) | 0.300 (0.200 to 0.400) |" in scene
-    # one picture has a score and no interval
+    # one image has a score and no interval
     assert "| ridge | 1 | 14.00 | 0.500 | 6.00 | 0.100 |" in markdown_table(ROWS[:1])

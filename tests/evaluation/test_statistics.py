@@ -59,9 +59,9 @@ def test_win_rate_counts_ties_half_and_knows_the_better_side():
     assert (difference.mean, difference.win_rate) == (0.0, 2.5 / 4)
     angles = [[1.0, 2.0, 4.0, 3.0], [0.0, 5.0, 4.0, 1.0]]
     assert paired_difference(*angles, ANGLE).win_rate == 1.5 / 4
-    # of two methods, each with a perfect picture
+    # of two methods, each with a perfect image
     assert paired_difference([math.inf, 20.0], [30.0, math.inf], PSNR).mean == pytest.approx(-5)
-    with pytest.raises(ValueError, match="same pictures"):
+    with pytest.raises(ValueError, match="same images"):
         paired_difference([1.0], [1.0, 2.0], PSNR)
 
 

@@ -1,4 +1,4 @@
-"""Small pictures for the tests, written with rasterio or byte by byte where rasterio cannot."""
+"""Small images for the tests, written with rasterio or byte by byte where rasterio cannot."""
 
 import struct
 import warnings

@@ -32,13 +32,13 @@ def test_missing_folder_empty_and_text(tmp_path):
     (tmp_path / "text.png").write_text("Dear Sir or Madam")
     _refused(
         tmp_path / "text.png",
-        "expected a PNG, JPEG, TIFF or ENVI picture, got a file that begins with b'Dear",
+        "expected a PNG, JPEG, TIFF or ENVI image, got a file that begins with b'Dear",
     )
     (tmp_path / "zeros.tif").write_bytes(bytes(1000))
     _refused(tmp_path / "zeros.tif", "expected a PNG")
 
 
-def test_a_pipe_is_no_picture(tmp_path):
+def test_a_pipe_is_no_image(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     _refused(tmp_path / "a.png", "device or pipe")
 
@@ -112,7 +112,7 @@ def test_envi_offset_counts(tmp_path):
         ({"samples": "x"}, "lacks a whole number"),
         ({"lines": "-3"}, "-3 lines"),
         ({"bands": "0"}, "0 bands"),
-        ({"data type": "6"}, "data type 6 holds no picture"),
+        ({"data type": "6"}, "data type 6 holds no image"),
         ({"file compression": "1"}, "compressed ENVI"),
         ({"samples": "99999999"}, "cut off"),
     ],
@@ -146,7 +146,7 @@ def test_too_many_bands(tmp_path):
     _refused(path, "at most 4096 bands, the header claims 4097")
 
 
-def test_complex_numbers_are_no_picture(tmp_path):
+def test_complex_numbers_are_no_image(tmp_path):
     _refused(save(tmp_path / "a.tif", np.ones((1, 3, 4), np.complex64)), "expected bands of real numbers")
 
 
@@ -180,7 +180,7 @@ def test_names_with_spaces_and_other_scripts(tmp_path):
             np.testing.assert_array_equal(raster.read()[0], array)
 
 
-def test_a_side_file_that_is_no_picture_does_not_hurt(tmp_path):
+def test_a_side_file_that_is_no_image_does_not_hurt(tmp_path):
     path = save(tmp_path / "a.png", noise(1, 6, 7), "PNG")
     (tmp_path / "a.png.aux.xml").write_text("<PAMDataset><broken")
     with warnings.catch_warnings():

@@ -8,7 +8,7 @@ from envi_captures import Sensor, flat, random_scene, save_cube, save_references
 from imagery_samples import load, noise, save, save_envi
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import find_pictures, open_raster
+from nircolor.imagery import find_images, open_raster
 from nircolor.imagery.calibration import References, find_references, load_calibration
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.reduction import AreaMean
@@ -204,13 +204,13 @@ def test_damaged_references_are_named(tmp_path):
         open_raster(header)
 
 
-def test_references_are_no_pictures_of_a_folder(tmp_path):
+def test_references_are_no_images_of_a_folder(tmp_path):
     header = _capture(tmp_path / "x")
     save_cube(header.with_name("WHITEDARKREF_a.hdr"), flat(100))
     save_cube(header.with_name("b.hdr"), flat(1))
     save(header.with_name("whiteref_a.png"), noise(1, 4, 4), "PNG")
-    assert [path.name for path in find_pictures(tmp_path, recursive=True)] == ["a.hdr", "b.hdr"]
-    # one that is named is a picture like any other
+    assert [path.name for path in find_images(tmp_path, recursive=True)] == ["a.hdr", "b.hdr"]
+    # one that is named is a image like any other
     with open_raster(header.with_name("DARKREF_a.hdr"), scale=200) as raster:
         np.testing.assert_allclose(raster.read()[0], 0.5)
 

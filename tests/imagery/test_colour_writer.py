@@ -257,7 +257,7 @@ def test_nothing_is_left_after_an_interruption(tmp_path, source, error, name):
     assert names(tmp_path) == before
 
 
-def test_a_picture_with_missing_windows_does_not_appear(tmp_path, source):
+def test_a_image_with_missing_windows_does_not_appear(tmp_path, source):
     with (
         open_raster(source) as raster,
         pytest.raises(RuntimeError, match="not all"),
@@ -341,7 +341,7 @@ def test_a_read_only_place(tmp_path, source, monkeypatch):
         _convert(source, tmp_path / "out.png")
 
 
-def test_a_picture_too_wide_for_jpeg(tmp_path):
+def test_a_image_too_wide_for_jpeg(tmp_path):
     path = save(tmp_path / "in.png", np.zeros((1, 1, 70_000), np.uint8), "PNG")
     with pytest.raises(NircolorError, match="JPEG holds at most 65500"):
         _convert(path, tmp_path / "out.jpg")
@@ -402,7 +402,7 @@ def test_ctrl_c_for_real(tmp_path):
     assert names(tmp_path) == ["in.png"]
 
 
-def test_memory_does_not_grow_with_the_picture(tmp_path):
+def test_memory_does_not_grow_with_the_image(tmp_path):
     """PNG goes through a file on disk: 3000 x 3000 x 3 of 16 bits are 54 MB, float32 would be 108."""
     path = save(tmp_path / "in.tif", np.zeros((1, 3000, 3000), np.uint16), compress="deflate")
     strip = np.zeros((3, 100, 3000), np.float32)

@@ -128,7 +128,7 @@ def test_data_cut_off_later_are_refused_again_and_again(tmp_path, interleave):
         ({"interleave": None}, "expected an interleave of bil, bip or bsq, got none$"),
         ({"interleave": "tiled"}, "expected an interleave of bil, bip or bsq, got tiled$"),
         ({"samples": None}, "lacks a whole number for 'samples'$"),
-        ({"data_type": 6}, "data type 6 holds no picture"),
+        ({"data_type": 6}, "data type 6 holds no image"),
         ({"file_compression": 1}, "decompress it first$"),
     ],
 )
@@ -138,7 +138,7 @@ def test_headers_that_do_not_say_how(tmp_path, fields, match):
         Cube(header)
 
 
-def test_other_pictures_are_no_cubes(tmp_path):
+def test_other_images_are_no_cubes(tmp_path):
     path = save(tmp_path / "a.png", noise(1, 4, 4), "PNG")
     with pytest.raises(NircolorError, match=r"a\.png: expected an ENVI capture \(\.hdr\), got PNG$"):
         Cube(path)

@@ -20,10 +20,10 @@ def decoded(encoded: Encoded) -> np.ndarray:
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("bands", [1, 3])
-def test_pictures_come_back(bands):
-    picture = smooth(bands)
-    assert np.abs(decoded(encode_jpeg(picture)) / 255 - picture).mean() < 0.02
-    np.testing.assert_array_equal(decoded(encode_png(picture)), np.rint(picture * 255))
+def test_images_come_back(bands):
+    image = smooth(bands)
+    assert np.abs(decoded(encode_jpeg(image)) / 255 - image).mean() < 0.02
+    np.testing.assert_array_equal(decoded(encode_png(image)), np.rint(image * 255))
 
 
 def test_lower_quality_takes_less():

@@ -1,4 +1,4 @@
-"""Which files are pictures, what may be opened at all, and where outputs go."""
+"""Which files are images, what may be opened at all, and where outputs go."""
 
 from pathlib import Path
 
@@ -6,23 +6,23 @@ import pytest
 from imagery_samples import noise, save, save_envi
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import find_pictures, is_picture, open_raster, output_path_for
+from nircolor.imagery import find_images, is_image, open_raster, output_path_for
 
 VRT = """<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>
 <SourceFilename>secret.tif</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"""
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.jpeg", "a.tif", "a.TIFF", "cube.hdr", "ö 1.png"])
-def test_pictures_by_name(name):
-    assert is_picture(name)
-    assert is_picture(Path("/some/folder") / name)
+def test_images_by_name(name):
+    assert is_image(name)
+    assert is_image(Path("/some/folder") / name)
 
 
 @pytest.mark.parametrize(
     "name", ["a.png.aux.xml", ".a.png", "cube.raw", "a.vrt", "a.txt", "png", "a.gif", ""]
 )
-def test_no_pictures_by_name(name):
-    assert not is_picture(name)
+def test_no_images_by_name(name):
+    assert not is_image(name)
 
 
 def test_walking_a_folder(tmp_path):
@@ -41,21 +41,21 @@ def test_walking_a_folder(tmp_path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "loop").symlink_to(tmp_path)
     flat = [tmp_path / name for name in ("a.tif", "b.png", "cube.hdr")]
-    assert find_pictures(tmp_path) == flat
-    assert find_pictures(tmp_path, recursive=True) == [*flat, tmp_path / "sub" / "c.jpg"]
-    assert find_pictures(tmp_path / "folder.png") == []
+    assert find_images(tmp_path) == flat
+    assert find_images(tmp_path, recursive=True) == [*flat, tmp_path / "sub" / "c.jpg"]
+    assert find_images(tmp_path / "folder.png") == []
 
 
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(NircolorError, match="cannot be listed"):
-        find_pictures(tmp_path / "missing")
+        find_images(tmp_path / "missing")
 
 
 @pytest.mark.parametrize("name", ["a.vrt", "a.png", "a.tif", "a.hdr", "a"])
 def test_a_vrt_is_refused_whatever_its_name(tmp_path, name):
     save(tmp_path / "secret.tif", noise(1, 4, 4))
     (tmp_path / name).write_text(VRT)
-    with pytest.raises(NircolorError, match="expected a PNG, JPEG, TIFF or ENVI picture"):
+    with pytest.raises(NircolorError, match="expected a PNG, JPEG, TIFF or ENVI image"):
         open_raster(tmp_path / name)
 
 

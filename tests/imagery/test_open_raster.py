@@ -62,7 +62,7 @@ def test_windows_and_bands_are_slices_of_the_whole(tmp_path):
 
 
 @pytest.mark.parametrize("window", [(0, 0, 0, 5), (0, 41, 0, 5), (-1, 3, 0, 5), (0, 5, 6, 4)])
-def test_a_window_outside_the_picture_is_a_programmers_mistake(tmp_path, window):
+def test_a_window_outside_the_image_is_a_programmers_mistake(tmp_path, window):
     with (
         open_raster(save(tmp_path / "a.tif", noise(1, 40, 50))) as raster,
         pytest.raises(ValueError, match="window"),
@@ -83,7 +83,7 @@ def test_gray_in_three_equal_channels_is_one_band(tmp_path, driver):
             np.testing.assert_allclose(raster.read()[0], gray[:1] / 255, atol=1e-7)
 
 
-def test_a_large_gray_picture_is_recognised_from_strips(tmp_path):
+def test_a_large_gray_image_is_recognised_from_strips(tmp_path):
     gray = np.repeat(noise(1, 1500, 1100), 3, axis=0)
     with open_raster(save(tmp_path / "a.tif", gray)) as raster:
         assert raster.bands == 1
@@ -104,7 +104,7 @@ def test_three_named_bands_are_no_colour_photograph(tmp_path):
 
 def test_the_wavelengths_given_must_be_as_many_as_the_bands(tmp_path):
     path = save(tmp_path / "a.png", noise(1, 8, 8), "PNG")
-    with pytest.raises(NircolorError, match=r"a\.png: 2 wavelengths were given, but the picture has 1 band"):
+    with pytest.raises(NircolorError, match=r"a\.png: 2 wavelengths were given, but the image has 1 band"):
         open_raster(path, bands_nm=[850, 940])
     with pytest.raises(NircolorError, match="wavelengths in nm"):
         open_raster(path, bands_nm=[0.85])
@@ -352,7 +352,7 @@ def test_a_role_that_cannot_be_read_is_refused(tmp_path):
         dataset.colorinterp = [ColorInterp.alpha]
 
     path = save(tmp_path / "a.tif", noise(1, 4, 4), setup=alpha_only)
-    with pytest.raises(NircolorError, match="alpha channel and no picture"):
+    with pytest.raises(NircolorError, match="alpha channel and no image"):
         open_raster(path)
 
 

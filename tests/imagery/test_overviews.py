@@ -1,4 +1,4 @@
-"""Large GeoTIFFs carry overviews: means of what is valid, inside the file, as well stored as the picture."""
+"""Large GeoTIFFs carry overviews: means of what is valid, inside the file, as well stored as the image."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def _coloured(folder, array, *, rgb=None, place=PLACE, **options):
 
 
 def _levels(path):
-    """The picture and its overviews: values, and the mask of each."""
+    """The image and its overviews: values, and the mask of each."""
     with rasterio.open(path) as dataset:
         count = len(dataset.overviews(1))
         yield dataset.read(), dataset.dataset_mask() > 0
@@ -76,9 +76,9 @@ def test_halved_until_a_tile_holds_all(tmp_path, shape, sides, dtype):
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_each_halves_the_one_before(tmp_path, dtype):
-    pictures = [values for values, _ in _levels(_coloured(tmp_path, np.zeros((1, 1024, 1600), dtype)))]
-    assert len(pictures) == 3
-    for finer, coarser in pairwise(pictures):
+    images = [values for values, _ in _levels(_coloured(tmp_path, np.zeros((1, 1024, 1600), dtype)))]
+    assert len(images) == 3
+    for finer, coarser in pairwise(images):
         everywhere = np.ones(finer.shape[1:], bool)
         assert np.abs(coarser - _mean_of_fours(finer, everywhere)).max() <= 0.5
 
@@ -89,9 +89,9 @@ def test_nodata_is_left_out(tmp_path, nodata):
     holes = np.random.default_rng(1).random((1200, 1200)) < 0.4
     holes[:600, :512] = True
     array[0, holes] = nodata
-    (picture, valid), (overview, overview_valid), *_ = _levels(_coloured(tmp_path, array, nodata=nodata))
+    (image, valid), (overview, overview_valid), *_ = _levels(_coloured(tmp_path, array, nodata=nodata))
     np.testing.assert_array_equal(valid, ~holes)
-    expected = _mean_of_fours(picture, valid)
+    expected = _mean_of_fours(image, valid)
     np.testing.assert_array_equal(overview_valid, np.isfinite(expected[0]))
     # a mean that comes out as the nodata value by chance is moved by one
     step = np.where(np.abs(expected - nodata) <= 0.5, 1.5, 0.5)
@@ -114,9 +114,9 @@ def test_what_is_transparent_is_left_out(tmp_path, dtype):
     array = np.full((2, 1200, 1200), np.iinfo(dtype).max, dtype)
     array[1, :, :301] = 0
     path = _coloured(tmp_path, array, photometric="MINISBLACK", alpha="YES")
-    (picture, valid), (overview, overview_valid), *_ = _levels(path)
-    assert (len(picture), int(valid.sum())) == (4, 1200 * 899)
-    expected = _mean_of_fours(picture[:3], valid)
+    (image, valid), (overview, overview_valid), *_ = _levels(path)
+    assert (len(image), int(valid.sum())) == (4, 1200 * 899)
+    expected = _mean_of_fours(image[:3], valid)
     np.testing.assert_array_equal(overview_valid, np.isfinite(expected[0]))
     assert np.abs(overview[:3] - expected)[:, overview_valid].max() <= 0.5
     assert not overview[3, :, :150].any()
@@ -184,7 +184,7 @@ def test_a_missing_block_of_an_overview_is_found(tmp_path, gap):
 
 @pytest.mark.parametrize("limit", [1_000_000, 3_800_000, 4_500_000])
 def test_a_full_disk(tmp_path, limit):
-    """The picture takes 3.6 MB, with its overviews 4.8: two of the limits are met on the way to these."""
+    """The image takes 3.6 MB, with its overviews 4.8: two of the limits are met on the way to these."""
     code = f"""
         import resource, signal, sys
         import numpy as np

@@ -64,7 +64,7 @@ def test_invalid_pixels_do_not_bleed(tmp_path):
     np.testing.assert_array_equal(view[0], [[0, 0.5], [0.5, 0.5]])
 
 
-def test_a_picture_read_in_several_strips(tmp_path, monkeypatch):
+def test_a_image_read_in_several_strips(tmp_path, monkeypatch):
     monkeypatch.setattr("nircolor.imagery.raster._STRIP_VALUES", 640)
     array = noise(1, 90, 64)
     with open_raster(save(tmp_path / "a.png", array, "PNG")) as raster:
@@ -72,7 +72,7 @@ def test_a_picture_read_in_several_strips(tmp_path, monkeypatch):
     np.testing.assert_allclose(view, (array / 255).reshape(1, 9, 10, 8, 8).mean(axis=(2, 4)), atol=1e-6)
 
 
-def test_a_view_larger_than_the_picture_repeats_pixels(tmp_path):
+def test_a_view_larger_than_the_image_repeats_pixels(tmp_path):
     array = noise(1, 1, 3)
     with open_raster(save(tmp_path / "a.tif", array)) as raster:
         view, valid = raster.read(out_shape=(4, 6))

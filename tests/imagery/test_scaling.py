@@ -38,7 +38,7 @@ def test_the_range_of_the_type(tmp_path, dtype, full_scale):
         assert raster.dtype == dtype
 
 
-def test_one_picture_does_not_decide_its_own_scale(tmp_path):
+def test_one_image_does_not_decide_its_own_scale(tmp_path):
     dark = save(tmp_path / "dark.png", np.full((1, 4, 4), 3, np.uint8), "PNG")
     with open_raster(dark) as raster:
         np.testing.assert_allclose(raster.read()[0], 3 / 255)
@@ -127,7 +127,7 @@ def test_gains_that_are_no_reflectance_are_left_alone(tmp_path):
         assert raster.full_scale == 255
 
 
-def test_the_stretch_is_one_for_the_whole_picture(tmp_path):
+def test_the_stretch_is_one_for_the_whole_image(tmp_path):
     array = np.linspace(1000, 2000, 101 * 100).reshape(1, 101, 100).astype(np.float32)
     path = save(tmp_path / "a.tif", array)
     with open_raster(path, stretch=(10, 90)) as raster:

@@ -1,4 +1,4 @@
-"""Which input becomes which output, and a batch that goes on whatever happens to one picture."""
+"""Which input becomes which output, and a batch that goes on whatever happens to one image."""
 
 import threading
 import tracemalloc
@@ -46,7 +46,7 @@ def test_a_folder_keeps_its_folders(tmp_path, monkeypatch):
     ]  # fmt: skip
 
 
-def test_an_envi_capture_in_a_folder_is_one_picture(tmp_path):
+def test_an_envi_capture_in_a_folder_is_one_image(tmp_path):
     save_envi(tmp_path / ".", noise(1, 4, 4), "cube")
     (job,) = plan([str(tmp_path)], tmp_path / "out")
     assert job == Job(tmp_path / "cube.hdr", tmp_path / "out" / "cube.tif")
@@ -78,7 +78,7 @@ def test_globs_that_match_nothing(tmp_path, monkeypatch, text):
 
 def test_folders_with_nothing_in_them(tmp_path):
     _png(tmp_path / "sub" / "a.png")
-    with pytest.raises(NircolorError, match=rf"{tmp_path}: expected pictures .* found none \(--recursive"):
+    with pytest.raises(NircolorError, match=rf"{tmp_path}: expected images .* found none \(--recursive"):
         plan([str(tmp_path)], tmp_path / "out")
     (tmp_path / "empty").mkdir()
     with pytest.raises(NircolorError, match=r"found none$"):
@@ -110,14 +110,14 @@ def test_a_capture_and_a_tiff_of_one_name(tmp_path):
         plan([str(tmp_path)], tmp_path / "out")
 
 
-def test_a_picture_named_twice_is_one_job(tmp_path):
+def test_a_image_named_twice_is_one_job(tmp_path):
     path = _png(tmp_path / "a.png")
     assert len(plan([str(path), str(tmp_path), str(tmp_path / "*.png")], tmp_path / "out")) == 1
 
 
-def test_several_pictures_into_one_file(tmp_path):
+def test_several_images_into_one_file(tmp_path):
     inputs = [str(_png(tmp_path / name)) for name in ("a.png", "b.png")]
-    with pytest.raises(NircolorError, match=r"c\.png: expected a folder for 2 pictures, got the name of one"):
+    with pytest.raises(NircolorError, match=r"c\.png: expected a folder for 2 images, got the name of one"):
         plan(inputs, tmp_path / "c.png")
 
 
@@ -141,15 +141,15 @@ def _run(model, jobs, **options):
     return list(colorize_all(Colorizer(model, tile_px=16, jobs=parallel), jobs, **options))
 
 
-def _pictures(tmp_path, count=6):
+def _images(tmp_path, count=6):
     for i in range(count):
         _png(tmp_path / "in" / f"{i}.png", seed=i, size=30 + i)
     return plan([str(tmp_path / "in")], tmp_path / "out")
 
 
-def test_a_failing_picture_does_not_stop_the_others(tmp_path, tiny):
-    jobs = _pictures(tmp_path)
-    jobs[0].path.write_text("no picture")
+def test_a_failing_image_does_not_stop_the_others(tmp_path, tiny):
+    jobs = _images(tmp_path)
+    jobs[0].path.write_text("no image")
     damaged = jobs[3].path
     damaged.write_bytes(damaged.read_bytes()[:-300])
     results = _run(tiny("per_pixel"), jobs)
@@ -159,7 +159,7 @@ def test_a_failing_picture_does_not_stop_the_others(tmp_path, tiny):
 
 
 def test_a_fault_of_ours_does_not_stop_the_others_either(tmp_path, tiny, monkeypatch):
-    jobs = _pictures(tmp_path, 3)
+    jobs = _images(tmp_path, 3)
     colorizer = Colorizer(tiny("per_pixel"))
     real = colorizer.colorize_file
 
@@ -175,7 +175,7 @@ def test_a_fault_of_ours_does_not_stop_the_others_either(tmp_path, tiny, monkeyp
 
 
 def test_the_order_and_the_number_at_once_make_no_difference(tmp_path, tiny):
-    jobs = _pictures(tmp_path)
+    jobs = _images(tmp_path)
     _run(tiny("box"), jobs)
     expected = {job.output.name: job.output.read_bytes() for job in jobs}
     backwards = [Job(job.path, tmp_path / "three" / job.output.name) for job in reversed(jobs)]
@@ -185,7 +185,7 @@ def test_the_order_and_the_number_at_once_make_no_difference(tmp_path, tiny):
 
 
 def test_several_run_at_once_and_no_more(tmp_path, tiny, monkeypatch):
-    jobs = _pictures(tmp_path, 7)
+    jobs = _images(tmp_path, 7)
     colorizer = Colorizer(tiny("per_pixel"), jobs=3)
     together = threading.Barrier(3, timeout=20)
     at_work, most = set(), []
@@ -210,7 +210,7 @@ def test_names_that_are_not_ascii(tmp_path, tiny):
 
 
 def test_skip_existing_and_overwrite(tmp_path, tiny):
-    jobs = _pictures(tmp_path, 3)
+    jobs = _images(tmp_path, 3)
     jobs[1].output.parent.mkdir()
     jobs[1].output.write_text("mine")
     refused = _run(tiny("per_pixel"), jobs)
@@ -224,7 +224,7 @@ def test_skip_existing_and_overwrite(tmp_path, tiny):
 
 
 def test_the_input_is_never_its_own_output(tmp_path, tiny):
-    jobs = _pictures(tmp_path, 1)
+    jobs = _images(tmp_path, 1)
     before = jobs[0].path.read_bytes()
     (result,) = _run(tiny("per_pixel"), [Job(jobs[0].path, jobs[0].path)])
     assert "is the input itself" in str(result.error)
@@ -234,15 +234,15 @@ def test_the_input_is_never_its_own_output(tmp_path, tiny):
     assert load(jobs[0].path)[0].shape[0] == 3
 
 
-def test_depth_and_reading_reach_the_picture(tmp_path, tiny):
-    jobs = _pictures(tmp_path, 1)
+def test_depth_and_reading_reach_the_image(tmp_path, tiny):
+    jobs = _images(tmp_path, 1)
     _run(tiny("per_pixel"), jobs, depth=16)
     assert load(jobs[0].output)[1]["dtype"] == "uint16"
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_closing_early_leaves_no_half_picture(tmp_path, tiny, parallel):
-    jobs = _pictures(tmp_path, 8)
+def test_closing_early_leaves_no_half_image(tmp_path, tiny, parallel):
+    jobs = _images(tmp_path, 8)
     running = colorize_all(Colorizer(tiny("per_pixel"), tile_px=8), jobs, parallel=parallel)
     first = next(running)
     running.close()
@@ -255,8 +255,8 @@ def test_closing_early_leaves_no_half_picture(tmp_path, tiny, parallel):
         assert load(tmp_path / "out" / name)[0].shape[0] == 3
 
 
-def test_an_interrupt_from_within_leaves_no_half_picture(tmp_path, tiny):
-    jobs = _pictures(tmp_path, 4)
+def test_an_interrupt_from_within_leaves_no_half_image(tmp_path, tiny):
+    jobs = _images(tmp_path, 4)
 
     def stop(job, _done, _total):
         if job.path.name == "2.png":
@@ -267,7 +267,7 @@ def test_an_interrupt_from_within_leaves_no_half_picture(tmp_path, tiny):
     assert names(tmp_path / "out") == ["0.png", "1.png"]
 
 
-def test_closing_ends_pictures_within_a_tile(tmp_path, tiny):
+def test_closing_ends_images_within_a_tile(tmp_path, tiny):
     _png(tmp_path / "in" / "0.png", size=8)
     _png(tmp_path / "in" / "1.png", size=400)
     jobs = plan([str(tmp_path / "in")], tmp_path / "out")
@@ -289,7 +289,7 @@ def test_closing_ends_pictures_within_a_tile(tmp_path, tiny):
     assert names(tmp_path / "out") == ["0.png"]
 
 
-def test_failures_do_not_hold_their_pictures_in_memory(tmp_path, tiny):
+def test_failures_do_not_hold_their_images_in_memory(tmp_path, tiny):
     array = noise(1, 700, 700)
     whole = save(tmp_path / "a.png", array, "PNG").read_bytes()
     jobs = []

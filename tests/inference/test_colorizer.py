@@ -290,7 +290,7 @@ def test_jobs_share_the_cores(tiny, monkeypatch):
 
 def test_the_tile_holds_where_a_network_has_a_minimum(tmp_path):
     """Two short tiles would do for 44 px, were they not shorter than the network takes."""
-    card = make_card(bands=THREE, size=Size(multiple_of=4, minimum=32, reach_px=4))
+    card = make_card(bands=THREE, size=Size(multiple_of=4, minimum=32, receptive_field_px=4))
     path = save_model(tmp_path / "a.onnx", card, [helper.make_node("Identity", ["nir"], ["rgb"])])
     nir = _noise(44, 44, bands=3)
     one = Colorizer(path, tile_px=32)

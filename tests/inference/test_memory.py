@@ -7,7 +7,7 @@ from nircolor.inference.memory import round_tile, tile_size_px
 from nircolor.modelfile import Size
 from tiny_models import BROAD, make_card
 
-_CARD = make_card(size=Size(multiple_of=16, minimum=40, reach_px=20), bytes_per_px=1000.0)
+_CARD = make_card(size=Size(multiple_of=16, minimum=40, receptive_field_px=20), bytes_per_px=1000.0)
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_many_bands_make_lower_rows(monkeypatch):
 def test_a_tile_is_a_multiple_and_at_least_two_overlaps():
     assert round_tile(100, _CARD) == 96
     assert round_tile(1, _CARD) == 80
-    assert round_tile(1, make_card(size=Size(multiple_of=16, minimum=40, reach_px=0))) == 48
+    assert round_tile(1, make_card(size=Size(multiple_of=16, minimum=40, receptive_field_px=0))) == 48
 
 
 def test_a_network_that_looks_far_sees_a_megapixel_in_one_piece(monkeypatch):
-    far = make_card(size=Size(multiple_of=1, minimum=1, reach_px=276), bytes_per_px=1000.0)
+    far = make_card(size=Size(multiple_of=1, minimum=1, receptive_field_px=276), bytes_per_px=1000.0)
     monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 40)
     for bytes_per_px in (1000.0, 2500.0, 5000.0):
         assert 1024 <= tile_size_px(far.model_copy(update={"bytes_per_px": bytes_per_px}), 1024) < 8 * 276
@@ -49,10 +49,10 @@ def test_a_network_that_looks_far_sees_a_megapixel_in_one_piece(monkeypatch):
 
 
 @pytest.mark.parametrize("bytes_per_px", [400.0, 900.0])
-@pytest.mark.parametrize("reach_px", [20, 200])
-def test_much_free_memory_is_not_all_taken(monkeypatch, bytes_per_px, reach_px):
+@pytest.mark.parametrize("receptive_field_px", [20, 200])
+def test_much_free_memory_is_not_all_taken(monkeypatch, bytes_per_px, receptive_field_px):
     """Three bands of a Sentinel-2 tile: a tile and a row of tiles leave the rest of 2 GB to others."""
     monkeypatch.setattr(memory, "available_bytes", lambda: 1 << 40)
-    size = Size(multiple_of=16, minimum=16, reach_px=reach_px)
+    size = Size(multiple_of=16, minimum=16, receptive_field_px=receptive_field_px)
     side = tile_size_px(make_card(size=size, bands=BROAD * 3, bytes_per_px=bytes_per_px), 10_980)
     assert bytes_per_px * side**2 + 56 * 10_980 * side < 1.4e9

@@ -73,7 +73,7 @@ def test_the_view_of_the_whole_is_the_mean_of_what_the_model_sees(tmp_path, tiny
     np.testing.assert_allclose(load(tmp_path / "a.png")[0][2] / 65535, 0.5, atol=2e-3)
 
 
-def test_pictures_of_cameras_are_not_encoded(tmp_path, tiny):
+def test_images_of_cameras_are_not_encoded(tmp_path, tiny):
     nir = noise(1, 8, 8)
     path = save(tmp_path / "n.png", nir, "PNG")
     Colorizer(tiny("per_pixel")).colorize_file(path, tmp_path / "a.png")

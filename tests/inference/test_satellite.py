@@ -20,15 +20,15 @@ def fields(height, width):
     materials = ("meadow", "soil", "broadleaf", "dry grass", "water", "rock")
     values = np.stack([np.interp(BANDS_NM, WAVELENGTHS_NM, reflectance(name)) for name in materials])
     which = rng.integers(len(materials), size=(height // 30 + 1, width // 30 + 1))
-    picture = values[which].repeat(30, 0).repeat(30, 1)[:height, :width].transpose(2, 0, 1)
-    return (picture * rng.uniform(0.9, 1.1, picture.shape)).astype(np.float32)
+    image = values[which].repeat(30, 0).repeat(30, 1)[:height, :width].transpose(2, 0, 1)
+    return (image * rng.uniform(0.9, 1.1, image.shape)).astype(np.float32)
 
 
 @pytest.mark.parametrize("name", ["satellite", "satellite-1band"])
 def test_tiles_leave_no_seams(name):
     nir = fields(700, 800)[1 if name == "satellite-1band" else slice(None)].reshape(-1, 700, 800)
     model = Colorizer(name, tile_px=1024)
-    assert model.card.size.reach_px > 200
+    assert model.card.size.receptive_field_px > 200
     whole = model.colorize(nir)
     tiled = Colorizer(name, tile_px=416).colorize(nir)
     # half an 8-bit step

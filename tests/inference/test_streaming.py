@@ -1,4 +1,4 @@
-"""A picture comes out whole whatever the tiles, and is read once, from top to bottom, a strip at a time."""
+"""A image comes out whole whatever the tiles, and is read once, from top to bottom, a strip at a time."""
 
 import tracemalloc
 
@@ -18,8 +18,8 @@ from tiny_models import make_card
 class _Engine:
     """(n, n/2, row within the tile) and a note of what was asked."""
 
-    def __init__(self, multiple_of=4, minimum=8, reach_px=6, side=None):
-        size = Size(multiple_of=multiple_of, minimum=minimum, reach_px=reach_px)
+    def __init__(self, multiple_of=4, minimum=8, receptive_field_px=6, side=None):
+        size = Size(multiple_of=multiple_of, minimum=minimum, receptive_field_px=receptive_field_px)
         self.card = make_card(size=size, context=None if side is None else Context(size_px=side))
         self.tiles, self.contexts = [], []
 
@@ -92,11 +92,11 @@ def test_every_pixel_comes_back_once_whatever_the_tiles(height, width, multiple,
 @pytest.mark.parametrize("shape", [(1, 1), (1, 77), (77, 1), (3000, 1), (1, 3000), (9, 8)])
 def test_odd_shapes(shape):
     nir = _noise(*shape)
-    rgb, _ = _colorize(_Engine(multiple_of=16, minimum=32, reach_px=20), _Source(nir), 80)
+    rgb, _ = _colorize(_Engine(multiple_of=16, minimum=32, receptive_field_px=20), _Source(nir), 80)
     np.testing.assert_allclose(rgb[0], nir[0], atol=1e-5)
 
 
-def test_padding_mirrors_the_picture():
+def test_padding_mirrors_the_image():
     engine = _Engine()
     nir = _noise(6, 5)
     _colorize(engine, _Source(nir), 64)

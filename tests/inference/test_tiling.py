@@ -1,4 +1,4 @@
-"""Tiles cover a picture on the network's grid, and their weights sum to 1."""
+"""Tiles cover a image on the network's grid, and their weights sum to 1."""
 
 from itertools import pairwise
 
@@ -28,7 +28,7 @@ def test_tiles_cover_on_the_grid_and_sum_to_one(case):
     assert axis.padded_px == starts[-1] + tile
     assert all(px % multiple == 0 for px in (*starts, tile))
     assert minimum <= tile <= max(largest, multiple)
-    # the padding is that of the whole picture in one tile
+    # the padding is that of the whole image in one tile
     assert axis.padded_px == -(-max(length, minimum) // multiple) * multiple
     assert all(overlap <= a + tile - b < tile for a, b in pairwise(starts))
 
@@ -59,7 +59,7 @@ def test_by_hand():
     np.testing.assert_array_equal(axis.weights[0][:38], 1)
 
 
-def test_one_tile_where_the_picture_fits():
+def test_one_tile_where_the_image_fits():
     assert cut(48, 48, 16, 16).starts == (0,)
     assert cut(49, 48, 16, 16).starts == (0, 16)
     assert cut(1, 48, 16, 16).tile_px == 16

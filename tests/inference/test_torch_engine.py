@@ -290,14 +290,14 @@ def test_models_in_onnx_runtime_load_no_pytorch():
 
 
 @torch.no_grad()
-def test_tiles_of_a_graph_network_are_the_whole_picture(tmp_path):
+def test_tiles_of_a_graph_network_are_the_whole_image(tmp_path):
     """A pixel from as far as the network looks may change a choice of neighbours, which does not fade out."""
     torch.manual_seed(0)
     network = NirGnn(width=12, rank=4, neighbours=4, window_px=7, bn_momentum=0.3).train()
     for _ in range(10):
         network(torch.rand(4, 1, 24, 24))
     network.eval()
-    # the learned part says as much as the picture
+    # the learned part says as much as the image
     nir = _noise(1, 130, 150)
     network.last.local.weight *= 0.3 / (network(torch.from_numpy(nir)[None]) - torch.from_numpy(nir)).std()
     change = {
@@ -311,6 +311,6 @@ def test_tiles_of_a_graph_network_are_the_whole_picture(tmp_path):
         return np.abs(whole - tiled).max()
 
     assert network.overlap_px == 90
-    assert difference(Size(multiple_of=1, minimum=5, reach_px=45, overlap_px=90)) < 5e-4
+    assert difference(Size(multiple_of=1, minimum=5, receptive_field_px=45, overlap_px=90)) < 5e-4
     # with less it shows
-    assert difference(Size(multiple_of=1, minimum=5, reach_px=30)) > 2e-3
+    assert difference(Size(multiple_of=1, minimum=5, receptive_field_px=30)) > 2e-3

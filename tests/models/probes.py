@@ -29,8 +29,8 @@ def reached_px(network, height):
     rows = height // 2 + places
     nir = torch.zeros(len(places), network.bands, height, network.minimum_px, dtype=torch.float64)
     nir[places, :, rows] = 1
-    picture, row = (network(nir).amax((1, 3)) > 0).nonzero(as_tuple=True)
-    return int((row - rows[picture]).abs().max())
+    image, row = (network(nir).amax((1, 3)) > 0).nonzero(as_tuple=True)
+    return int((row - rows[image]).abs().max())
 
 
 def exported_answer(network, nir):
@@ -55,7 +55,7 @@ def exported_answer(network, nir):
 
 @torch.no_grad()
 def assert_every_band_has_a_say(network) -> None:
-    """Colour has the picture's shape, and mirroring any one band changes it."""
+    """Colour has the image's shape, and mirroring any one band changes it."""
     nir = torch.rand(2, network.bands, 32, 48)
     rgb = awake(network)(nir)
     assert rgb.shape == (2, 3, 32, 48)

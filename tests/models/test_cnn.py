@@ -24,7 +24,7 @@ def test_parameters(batch_norm, parameters):
 
 
 def test_reach_is_exact():
-    assert Cnn(width=3).reach_px == reached_px(Cnn(width=3), height=60) == 23
+    assert Cnn(width=3).receptive_field_px == reached_px(Cnn(width=3), height=60) == 23
 
 
 @pytest.mark.parametrize("bands", [1, 3])

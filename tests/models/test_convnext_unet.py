@@ -20,22 +20,24 @@ def awake(**arguments) -> ConvNextUNet:
 @pytest.mark.parametrize("widths", [(4,), (4, 6), (4, 6, 8)])
 def test_reach_is_exact(widths):
     network = awake(widths=widths)
-    assert network.reach_px == reached_px(network, height=-(-3 * network.reach_px // 8) * 8)
+    assert network.receptive_field_px == reached_px(
+        network, height=-(-3 * network.receptive_field_px // 8) * 8
+    )
 
 
 @torch.no_grad()
-def test_a_tile_answers_as_the_whole_picture_does_beyond_its_reach():
+def test_a_tile_answers_as_the_whole_image_does_beyond_its_reach():
     network = awake().double()
     whole = torch.rand(1, 1, 264, 296, dtype=torch.float64)
     tile = network(whole[..., 8:256, 24:280])
-    edge = network.reach_px
+    edge = network.receptive_field_px
     expected = network(whole)[..., 8 + edge : 256 - edge, 24 + edge : 280 - edge]
     torch.testing.assert_close(tile[..., edge:-edge, edge:-edge], expected)
 
 
 @torch.no_grad()
-def test_an_even_picture_stays_even_up_to_its_border():
-    """Zeros beyond the border would show: what is learnt on small pictures must hold inside large ones."""
+def test_an_even_image_stays_even_up_to_its_border():
+    """Zeros beyond the border would show: what is learnt on small images must hold inside large ones."""
     rgb = awake(bands=2).double()(torch.full((1, 2, 48, 64), 0.3, dtype=torch.float64))
     cell = rgb[..., 16:18, 16:18]
     torch.testing.assert_close(rgb, cell.tile(1, 1, 24, 32))

@@ -34,12 +34,14 @@ def plain(h, graph, net):
     return in_blocks(h, graph, net, factored)
 
 
-def random_graph(pictures, height, width, k, reach_px):
+def random_graph(images, height, width, k, receptive_field_px):
     """Any pixel in reach, itself and the same one twice included."""
-    shape = (pictures, height, width, k)
-    rows = torch.arange(height)[:, None, None] + torch.randint(-reach_px, reach_px + 1, shape)
-    columns = torch.arange(width)[:, None] + torch.randint(-reach_px, reach_px + 1, shape)
-    return Graph(rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1), reach_px)
+    shape = (images, height, width, k)
+    rows = torch.arange(height)[:, None, None] + torch.randint(
+        -receptive_field_px, receptive_field_px + 1, shape
+    )
+    columns = torch.arange(width)[:, None] + torch.randint(-receptive_field_px, receptive_field_px + 1, shape)
+    return Graph(rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1), receptive_field_px)
 
 
 def outcome(form, layer, h, graph):
@@ -60,7 +62,7 @@ def outcome(form, layer, h, graph):
     rank=st.integers(1, 5),
     k=st.integers(1, 9),
     size=st.tuples(st.integers(1, 2), st.integers(3, 13), st.integers(3, 13)),
-    reach_px=st.integers(1, 6),
+    receptive_field_px=st.integers(1, 6),
     strip_px=st.sampled_from([1, 7, 512]),
     dense=st.booleans(),
     dtype=st.sampled_from([torch.float32, torch.float64]),
@@ -68,18 +70,18 @@ def outcome(form, layer, h, graph):
 )
 @settings(max_examples=60, deadline=None)
 def test_machine_code_is_the_formula_and_so_are_its_gradients(
-    thirds, fan_out, rank, k, size, reach_px, strip_px, dense, dtype, seed
+    thirds, fan_out, rank, k, size, receptive_field_px, strip_px, dense, dtype, seed
 ):
-    """However a picture is cut into strips."""
+    """However a image is cut into strips."""
     torch.manual_seed(seed)
     width = 3 * thirds
     shifts = (0,) if dense else (0, thirds, 2 * thirds)
     layer = with_biases(
         GraphConv(width, fan_out or width, rank, 10.0, shifts, (0,) if fan_out else shifts).to(dtype)
     )
-    pictures, height, width_px = size
-    h = torch.randn(pictures, width, height, width_px, dtype=dtype)
-    graph = random_graph(pictures, height, width_px, k, reach_px)
+    images, height, width_px = size
+    h = torch.randn(images, width, height, width_px, dtype=dtype)
+    graph = random_graph(images, height, width_px, k, receptive_field_px)
     expected, expected_gradients = outcome(by_formula, layer, h, graph)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(edge_sums_cpu, "_STRIP_PX", strip_px)

@@ -41,12 +41,12 @@ def test_layer_is_the_mean_of_the_convolution_and_the_formula():
     h = torch.randn(2, 6, 9, 7, dtype=torch.float64)
     graph = nearest(h, 5, window_px=9)
     convolved = F.conv2d(F.pad(h, (1, 1, 1, 1), mode="reflect"), layer.local.weight)
-    for picture in range(2):
-        pixels = h[picture].flatten(1).T
-        neighbours = graph.neighbours[picture].flatten(0, 1)
+    for image in range(2):
+        pixels = h[image].flatten(1).T
+        neighbours = graph.neighbours[image].flatten(0, 1)
         sums = direct(pixels, pixels, neighbours, layer.edge_network()).T.view(4, 9, 7)
-        expected = (convolved[picture] + sums) / 2 + layer.bias[:, None, None]
-        torch.testing.assert_close(layer(h, graph)[picture], expected)
+        expected = (convolved[image] + sums) / 2 + layer.bias[:, None, None]
+        torch.testing.assert_close(layer(h, graph)[image], expected)
 
 
 def test_initialisation():

@@ -25,7 +25,7 @@ def path(request):
 
 
 def brute_force(features, k, window_px=None):
-    """The neighbours (h, w, k) of one picture (F, h, w), written as the definition reads."""
+    """The neighbours (h, w, k) of one image (F, h, w), written as the definition reads."""
     _, height, width = features.shape
     reach = max(height, width) if window_px is None else window_px // 2
     vectors = features.double().flatten(1).T
@@ -60,11 +60,11 @@ def test_against_a_loop_over_all_pairs(height, width, k, window_px, levels, seed
     if levels is not None:
         features = torch.randint(levels, features.shape, generator=torch.Generator().manual_seed(seed)) * 0.37
     graph = nearest(features, k, window_px)
-    for picture, found in zip(features, graph.neighbours, strict=True):
-        assert torch.equal(found, brute_force(picture, k, window_px))
+    for image, found in zip(features, graph.neighbours, strict=True):
+        assert torch.equal(found, brute_force(image, k, window_px))
 
 
-def test_a_constant_picture_joins_the_first_pixels_in_reach():
+def test_a_constant_image_joins_the_first_pixels_in_reach():
     neighbours = nearest(torch.full((1, 4, 12, 12), 0.3), 3, window_px=7).neighbours[0]
     assert neighbours[0, 0].tolist() == [2, 3, 14]
     # the window of (6, 5) begins at row 3 and column 2
@@ -77,7 +77,7 @@ def test_tiny_differences_beside_a_large_common_part_are_seen():
     assert torch.equal(nearest(features, 5).neighbours[0], brute_force(features[0], 5))
 
 
-def test_a_window_over_the_whole_picture_is_the_whole_picture():
+def test_a_window_over_the_whole_image_is_the_whole_image():
     features = random_features(2, 5, 20, 23)
     everything = nearest(features, 6).neighbours
     assert torch.equal(nearest(features, 6, window_px=45).neighbours, everything)
@@ -111,7 +111,7 @@ def test_threads_change_nothing(window_px):
 
 @pytest.mark.parametrize(("height", "width"), [(5, 30), (30, 5), (13, 17)])
 @pytest.mark.parametrize("k", [1, 17, 34])
-def test_long_pictures_and_long_lists(height, width, k):
+def test_long_images_and_long_lists(height, width, k):
     features = random_features(1, 3, height, width)
     for window_px in (None, 15):
         assert torch.equal(
@@ -120,7 +120,7 @@ def test_long_pictures_and_long_lists(height, width, k):
 
 
 def test_differences_that_a_float32_product_does_not_see():
-    """Half the picture is far from the other, and nearly constant."""
+    """Half the image is far from the other, and nearly constant."""
     features = random_features(1, 3, 12, 14, seed=1)
     features[..., :7] = 5 + 1e-4 * features[..., :7]
     # all pixels of the last columns have as many candidates at the same distance as can be
@@ -147,7 +147,7 @@ def test_features_are_left_as_they_are(dtype):
     assert torch.equal(features, before)
 
 
-def test_each_picture_of_a_batch_has_its_own_graph():
+def test_each_image_of_a_batch_has_its_own_graph():
     features = random_features(3, 4, 10, 9) * torch.tensor([1.0, 50.0, 0.02])[:, None, None, None]
     together = nearest(features, 8).neighbours
     for i in range(3):
@@ -165,7 +165,7 @@ def test_autocast_changes_nothing_and_no_gradient_is_kept():
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("window_px", [None, 7])
-def test_features_that_are_not_numbers_do_not_lead_outside_the_picture(value, window_px):
+def test_features_that_are_not_numbers_do_not_lead_outside_the_image(value, window_px):
     everywhere = torch.full((1, 2, 6, 7), value)
     somewhere = random_features(1, 2, 6, 7)
     somewhere[0, 0, 2, 3] = value

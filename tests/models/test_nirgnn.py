@@ -1,4 +1,4 @@
-"""`nirgnn`: its published size, what it looks at, and a picture in evaluation against one in training."""
+"""`nirgnn`: its published size, what it looks at, and a image in evaluation against one in training."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def test_parameters(batch_norm, expected):
 def test_defaults_are_the_paper_s():
     network = NirGnn()
     assert parameters() == sum(p.numel() for p in network.parameters()) == 2_173_101
-    assert (network.reach_px, network.minimum_px, network.engine) == (276, 5, "torch")
+    assert (network.receptive_field_px, network.minimum_px, network.engine) == (276, 5, "torch")
     circulant = [m for m in network.modules() if isinstance(m, GraphConv) and m.local.in_channels == 99]
     assert len(circulant) == 10
     assert all(layer.psi.shifts == (0, 33, 66) and layer.decay == 10 for layer in circulant)
@@ -97,7 +97,7 @@ def test_low_pass_filters_add_to_what_they_get():
         torch.nn.init.zeros_(low_pass.norms[-1].weight)
     alone = network(nir)
     assert not torch.allclose(alone, before, atol=1e-3)
-    # they give nothing now, and all that is left of the picture went past them
+    # they give nothing now, and all that is left of the image went past them
     assert (alone - nir).std((2, 3)).min() > 1e-4
 
 
@@ -128,16 +128,16 @@ def test_an_alike_pixel_far_away_changes_the_answer():
 @torch.no_grad()
 def test_nothing_beyond_its_reach_changes_the_answer():
     network = small(window_px=7).eval().double()
-    assert network.reach_px == 12 + 11 * 3
+    assert network.receptive_field_px == 12 + 11 * 3
     nir = torch.rand(1, 1, 8, 60, dtype=torch.float64)
     changed = nir.clone()
     changed[..., 58:] = 1 - changed[..., 58:]
     columns = (network(nir) - network(changed)).abs().amax((0, 1, 2)).gt(1e-12).nonzero()
     # a local network would change from column 35 on
-    assert 58 - network.reach_px <= int(columns.min()) < 58 - 23
+    assert 58 - network.receptive_field_px <= int(columns.min()) < 58 - 23
 
 
-def test_a_constant_picture_stays_finite_in_training():
+def test_a_constant_image_stays_finite_in_training():
     """All distances are 0 and all variances of batch normalisation as well."""
     network = small().train()
     rgb = network(torch.full((2, 1, 8, 8), 0.5))
@@ -146,7 +146,7 @@ def test_a_constant_picture_stays_finite_in_training():
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_a_few_steps_fit_a_picture():
+def test_a_few_steps_fit_a_image():
     network = small(width=12, bn_momentum=0.1).train()
     nir = torch.rand(1, 1, 10, 10)
     rgb = torch.cat([nir, 1 - nir, nir.square()], 1)
@@ -163,7 +163,7 @@ def test_a_few_steps_fit_a_picture():
 
 @torch.no_grad()
 def test_blocks_do_not_show(monkeypatch):
-    """A picture of many blocks, its last ones cut, and the same in one."""
+    """A image of many blocks, its last ones cut, and the same in one."""
     network, nir = small(window_px=9).eval().double(), torch.rand(1, 1, 22, 19, dtype=torch.float64)
     whole = network(nir)
     monkeypatch.setattr(knn, "_TILE_PX", 5)
@@ -172,7 +172,7 @@ def test_blocks_do_not_show(monkeypatch):
 
 
 @torch.no_grad()
-def test_the_smallest_picture_is_what_is_said():
+def test_the_smallest_image_is_what_is_said():
     for arguments, smallest in (({}, 4), ({"neighbours": 8}, 5), ({"neighbours": 17}, 6)):
         network = small(**arguments)
         assert network.minimum_px == smallest

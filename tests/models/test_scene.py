@@ -35,7 +35,7 @@ def test_window_is_the_part_of_the_whole():
     torch.testing.assert_close(part, whole[:, :, 16:32, 16:])
 
 
-def test_each_picture_of_a_batch_has_its_own_window():
+def test_each_image_of_a_batch_has_its_own_window():
     grid = torch.rand(2, 1, 8, 8)
     edges = torch.tensor([[0.0, 0.5, 0.0, 0.5], [0.5, 1.0, 0.5, 1.0]])
     both = sample_window(grid, edges, (8, 8))
@@ -45,7 +45,7 @@ def test_each_picture_of_a_batch_has_its_own_window():
 
 @pytest.mark.parametrize("widths", [(4, 6), (4, 6, 8)])
 def test_reach_is_exact(widths):
-    """The gradient of some pixel touches a pixel `reach_px` away, and none beyond."""
+    """The gradient of some pixel touches a pixel `receptive_field_px` away, and none beyond."""
     network = small(widths=widths).double()
     side = 16 * network.multiple_of
     furthest = 0
@@ -55,7 +55,7 @@ def test_reach_is_exact(widths):
         network(nir, context().double())[0, :, pixel, pixel].sum().backward()
         rows = nir.grad[0, 0].abs().sum(1).nonzero()[:, 0]
         furthest = max(furthest, pixel - int(rows.min()), int(rows.max()) - pixel)
-    assert furthest == network.reach_px
+    assert furthest == network.receptive_field_px
 
 
 def test_the_view_and_the_window_matter():
@@ -67,7 +67,7 @@ def test_the_view_and_the_window_matter():
         assert not torch.allclose(base, network(nir, context((0.5, 1.0, 0.0, 0.5))), atol=1e-4)
 
 
-def test_untrained_it_gives_the_gray_picture():
+def test_untrained_it_gives_the_gray_image():
     nir = torch.rand(1, 1, 32, 48)
     network = Scene(context_width=6, widths=(4, 6, 8), context_px=64).eval()
     torch.testing.assert_close(network(nir, context()), nir.expand(1, 3, 32, 48))

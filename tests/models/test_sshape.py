@@ -23,7 +23,7 @@ def test_parameters_are_the_published_13_million_without_the_edge_network(bands,
 
 
 def test_reach_is_exact():
-    assert SShape.reach_px == reached_px(SShape(width=2), height=20 * 16)
+    assert SShape.receptive_field_px == reached_px(SShape(width=2), height=20 * 16)
 
 
 @pytest.mark.parametrize("bands", [1, 3, 5])

@@ -35,7 +35,7 @@ def test_parameters_are_the_published_numbers(dense, one_branch, two_branches):
 @pytest.mark.parametrize("dense", [True, False])
 def test_reach_is_exact(dense):
     network = StructureAware(width=2, dense=dense)
-    assert network.reach_px == reached_px(network, height=28 * 16)
+    assert network.receptive_field_px == reached_px(network, height=28 * 16)
 
 
 @pytest.mark.parametrize("bands", [1, 3, 5])

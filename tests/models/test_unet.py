@@ -21,15 +21,15 @@ def test_parameters_are_the_published_31_million(bands, parameters):
 
 
 def test_reach_is_exact():
-    assert UNet.reach_px == reached_px(UNet(width=2), height=18 * 16)
+    assert UNet.receptive_field_px == reached_px(UNet(width=2), height=18 * 16)
 
 
 @torch.no_grad()
-def test_a_tile_answers_as_the_whole_picture_does_beyond_its_reach():
+def test_a_tile_answers_as_the_whole_image_does_beyond_its_reach():
     network = awake(UNet(width=4)).double()
     whole = torch.rand(1, 1, 272, 304, dtype=torch.float64)
     tile = network(whole[..., 16:272, 32:288])
-    edge = network.reach_px
+    edge = network.receptive_field_px
     expected = network(whole)[..., 16 + edge : 272 - edge, 32 + edge : 288 - edge]
     torch.testing.assert_close(tile[..., edge:-edge, edge:-edge], expected)
 

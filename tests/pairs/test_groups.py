@@ -27,14 +27,14 @@ def splits_of(table: Path) -> dict[str, str]:
 
 
 @given(st.lists(st.integers(0, 20).map(str), max_size=60), st.floats(0, 1), st.integers(0, 99))
-def test_no_group_parts_and_no_pair_is_lost(groups, dev_fraction, seed):
+def test_no_group_parts_and_no_pair_is_lost(groups, val_fraction, seed):
     pairs = [pair(f"p{i}", group) for i, group in enumerate(groups)]
-    train, dev = split_pairs(pairs, dev_fraction, seed)
-    assert not {p.group for p in train} & {p.group for p in dev}
+    train, val = split_pairs(pairs, val_fraction, seed)
+    assert not {p.group for p in train} & {p.group for p in val}
     assert [p for p in pairs if p in train] == train
-    assert [p for p in pairs if p not in train] == dev
+    assert [p for p in pairs if p not in train] == val
     # a set split piece by piece agrees with the set split whole
-    assert split_pairs(pairs[::2], dev_fraction, seed)[1] == [p for p in pairs[::2] if p in dev]
+    assert split_pairs(pairs[::2], val_fraction, seed)[1] == [p for p in pairs[::2] if p in val]
 
 
 def test_the_fraction_is_met_and_the_seed_matters():
@@ -60,7 +60,7 @@ def test_every_process_splits_alike():
         ).stdout
         for seed in ("1", "2")
     }
-    # pinned: another split would silently change what dev scores mean
+    # pinned: another split would silently change what val scores mean
     assert runs == {"2 4 76 85 87 99\n"}
 
 
@@ -72,37 +72,37 @@ def test_a_pair_without_a_group_is_a_place_of_its_own():
 
 
 def test_a_split_that_names_dev_is_kept():
-    stated = {"a": "train", "b": "dev", "c": "test", "d": "validation", "e": "train", "f": "dev"}
+    stated = {"a": "train", "b": "val", "c": "test", "d": "validation", "e": "train", "f": "val"}
     pairs = [pair(name, split=split) for name, split in stated.items()]
     for fraction in (0, 1):
-        train, dev = split_pairs(pairs, fraction)
+        train, val = split_pairs(pairs, fraction)
         assert [p.name for p in train] == ["a", "e"]
-        assert [p.name for p in dev] == ["b", "f"]
+        assert [p.name for p in val] == ["b", "f"]
 
 
 def test_dev_is_taken_from_train_where_none_is_named():
     pairs = [pair(f"p{i}", str(i), ("train", "validation", None)[i % 3]) for i in range(90)]
-    train, dev = split_pairs(pairs, 0.4)
+    train, val = split_pairs(pairs, 0.4)
     unsaid = [pair(p.name, p.group) for p in pairs if p.split != "validation"]
-    for got, expected in zip((train, dev), split_pairs(unsaid, 0.4), strict=True):
+    for got, expected in zip((train, val), split_pairs(unsaid, 0.4), strict=True):
         assert [p.name for p in got] == [p.name for p in expected]
-    assert 10 < len(dev) < 40
+    assert 10 < len(val) < 40
 
 
 def test_pairs_without_a_split_are_shared_out_beside_those_with_one():
-    pairs = [pair("t", split="train"), pair("d", split="dev"), *(pair(str(i)) for i in range(200))]
-    train, dev = split_pairs(pairs, 0.5)
+    pairs = [pair("t", split="train"), pair("d", split="val"), *(pair(str(i)) for i in range(200))]
+    train, val = split_pairs(pairs, 0.5)
     assert train[0].name == "t"
-    assert dev[0].name == "d"
-    assert 70 < len(dev) < 130
-    assert len(train) + len(dev) == 202
+    assert val[0].name == "d"
+    assert 70 < len(val) < 130
+    assert len(train) + len(val) == 202
 
 
 def test_a_place_on_both_sides_is_an_error():
     with pytest.raises(NircolorError, match=r"got both: 7$"):
-        split_pairs([pair("a", "7", "train"), pair("b", "7", "dev"), pair("c", "8", "dev")], 0.1)
+        split_pairs([pair("a", "7", "train"), pair("b", "7", "val"), pair("c", "8", "val")], 0.1)
     # in a test split it harms no choice
-    split_pairs([pair("a", "7", "test"), pair("b", "7", "dev"), pair("c", "8", "train")], 0.1)
+    split_pairs([pair("a", "7", "test"), pair("b", "7", "val"), pair("c", "8", "train")], 0.1)
 
 
 def test_a_fraction_above_one_is_refused():
@@ -117,22 +117,22 @@ def test_written_splits_are_sorted_and_keep_places_together(tmp_path):
     assert list(splits) == [p.name for p in pairs]
     assert all(splits[a.name] == splits[b.name] for a, b in zip(pairs[::2], pairs[1::2], strict=True))
     shares = {split: count / 4000 for split, count in Counter(splits.values()).items()}
-    assert shares == pytest.approx({"train": 0.75, "dev": 0.1, "test": 0.15}, abs=0.03)
+    assert shares == pytest.approx({"train": 0.75, "val": 0.1, "test": 0.15}, abs=0.03)
 
 
 def test_the_rule_gives_the_split_file_from_its_own_names(tmp_path):
     write_splits([pair(name) for name in splits_of(SENTINEL2)], tmp_path / "splits.csv")
     assert (tmp_path / "splits.csv").read_bytes() == SENTINEL2.read_bytes()
-    assert Counter(splits_of(SENTINEL2).values()) == {"train": 1333, "dev": 174, "test": 293}
+    assert Counter(splits_of(SENTINEL2).values()) == {"train": 1333, "val": 174, "test": 293}
 
 
 @needs_data
 def test_the_split_file_is_that_of_the_data(tmp_path):
     write_splits(MultiBandFiles(DATA / "sentinel2").pairs(), tmp_path / "splits.csv")
     assert (tmp_path / "splits.csv").read_bytes() == SENTINEL2.read_bytes()
-    train, dev = split_pairs(MultiBandFiles(DATA / "sentinel2", table=SENTINEL2).pairs(), 0)
+    train, val = split_pairs(MultiBandFiles(DATA / "sentinel2", table=SENTINEL2).pairs(), 0)
     stated = Counter(splits_of(SENTINEL2).values())
-    assert (len(train), len(dev)) == (stated["train"], stated["dev"])
+    assert (len(train), len(val)) == (stated["train"], stated["val"])
 
 
 @needs_data

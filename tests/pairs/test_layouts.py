@@ -2,11 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import touch
+from images import touch
 
 from nircolor.errors import NircolorError
 from nircolor.modelfile import Band
-from nircolor.pairs import Folders, MultiBandFiles, Pair, PairedSet, Scenes, Vcip, picture_size, read_pair
+from nircolor.pairs import Folders, MultiBandFiles, Pair, PairedSet, Scenes, Vcip, image_size, read_pair
 
 DATA = Path(__file__).parents[3] / "shared/data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real pairs at {DATA}")
@@ -147,9 +147,9 @@ def test_many_leftovers_are_counted(tmp_path):
 def test_two_files_of_one_name_are_an_error(tmp_path):
     touch(tmp_path / "near", "a.png", "a.tif")
     touch(tmp_path / "colour", "a.png")
-    with pytest.raises(NircolorError, match=r"a\.tif: expected one picture named a, got a\.png too"):
+    with pytest.raises(NircolorError, match=r"a\.tif: expected one image named a, got a\.png too"):
         Folders(tmp_path / "near", tmp_path / "colour").pairs()
-    with pytest.raises(NircolorError, match="one picture named a"):
+    with pytest.raises(NircolorError, match="one image named a"):
         MultiBandFiles(tmp_path / "near").pairs()
 
 
@@ -222,11 +222,11 @@ def test_real_sets_are_whole():
 def test_real_reflectances(recwarn):
     pairs = MultiBandFiles(DATA / "sentinel2", nir_scale=10000, rgb_scale=3000).pairs()
     assert len(pairs) == 1800
-    assert {picture_size(pair) for pair in pairs[::60]} == {(64, 64)}
+    assert {image_size(pair) for pair in pairs[::60]} == {(64, 64)}
     bands = [Band(center_nm=nm, fwhm_nm=25, tolerance_nm=15) for nm in (783, 842, 945)]
-    pictures = [read_pair(pair, bands) for pair in pairs[::60]]
-    assert all(nir.shape == rgb.shape == (3, 64, 64) and valid.all() for nir, rgb, valid in pictures)
+    images = [read_pair(pair, bands) for pair in pairs[::60]]
+    assert all(nir.shape == rgb.shape == (3, 64, 64) and valid.all() for nir, rgb, valid in images)
     # land: a reflectance of a quarter or so beyond the red edge, and of a third of that before it
-    assert 0.2 < np.mean([nir for nir, _, _ in pictures]) < 0.4
-    assert 0.1 < np.mean([rgb for _, rgb, _ in pictures]) < 0.3
+    assert 0.2 < np.mean([nir for nir, _, _ in images]) < 0.4
+    assert 0.1 < np.mean([rgb for _, rgb, _ in images]) < 0.3
     assert not [str(warning.message) for warning in recwarn]

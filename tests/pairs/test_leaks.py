@@ -3,7 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import noise, write
+from images import noise, write
 from rasterio.io import MemoryFile
 from scipy.ndimage import gaussian_filter, zoom
 
@@ -16,7 +16,7 @@ SIDE = 200
 
 
 def scene(seed, height=SIDE, width=SIDE):
-    """A made-up photograph (1, h, w): texture of all sizes, as pictures of nature have it."""
+    """A made-up photograph (1, h, w): texture of all sizes, as images of nature have it."""
     rng = np.random.default_rng(seed)
     gray = sum(
         sigma * gaussian_filter(rng.normal(size=(height, width)), sigma, mode="wrap")
@@ -26,15 +26,15 @@ def scene(seed, height=SIDE, width=SIDE):
     return gray[None].astype(np.float32)
 
 
-def photograph(name, picture):
-    return Photograph(name, lambda: {"picture": picture})
+def photograph(name, image):
+    return Photograph(name, lambda: {"image": image})
 
 
 OTHERS = [photograph(f"t{seed}", scene(seed)) for seed in range(12)]
 
 
-def jpeg(picture, quality):
-    pixels = np.rint(255 * picture).astype("uint8")
+def jpeg(image, quality):
+    pixels = np.rint(255 * image).astype("uint8")
     with MemoryFile(ext=".jpg") as file:
         size = {"height": pixels.shape[1], "width": pixels.shape[2], "count": 1}
         with file.open(driver="JPEG", dtype="uint8", quality=quality, **size) as target:
@@ -62,30 +62,30 @@ PLANTED = {
 @pytest.mark.parametrize("what", PLANTED)
 def test_a_planted_leak_is_found_and_told(what):
     change, kind, scale = PLANTED[what]
-    pictures = [photograph("a", scene(100)), photograph("b", change(scene(7))), photograph("c", scene(101))]
-    (leak,) = find_leaks(pictures, OTHERS)
+    images = [photograph("a", scene(100)), photograph("b", change(scene(7))), photograph("c", scene(101))]
+    (leak,) = find_leaks(images, OTHERS)
     assert (leak.name, leak.other, leak.kind) == ("b", "t7", kind)
     assert leak.scale == pytest.approx(scale, rel=0.03)
     assert leak.how.startswith(kind)
     # and from the other side
-    (back,) = find_leaks(OTHERS, pictures)
+    (back,) = find_leaks(OTHERS, images)
     assert (back.name, back.other, back.kind) == ("t7", "b", kind)
     assert back.scale == pytest.approx(1 / scale, rel=0.03)
 
 
 def test_at_one_scale_crops_are_not_looked_for():
-    pictures = [photograph(what, change(scene(7))) for what, (change, *_) in PLANTED.items()]
-    found = {leak.name for leak in find_leaks(pictures, OTHERS, same_scale=True)}
+    images = [photograph(what, change(scene(7))) for what, (change, *_) in PLANTED.items()]
+    found = {leak.name for leak in find_leaks(images, OTHERS, same_scale=True)}
     assert {"copy", "jpeg", "paler", "shifted", "moved"} <= found
     assert "crop of six tenths" not in found
 
 
-def test_other_scenes_and_featureless_pictures_are_no_leaks():
+def test_other_scenes_and_featureless_images_are_no_leaks():
     ramp = np.broadcast_to(np.linspace(0.2, 0.6, SIDE, dtype=np.float32), (1, SIDE, SIDE))
     flat = np.full((1, SIDE, SIDE), 0.5, np.float32)
     sky = [photograph("ramp", ramp), photograph("flat", flat)]
-    pictures = [photograph("x", scene(100)), photograph("y", ramp + 0.1), photograph("z", 0.9 * flat)]
-    assert find_leaks(pictures, [*OTHERS, *sky]) == []
+    images = [photograph("x", scene(100)), photograph("y", ramp + 0.1), photograph("z", 0.9 * flat)]
+    assert find_leaks(images, [*OTHERS, *sky]) == []
     assert find_leaks([photograph("black", 0 * flat)], [photograph("black too", 0 * flat)]) == []
     assert [leak.kind for leak in find_leaks([photograph("z", ramp)], sky)] == ["exact copy"]
 
@@ -99,9 +99,9 @@ def test_a_field_with_one_edge_is_found_again():
     assert leak.other == "b"
 
 
-def test_pictures_of_one_name_are_told_apart():
-    pictures = [photograph("a", scene(3)), photograph("a", scene(4)), photograph("a", scene(200))]
-    assert [leak.other for leak in find_leaks(pictures, OTHERS)] == ["t3", "t4"]
+def test_images_of_one_name_are_told_apart():
+    images = [photograph("a", scene(3)), photograph("a", scene(4)), photograph("a", scene(200))]
+    assert [leak.other for leak in find_leaks(images, OTHERS)] == ["t3", "t4"]
 
 
 def test_a_shore_is_not_another_shore():
@@ -118,7 +118,7 @@ def test_pixels_are_compared_not_files(tmp_path):
     write(tmp_path / "a/x.png", values)
     write(tmp_path / "b/y.tif", values.astype("uint16") * 257)
     (leak,) = find_leaks(photographs_in(tmp_path / "a"), photographs_in(tmp_path / "b"))
-    assert (leak.name, leak.other, leak.kind, leak.view) == ("x.png", "y.tif", "exact copy", "picture")
+    assert (leak.name, leak.other, leak.kind, leak.view) == ("x.png", "y.tif", "exact copy", "image")
     with pytest.raises(NircolorError, match="none"):
         photographs_in(tmp_path / "none")
 
@@ -152,14 +152,14 @@ def test_files_whose_nir_bands_are_not_known_are_compared_by_colour(tmp_path):
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no real pairs at {DATA}")
-def test_the_validation_picture_that_training_shows_larger():
-    picture, other = (
+def test_the_validation_image_that_training_shows_larger():
+    image, other = (
         [pair for pair in Vcip(DATA / "vcip2020", split).pairs() if pair.name in names]
         for split, names in (
             ("validation", ("validation_0012", "validation_0000")),
             ("train", ("mountain_0082", "mountain_0001", "field_0093")),
         )
     )
-    (leak,) = find_leaks(photographs(picture), photographs(other))
+    (leak,) = find_leaks(photographs(image), photographs(other))
     assert (leak.name, leak.other, leak.kind) == ("validation_0012", "mountain_0082", "rescaled")
     assert leak.scale == pytest.approx(1.31, abs=0.04)

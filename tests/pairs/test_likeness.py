@@ -30,10 +30,10 @@ def slow_likeness(a, b):
     "sizes", [((9, 11), (9, 11)), ((7, 12), (13, 8)), ((14, 14), (6, 5)), ((1, 9), (5, 9))]
 )
 def test_all_shifts_at_once_are_each_of_them_by_the_definition(sizes):
-    pictures = [noise(*sizes[0]) for _ in range(3)]
+    images = [noise(*sizes[0]) for _ in range(3)]
     others = [noise(*sizes[1]), 0.1 * noise(*sizes[1]), noise(8, 8)]
-    found = likenesses(pictures, others)
-    for i, a in enumerate(pictures):
+    found = likenesses(images, others)
+    for i, a in enumerate(images):
         for j, b in enumerate(others):
             correlation, shift = slow_likeness(a, b)
             assert found.correlation[i, j] == pytest.approx(correlation, abs=1e-5)
@@ -57,7 +57,7 @@ def test_a_straight_edge_fits_wherever_it_lies():
     assert found.runner_up[0, 0] == pytest.approx(1, abs=1e-5)
 
 
-def test_many_pictures_of_several_sizes_keep_their_places():
+def test_many_images_of_several_sizes_keep_their_places():
     others = [noise(10 + k % 3, 12) for k in range(300)]
     found = likenesses([others[k] for k in (0, 131, 299)], others)
     assert list(found.correlation.argmax(1)) == [0, 131, 299]
@@ -66,7 +66,7 @@ def test_many_pictures_of_several_sizes_keep_their_places():
 def test_texture_forgets_tone_and_not_detail():
     gray = np.clip(0.5 + 0.15 * noise(64, 64).cumsum(0) / 4, 0.05, 1)
     same = [0.3 + 0.5 * gray, np.sqrt(gray)]
-    found = likenesses([textured(gray)], [textured(picture.astype(np.float32)) for picture in same])
+    found = likenesses([textured(gray)], [textured(image.astype(np.float32)) for image in same])
     assert found.correlation.min() > 0.97
     assert not textured(np.full((32, 32), 0.4, np.float32)).any()
     ramp = np.linspace(0, 1, 64, dtype=np.float32) * np.ones((64, 1), np.float32)
@@ -74,9 +74,9 @@ def test_texture_forgets_tone_and_not_detail():
 
 
 def test_scaling():
-    picture = noise(40, 60)
-    assert scaled(picture, 1.0) is picture
-    assert scaled(picture, 0.5).shape == (20, 30)
+    image = noise(40, 60)
+    assert scaled(image, 1.0) is image
+    assert scaled(image, 0.5).shape == (20, 30)
     assert scaled(np.full((40, 60), 0.3, np.float32), 0.3) == pytest.approx(0.3)
 
 

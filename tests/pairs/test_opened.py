@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from pictures import noise, touch, write
+from images import noise, touch, write
 
 from nircolor.errors import NircolorError
 from nircolor.pairs import MultiBandFiles, Vcip, open_set
@@ -66,7 +66,7 @@ def test_files_of_many_bands(tmp_path, recwarn):
 
 def test_a_recipe_names_sets_splits_and_bands(tmp_path):
     touch(tmp_path, *(f"{side}/{name}.png" for side in ("nir", "rgb") for name in "abcd"))
-    (tmp_path / "splits.csv").write_text("pair,split\na,train\nb,dev\nc,test\nd,other\n")
+    (tmp_path / "splits.csv").write_text("pair,split\na,train\nb,val\nc,test\nd,other\n")
     sets = f"""sets:
     - class_path: nircolor.pairs.Folders
       init_args: {{ nir: {tmp_path}/nir, rgb: {tmp_path}/rgb, table: {tmp_path}/splits.csv, nir_scale: 4095 }}
@@ -88,7 +88,7 @@ def test_a_recipe_names_sets_splits_and_bands(tmp_path):
     assert open_set(str(recipe), "evaluated").bands[0].center_nm == 850
     assert open_set(str(alone), "evaluated").bands is None
     assert open_set(str(recipe), "training").pairs[0].nir_scale == 4095
-    with pytest.raises(NircolorError, match="split test2, got splits: dev, other, test, train"):
+    with pytest.raises(NircolorError, match="split test2, got splits: val, other, test, train"):
         open_set(str(recipe), "evaluated", split="test2")
 
 
@@ -117,10 +117,10 @@ def test_what_is_no_set(tmp_path):
     for text in (str(tmp_path), str(tmp_path / "absent"), "a,b,c"):
         with pytest.raises(NircolorError, match="expected a folder in VCIP's layout"):
             open_set(text, "evaluated")
-    with pytest.raises(NircolorError, match="absent: expected a folder of pictures"):
+    with pytest.raises(NircolorError, match="absent: expected a folder of images"):
         open_set(f"{tmp_path},{tmp_path}/absent", "evaluated")
     write(tmp_path / "a.png", noise(1, 4, 4))
-    with pytest.raises(NircolorError, match="got 1 pictures of another kind"):
+    with pytest.raises(NircolorError, match="got 1 images of another kind"):
         open_set(str(tmp_path), "evaluated")
 
 

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from imagery_samples import save_envi
+from images import RNG, noise, write
 from numpy.testing import assert_allclose, assert_array_equal
-from pictures import RNG, noise, write
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.modelfile import Band
-from nircolor.pairs import MultiBandFiles, Pair, picture_size, read_pair
+from nircolor.pairs import MultiBandFiles, Pair, image_size, read_pair
 
 BROAD = (Band(center_nm=850, fwhm_nm=250, tolerance_nm=125),)
 THREE = tuple(Band(center_nm=nm, fwhm_nm=25, tolerance_nm=15) for nm in (780, 850, 940))
@@ -60,7 +60,7 @@ def test_colour_as_nir_and_gray_as_colour_are_refused(stored):
         pytest.raises(NircolorError, match=r"rgb\.png: expected 1 band, got 3"),
     ):
         read_pair(Pair("p", pair.rgb, pair.rgb))
-    with pytest.raises(NircolorError, match=r"expected a picture of 3 bands as colour: .*nir\.png"):
+    with pytest.raises(NircolorError, match=r"expected a image of 3 bands as colour: .*nir\.png"):
         read_pair(Pair("p", pair.nir, pair.nir))
 
 
@@ -87,13 +87,13 @@ def test_sizes_that_differ_name_both_files(stored, tmp_path):
 def test_an_unreadable_file_is_named(stored, tmp_path):
     pair, _, _ = stored
     text = tmp_path / "text.png"
-    text.write_text("not a picture")
+    text.write_text("not a image")
     for path in (text, tmp_path / "absent.png"):
         for bands in (None, BROAD):
             with pytest.raises(NircolorError, match=path.name):
                 read_pair(Pair("p", path, pair.rgb), bands)
         with pytest.raises(NircolorError, match=path.name):
-            picture_size(Pair("p", path, pair.rgb))
+            image_size(Pair("p", path, pair.rgb))
 
 
 # Bands and scales
@@ -159,7 +159,7 @@ def test_each_side_has_its_scale_and_is_clipped(tmp_path):
     assert read_pair(bright, THREE)[1][:, 0, 0].tolist() == [1, 1, 0]
 
 
-def test_plain_pictures_have_scales_too(tmp_path):
+def test_plain_images_have_scales_too(tmp_path):
     nir, rgb = (
         write(tmp_path / "n.tif", noise(1, 4, 4, dtype="uint16") // 16),
         noise(3, 4, 4, dtype="uint16") // 64,
@@ -169,7 +169,7 @@ def test_plain_pictures_have_scales_too(tmp_path):
         warnings.simplefilter("error")
         read_pair(pair)
         got_nir, got_rgb, _ = read_pair(pair, BROAD)
-        assert picture_size(pair) == (4, 4)
+        assert image_size(pair) == (4, 4)
     assert got_nir.max() > 0.5
     assert_array_equal(got_rgb, rgb / np.float32(1023))
 
@@ -182,7 +182,7 @@ def test_dark_values_are_doubted_only_without_a_scale(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # the pixels' reader says it
-        picture_size(pair)
+        image_size(pair)
         (scaled,) = MultiBandFiles(tmp_path, nir_scale=4095, rgb_scale=4095).pairs()
         read_pair(scaled, BROAD)
 
@@ -230,16 +230,16 @@ def test_only_the_bands_that_are_wanted_decide_what_is_valid(tmp_path):
 
 def test_size_is_height_and_width(stored, tmp_path):
     pair, _, _ = stored
-    assert picture_size(pair) == (5, 7)
+    assert image_size(pair) == (5, 7)
     save_envi(tmp_path, noise(2, 3, 9), "wide")
-    assert picture_size(Pair("p", tmp_path / "wide.hdr", pair.rgb)) == (3, 9)
+    assert image_size(Pair("p", tmp_path / "wide.hdr", pair.rgb)) == (3, 9)
 
 
 @pytest.mark.parametrize(("value", "message"), [(1, "got nothing bright"), (0, "expected a valid pixel")])
 def test_masks_that_leave_nothing_are_refused(stored, tmp_path, value, message):
     """A mask of 0 and 1 would otherwise train on nothing, and say so nowhere."""
     pair, _, _ = stored
-    mask = np.full((1, *picture_size(pair)), value, np.uint8)
+    mask = np.full((1, *image_size(pair)), value, np.uint8)
     masked = replace(pair, mask=write(tmp_path / "mask.png", mask))
     with pytest.raises(NircolorError, match=message):
         read_pair(masked)

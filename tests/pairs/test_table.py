@@ -1,5 +1,5 @@
 import pytest
-from pictures import touch
+from images import touch
 
 from nircolor.errors import NircolorError
 from nircolor.pairs import Folders, Vcip
@@ -28,8 +28,8 @@ def told(tmp_path):
 
 def test_groups_and_splits_come_from_the_rows_of_the_names(told):
     table = "split,pair,weather,group\ntest,b,sun,x\ndev,a,rain,y\ntrain,not here,,z\n"
-    assert told("a b", table) == [("a", "y", "dev"), ("b", "x", "test")]
-    assert told("a b", "pair,split\nb,dev\na,train\n") == [("a", None, "train"), ("b", None, "dev")]
+    assert told("a b", table) == [("a", "y", "val"), ("b", "x", "test")]
+    assert told("a b", "pair,split\nb,val\na,train\n") == [("a", None, "train"), ("b", None, "val")]
     assert told("a b", "pair,group\nb,1\na,1\n") == [("a", "1", None), ("b", "1", None)]
 
 
@@ -59,7 +59,7 @@ def test_a_pair_without_a_row_is_an_error(told):
 
 def test_two_rows_for_a_pair_are_an_error(told):
     with pytest.raises(NircolorError, match=r"table\.csv: expected one row a pair, got two for a$"):
-        told("a", "pair,split\na,train\nb,dev\na,dev\n")
+        told("a", "pair,split\na,train\nb,val\na,val\n")
 
 
 def test_an_empty_cell_says_nothing(told, tmp_path):

@@ -21,14 +21,14 @@ def test_a_still_life_is_reflectance(seed: int) -> None:
     assert 12 <= len(scene.things) - 1 <= 30
     assert scene.spectra.min() >= 0
     assert scene.spectra.max() < 1
-    picture = scene.reflectance()
-    assert picture.shape == (61, 90, 110)
-    assert picture.dtype == np.float32
-    assert picture.min() >= 0
-    assert picture.max() <= 1
+    image = scene.reflectance()
+    assert image.shape == (61, 90, 110)
+    assert image.dtype == np.float32
+    assert image.min() >= 0
+    assert image.max() <= 1
     # light and shadow move it, but nothing is black where things are not, nothing burns out
-    assert 0.01 < picture.mean() < 0.8
-    assert (picture == 1).mean() < 0.01
+    assert 0.01 < image.mean() < 0.8
+    assert (image == 1).mean() < 0.01
 
 
 def test_blocks_are_the_scene_line_by_line() -> None:
@@ -49,8 +49,8 @@ def test_a_still_life_has_many_colours_and_structure_in_near_infrared(seed: int)
     seen = np.moveaxis(see(np.moveaxis(life(seed).reflectance(), 0, -1)) / white, -1, 0)
     rgb, nir = np.clip(seen[:3], 1e-3, None), seen[3]
     saturation = 1 - rgb.min(0) / rgb.max(0)
-    assert np.percentile(saturation, 90) > 0.4  # the ground, half of the picture, may be gray
-    # chromaticities in steps of 0.05 that fill at least 0.5 % of the picture each
+    assert np.percentile(saturation, 90) > 0.4  # the ground, half of the image, may be gray
+    # chromaticities in steps of 0.05 that fill at least 0.5 % of the image each
     steps = np.floor(rgb[:2] / rgb.sum(0) / 0.05).astype(int).reshape(2, -1)
     sizes = np.unique(steps, axis=1, return_counts=True)[1]
     assert (sizes > 0.005 * steps.shape[1]).sum() >= 6
@@ -87,17 +87,17 @@ def test_a_thing_changes_nothing_outside_its_square(shape: Shape, long_px: float
 
 def test_a_chart_holds_its_spectra_where_it_says() -> None:
     spectra = np.random.default_rng(0).uniform(0, 1, (8, 5)).astype(np.float32)
-    picture, rectangles = chart(spectra, columns=3, patch_px=7, gap_px=2, gap_reflectance=0.4)
-    assert picture.shape == (5, 3 * 9 + 2, 3 * 9 + 2)
+    image, rectangles = chart(spectra, columns=3, patch_px=7, gap_px=2, gap_reflectance=0.4)
+    assert image.shape == (5, 3 * 9 + 2, 3 * 9 + 2)
     assert len(rectangles) == 8
-    untouched = np.ones(picture.shape[1:], bool)
+    untouched = np.ones(image.shape[1:], bool)
     for spectrum, (lines, samples) in zip(spectra, rectangles, strict=True):
-        patch = picture[:, lines, samples]
+        patch = image[:, lines, samples]
         assert patch.shape == (5, 7, 7)
         assert (patch == spectrum[:, None, None]).all()
         assert untouched[lines, samples].all()
         untouched[lines, samples] = False
-    assert (picture[:, untouched] == np.float32(0.4)).all()
+    assert (image[:, untouched] == np.float32(0.4)).all()
     assert untouched[:2].all()
     assert untouched[-2:].all()
     assert untouched[:, :2].all()

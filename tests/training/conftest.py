@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from shipped_recipes import ARCHITECTURE_OF, REPOSITORY, TINY, write_picture
+from shipped_recipes import ARCHITECTURE_OF, REPOSITORY, TINY, write_image
 
 pytest.importorskip("torch")
 pytest.importorskip("lightning")
@@ -19,34 +19,34 @@ def data_root(tmp_path_factory) -> Path:
     rows = []
     for i in range(8):
         nir, rgb = rng.integers(0, 256, (1, 64, 64), np.uint8), rng.integers(0, 256, (3, 64, 64), np.uint8)
-        write_picture(root / f"vcip2020/NIR/field_{i}_nir.png", nir)
-        write_picture(root / f"vcip2020/RGB-Registered/field_{i}_rgb_reg.png", rgb)
-        # two pictures of each place, and some of these places in the other set too
+        write_image(root / f"vcip2020/NIR/field_{i}_nir.png", nir)
+        write_image(root / f"vcip2020/RGB-Registered/field_{i}_rgb_reg.png", rgb)
+        # two images of each place, and some of these places in the other set too
         rows.append(("vcip2020", f"field_{i}", i // 2, "train", 0))
     for i in range(3):
-        write_picture(root / f"epfl/street/{i}_nir.png", rng.integers(0, 256, (1, 70, 90), np.uint8))
-        write_picture(root / f"epfl/street/{i}_rgb.jpg", rng.integers(0, 256, (3, 70, 90), np.uint8))
+        write_image(root / f"epfl/street/{i}_nir.png", rng.integers(0, 256, (1, 70, 90), np.uint8))
+        write_image(root / f"epfl/street/{i}_rgb.jpg", rng.integers(0, 256, (3, 70, 90), np.uint8))
         rows.append(("epfl", f"street/{i}", i, "train", 0))
     mask = np.full((1, 70, 90), 255, np.uint8)
     mask[:, :, :40] = 0
-    write_picture(root / "epfl/street/0_mask.png", mask)
+    write_image(root / "epfl/street/0_mask.png", mask)
     with (root / "scenes.csv").open("w", newline="") as file:
         csv.writer(file).writerows([("dataset", "pair", "scene_group", "split", "flag"), *rows])
     with (REPOSITORY / "recipes/splits/sentinel2.csv").open(newline="") as file:
         names = [row["pair"] for row in csv.DictReader(file)]
     for name in names[:30]:
         bands = rng.integers(0, 6000, (7, 64, 64), np.uint16)
-        write_picture(root / f"sentinel2/{name}.tif", bands, (665, 560, 490, 783, 842, 865, 945))
+        write_image(root / f"sentinel2/{name}.tif", bands, (665, 560, 490, 783, 842, 865, 945))
     for i in range(6):
         # colour that can be learnt: a fixed map of the brightness
         nir = np.repeat(np.repeat(rng.integers(20, 236, (1, 16, 20), np.uint8), 4, 1), 4, 2)
-        write_picture(root / f"pairs/nir/a{i}_nir.png", nir)
-        write_picture(root / f"pairs/rgb/a{i}_rgb.tif", np.concatenate([nir, nir // 2, 255 - nir]))
+        write_image(root / f"pairs/nir/a{i}_nir.png", nir)
+        write_image(root / f"pairs/rgb/a{i}_rgb.tif", np.concatenate([nir, nir // 2, 255 - nir]))
     for i in range(6):
         bands = rng.integers(0, 10_000, (3, 64, 64), np.uint16)
-        write_picture(root / f"captures/nir/still_{i}.tif", bands, (780, 850, 940))
-        write_picture(root / f"captures/camera_nir/still_{i}.tif", bands[:1], (775,))
-        write_picture(root / f"captures/rgb/still_{i}.png", (bands // 40).astype("uint8"))
+        write_image(root / f"captures/nir/still_{i}.tif", bands, (780, 850, 940))
+        write_image(root / f"captures/camera_nir/still_{i}.tif", bands[:1], (775,))
+        write_image(root / f"captures/rgb/still_{i}.png", (bands // 40).astype("uint8"))
     return root
 
 
@@ -62,7 +62,7 @@ def small_recipe(data_root):
         architecture = arguments.get("architecture", ARCHITECTURE_OF[recipe["model"]["class_path"]])
         arguments["arguments"] = (arguments.get("arguments") or {}) | TINY[architecture]
         arguments |= model or {}
-        recipe["data"] |= {"batch_size": 2, "tile_px": 32, "dev_fraction": 0.3}
+        recipe["data"] |= {"batch_size": 2, "tile_px": 32, "val_fraction": 0.3}
         recipe["trainer"] |= {"max_steps": steps, "log_every_n_steps": 1, "accelerator": "cpu"}
         recipe["trainer"]["default_root_dir"] = str(folder)
         recipe["trainer"]["callbacks"] = callbacks or []

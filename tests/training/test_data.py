@@ -9,13 +9,13 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
-from shipped_recipes import ABOUT  # noqa: E402
+from shipped_recipes import CARD  # noqa: E402
 
 from nircolor.errors import NircolorError  # noqa: E402
 from nircolor.pairs import Folders, MultiBandFiles, Scenes, Vcip, read_pair  # noqa: E402
 from nircolor.training import data as data_module  # noqa: E402
 from nircolor.training.data import PairedData, StepSampler  # noqa: E402
-from nircolor.training.structure_aware import ContentTraining  # noqa: E402
+from nircolor.training.structure_aware import ContentTask  # noqa: E402
 
 
 def band(nm, fwhm_nm=20):
@@ -24,8 +24,8 @@ def band(nm, fwhm_nm=20):
 
 def prepared(*sets, bands=(850,), rank=0, ranks=1, step=0, accumulate=1, **settings):
     """A data module as it stands in a run."""
-    about = ABOUT | {"bands": [band(nm) for nm in bands]}
-    module = ContentTraining("unet", {"bands": len(bands), "width": 4}, about)
+    card = CARD | {"bands": [band(nm) for nm in bands]}
+    module = ContentTask("unet", {"bands": len(bands), "width": 4}, card)
     data = PairedData(list(sets), **({"batch_size": 4, "tile_px": 32} | settings))
     data.trainer = SimpleNamespace(
         lightning_module=module,
@@ -49,35 +49,35 @@ def photographs(root, **settings):
     )
 
 
-def names(pictures):
-    return {picture.name for picture in pictures}
+def names(images):
+    return {image.name for image in images}
 
 
 def test_no_place_is_on_both_sides(data_root):
-    data = photographs(data_root, dev_fraction=0.5)
+    data = photographs(data_root, val_fraction=0.5)
     place = {f"field_{i}": i // 2 for i in range(8)} | {f"street/{i}": i for i in range(3)}
     train = names(data.training[0]) | names(data.training[1])
-    assert names(data.dev)
-    assert not {place[name] for name in train} & {place[name] for name in names(data.dev)}
+    assert names(data.val)
+    assert not {place[name] for name in train} & {place[name] for name in names(data.val)}
     # choices are made on the first set alone
-    assert names(data.training[0]) | names(data.dev) == {f"field_{i}" for i in range(8)}
+    assert names(data.training[0]) | names(data.val) == {f"field_{i}" for i in range(8)}
 
 
 def test_without_a_dev_split_all_is_trained_on(data_root):
-    data = photographs(data_root, dev_fraction=0)
+    data = photographs(data_root, val_fraction=0)
     assert len(data.training[0]) == 8
     assert data.val_dataloader() == []
 
 
 def test_masks_reach_the_samples(data_root):
-    masked = next(p for p in photographs(data_root, dev_fraction=0).training[1] if p.name == "street/0")
+    masked = next(p for p in photographs(data_root, val_fraction=0).training[1] if p.name == "street/0")
     assert (masked.pixels[-1, :, :40] == 0).all()
     assert (masked.pixels[-1, :, 40:] == 255).all()
 
 
 def test_bands_are_those_of_the_model_in_its_order(data_root):
     paired = MultiBandFiles(data_root / "sentinel2", nir_scale=10000, rgb_scale=3000)
-    data = prepared(paired, bands=(945, 783), dev_fraction=0.2)
+    data = prepared(paired, bands=(945, 783), val_fraction=0.2)
     pair = next(pair for pair in paired.pairs() if pair.name == data.training[0][0].name)
     stored, colour, _ = read_pair(pair, data.trainer.lightning_module.bands)
     floats = data.training[0][0].floats()
@@ -88,9 +88,9 @@ def test_bands_are_those_of_the_model_in_its_order(data_root):
 
 
 def test_what_does_not_fit_in_memory_is_read_when_asked_for(data_root, monkeypatch):
-    first = photographs(data_root, dev_fraction=0.3)
+    first = photographs(data_root, val_fraction=0.3)
     monkeypatch.setattr(data_module, "available_bytes", lambda: 0)
-    second = photographs(data_root, dev_fraction=0.3)
+    second = photographs(data_root, val_fraction=0.3)
     assert first.training[0]._kept is not None
     assert second.training[0]._kept is None
     for a, b in zip(islice(first.train_dataloader(), 3), islice(second.train_dataloader(), 3), strict=True):
@@ -110,9 +110,9 @@ def test_processes_share_the_samples_of_each_step(data_root):
         torch.testing.assert_close(torch.stack(halves, 1).flatten(0, 1), whole[step]["rgb"])
 
 
-def test_processes_share_the_dev_pictures(data_root):
+def test_processes_share_the_dev_images(data_root):
     def shown(**settings):
-        data = photographs(data_root, dev_fraction=0.5, **settings)
+        data = photographs(data_root, val_fraction=0.5, **settings)
         return [batch["name"][0] for batch in data.val_dataloader()]
 
     whole, seen = shown(), [shown(rank=rank, ranks=2) for rank in (0, 1)]
@@ -138,9 +138,9 @@ def test_batches_follow_each_other_without_a_gap():
     [
         ({"tile_px": 40}, r"data[.]tile_px: expected a multiple of 16 px, at least 16 px, .*got 40"),
         ({"batch_size": 3, "ranks": 2}, r"data[.]batch_size: expected a multiple of the 2 processes, got 3"),
-        ({"shares": [1.0]}, r"data[.]shares: expected 2 positive numbers, got \[1.0\]"),
-        ({"shares": [-0.5, 1.5]}, r"data[.]shares: expected 2 positive numbers"),
-        ({"dev_fraction": 1.0}, "expected training pairs in every set"),
+        ({"sampling_weights": [1.0]}, r"data[.]sampling_weights: expected 2 positive numbers, got \[1.0\]"),
+        ({"sampling_weights": [-0.5, 1.5]}, r"data[.]sampling_weights: expected 2 positive numbers"),
+        ({"val_fraction": 1.0}, "expected training pairs in every set"),
     ],
 )
 def test_settings_that_do_not_go_together(data_root, settings, message):
@@ -151,4 +151,4 @@ def test_settings_that_do_not_go_together(data_root, settings, message):
 def test_files_without_the_model_s_bands_are_named(data_root):
     folders = Folders(data_root / "pairs/nir", data_root / "pairs/rgb", nir_suffix="_nir", rgb_suffix="_rgb")
     with pytest.raises(NircolorError, match=r"a0_nir[.]png: expected 3 bands"):
-        prepared(folders, bands=(780, 850, 940), dev_fraction=0)
+        prepared(folders, bands=(780, 850, 940), val_fraction=0)

@@ -47,8 +47,8 @@ def quick(monkeypatch):
     monkeypatch.setattr(module, "to_onnx", _to_onnx)
 
 
-def _checkpoint(folder, architecture="unet", **about):
-    return save_checkpoint(folder / "a.ckpt", random_network(architecture), architecture, **about)
+def _checkpoint(folder, architecture="unet", **card):
+    return save_checkpoint(folder / "a.ckpt", random_network(architecture), architecture, **card)
 
 
 def _refused(folder, match, *args, **options):
@@ -60,11 +60,11 @@ def _refused(folder, match, *args, **options):
 
 
 def _alone(architecture, nir):
-    """What the network itself gives for a picture that it takes whole, (bands, height, width)."""
+    """What the network itself gives for a image that it takes whole, (bands, height, width)."""
     network = random_network(architecture)
     inputs = [torch.from_numpy(nir)[None]]
     if network.context_px is not None:
-        # the reduced view of a picture of the view's own size is the picture; the tile is all of it
+        # the reduced view of a image of the view's own size is the image; the tile is all of it
         edges = torch.tensor([0.0, 1, 0, 1])[None, :, None, None].expand(1, 4, *nir.shape[1:])
         inputs.append(torch.cat([inputs[0], edges], 1))
     with torch.no_grad():
@@ -87,7 +87,7 @@ def test_a_model_file_gives_the_network_s_colours(tmp_path, architecture, suffix
     assert card.engine == ("onnxruntime" if suffix == ".onnx" else "torch")
     assert (card.bands, card.encoding, card.bytes_per_px) == (bands(network.bands), "reflectance", 123.0)
     assert (card.size.multiple_of, card.size.minimum) == (network.multiple_of, network.minimum_px)
-    assert card.size.reach_px == network.reach_px
+    assert card.size.receptive_field_px == network.receptive_field_px
     assert card.multiply_adds_per_px > 1
 
     side = network.context_px or 48
@@ -213,7 +213,9 @@ def test_multiply_adds_are_counted_as_by_hand(tmp_path):
 def test_multiply_adds_of_a_graph_network_do_not_depend_on_threads():
     """Pieces on other threads and loops in machine code are not seen by what counts."""
     network = NirGnn(width=12, window_px=9).eval()
-    card = make_card(size=Size(multiple_of=1, minimum=network.minimum_px, reach_px=network.reach_px))
+    card = make_card(
+        size=Size(multiple_of=1, minimum=network.minimum_px, receptive_field_px=network.receptive_field_px)
+    )
     before, counts = torch.get_num_threads(), set()
     try:
         for threads in (1, 2):
@@ -255,10 +257,10 @@ def _changed(path, change):
         (lambda c: c["hyper_parameters"].update(architecture="vgg"), "architecture vgg: expected one of"),
         (lambda c: c["hyper_parameters"].update(arguments={"depth": 2}), "cannot be built .*depth"),
         (lambda c: c["hyper_parameters"].update(arguments=None), "expected .* for unet, got"),
-        (lambda c: c["hyper_parameters"].update(about=None), "about does not make a card .name: Field req"),
-        (lambda c: c["hyper_parameters"].update(about={"size": 3}), "about does not make a card .*size"),
-        (lambda c: c["hyper_parameters"]["about"].update(colour=3), "does not make a card .colour: Extra"),
-        (lambda c: c["hyper_parameters"]["about"]["bands"].pop(), "the network's 3 bands, got 2"),
+        (lambda c: c["hyper_parameters"].update(card=None), "card does not make a card .name: Field req"),
+        (lambda c: c["hyper_parameters"].update(card={"size": 3}), "card does not make a card .*size"),
+        (lambda c: c["hyper_parameters"]["card"].update(colour=3), "does not make a card .colour: Extra"),
+        (lambda c: c["hyper_parameters"]["card"]["bands"].pop(), "the network's 3 bands, got 2"),
         (lambda c: c["state_dict"].pop("network.decoder.leave.bias"), r"1 missing \(decoder\.leave\.bias\)"),
         (lambda c: c["state_dict"].update({"network.z": torch.zeros(1)}), r"1 unknown \(z\)"),
     ],

@@ -8,7 +8,7 @@ pytest.importorskip("lightning")
 
 from types import SimpleNamespace  # noqa: E402
 
-from shipped_recipes import ABOUT  # noqa: E402
+from shipped_recipes import CARD  # noqa: E402
 
 from nircolor import metrics  # noqa: E402
 from nircolor.errors import NircolorError  # noqa: E402
@@ -20,11 +20,11 @@ from nircolor.losses import (  # noqa: E402
     rgb_to_gray,
     structure_loss,
 )
-from nircolor.training.log_error import LogErrorTraining  # noqa: E402
+from nircolor.training.log_error import LogErrorTask  # noqa: E402
 from nircolor.training.schedule import half_cosine  # noqa: E402
-from nircolor.training.squared_error import SquaredErrorTraining  # noqa: E402
-from nircolor.training.sshape import SShapeTraining  # noqa: E402
-from nircolor.training.structure_aware import ContentTraining, StructureAwareTraining  # noqa: E402
+from nircolor.training.squared_error import SquaredErrorTask  # noqa: E402
+from nircolor.training.sshape import SShapeTask  # noqa: E402
+from nircolor.training.structure_aware import ContentTask, StructureAwareTask  # noqa: E402
 
 TINY = {"bands": 3, "width": 4}
 
@@ -46,7 +46,7 @@ def batch():
 
 def test_equation_6_term_by_term(batch):
     weights = {"content": 2.0, "structure": 3.0, "cross_branch": 5.0, "gradient": 7.0}
-    module = at(StructureAwareTraining(TINY, ABOUT, **weights, per_band=True, kernel_gain=8.0), 0)
+    module = at(StructureAwareTask(TINY, CARD, **weights, per_band=True, kernel_gain=8.0), 0)
     outputs = module.outputs(batch)
     rgb, gray, scale_map = outputs
     valid, target = batch["valid"], batch["rgb"]
@@ -63,7 +63,7 @@ def test_equation_6_term_by_term(batch):
 
 
 def test_the_other_reading_of_equation_3_is_equation_1(batch):
-    module = at(StructureAwareTraining(TINY, ABOUT, gray_target="output"), 0)
+    module = at(StructureAwareTask(TINY, CARD, gray_target="output"), 0)
     terms = module.objective(module.outputs(batch), batch)
     torch.testing.assert_close(terms["structure"], terms["cross_branch"])
 
@@ -78,7 +78,7 @@ def test_the_other_reading_of_equation_3_is_equation_1(batch):
     ],
 )
 def test_the_content_loss_changes_at_its_share_of_the_run(batch, step, keep, names):
-    module = at(ContentTraining("unet", TINY, ABOUT, keep_absolute=keep), step)
+    module = at(ContentTask("unet", TINY, CARD, keep_absolute=keep), step)
     outputs = module.outputs(batch)
     terms = module.objective(outputs, batch)
     assert terms.keys() == names
@@ -87,7 +87,7 @@ def test_the_content_loss_changes_at_its_share_of_the_run(batch, step, keep, nam
 
 
 def test_s_shape_trains_its_edge_network_too_and_exports_it_not(batch):
-    module = at(SShapeTraining(TINY, ABOUT), 0)
+    module = at(SShapeTask(TINY, CARD), 0)
     # it starts at zero, where it has no say
     torch.nn.init.normal_(module.edge_network.decoder.weight)
     terms = module.objective(module.outputs(batch), batch)
@@ -98,14 +98,14 @@ def test_s_shape_trains_its_edge_network_too_and_exports_it_not(batch):
 
 
 @pytest.mark.parametrize(
-    "make", [ContentTraining, StructureAwareTraining, SShapeTraining, SquaredErrorTraining, LogErrorTraining]
+    "make", [ContentTask, StructureAwareTask, SShapeTask, SquaredErrorTask, LogErrorTask]
 )
 def test_what_is_invalid_teaches_nothing(batch, make):
-    arguments = {SquaredErrorTraining: {"width": 6, "rank": 2}, LogErrorTraining: {"widths": [4, 6]}}.get(
+    arguments = {SquaredErrorTask: {"width": 6, "rank": 2}, LogErrorTask: {"widths": [4, 6]}}.get(
         make, {"width": 4}
     )
     torch.manual_seed(0)
-    module = at(make(arguments={"bands": 3} | arguments, about=ABOUT), 0)
+    module = at(make(arguments={"bands": 3} | arguments, card=CARD), 0)
     spoilt = batch | {"rgb": torch.where(batch["valid"] > 0, batch["rgb"], 1 - batch["rgb"])}
     outputs = module.outputs(batch)
     for name, term in module.objective(outputs, batch).items():
@@ -130,7 +130,7 @@ def test_half_a_cosine_rises_over_the_warmup_and_ends_at_a_fiftieth():
 
 
 def test_the_learning_rate_falls_exponentially_to_its_last_value():
-    module = at(SquaredErrorTraining("cnn", {"bands": 3, "width": 6}, ABOUT), 0, steps=50)
+    module = at(SquaredErrorTask("cnn", {"bands": 3, "width": 6}, CARD), 0, steps=50)
     configured = module.configure_optimizers()
     optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     rates = []
@@ -141,29 +141,29 @@ def test_the_learning_rate_falls_exponentially_to_its_last_value():
     np.testing.assert_allclose(rates, 1e-4 * 10 ** -(np.arange(51) / 50))
 
 
-def test_a_loss_that_is_no_number_names_step_and_pictures(batch, monkeypatch):
-    module = at(ContentTraining("unet", TINY, ABOUT), 41)
+def test_a_loss_that_is_no_number_names_step_and_images(batch, monkeypatch):
+    module = at(ContentTask("unet", TINY, CARD), 41)
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     batch["nir"][1, 0, 3, 3] = float("nan")
-    with pytest.raises(NircolorError, match=r"step 41: the loss is nan .*pictures: one, two"):
+    with pytest.raises(NircolorError, match=r"step 41: the loss is nan .*images: one, two"):
         module.training_step(batch, 0)
 
 
-def test_measures_on_dev_are_the_metrics(batch, monkeypatch):
+def test_validation_measures_are_the_metrics(batch, monkeypatch):
     """What training logs is what `metrics` says, masks included."""
-    module = at(ContentTraining("unet", TINY, ABOUT), 0).eval()
+    module = at(ContentTask("unet", TINY, CARD), 0).eval()
     logged = {}
     monkeypatch.setattr(module, "log_dict", lambda values, **_: logged.update(values))
     one = {key: value[1:] for key, value in batch.items()}
     with torch.no_grad():
         predicted = module.validation_step(one, 0)
     arguments = predicted[0].numpy(), one["rgb"][0].numpy(), one["valid"][0, 0].numpy() > 0
-    assert float(logged["dev/psnr_db"]) == pytest.approx(metrics.psnr_db(*arguments), abs=1e-4)
-    assert float(logged["dev/ssim"]) == pytest.approx(metrics.ssim(*arguments), abs=1e-5)
+    assert float(logged["val/psnr"]) == pytest.approx(metrics.psnr_db(*arguments), abs=1e-4)
+    assert float(logged["val/ssim"]) == pytest.approx(metrics.ssim(*arguments), abs=1e-5)
 
 
 def test_half_precision_networks_are_judged_in_single(batch, monkeypatch):
-    module = at(StructureAwareTraining(TINY, ABOUT), 999)
+    module = at(StructureAwareTask(TINY, CARD), 999)
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
     single = module.training_step(batch, 0)
@@ -174,20 +174,20 @@ def test_half_precision_networks_are_judged_in_single(batch, monkeypatch):
 
 
 def test_bands_and_network_must_agree():
-    with pytest.raises(NircolorError, match=r"expected about[.]bands to name the network's 1 bands, got 3"):
-        ContentTraining("unet", {"bands": 1, "width": 4}, ABOUT)
+    with pytest.raises(NircolorError, match=r"expected card[.]bands to name the network's 1 bands, got 3"):
+        ContentTask("unet", {"bands": 1, "width": 4}, CARD)
 
 
 def test_a_card_that_cannot_be_is_said_before_the_training():
-    with pytest.raises(NircolorError, match="expected about as a card has it, got licence: Field required"):
-        ContentTraining("unet", TINY, {key: value for key, value in ABOUT.items() if key != "licence"})
+    with pytest.raises(NircolorError, match="expected card as a card has it, got licence: Field required"):
+        ContentTask("unet", TINY, {key: value for key, value in CARD.items() if key != "licence"})
     with pytest.raises(NircolorError, match="got sumary: Extra inputs are not permitted"):
-        ContentTraining("unet", TINY, ABOUT | {"sumary": "x"})
+        ContentTask("unet", TINY, CARD | {"sumary": "x"})
 
 
 def test_a_checkpoint_says_every_argument_of_its_network():
     """So that a default that changes one day does not change old models."""
-    module = SquaredErrorTraining("nirgnn", {"bands": 3, "width": 6}, ABOUT)
+    module = SquaredErrorTask("nirgnn", {"bands": 3, "width": 6}, CARD)
     assert module.hparams["arguments"] == {
         "bands": 3,
         "width": 6,

@@ -41,10 +41,14 @@ def test_its_network_and_its_card_as_they_stand(name):
     data = BY_NAME[name]["data"]
     assert data["tile_px"] % network.multiple_of == 0
     card = Card(
-        **arguments(name)["about"],
+        **arguments(name)["card"],
         architecture=architecture(name),
         arguments={},
-        size=Size(multiple_of=network.multiple_of, minimum=network.minimum_px, reach_px=network.reach_px),
+        size=Size(
+            multiple_of=network.multiple_of,
+            minimum=network.minimum_px,
+            receptive_field_px=network.receptive_field_px,
+        ),
         bytes_per_px=1,
         multiply_adds_per_px=1,
     )
@@ -78,7 +82,7 @@ def test_a_small_twin_differs_in_budget_alone(name):
         assert recipe["model"]["class_path"] == full["model"]["class_path"]
     assert architecture(name) == architecture(row.split("-no_")[0])
     for key in ("bands", "encoding", "licence"):
-        assert full["model"]["init_args"]["about"][key] == small["model"]["init_args"]["about"][key]
+        assert full["model"]["init_args"]["card"][key] == small["model"]["init_args"]["card"][key]
     paths = [
         {key: value for key, value in paired["init_args"].items() if key not in ("table", "dataset")}
         for recipe in (full, small)
@@ -92,7 +96,7 @@ def test_the_satellite_twins_differ_in_bands_alone():
     three, one = (deepcopy(BY_NAME[name]) for name in ("satellite", "satellite-1band"))
     for recipe in (three, one):
         for key in ("name", "summary", "bands"):
-            del recipe["model"]["init_args"]["about"][key]
+            del recipe["model"]["init_args"]["card"][key]
         del recipe["model"]["init_args"]["arguments"]["bands"]
     assert three == one
 

@@ -106,13 +106,13 @@ def test_turning_shows_every_quarter(photograph):
     """Red grows downwards, green to the right; turned, they grow every way."""
     directions = set()
     for seed in range(80):
-        rgb = draw(photograph, seed, Augmentation(turn=True))["rgb"]
+        rgb = draw(photograph, seed, Augmentation(rotate90=True))["rgb"]
         steps = torch.stack([rgb[:2, -1, 0] - rgb[:2, 0, 0], rgb[:2, 0, -1] - rgb[:2, 0, 0]])
         directions.add(tuple(steps.sign().flatten().tolist()))
     assert len(directions) == 8
 
 
-def test_8_bit_pictures_are_kept_as_bytes_and_others_exactly():
+def test_8_bit_images_are_kept_as_bytes_and_others_exactly():
     rng = np.random.default_rng(0)
     valid = np.ones((5, 5), bool)
     bytes_ = rng.integers(0, 256, (4, 5, 5)).astype(np.float32) / 255

@@ -30,8 +30,8 @@ def run(
     """Colour the inputs; ``debug`` prints the traceback of each failure.
 
     Raises:
-        NircolorError: nothing could be started, or the only picture failed.
-        SystemExit: with code 1 where some of several pictures failed, 130 after Ctrl-C.
+        NircolorError: nothing could be started, or the only image failed.
+        SystemExit: with code 1 where some of several images failed, 130 after Ctrl-C.
     """
     jobs = plan(inputs, output, recursive=recursive)
     parallel = min(parallel, len(jobs))
@@ -52,13 +52,13 @@ def run(
         )
         results = []
         try:
-            # closing: wherever Ctrl-C strikes, the pictures at work end before anything else happens
+            # closing: wherever Ctrl-C strikes, the images at work end before anything else happens
             with closing(running):
                 for result in running:
                     results.append(result)
                     bar.finish(result.job)
         except KeyboardInterrupt:
-            errors.print("interrupted; finished pictures are kept, nothing is left half")
+            errors.print("interrupted; finished images are kept, nothing is left half")
             sys.exit(130)
     _conclude(results, meter, output, debug)
 
@@ -70,7 +70,7 @@ def _conclude(results: list[Result], meter: "_Meter", output: Path, debug: bool)
     skipped = sum(result.skipped for result in results)
     done = len(results) - len(failures) - skipped
     parts = [
-        f"{done} picture{'s'[: done != 1]}",
+        f"{done} image{'s'[: done != 1]}",
         f"{meter.megapixels:.1f} megapixels in {meter.seconds:.1f} s",
     ]
     if skipped:
@@ -81,7 +81,7 @@ def _conclude(results: list[Result], meter: "_Meter", output: Path, debug: bool)
 def _size(path: Path) -> int:
     try:
         return path.stat().st_size
-    # it will be said of the picture when its turn comes
+    # it will be said of the image when its turn comes
     except OSError:
         return 0
 
@@ -100,7 +100,7 @@ class _Meter:
         return time.perf_counter() - self._start
 
     def advance(self, job: Job, done: float, total: int) -> None:
-        """Some pixels of a job's ``total`` are done; called from the threads of the pictures at work."""
+        """Some pixels of a job's ``total`` are done; called from the threads of the images at work."""
         with self._lock:
             self.megapixels += done / 1e6
         self._bar.advance(job, done / total, f"  {self.megapixels / self.seconds:.1f} MP/s")

@@ -26,7 +26,7 @@ def run(
     table: Path | None,
     average_px: int,
     same_scale: bool,
-    pictures: int,
+    images: int,
     given_gray: bool,
     figure: Sequence[str],
     device: Device,
@@ -37,7 +37,7 @@ def run(
 
     Raises:
         NircolorError: something cannot be opened, or nothing could be scored.
-        SystemExit: with code 1 where some pictures could not be scored, 130 after Ctrl-C.
+        SystemExit: with code 1 where some images could not be scored, 130 after Ctrl-C.
     """
     if output.exists() and not output.is_dir():
         raise NircolorError(f"{output}: expected a folder for the report, got a file")
@@ -46,7 +46,7 @@ def run(
         raise NircolorError(f"{output / there[0]}: expected no report there yet; --overwrite replaces it")
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         show_warnings()
-        gallery = Gallery(Path(folder)) if pictures or figure else None
+        gallery = Gallery(Path(folder)) if images or figure else None
         with WorkBar() as bar:
             evaluation = evaluate(
                 models,
@@ -65,7 +65,7 @@ def run(
             )
         for subset in evaluation.subsets:
             print(f"{subset.title}\n\n{markdown_table(evaluation.rows_of(subset))}")
-        write_report(evaluation, output, gallery if pictures else None, pictures)
+        write_report(evaluation, output, gallery if images else None, images)
         if figure:
             assert gallery is not None
             judged = [method.label for method in evaluation.methods if method.kind != "baseline"]

@@ -1,4 +1,4 @@
-"""`nircolor leaks`: which pictures of one set does another show too?"""
+"""`nircolor leaks`: which images of one set does another show too?"""
 
 import csv
 import sys
@@ -17,16 +17,16 @@ def run(first: str, second: str, *, same_scale: bool, table: Path | None) -> Non
     """Print each leak as a line of CSV, and how many there are.
 
     Raises:
-        NircolorError: a set cannot be opened, or a picture cannot be read.
+        NircolorError: a set cannot be opened, or a image cannot be read.
         SystemExit: with code 1 where there are leaks.
     """
     with warnings.catch_warnings(), WorkBar() as bar:
         show_warnings()
         sides = _opened(first, "evaluated", table), _opened(second, "training", table)
         as_pairs = all(paired for paired, _ in sides)
-        pictures, others = (paired if as_pairs else single for paired, single in sides)
+        images, others = (paired if as_pairs else single for paired, single in sides)
         found = find_leaks(
-            pictures,
+            images,
             others,
             same_scale=same_scale,
             on_progress=lambda done, total: bar.update("comparing", done, total),
@@ -37,22 +37,20 @@ def run(first: str, second: str, *, same_scale: bool, table: Path | None) -> Non
         for leak in found:
             *words, correlation, scale = astuple(leak)
             writer.writerow([*words, f"{correlation:.3f}", f"{scale:.3f}"])
-    errors.print(
-        f"{len(found)} of {len(pictures)} pictures of {first} are among the {len(others)} of {second}"
-    )
+    errors.print(f"{len(found)} of {len(images)} images of {first} are among the {len(others)} of {second}")
     if found:
         sys.exit(1)
 
 
 def _opened(text: str, role: Role, table: Path | None) -> tuple[list[Photograph], list[Photograph]]:
-    """The pictures of a set as pairs and one by one; of a folder that is no set, one by one only."""
+    """The images of a set as pairs and one by one; of a folder that is no set, one by one only."""
     try:
         opened = open_set(text, role, table=table)
     except NircolorError as error:
         if table is not None or not Path(text).is_dir():
             raise
-        # pictures without partners can be compared as well
+        # images without partners can be compared as well
         single = photographs_in(Path(text))
-        errors.print(f"{text}: taken for {len(single)} single pictures, since it is no set of pairs: {error}")
+        errors.print(f"{text}: taken for {len(single)} single images, since it is no set of pairs: {error}")
         return [], single
     return photographs(opened.pairs, opened.bands), single_photographs(opened.pairs)

@@ -32,7 +32,7 @@ def print_models() -> None:
 
 
 def print_info(file: Path, *, bands_nm: Sequence[float] | None, scale: float | None) -> None:
-    """What a picture or a model file holds.
+    """What a image or a model file holds.
 
     Raises:
         NircolorError: it is neither.

@@ -14,7 +14,7 @@ from nircolor.errors import NircolorError
 
 app = typer.Typer(
     name="nircolor",
-    help="Near-infrared pictures to colour.",
+    help="Near-infrared images to colour.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,10 +43,10 @@ Stretch = Annotated[
     typer.Option(metavar="LOW,HIGH", help="Stretch between two percentiles, e.g. 1,99. Default: none."),
 ]
 _SET = (
-    "a folder in VCIP's layout, of NAME_nir and NAME_rgb pictures, with nir/ and rgb/ in it, or of "
+    "a folder in VCIP's layout, of NAME_nir and NAME_rgb images, with nir/ and rgb/ in it, or of "
     "multi-band files; two folders as NIR,RGB; or a recipe"
 )
-Output = Annotated[Path, typer.Option("--output", "-o", help="Folder, or for one picture a file.")]
+Output = Annotated[Path, typer.Option("--output", "-o", help="Folder, or for one image a file.")]
 
 
 def _version(wanted: bool) -> None:
@@ -63,22 +63,22 @@ def common(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Near-infrared pictures to colour."""
+    """Near-infrared images to colour."""
 
 
 @app.command()
 def colorize(
-    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Pictures, folders or globs.")],
+    inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Images, folders or globs.")],
     output: Output,
     model: Model = "scene",
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into the folders of folders.")
     ] = False,
     skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out pictures whose output is there.")
+        bool, typer.Option("--skip-existing", help="Leave out images whose output is there.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace outputs that are there.")] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Pictures at once.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Images at once.")] = 1,
     bands: Bands = None,
     scale: Scale = None,
     stretch: Stretch = None,
@@ -91,7 +91,7 @@ def colorize(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Colour pictures: same name, size and place; PNG, JPEG, TIFF, GeoTIFF or ENVI in."""
+    """Colour images: same name, size and place; PNG, JPEG, TIFF, GeoTIFF or ENVI in."""
     if skip_existing and overwrite:
         raise typer.BadParameter("--skip-existing and --overwrite: expected one of them")
     from nircolor.app import colorize as command
@@ -123,11 +123,11 @@ def models() -> None:
 
 @app.command()
 def info(
-    file: Annotated[Path, typer.Argument(help="A picture, or a model file.")],
+    file: Annotated[Path, typer.Argument(help="A image, or a model file.")],
     bands: Bands = None,
     scale: Scale = None,
 ) -> None:
-    """Show what a picture holds (bands, wavelengths, range) and which models fit it."""
+    """Show what a image holds (bands, wavelengths, range) and which models fit it."""
     from nircolor.app import listing
 
     listing.print_info(file, bands_nm=_numbers(bands, "--bands"), scale=scale)
@@ -139,7 +139,7 @@ def evaluate(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="Models that ship, model files, folders of colorized pictures, or patterns like "
+            help="Models that ship, model files, folders of colorized images, or patterns like "
             "'out/*_fake_B.png' (* is the pair's name). LABEL=MODEL names it; one label for several: "
             "runs of one method.",
         ),
@@ -166,8 +166,8 @@ def evaluate(
     same_scale: Annotated[
         bool, typer.Option("--same-scale", help="Look for leaks at one scale: quicker, for satellite data.")
     ] = False,
-    pictures: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Pictures in the report; 0: none, numbers only.")
+    images: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Images in the report; 0: none, numbers only.")
     ] = 24,
     given_gray: Annotated[
         bool,
@@ -176,12 +176,12 @@ def evaluate(
         ),
     ] = False,
     figure: Annotated[
-        str | None, typer.Option(metavar="NAME,…", help="Lay these pictures out as a figure, figure.png.")
+        str | None, typer.Option(metavar="NAME,…", help="Lay these images out as a figure, figure.png.")
     ] = None,
     device: Device = "auto",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a report that is there.")] = False,
 ) -> None:
-    """Score models and other people's colorized pictures under one protocol (extra: evaluate)."""
+    """Score models and other people's colorized images under one protocol (extra: evaluate)."""
     from nircolor.extras import require
 
     for package in ("skimage", "matplotlib", "jinja2", "yaml"):
@@ -197,7 +197,7 @@ def evaluate(
         table=table,
         average_px=average,
         same_scale=same_scale,
-        pictures=pictures,
+        images=images,
         given_gray=given_gray,
         figure=[name.strip() for name in figure.split(",")] if figure else [],
         device=device,
@@ -216,7 +216,7 @@ def leaks(
     ] = False,
     table: Annotated[Path | None, typer.Option(help="CSV of pairs with their split, for both sets.")] = None,
 ) -> None:
-    """List pictures that two sets share: copies, re-encodings, shifts, crops (extra: evaluate)."""
+    """List images that two sets share: copies, re-encodings, shifts, crops (extra: evaluate)."""
     from nircolor.extras import require
 
     require("skimage", extra="evaluate", what="nircolor leaks")
@@ -373,7 +373,7 @@ def main() -> None:
     debug = "--debug" in sys.argv
     try:
         app([argument for argument in sys.argv[1:] if argument != "--debug"])
-    # OSError: what the system refuses before a picture is at work, such as a folder that may not be entered
+    # OSError: what the system refuses before a image is at work, such as a folder that may not be entered
     except (NircolorError, OSError) as error:
         if debug:
             traceback.print_exception(error)

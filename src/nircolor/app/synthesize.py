@@ -17,7 +17,7 @@ _MUCH_CLIPPED = 0.01
 _CLIPPED_WORDS = {
     "saturated": "saturated in the capture",
     "nir": "brighter than white in the near-infrared",
-    "rgb": "out of the colours that the picture can hold",
+    "rgb": "out of the colours that the image can hold",
 }
 
 

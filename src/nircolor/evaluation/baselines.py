@@ -1,8 +1,8 @@
 """Trivial colorizers that belong in every table: what a network must beat to have learnt anything.
 
-All take NIR pictures (bands, h, w), floating point in [0, 1], and give colour (3, h, w), float32 in [0, 1].
-Those that learn are linear maps of features of a pixel. What they learn from a picture are sums over its
-pixels (`Moments`), which add up over any number of pictures and can be taken away again: so each picture
+All take NIR images (bands, h, w), floating point in [0, 1], and give colour (3, h, w), float32 in [0, 1].
+Those that learn are linear maps of features of a pixel. What they learn from a image are sums over its
+pixels (`Moments`), which add up over any number of images and can be taken away again: so each image
 can be coloured by what the others taught, at no further cost.
 """
 
@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter
 
 from nircolor.arrays import Floats, Mask
 
-Picture = NDArray[np.floating[Any]]
+Image = NDArray[np.floating[Any]]
 Features = NDArray[np.float64]
 
 _BLUR_SIGMAS_PX = (1, 2, 4, 8, 16, 32)
@@ -37,10 +37,10 @@ class Moments(NamedTuple):
 
 
 class NirCopied:
-    """The NIR three times, of several bands their mean: a gray picture."""
+    """The NIR three times, of several bands their mean: a gray image."""
 
-    def predict(self, nir: Picture) -> Floats:
-        """The gray picture (3, h, w)."""
+    def predict(self, nir: Image) -> Floats:
+        """The gray image (3, h, w)."""
         gray = _checked(nir).mean(axis=0, keepdims=True)
         return np.repeat(gray, 3, axis=0).astype(np.float32)
 
@@ -49,36 +49,36 @@ class LinearMap:
     """Colour as a linear function of features of a pixel, by least squares over the valid pixels.
 
     Args:
-        features: of a picture, (k, h, w).
+        features: of a image, (k, h, w).
         regularisation: on the diagonal of the normal equations.
     """
 
     weights: NDArray[np.float64]
 
-    def __init__(self, features: Callable[[Picture], Features], regularisation: float = 0.0) -> None:
+    def __init__(self, features: Callable[[Image], Features], regularisation: float = 0.0) -> None:
         self._features, self._regularisation = features, regularisation
 
-    def moments(self, nir: Picture, rgb: Picture, valid: Mask) -> Moments:
-        """What one picture teaches, as `nircolor.pairs.read_pair` gives it."""
+    def moments(self, nir: Image, rgb: Image, valid: Mask) -> Moments:
+        """What one image teaches, as `nircolor.pairs.read_pair` gives it."""
         features = self._features(nir)[:, valid]
         return Moments(features @ features.T, features @ rgb[:, valid].T.astype(np.float64))
 
     def solve(self, moments: Moments) -> Self:
-        """Take the weights from the sums over all training pictures."""
+        """Take the weights from the sums over all training images."""
         gram = moments.features + self._regularisation * np.eye(len(moments.features))
         # features that depend on each other, such as two equal bands, have more than one best answer
         self.weights = np.linalg.lstsq(gram, moments.colors)[0].astype(np.float64)
         return self
 
-    def fit(self, training: Iterable[tuple[Picture, Picture, Mask]]) -> Self:
-        """Learn from pictures, one at a time; ValueError where there is no valid pixel."""
+    def fit(self, training: Iterable[tuple[Image, Image, Mask]]) -> Self:
+        """Learn from images, one at a time; ValueError where there is no valid pixel."""
         taught = [self.moments(nir, rgb, valid) for nir, rgb, valid in training if valid.any()]
         if not taught:
-            raise ValueError("expected training pictures with valid pixels, got none")
+            raise ValueError("expected training images with valid pixels, got none")
         return self.solve(sum(taught[1:], taught[0]))
 
-    def predict(self, nir: Picture) -> Floats:
-        """The linear map of the picture's features, clipped to [0, 1]."""
+    def predict(self, nir: Image) -> Floats:
+        """The linear map of the image's features, clipped to [0, 1]."""
         rgb = np.tensordot(self.weights.T, self._features(nir), axes=1)
         return np.clip(rgb, 0, 1).astype(np.float32)
 
@@ -98,14 +98,14 @@ def linear_ridge() -> LinearMap:
     return LinearMap(ridge_features, regularisation=1e-3)
 
 
-def ridge_features(nir: Picture) -> Features:
+def ridge_features(nir: Image) -> Features:
     """Features of each pixel, (5 + 31 bands, h, w).
 
-    - 5 of its place, y and x in units of the picture's height: 1, y, y², x, x²;
+    - 5 of its place, y and x in units of the image's height: 1, y, y², x, x²;
     - for each band with value n 3 of the value: n, n², √n;
     - 4 for each of six Gaussian blurs g, σ = 1, 2, 4, 8, 16, 32 px: g, g², |n - g|, and the same blur
       of (n - g)²;
-    - 4 of the picture's mean m and standard deviation d: m, d, y·m, y·n.
+    - 4 of the image's mean m and standard deviation d: m, d, y·m, y·n.
     """
     bands = _checked(nir)
     features = np.empty((5 + 31 * len(bands), *bands.shape[1:]))
@@ -134,7 +134,7 @@ def _blur(plane: Features, sigma_px: float) -> Features:
     return blurred
 
 
-def _checked(nir: Picture) -> Features:
+def _checked(nir: Image) -> Features:
     """The bands in float64; ValueError where they are something else."""
     if nir.ndim != 3 or nir.size == 0:
         raise ValueError(f"nir: expected an array (bands, height, width), got {nir.shape}")

@@ -1,4 +1,4 @@
-"""What is evaluated: model files, and folders of pictures that anybody's code has colorized."""
+"""What is evaluated: model files, and folders of images that anybody's code has colorized."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Literal
 
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
-from nircolor.imagery import find_pictures
+from nircolor.imagery import find_images
 from nircolor.inference import Colorizer, Device
 from nircolor.modelfile import Band, Card
 from nircolor.pairs import Pair, read_colour, read_nir
@@ -30,7 +30,7 @@ class Contestant:
         label: of the method. Contestants of one label are runs of it.
         kind: see `Method`.
         origin: the file or folder.
-        predict: colours a picture; raises NircolorError.
+        predict: colours a image; raises NircolorError.
         bands: the NIR that ``predict`` takes. None = whatever the set has.
         card: of a model file.
         warnings: doubts, a line each.
@@ -48,12 +48,12 @@ class Contestant:
 def open_contestants(texts: Sequence[str], pairs: Sequence[Pair], device: Device) -> list[Contestant]:
     """Contestants as a user names them, ``LABEL=WHAT`` or ``WHAT`` alone.
 
-    WHAT is a model that ships, a model file, a folder of colorized pictures, or a pattern such as
+    WHAT is a model that ships, a model file, a folder of colorized images, or a pattern such as
     ``results/*_fake_B.png`` whose star stands for the pair's name. Those given one label are runs of one
     method, such as seeds.
 
     Raises:
-        NircolorError: no such model or folder, a pair without its picture, two without a label whose names
+        NircolorError: no such model or folder, a pair without its image, two without a label whose names
             are equal, or two runs of one method that see different bands.
     """
     found = [_open(text, pairs, device) for text in texts]
@@ -87,7 +87,7 @@ def _open(text: str, pairs: Sequence[Pair], device: Device) -> Contestant:
     card = colorizer.card
 
     def predict(pair: Pair, nir: Floats, valid: Mask) -> Floats:
-        # who colours a picture knows of no truth, nor where that is to be believed
+        # who colours a image knows of no truth, nor where that is to be believed
         return colorizer.colorize(nir, None if valid.all() else read_nir(pair, card.bands)[1])
 
     return Contestant(label or card.name, "model", what, predict, card.bands, card)
@@ -101,10 +101,10 @@ def _parts(text: str) -> tuple[str | None, str]:
 
 
 def _predictions(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """The picture of each pair, and what is to be said of those that belong to none."""
+    """The image of each pair, and what is to be said of those that belong to none."""
     names = [pair.name for pair in pairs]
     if path.is_dir():
-        there = find_pictures(path, recursive=True)
+        there = find_images(path, recursive=True)
         stems: dict[str, list[Path]] = {}
         for file in there:
             stems.setdefault(file.relative_to(path).with_suffix("").as_posix(), []).append(file)
@@ -119,15 +119,15 @@ def _predictions(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Path], tu
     missing = [name for name, files in candidates.items() if not files]
     if missing:
         raise NircolorError(
-            f"{path}: expected a colorized picture for each pair, got none for {listed(missing)}"
+            f"{path}: expected a colorized image for each pair, got none for {listed(missing)}"
         )
     for name, files in candidates.items():
         if len(files) > 1:
             got = " and ".join(file.name for file in files)
-            raise NircolorError(f"{path}: expected one colorized picture of {name}, got {got}")
+            raise NircolorError(f"{path}: expected one colorized image of {name}, got {got}")
     found = {name: files[0] for name, files in candidates.items()}
     extra = set(there) - set(found.values())
-    passed_over = f"{path}: pictures that belong to no pair were passed over: {listed(f.name for f in extra)}"
+    passed_over = f"{path}: images that belong to no pair were passed over: {listed(f.name for f in extra)}"
     return found, (passed_over,) if extra else ()
 
 
@@ -140,7 +140,7 @@ def _common_end(folder: Path, stems: Collection[str], names: Sequence[str]) -> s
     whole = sorted(end for end in ends if all(f"{name}{end}" in stems for name in names))
     if len(whole) > 1:
         raise NircolorError(
-            f"{folder}: expected one colorized picture a pair, got those ending in "
+            f"{folder}: expected one colorized image a pair, got those ending in "
             f"{' and in '.join(repr(end) for end in whole)}; choose with a pattern, as in "
             f"'{folder}/*{whole[-1]}.png'"
         )

@@ -15,7 +15,7 @@ class Method:
 
     Attributes:
         label: its name there.
-        kind: a model file, a folder of colorized pictures, or a trivial colorizer.
+        kind: a model file, a folder of colorized images, or a trivial colorizer.
         origin: a line a run: the file or folder, or how the baseline was fitted.
         card: of the model file (of the first run).
     """
@@ -27,14 +27,14 @@ class Method:
 
 
 class Subset(NamedTuple):
-    """Pictures that a table is about."""
+    """Images that a table is about."""
 
     title: str
     names: tuple[str, ...]
 
 
 class Comparison(NamedTuple):
-    """How much ``method`` differs from ``other`` on the same pictures, by measure."""
+    """How much ``method`` differs from ``other`` on the same images, by measure."""
 
     method: str
     other: str
@@ -43,7 +43,7 @@ class Comparison(NamedTuple):
 
 @dataclass(frozen=True)
 class Seen:
-    """An evaluated picture that training shows too: ``name`` was seen as ``other``, and how."""
+    """An evaluated image that training shows too: ``name`` was seen as ``other``, and how."""
 
     name: str
     other: str
@@ -56,12 +56,12 @@ class Evaluation:
 
     Attributes:
         data: what was evaluated on, in words.
-        training: what the evaluated pictures were compared with, and the baselines fitted on, in words.
+        training: what the evaluated images were compared with, and the baselines fitted on, in words.
         methods: in the tables' order, baselines first.
-        rows: every picture by every method and run.
-        subsets: the first holds all pictures.
+        rows: every image by every method and run.
+        subsets: the first holds all images.
         seen: leaks.
-        failures: pictures that could not be scored and were left out for all methods, a line each.
+        failures: images that could not be scored and were left out for all methods, a line each.
         warnings: doubts, a line each.
         conventions: how was measured, a line each.
         command: what was typed.
@@ -81,7 +81,7 @@ class Evaluation:
     warnings: tuple[str, ...] = ()
 
     def rows_of(self, subset: Subset) -> list[Row]:
-        """The rows of a subset's pictures."""
+        """The rows of a subset's images."""
         names = set(subset.names)
         return [row for row in self.rows if row.name in names]
 

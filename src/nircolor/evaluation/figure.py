@@ -1,4 +1,4 @@
-"""Figures as papers lay them out: a picture a row, NIR, each method and the truth as columns."""
+"""Figures as papers lay them out: a image a row, NIR, each method and the truth as columns."""
 
 import io
 import textwrap
@@ -16,7 +16,7 @@ from nircolor.evaluation.gallery import Gallery
 from nircolor.imagery.gdal import reason
 
 _DPI = 300
-# a column is at least so wide, so that its head can be read and small pictures can be seen
+# a column is at least so wide, so that its head can be read and small images can be seen
 _COLUMN_PX = 360
 _GAP_PX = 12
 _HEAD_PX = 50
@@ -39,22 +39,22 @@ _METADATA: dict[str, dict[str, None]] = {
 
 
 def write_figure(path: Path, names: Sequence[str], labels: Sequence[str], gallery: Gallery) -> None:
-    """Lay pictures out, whole or not at all, at 300 dpi; pixels of small ones are enlarged and kept sharp.
+    """Lay images out, whole or not at all, at 300 dpi; pixels of small ones are enlarged and kept sharp.
 
     Args:
         path: .png, .pdf or .svg.
-        names: of the pictures, a row each.
+        names: of the images, a row each.
         labels: of the methods, in order.
         gallery: holds them.
 
     Raises:
-        NircolorError: another extension, no name, a picture or method that is not there, or a file that
+        NircolorError: another extension, no name, a image or method that is not there, or a file that
             cannot be written.
     """
     if path.suffix.lower() not in _METADATA:
         raise NircolorError(f"{path}: expected a figure's name to end in {', '.join(_METADATA)}")
     if not names:
-        raise NircolorError(f"{path}: expected names of pictures for the figure, got none")
+        raise NircolorError(f"{path}: expected names of images for the figure, got none")
     rows = [_row(name, labels, gallery) for name in names]
     encoded = _drawn(rows, names, ["NIR", *labels, "truth"], path.suffix.lower())
     partial = path.with_name(f".{path.name}.part")
@@ -69,7 +69,7 @@ def write_figure(path: Path, names: Sequence[str], labels: Sequence[str], galler
 
 def _row(name: str, labels: Sequence[str], gallery: Gallery) -> list[Floats]:
     if name not in gallery:
-        raise NircolorError(f"figure: expected the name of a picture that was scored, got {name}")
+        raise NircolorError(f"figure: expected the name of a image that was scored, got {name}")
     shown = gallery.shown(name)
     unknown = [label for label in labels if label not in shown.predicted]
     if unknown:
@@ -79,7 +79,7 @@ def _row(name: str, labels: Sequence[str], gallery: Gallery) -> list[Floats]:
 
 def _drawn(rows: list[list[Floats]], names: Sequence[str], heads: Sequence[str], suffix: str) -> bytes:
     factors = [-(-_COLUMN_PX // row[0].shape[2]) for row in rows]
-    # a row whose pictures are narrower than another's is enlarged to the same width
+    # a row whose images are narrower than another's is enlarged to the same width
     column = max(factor * row[0].shape[2] for factor, row in zip(factors, rows, strict=True))
     heights = [round(column * row[0].shape[1] / row[0].shape[2]) for row in rows]
     width = _NAME_PX + len(heads) * (column + _GAP_PX)
@@ -93,12 +93,12 @@ def _drawn(rows: list[list[Floats]], names: Sequence[str], heads: Sequence[str],
             middle = 1 - (y + row_px / 2) / height
             short = textwrap.shorten(name, 60, placeholder="…")
             figure.text(_NAME_PX / 2 / width, middle, short, rotation=90, ha="center", va="center", size=6)
-            for place, picture in enumerate(row):
+            for place, image in enumerate(row):
                 x = _NAME_PX + place * (column + _GAP_PX)
                 box = (x / width, 1 - (y + row_px) / height, column / width, row_px / height)
                 axes = figure.add_axes(box)
                 axes.set_axis_off()
-                axes.imshow(_as_rgb(picture), interpolation="nearest", aspect="auto")
+                axes.imshow(_as_rgb(image), interpolation="nearest", aspect="auto")
                 if y == top:
                     center = (x + column / 2) / width
                     figure.text(center, 1 - 0.8 * top / height, wrapped[place], ha="center", va="bottom")
@@ -108,5 +108,5 @@ def _drawn(rows: list[list[Floats]], names: Sequence[str], heads: Sequence[str],
     return encoded.getvalue()
 
 
-def _as_rgb(picture: Floats) -> Floats:
-    return np.moveaxis(np.broadcast_to(picture, (3, *picture.shape[1:])), 0, -1)
+def _as_rgb(image: Floats) -> Floats:
+    return np.moveaxis(np.broadcast_to(image, (3, *image.shape[1:])), 0, -1)

@@ -62,7 +62,7 @@ def fitted_baselines(
     other method does.
 
     They learn from ``training``. Where there is none, they learn from the evaluated pairs themselves, for
-    each picture from those of all other places; with one place only, those that learn are left out.
+    each image from those of all other places; with one place only, those that learn are left out.
     """
     fitted: list[Contestant] = []
     for choice in bands:
@@ -80,7 +80,7 @@ def fitted_baselines(
         origin = (
             f"fitted on {len(training)} training pairs"
             if training
-            else "fitted, for each picture, on the set's pictures of all other places"
+            else "fitted, for each image, on the set's images of all other places"
         )
         fitted += [
             Contestant(one.label, "baseline", origin, one.predict, choice)
@@ -99,7 +99,7 @@ def _copied(_pair: Pair, nir: Floats, _valid: Mask) -> Floats:
 
 @dataclass
 class _Learner:
-    """A linear map that colours each picture by what other places taught; None is a place of its own."""
+    """A linear map that colours each image by what other places taught; None is a place of its own."""
 
     label: str
     linear: LinearMap

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation, put aside while it runs, and read back for its report."""
+"""The images of an evaluation, put aside while it runs, and read back for its report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from nircolor.arrays import Floats, Mask
 from nircolor.imagery.reduction import AreaMean
 from nircolor.metrics import delta_e2000_map
 
-# one scale for all pictures and reports, so that error maps compare; 40 is about orange in green's place
+# one scale for all images and reports, so that error maps compare; 40 is about orange in green's place
 ERROR_LIMIT = 40.0
 _COLORS = mpl.colormaps["inferno"]
 _GRAY = 0.5
@@ -24,7 +24,7 @@ _INVALID = 255
 
 @dataclass(frozen=True)
 class Shown:
-    """The pictures of one pair as a report shows them, all of one size, floats in [0, 1].
+    """The images of one pair as a report shows them, all of one size, floats in [0, 1].
 
     Attributes:
         nir: (1, h, w) gray, or (3, h, w) false colour with the longest wavelength as red.
@@ -41,7 +41,7 @@ class Shown:
 
 
 class Gallery:
-    """Takes pictures one pair at a time into files, so that memory does not grow with a set.
+    """Takes images one pair at a time into files, so that memory does not grow with a set.
 
     Stored without loss in 8 bits, averaged down to ``side_px`` where a side is longer, never enlarged.
 
@@ -61,7 +61,7 @@ class Gallery:
     def add(
         self, name: str, nir: Floats, truth: Floats, valid: Mask, predicted: Mapping[str, Floats]
     ) -> None:
-        """Keep a pair's pictures.
+        """Keep a pair's images.
 
         Args:
             name: of the pair.
@@ -71,7 +71,7 @@ class Gallery:
             predicted: (3, h, w) by method.
 
         Raises:
-            ValueError: pictures of different sizes, or values outside [0, 1].
+            ValueError: images of different sizes, or values outside [0, 1].
         """
         everywhere = np.ones_like(valid)
         kept = {"nir": self._stored(_visible(nir), everywhere), "truth": self._stored(truth, valid)}
@@ -84,7 +84,7 @@ class Gallery:
         self._files[name], self._labels[name] = path, tuple(predicted)
 
     def shown(self, name: str) -> Shown:
-        """The pictures of a pair; KeyError where it was not added."""
+        """The images of a pair; KeyError where it was not added."""
         labels = self._labels[name]
         with np.load(self._files[name]) as kept:
             return Shown(
@@ -94,8 +94,8 @@ class Gallery:
                 errors={label: _colored(kept[f"error {place}"]) for place, label in enumerate(labels)},
             )
 
-    def _stored(self, picture: Floats, valid: Mask) -> Bytes:
-        means, inside = reduced(picture, valid, self._side_px)
+    def _stored(self, image: Floats, valid: Mask) -> Bytes:
+        means, inside = reduced(image, valid, self._side_px)
         return np.rint(np.where(inside, means, _GRAY).clip(0, 1) * 255).astype(np.uint8)
 
     def _error(self, predicted: Floats, truth: Floats, valid: Mask) -> Bytes:
@@ -105,22 +105,20 @@ class Gallery:
         return np.where(inside, levels, _INVALID)[0].astype(np.uint8)
 
 
-def reduced(picture: Floats, valid: Mask, side_px: int) -> tuple[Floats, Mask]:
-    """A picture (bands, h, w) averaged down over what is valid, so that no side is longer than ``side_px``.
+def reduced(image: Floats, valid: Mask, side_px: int) -> tuple[Floats, Mask]:
+    """A image (bands, h, w) averaged down over what is valid, so that no side is longer than ``side_px``.
 
     Returns:
         Means, 0 where nothing is valid, and the mask of where something is.
     """
     height, width = valid.shape
     # NaN belongs to pixels that are not valid
-    picture = np.nan_to_num(np.where(valid, picture, 0))
+    image = np.nan_to_num(np.where(valid, image, 0))
     factor = max(height, width) / side_px
     if factor <= 1:
-        return picture, valid
-    mean = AreaMean(
-        len(picture), valid.shape, (max(1, round(height / factor)), max(1, round(width / factor)))
-    )
-    mean.add(0, picture, valid)
+        return image, valid
+    mean = AreaMean(len(image), valid.shape, (max(1, round(height / factor)), max(1, round(width / factor))))
+    mean.add(0, image, valid)
     return mean.result()
 
 

@@ -1,4 +1,4 @@
-"""What is measured of a predicted picture, and how the numbers are to be read."""
+"""What is measured of a predicted image, and how the numbers are to be read."""
 
 from dataclasses import dataclass, fields
 from typing import Literal
@@ -12,7 +12,7 @@ from nircolor.arrays import Mask
 
 @dataclass(frozen=True)
 class Scores:
-    """One predicted picture against its target, as `nircolor.metrics` defines the measures."""
+    """One predicted image against its target, as `nircolor.metrics` defines the measures."""
 
     psnr_db: float
     ssim: float
@@ -32,7 +32,7 @@ class Measure:
         title: with its unit, for a table's head.
         digits: after the point.
         better: which values are. Of a ratio, which is best near 1 and can be infinite, the median over
-            pictures is given in place of the mean.
+            images is given in place of the mean.
     """
 
     key: str
@@ -42,7 +42,7 @@ class Measure:
 
     @property
     def centre(self) -> Literal["mean", "median"]:
-        """What stands for many pictures."""
+        """What stands for many images."""
         return "median" if self.better == "near 1" else "mean"
 
     def cost(self, values: ArrayLike) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ class Measure:
 
     def bounded(self, values: ArrayLike) -> NDArray[np.float64]:
         """What differences are taken of: of ratios the distance from 1 in powers of 2, at most 10; a perfect
-        picture's PSNR counts 100 dB."""
+        image's PSNR counts 100 dB."""
         array = np.asarray(values, dtype=np.float64)
         if self.better == "near 1":
             return np.abs(np.log2(np.clip(array, 2**-10, 2**10)))
@@ -71,20 +71,20 @@ MEASURES = (
 assert [measure.key for measure in MEASURES] == [field.name for field in fields(Scores)]
 
 CONVENTIONS = (
-    "PSNR: one mean squared error over the three channels of a picture, range 1.",
+    "PSNR: one mean squared error over the three channels of a image, range 1.",
     "SSIM: Gaussian window 11 × 11, σ 1.5, K 0.01 and 0.03, data range 1, mean over the windows that lie "
-    "inside the picture and over the channels.",
+    "inside the image and over the channels.",
     "Angular error: mean over pixels of the angle between colours as vectors, in degrees, by atan2; a pixel "
-    "black in both pictures counts 0, in one of them 90.",
-    "Whole image: the angle between whole pictures as vectors, in radians.",
-    "ΔE2000: mean over pixels, pictures taken as sRGB.",
-    "Sharpness: energy of the gray picture's Sobel gradients, predicted over true; 1 is as sharp.",
+    "black in both images counts 0, in one of them 90.",
+    "Whole image: the angle between whole images as vectors, in radians.",
+    "ΔE2000: mean over pixels, images taken as sRGB.",
+    "Sharpness: energy of the gray image's Sobel gradients, predicted over true; 1 is as sharp.",
     "Colourfulness (Hasler and Süsstrunk), predicted over true; 1 is as colourful.",
 )
 
 
-def score(predicted: metrics.Picture, target: metrics.Picture, valid: Mask | None = None) -> Scores:
-    """All measures of a predicted (3, h, w) picture; see `nircolor.metrics` for input and errors."""
+def score(predicted: metrics.Image, target: metrics.Image, valid: Mask | None = None) -> Scores:
+    """All measures of a predicted (3, h, w) image; see `nircolor.metrics` for input and errors."""
     return Scores(
         psnr_db=metrics.psnr_db(predicted, target, valid),
         ssim=metrics.ssim(predicted, target, valid),

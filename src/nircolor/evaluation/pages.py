@@ -1,4 +1,4 @@
-"""The pictures of a report as its page holds them: encoded, with their scores."""
+"""The images of a report as its page holds them: encoded, with their scores."""
 
 from dataclasses import dataclass
 
@@ -11,35 +11,35 @@ from nircolor.evaluation.scorecard import by_method
 from nircolor.evaluation.summary import chosen, judged, notable, ranked, slugs
 from nircolor.imagery.embedded import Encoded, encode_jpeg, encode_png
 
-# JPEG would smear the colours of such a picture, and PNG costs little
+# JPEG would smear the colours of such a image, and PNG costs little
 _SMALL_PX = 128
 _THUMBNAIL_PX = 160
 
 
 @dataclass(frozen=True)
 class Panel:
-    """A method's picture and error map, and its scores by measure."""
+    """A method's image and error map, and its scores by measure."""
 
     label: str
     judged: bool
-    picture: Encoded
+    image: Encoded
     error: Encoded
     scores: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Page:
-    """One pair's pictures.
+    """One pair's images.
 
     Attributes:
         name: of the pair.
         slug: `summary.slugs`.
         what: best, median or worst, or nothing.
-        rank: among all pictures, from 1.
-        width, height: of the pictures as they are held here, px.
+        rank: among all images, from 1.
+        width, height: of the images as they are held here, px.
         enlarged: whether they are so small that they are enlarged, pixels kept sharp.
         nir, truth: see `gallery.Shown`.
-        thumbnail: of the first judged method's picture.
+        thumbnail: of the first judged method's image.
         panels: in the tables' order.
     """
 
@@ -57,10 +57,10 @@ class Page:
 
 
 def make_pages(evaluation: Evaluation, gallery: Gallery, count: int) -> list[Page]:
-    """Of at most ``count`` pictures, the best first; see `summary.chosen`."""
+    """Of at most ``count`` images, the best first; see `summary.chosen`."""
     order = ranked(evaluation)
     slug, what = slugs(order), notable(order)
-    scores = scores_by_picture(evaluation)
+    scores = scores_by_image(evaluation)
     known = {one.label for one in judged(evaluation)}
     pages = []
     for name in chosen(order, count):
@@ -96,8 +96,8 @@ def make_pages(evaluation: Evaluation, gallery: Gallery, count: int) -> list[Pag
     return pages
 
 
-def scores_by_picture(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
-    """``{picture: {method: {measure: score}}}``, means over runs."""
+def scores_by_image(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
+    """``{image: {method: {measure: score}}}``, means over runs."""
     names = list(dict.fromkeys(row.name for row in evaluation.rows))
     columns = by_method(evaluation.rows)
     return {
@@ -109,5 +109,5 @@ def scores_by_picture(evaluation: Evaluation) -> dict[str, dict[str, dict[str, f
     }
 
 
-def _thumbnail(picture: Floats) -> Floats:
-    return reduced(picture, np.ones(picture.shape[1:], bool), _THUMBNAIL_PX)[0]
+def _thumbnail(image: Floats) -> Floats:
+    return reduced(image, np.ones(image.shape[1:], bool), _THUMBNAIL_PX)[0]

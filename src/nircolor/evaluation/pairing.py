@@ -1,4 +1,4 @@
-"""Whether pictures carry each other's names.
+"""Whether images carry each other's names.
 
 Code that pairs files by the order of a listing writes outputs under permuted names; scored by name, they lose
 ten decibels that were never the method's fault.
@@ -16,13 +16,13 @@ _SIDE = 16
 _SUSPICIOUS_DB = 3.0
 
 
-def thumbnail(picture: Floats) -> NDArray[np.float32]:
-    """A picture (3, h, w) reduced to (3 × 16 × 16,) by means over its parts."""
+def thumbnail(image: Floats) -> NDArray[np.float32]:
+    """A image (3, h, w) reduced to (3 × 16 × 16,) by means over its parts."""
     rows, columns = (
         np.linspace(0, size, _SIDE + 1).astype(int) if size >= _SIDE else np.arange(size + 1)
-        for size in picture.shape[1:]
+        for size in image.shape[1:]
     )
-    sums = np.add.reduceat(np.add.reduceat(picture, rows[:-1], axis=1), columns[:-1], axis=2)
+    sums = np.add.reduceat(np.add.reduceat(image, rows[:-1], axis=1), columns[:-1], axis=2)
     small = sums / (np.diff(rows)[:, None] * np.diff(columns))
     return np.asarray(
         np.pad(small, [(0, 0), (0, _SIDE - len(rows) + 1), (0, _SIDE - len(columns) + 1)]).ravel()
@@ -47,7 +47,7 @@ def find_permutation(
     """
     a, b = (values.astype(np.float64) for values in (predicted, target))
     errors = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * a @ b.T
-    # of two equal pictures rounding leaves some 1e-16
+    # of two equal images rounding leaves some 1e-16
     decibels = -10 * np.log10(np.maximum(errors / a.shape[1], 1e-10))
     own, other = linear_sum_assignment(decibels, maximize=True)
     gains = decibels[own, other] - np.diag(decibels)

@@ -1,4 +1,4 @@
-"""Scores picture by picture as a drawing, SVG that a page can hold in itself."""
+"""Scores image by image as a drawing, SVG that a page can hold in itself."""
 
 import io
 import re
@@ -22,7 +22,7 @@ _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKS = ("o", "s", "D", "v")
 _GRAYS = ("#6f6f6f", "#9a9a9a", "#bdbdbd")
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
-# names of more pictures cannot be read below the axis
+# names of more images cannot be read below the axis
 _MOST_NAMES = 60
 _LONGEST_NAME = 28
 
@@ -52,16 +52,16 @@ def per_image_svg(
     baselines: Sequence[str] = (),
     links: Mapping[str, str] | None = None,
 ) -> str:
-    """PSNR, SSIM and angular error of each picture by each method, best picture of ``judged[0]`` first.
+    """PSNR, SSIM and angular error of each image by each method, best image of ``judged[0]`` first.
 
-    Infinite values stand on the upper edge as a triangle. Of many pictures, lines are running medians.
+    Infinite values stand on the upper edge as a triangle. Of many images, lines are running medians.
 
     Args:
         columns: as `scorecard.by_method` gives them.
-        names: of the pictures, in the order of the columns.
+        names: of the images, in the order of the columns.
         judged: methods drawn as coloured dots.
         baselines: methods drawn as thin gray lines.
-        links: where a click on a picture's dot leads, for those that have a place.
+        links: where a click on a image's dot leads, for those that have a place.
 
     Returns:
         The drawing from ``<svg`` on, the same for the same input.
@@ -74,7 +74,7 @@ def per_image_svg(
         panels: Sequence[Axes] = figure.subplots(len(measures), 1, sharex=True)
         for axes, measure in zip(panels, measures, strict=True):
             _draw(axes, measure, columns, names, order, judged, baselines, links)
-        _name_pictures(panels[-1], [names[place] for place in order], judged[0])
+        _name_images(panels[-1], [names[place] for place in order], judged[0])
         _legend(figure, judged, baselines, many=len(names) > _MOST_NAMES)
         figure.align_ylabels()
         text = io.StringIO()
@@ -112,7 +112,7 @@ def _draw(
     many = len(order) > _MOST_NAMES
     for number, label in enumerate(baselines):
         line = running_median(drawn[label]) if many else drawn[label]
-        # one picture makes no line
+        # one image makes no line
         mark = "_" if len(order) == 1 else ""
         axes.plot(places, np.minimum(line, top), marker=mark, markersize=16, **_line(number))
     urls = [links.get(names[place]) for place in order]
@@ -169,14 +169,14 @@ def _dot(number: int) -> dict[str, Any]:
     }
 
 
-def _name_pictures(axes: Axes, names: Sequence[str], first: str) -> None:
+def _name_images(axes: Axes, names: Sequence[str], first: str) -> None:
     axes.set_xlim(-0.8, len(names) - 0.2)
     if len(names) > _MOST_NAMES:
-        axes.set_xlabel(f"{len(names)} pictures, by the PSNR of {_short(first)}; lines: running medians")
+        axes.set_xlabel(f"{len(names)} images, by the PSNR of {_short(first)}; lines: running medians")
         return
     short = [_short(name) for name in names]
     axes.set_xticks(range(len(names)), short, rotation=90, fontsize=8 if len(names) <= 30 else 6.5)
-    axes.set_xlabel(f"pictures, by the PSNR of {_short(first)}")
+    axes.set_xlabel(f"images, by the PSNR of {_short(first)}")
 
 
 def _legend(figure: Figure, judged: Sequence[str], baselines: Sequence[str], *, many: bool) -> None:
@@ -208,7 +208,7 @@ def _short(name: str) -> str:
 
 
 def _titled(svg: str, names: Mapping[str, str]) -> str:
-    """Links that say on hovering which picture they lead to."""
+    """Links that say on hovering which image they lead to."""
 
     def titled(found: re.Match[str]) -> str:
         link = found["link"]

@@ -1,4 +1,4 @@
-"""The protocol: every method on the same pictures, by the same measures."""
+"""The protocol: every method on the same images, by the same measures."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from nircolor.pairs import Pair, read_pair
 
 @dataclass
 class Scored:
-    """What the protocol gives: a row for each picture, method and run; lines on what it noticed."""
+    """What the protocol gives: a row for each image, method and run; lines on what it noticed."""
 
     rows: list[Row] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -42,7 +42,7 @@ def score_all(
         pairs: what is evaluated on.
         of_set: the bands read for contestants that name none.
         average_px: compare means over windows of so many pixels rather than pixels.
-        gallery: takes the pictures (of each method's first run).
+        gallery: takes the images (of each method's first run).
         on_progress: called with what is done, and how far.
 
     Raises:
@@ -81,7 +81,7 @@ def score_all(
             }
             gallery.add(pair.name, seen, rgb, valid, shown)
     if not names:
-        raise NircolorError(f"expected pictures that can be scored, got none: {found.failures[0]}")
+        raise NircolorError(f"expected images that can be scored, got none: {found.failures[0]}")
     for one, thumbnails in zip(contestants, small, strict=True):
         found.warnings += one.warnings
         if one.kind != "baseline":
@@ -89,12 +89,12 @@ def score_all(
     return found
 
 
-def averaged(picture: Floats, valid: Mask, window_px: int) -> tuple[Floats, Mask]:
+def averaged(image: Floats, valid: Mask, window_px: int) -> tuple[Floats, Mask]:
     """Means over windows (window_px, window_px) around each pixel, valid where the whole window is."""
     if window_px == 1:
-        return picture, valid
+        return image, valid
     size = (1, window_px, window_px)
-    means = uniform_filter(np.where(valid, picture, 0), size, mode="constant")
+    means = uniform_filter(np.where(valid, image, 0), size, mode="constant")
     share = uniform_filter(valid.astype(np.float64), window_px, mode="constant")
     # running sums round
     return np.clip(means, 0, 1), share > 1 - 0.5 / window_px**2
@@ -103,7 +103,7 @@ def averaged(picture: Floats, valid: Mask, window_px: int) -> tuple[Floats, Mask
 def _predicted(
     contestants: Sequence[Contestant], pair: Pair, of_set: Bands
 ) -> tuple[Floats, Floats, Mask, list[Floats]]:
-    """NIR as the first judged method sees it, truth, valid pixels, and a colour picture a contestant."""
+    """NIR as the first judged method sees it, truth, valid pixels, and a colour image a contestant."""
     read: dict[Bands, tuple[Floats, Floats, Mask]] = {}
     predicted = []
     for one in contestants:
@@ -133,12 +133,12 @@ def _doubts(
     permutation = find_permutation(names, predicted, target)
     if permutation is not None:
         yield (
-            f"{one.origin}: its pictures fit the truth {permutation.gain_db:.1f} dB better under each "
+            f"{one.origin}: its images fit the truth {permutation.gain_db:.1f} dB better under each "
             f"other's names; {permutation.name} looks like {permutation.belongs_to}: are names permuted?"
         )
     same = [name for name, a, b in zip(names, predicted, target, strict=True) if np.array_equal(a, b)]
     if same:
         yield (
-            f"{one.origin}: {len(same)} of {len(names)} pictures equal the truth, {same[0]} for one: "
+            f"{one.origin}: {len(same)} of {len(names)} images equal the truth, {same[0]} for one: "
             "is it the truth itself?"
         )

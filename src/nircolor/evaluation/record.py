@@ -71,7 +71,7 @@ def _method(method: Method) -> dict[str, Any]:
 def _summary(summary: Summary) -> dict[str, Any]:
     return {
         "title": summary.title,
-        "pictures": summary.names,
+        "images": summary.names,
         "methods": {
             label: {
                 measure.key: {

@@ -22,7 +22,7 @@ _COMPARED = ("psnr_db", "ssim", "angular_error_deg", "gradient_energy_ratio")
 
 
 def render_html(evaluation: Evaluation, summaries: list[Summary], pages: list[Page], plot: str) -> str:
-    """The page, whole in itself; ``plot`` is an SVG whose links lead to ``#picture-SLUG``."""
+    """The page, whole in itself; ``plot`` is an SVG whose links lead to ``#image-SLUG``."""
     return _render(
         _environment(autoescape=True),
         "report.html.j2",
@@ -43,10 +43,10 @@ def render_markdown(
     beside: dict[str, Encoded] = {}
     labels = slugs(method.label for method in evaluation.methods)
 
-    def file(page: Page, what: str, picture: Encoded) -> Markup:
-        """Where a picture lies beside the text."""
-        name = f"pictures/{page.slug}-{what}.{_EXTENSION[picture.kind]}"
-        beside[name] = picture
+    def file(page: Page, what: str, image: Encoded) -> Markup:
+        """Where a image lies beside the text."""
+        name = f"images/{page.slug}-{what}.{_EXTENSION[image.kind]}"
+        beside[name] = image
         return Markup(name)
 
     text = _render(
@@ -120,7 +120,7 @@ def _introduction(evaluation: Evaluation, summaries: list[Summary]) -> str:
     by_others = f" and by the trivial {', '.join(others)}" if others else ""
     leader = f"The best of these, {best.label}, reaches" if len(first) > 1 else "It reaches"
     sentences = [
-        f"{_count(len(summaries[0].names), 'picture')} of {evaluation.data}, coloured by "
+        f"{_count(len(summaries[0].names), 'image')} of {evaluation.data}, coloured by "
         f"{', '.join(method.label for method in first)}{by_others}",
         f"{leader} {summing.number(found['psnr_db'].value, psnr_db)} dB PSNR"
         + (f" (95% interval {ends})" if ends else "")
@@ -131,7 +131,7 @@ def _introduction(evaluation: Evaluation, summaries: list[Summary]) -> str:
         seen = len({one.name for one in evaluation.seen})
         sentences.append(
             f"Compared with what was trained on, {evaluation.training}: "
-            f"{_count(seen, 'picture')} of these {'is' if seen == 1 else 'are'} shown there too"
+            f"{_count(seen, 'image')} of these {'is' if seen == 1 else 'are'} shown there too"
         )
     return ". ".join(sentences) + "."
 

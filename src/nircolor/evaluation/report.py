@@ -18,27 +18,27 @@ from nircolor.imagery.gdal import reason
 
 FILES = ("report.html", "report.md", "report.json", "per_image.csv", "per_image.svg")
 # further ones, as the evaluation is
-_MORE = ("card_scores*.json", "pictures/*-nir.???", "pictures/*-truth.???", "pictures/*-by-*.???")
+_MORE = ("card_scores*.json", "images/*-nir.???", "images/*-truth.???", "images/*-by-*.???")
 
 
-def write_report(evaluation: Evaluation, folder: Path, gallery: Gallery | None, pictures: int = 24) -> None:
+def write_report(evaluation: Evaluation, folder: Path, gallery: Gallery | None, images: int = 24) -> None:
     """Write a report, replacing an older one; nothing is replaced before all could be made.
 
     Args:
         evaluation: what it tells.
         folder: gets `FILES` and ``card_scores.json``, for ``nircolor export --scores``, where one model
             was evaluated; of several each has its own, ``card_scores-LABEL.json``. With a gallery also
-            ``pictures/``, for the Markdown.
-        gallery: its pictures. None: the report has none.
-        pictures: at most so many have a page of their own.
+            ``images/``, for the Markdown.
+        gallery: its images. None: the report has none.
+        images: at most so many have a page of their own.
 
     Raises:
         NircolorError: the folder cannot be written.
-        ValueError: no picture was scored.
+        ValueError: no image was scored.
     """
     if not evaluation.rows:
-        raise ValueError("expected an evaluation with scored pictures, got none")
-    pages = [] if gallery is None else make_pages(evaluation, gallery, pictures)
+        raise ValueError("expected an evaluation with scored images, got none")
+    pages = [] if gallery is None else make_pages(evaluation, gallery, images)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as draft:
@@ -58,13 +58,13 @@ def _write(evaluation: Evaluation, pages: list[Page], draft: Path, folder: Path)
     for name, scores in card_scores(evaluation, summaries, folder).items():
         write(name, _json(scores))
     write("per_image.svg", _plot(evaluation, {}))
-    links = {page.name: f"#picture-{page.slug}" for page in pages}
+    links = {page.name: f"#image-{page.slug}" for page in pages}
     write("report.html", render_html(evaluation, summaries, pages, _plot(evaluation, links)))
     text, beside = render_markdown(evaluation, summaries, pages)
     write("report.md", text)
-    for name, picture in beside.items():
+    for name, image in beside.items():
         (draft / name).parent.mkdir(exist_ok=True)
-        (draft / name).write_bytes(picture.data)
+        (draft / name).write_bytes(image.data)
 
 
 def _move(draft: Path, folder: Path) -> None:

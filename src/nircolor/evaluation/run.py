@@ -36,25 +36,25 @@ def evaluate(
     command: str = "",
     on_progress: Progress = lambda _what, _done, _total: None,
 ) -> Evaluation:
-    """Score models and folders of colorized pictures under one protocol.
+    """Score models and folders of colorized images under one protocol.
 
     Args:
         models: see `contestants.open_contestants`.
         data: see `nircolor.pairs.open_set`.
-        training: sets to compare the evaluated pictures with, and to fit the baselines on.
+        training: sets to compare the evaluated images with, and to fit the baselines on.
         split: of ``data``.
         table: of groups and splits of ``data`` and ``training``, see `nircolor.pairs.PairedSet`.
         average_px: compare means over windows of so many pixels.
         same_scale: look for leaks at one scale only: satellite patches are never zoomed.
         given_gray: add a trivial colorizer that sees the gray version of the truth.
         device: where models run.
-        gallery: takes the pictures.
+        gallery: takes the images.
         shown: names of pairs that must be there.
         command: what was typed, for the report.
         on_progress: called with what is done, and how far.
 
     Raises:
-        NircolorError: a set or model cannot be opened, or no picture could be scored.
+        NircolorError: a set or model cannot be opened, or no image could be scored.
     """
     evaluated = open_set(data, "evaluated", split=split, table=table)
     taught = [open_set(one, "training", table=table) for one in training]
@@ -147,7 +147,7 @@ def _seen(
     # a place is known by its name in one table
     shown = {pair.group: pair.name for pair in reversed(teachers) if one_table and pair.group is not None}
     return seen + [
-        Seen(pair.name, shown[pair.group], "another picture of the place, by the table")
+        Seen(pair.name, shown[pair.group], "another image of the place, by the table")
         for pair in pairs
         if pair.name not in found and pair.group in shown
     ]
@@ -155,7 +155,7 @@ def _seen(
 
 def _subsets(names: tuple[str, ...], seen: Sequence[Seen]) -> list[Subset]:
     known = {one.name for one in seen}
-    parts = [Subset(f"All {len(names)} pictures" if len(names) > 1 else "The one picture", names)]
+    parts = [Subset(f"All {len(names)} images" if len(names) > 1 else "The one image", names)]
     clean, leaked = (tuple(name for name in names if (name in known) == side) for side in (False, True))
     if clean and leaked:
         parts.append(Subset(f"The {len(clean)} that training does not show", clean))
@@ -168,17 +168,17 @@ def _conventions(
 ) -> list[str]:
     lines = [
         *CONVENTIONS,
-        "Means over pictures, of ratios medians, with 95% bootstrap intervals over pictures (10,000 "
-        "resamples); pictures of one place are not independent, so that these are optimistic.",
-        "Paired comparisons: mean of the differences on the same pictures, its 95% bootstrap interval, and "
-        "the share of pictures won; of ratios, of their distance from 1 in powers of 2; a perfect picture's "
+        "Means over images, of ratios medians, with 95% bootstrap intervals over images (10,000 "
+        "resamples); images of one place are not independent, so that these are optimistic.",
+        "Paired comparisons: mean of the differences on the same images, its 95% bootstrap interval, and "
+        "the share of images won; of ratios, of their distance from 1 in powers of 2; a perfect image's "
         "PSNR counts 100 dB there.",
         "Truth is read as stored and never stretched; a model's output is clipped to 0 to 1 and not rounded; "
         "pixels that masks or nodata rule out count for nothing.",
     ]
     if average_px > 1:
         lines.append(
-            f"Compared are means over windows of {average_px} × {average_px} pixels inside the picture."
+            f"Compared are means over windows of {average_px} × {average_px} pixels inside the image."
         )
     if given_gray:
         lines.append(
@@ -187,12 +187,12 @@ def _conventions(
         )
     if len({one.label for one in contestants}) < len(contestants):
         lines.append(
-            "Of a method with several runs, a picture's score is the mean over its runs; pictures shown are "
+            "Of a method with several runs, a image's score is the mean over its runs; images shown are "
             "those of the first."
         )
     lines.append(
-        "Evaluated pictures were compared with those of training: see the pictures that training shows too."
+        "Evaluated images were compared with those of training: see the images that training shows too."
         if trained
-        else "No training set was named: whether training shows these pictures too is not known."
+        else "No training set was named: whether training shows these images too is not known."
     )
     return lines

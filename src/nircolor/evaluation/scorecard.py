@@ -1,4 +1,4 @@
-"""Scores picture by picture, the file that holds them, and the table that sums them up."""
+"""Scores image by image, the file that holds them, and the table that sums them up."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ from nircolor.evaluation.statistics import Interval, bootstrap_interval
 
 
 class Row(NamedTuple):
-    """The scores of one picture by one method; ``run`` counts the runs (seeds) of a method from 0."""
+    """The scores of one image by one method; ``run`` counts the runs (seeds) of a method from 0."""
 
     name: str
     method: str
@@ -23,12 +23,12 @@ class Row(NamedTuple):
     scores: Scores
 
 
-# {method: {measure: [a value a picture]}}
+# {method: {measure: [a value a image]}}
 Columns = dict[str, dict[str, list[float]]]
 
 
 def write_csv(rows: Iterable[Row], path: Path | str) -> None:
-    """One line a picture, method and run; in full, so that `read_csv` gives back the same rows."""
+    """One line a image, method and run; in full, so that `read_csv` gives back the same rows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_HEADER)
@@ -56,9 +56,9 @@ def read_csv(path: Path | str) -> list[Row]:
 
 
 def by_method(rows: Iterable[Row]) -> Columns:
-    """Scores by method and measure, pictures and methods in the order of the rows.
+    """Scores by method and measure, images and methods in the order of the rows.
 
-    Of a method with several runs, a picture's score is the mean over them.
+    Of a method with several runs, a image's score is the mean over them.
     """
     runs: dict[str, dict[str, list[Scores]]] = {}
     for row in rows:
@@ -67,11 +67,11 @@ def by_method(rows: Iterable[Row]) -> Columns:
         method: {
             measure.key: [
                 float(np.mean([getattr(scores, measure.key) for scores in of_runs]))
-                for of_runs in pictures.values()
+                for of_runs in images.values()
             ]
             for measure in MEASURES
         }
-        for method, pictures in runs.items()
+        for method, images in runs.items()
     }
 
 
@@ -82,9 +82,9 @@ def summarised(values: Sequence[float], measure: Measure) -> tuple[float, Interv
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """Means (of ratios medians) over pictures with 95% intervals, one line a method."""
+    """Means (of ratios medians) over images with 95% intervals, one line a method."""
     lines = [
-        f"| method | pictures | {' | '.join(measure.title for measure in MEASURES)} |",
+        f"| method | images | {' | '.join(measure.title for measure in MEASURES)} |",
         "|---" * (2 + len(MEASURES)) + "|",
     ]
     for method, columns in by_method(rows).items():

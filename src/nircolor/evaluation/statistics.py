@@ -1,4 +1,4 @@
-"""What scores of a sample of pictures say of all pictures: intervals and paired differences."""
+"""What scores of a sample of images say of all images: intervals and paired differences."""
 
 from functools import lru_cache
 from typing import Literal, NamedTuple
@@ -19,7 +19,7 @@ class Interval(NamedTuple):
 
 
 class PairedDifference(NamedTuple):
-    """Mean of ``a - b`` over pictures, its 95% interval, and the share of pictures on which ``a`` is better.
+    """Mean of ``a - b`` over images, its 95% interval, and the share of images on which ``a`` is better.
 
     Of ratios, which are best near 1, it is the difference of their distances from 1 in powers of 2: below 0
     where ``a`` is nearer.
@@ -40,7 +40,7 @@ def bootstrap_interval(
 ) -> Interval:
     """Percentile bootstrap interval for the mean or median of independent values.
 
-    Resamples pictures, so it says how the mean varies with the choice of pictures. Pictures of one
+    Resamples images, so it says how the mean varies with the choice of images. Images of one
     place are not independent: where a set has several, the interval is optimistic.
 
     Raises:
@@ -57,7 +57,7 @@ def bootstrap_interval(
     # a part at a time, so that a set of thousands fits in memory
     parts = np.array_split(_resampled(sample.size, seed, resamples), max(1, resamples // 500))
     middles = np.concatenate([middle(sample[part], axis=1) for part in parts])
-    # inverted_cdf interpolates nothing, so that the infinite PSNR of a perfect picture gives no NaN
+    # inverted_cdf interpolates nothing, so that the infinite PSNR of a perfect image gives no NaN
     low, high = np.quantile(middles, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return Interval(float(low), float(high))
 
@@ -69,7 +69,7 @@ def _resampled(size: int, seed: int, resamples: int) -> NDArray[np.int32]:
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, measure: Measure) -> PairedDifference:
-    """How much ``a`` differs from ``b`` on the same pictures in the same order, with a 95% interval.
+    """How much ``a`` differs from ``b`` on the same images in the same order, with a 95% interval.
 
     A tie counts as half a win.
 
@@ -78,7 +78,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, measure: Measure) -> PairedDif
     """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
-        raise ValueError(f"expected scores of the same pictures, got {first.shape} and {second.shape}")
+        raise ValueError(f"expected scores of the same images, got {first.shape} and {second.shape}")
     first, second = measure.bounded(first), measure.bounded(second)
     difference = first - second
     low, high = bootstrap_interval(difference)

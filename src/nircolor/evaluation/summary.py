@@ -32,7 +32,7 @@ class Summary(NamedTuple):
 
 
 def summarise(evaluation: Evaluation) -> list[Summary]:
-    """Each subset's summary, in order; a subset without scored pictures has none."""
+    """Each subset's summary, in order; a subset without scored images has none."""
     summaries = []
     for subset in evaluation.subsets:
         columns = by_method(evaluation.rows_of(subset))
@@ -54,7 +54,7 @@ def judged(evaluation: Evaluation) -> list[Method]:
 
 
 def ranked(evaluation: Evaluation) -> list[str]:
-    """All pictures, by the PSNR of the first method that is judged, the best first."""
+    """All images, by the PSNR of the first method that is judged, the best first."""
     rows = [row for row in evaluation.rows if row.method == judged(evaluation)[0].label]
     names = list(dict.fromkeys(row.name for row in rows))
     psnr_db = next(iter(by_method(rows).values()))["psnr_db"]
@@ -62,7 +62,7 @@ def ranked(evaluation: Evaluation) -> list[str]:
 
 
 def notable(names: Sequence[str]) -> dict[str, str]:
-    """Of ranked pictures the best, the median and the worst, each once: ``{name: what it is}``."""
+    """Of ranked images the best, the median and the worst, each once: ``{name: what it is}``."""
     places = {"best": 0, "median": (len(names) - 1) // 2, "worst": len(names) - 1}
     found: dict[str, list[str]] = {}
     for what, place in places.items():
@@ -71,7 +71,7 @@ def notable(names: Sequence[str]) -> dict[str, str]:
 
 
 def chosen(names: Sequence[str], count: int) -> list[str]:
-    """At most ``count`` of ranked pictures, in their order: the notable ones, then others evenly spread."""
+    """At most ``count`` of ranked images, in their order: the notable ones, then others evenly spread."""
     kept = list(notable(names))[:count]
     rest = [name for name in names if name not in kept]
     more = min(count - len(kept), len(rest))
@@ -99,7 +99,7 @@ def number(value: float, measure: Measure) -> str:
 
 
 def interval(ends: Interval, measure: Measure) -> str:
-    """``17.20 to 20.11``; nothing where one picture gives no interval."""
+    """``17.20 to 20.11``; nothing where one image gives no interval."""
     return "" if np.isnan(ends.low) else f"{number(ends.low, measure)} to {number(ends.high, measure)}"
 
 

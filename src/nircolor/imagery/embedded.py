@@ -1,4 +1,4 @@
-"""Pictures as bytes, for pages that hold their pictures in themselves."""
+"""Images as bytes, for pages that hold their images in themselves."""
 
 import base64
 import warnings
@@ -26,18 +26,18 @@ class Encoded:
         return f"data:image/{self.kind};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
-def encode_jpeg(picture: Floats, quality: int = 92) -> Encoded:
-    """A picture (1 or 3, h, w) as JPEG; values are clipped to [0, 1], NaN is black."""
-    return Encoded("jpeg", _encode(picture, "JPEG", quality=quality))
+def encode_jpeg(image: Floats, quality: int = 92) -> Encoded:
+    """A image (1 or 3, h, w) as JPEG; values are clipped to [0, 1], NaN is black."""
+    return Encoded("jpeg", _encode(image, "JPEG", quality=quality))
 
 
-def encode_png(picture: Floats) -> Encoded:
-    """Likewise as PNG, exact to 8 bits: JPEG would smear the colours of pictures of few pixels."""
-    return Encoded("png", _encode(picture, "PNG"))
+def encode_png(image: Floats) -> Encoded:
+    """Likewise as PNG, exact to 8 bits: JPEG would smear the colours of images of few pixels."""
+    return Encoded("png", _encode(image, "PNG"))
 
 
-def _encode(picture: Floats, driver: str, **options: int) -> bytes:
-    pixels = np.rint(np.clip(np.nan_to_num(picture), 0, 1) * 255).astype(np.uint8)
+def _encode(image: Floats, driver: str, **options: int) -> bytes:
+    pixels = np.rint(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
     bands, height, width = pixels.shape
     with MemoryFile(ext=f".{driver.lower()}") as file:
         # a photograph has no georeference, and rasterio says so every time

@@ -15,14 +15,14 @@ DATA_EXTENSIONS = ("", ".raw", ".img", ".dat", ".bil", ".bip", ".bsq", ".bin", "
 # what the files of SPECIM's references begin with, before the capture's own name
 REFERENCES = ("DARKREF_", "WHITEREF_", "WHITEDARKREF_")
 
-# numpy's types by ENVI's number; complex ones (6, 9) hold no picture
+# numpy's types by ENVI's number; complex ones (6, 9) hold no image
 SAMPLE_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 # a header of 2,000 bands is some 50 kB; more than this is no header
 _MAX_HEADER = 4 << 20
 
 
 def is_reference(path: Path) -> bool:
-    """Whether the name is that of a dark or white reference, which is no picture of its own."""
+    """Whether the name is that of a dark or white reference, which is no image of its own."""
     return path.name.upper().startswith(REFERENCES)
 
 
@@ -71,7 +71,7 @@ def check_length(path: Path, data: Path, fields: Mapping[str, str]) -> None:
     except (KeyError, ValueError) as error:
         raise NircolorError(f"{path}: the ENVI header lacks a whole number for {error}") from error
     if kind not in SAMPLE_TYPES:
-        raise NircolorError(f"{path}: ENVI data type {kind} holds no picture (expected real numbers)")
+        raise NircolorError(f"{path}: ENVI data type {kind} holds no image (expected real numbers)")
     if min(width, height, bands) < 1 or offset < 0:
         raise NircolorError(
             f"{path}: the ENVI header says {width} samples, {height} lines, {bands} bands, offset {offset}"

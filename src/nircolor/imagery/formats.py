@@ -1,4 +1,4 @@
-"""Which files are pictures: by name when walking folders, by content when opening one."""
+"""Which files are images: by name when walking folders, by content when opening one."""
 
 import os
 import warnings
@@ -32,14 +32,14 @@ class Source:
     header: Path | None = None  # of ENVI
 
 
-def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Whether the name is that of a picture nircolor opens; an ENVI capture goes by its `.hdr` alone."""
+def is_image(path: str | os.PathLike[str]) -> bool:
+    """Whether the name is that of a image nircolor opens; an ENVI capture goes by its `.hdr` alone."""
     path = Path(path)
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
 
 
-def find_pictures(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:
-    """The pictures in `folder`, sorted by path; hidden files and folders are left out.
+def find_images(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:
+    """The images in `folder`, sorted by path; hidden files and folders are left out.
 
     Links to folders are not followed. Raises `NircolorError` if `folder` cannot be listed; a folder
     in it that cannot is left out with a warning.
@@ -59,7 +59,7 @@ def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
                     yield from _walk(entry, recursive)
                 except PermissionError:
                     warnings.warn(f"{entry}: left out, it may not be read", NircolorWarning, stacklevel=2)
-        elif is_picture(entry) and not envi.is_reference(entry):
+        elif is_image(entry) and not envi.is_reference(entry):
             yield entry
 
 
@@ -76,19 +76,19 @@ def locate(path: str | os.PathLike[str]) -> Source:
         raise NircolorError(f"{path}: only plain local files are opened, not GDAL's virtual ones")
     try:
         if data.is_dir():
-            raise NircolorError(f"{path}: expected a picture file, got a folder")
+            raise NircolorError(f"{path}: expected a image file, got a folder")
         if not data.exists():
             hint = " (only plain local files are opened)" if ":" in str(path) else ""
             raise NircolorError(f"{path}: no such file{hint}")
         if not data.is_file():
-            raise NircolorError(f"{path}: expected a picture file, got a device or pipe")
+            raise NircolorError(f"{path}: expected a image file, got a device or pipe")
         with data.open("rb") as file:
             start = file.read(16)
         if not start:
             raise NircolorError(f"{path}: the file is empty")
         if data.suffix.lower() == ".hdr" and start.startswith(b"ENVI"):
             return Source(path, envi.data_file(data), "ENVI", data)
-        header = None if is_picture(data) else envi.header_file(data)
+        header = None if is_image(data) else envi.header_file(data)
         if header is not None:
             return Source(path, data, "ENVI", header)
     except OSError as error:
@@ -98,4 +98,4 @@ def locate(path: str | os.PathLike[str]) -> Source:
     for signature, driver in _SIGNATURES:
         if start.startswith(signature):
             return Source(path, data, driver)
-    raise NircolorError(f"{path}: expected a {FORMATS} picture, got a file that begins with {start[:8]!r}")
+    raise NircolorError(f"{path}: expected a {FORMATS} image, got a file that begins with {start[:8]!r}")

@@ -1,4 +1,4 @@
-"""Where on Earth a picture lies, as carried from input to output."""
+"""Where on Earth a image lies, as carried from input to output."""
 
 from dataclasses import dataclass
 from typing import Any, Self

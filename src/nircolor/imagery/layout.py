@@ -1,4 +1,4 @@
-"""What a file's stored bands mean: data, alpha, a palette, one gray picture in three equal channels."""
+"""What a file's stored bands mean: data, alpha, a palette, one gray image in three equal channels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +42,7 @@ def of_dataset(
     """
     roles = tuple(dataset.colorinterp)
     if _CMYK & set(roles):
-        raise NircolorError(f"{path}: expected a gray or RGB picture, got CMYK (for print); convert it first")
+        raise NircolorError(f"{path}: expected a gray or RGB image, got CMYK (for print); convert it first")
     if roles[0] is ColorInterp.palette:
         return _palette(path, dataset, 2 if len(roles) > 1 and roles[1] is ColorInterp.alpha else None)
     everything = tuple(range(1, len(roles) + 1))
@@ -52,7 +52,7 @@ def of_dataset(
     alpha = alphas[0] if alphas else None
     data = tuple(i for i in everything if i != alpha)
     if not data:
-        raise NircolorError(f"{path}: holds an alpha channel and no picture")
+        raise NircolorError(f"{path}: holds an alpha channel and no image")
     photograph = (
         tuple(roles[i - 1] for i in data) == _RGB
         and all(wavelengths_nm[i - 1] is None for i in data)
@@ -68,7 +68,7 @@ def settle_gray(layout: Layout, spread: float) -> Layout:
 
 
 def doubt(path: Path, layout: Layout) -> str | None:
-    """A warning where the picture is a colour photograph."""
+    """A warning where the image is a colour photograph."""
     if not layout.is_colour:
         return None
     return (

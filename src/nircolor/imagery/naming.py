@@ -1,4 +1,4 @@
-"""Where a colorized picture goes: the input's name, in a format that can hold colour."""
+"""Where a colorized image goes: the input's name, in a format that can hold colour."""
 
 import os
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""EXIF orientation: how the stored picture must be turned to stand upright, and windows through the turn.
+"""EXIF orientation: how the stored image must be turned to stand upright, and windows through the turn.
 
-| value | the stored picture is           |
+| value | the stored image is           |
 |-------|---------------------------------|
 | 1     | upright                         |
 | 2     | mirrored left to right          |
@@ -17,7 +17,7 @@ from nircolor.arrays import Array
 
 Window = tuple[int, int, int, int]  # row0, row1, col0, col1
 
-# value: (transpose the stored picture, then flip its rows, then flip its columns)
+# value: (transpose the stored image, then flip its rows, then flip its columns)
 _STEPS = {
     1: (False, False, False),
     2: (False, False, True),
@@ -44,7 +44,7 @@ def upright(stored: Array, orientation: int) -> Array:
 
 
 def stored_window(window: Window, orientation: int, height: int, width: int) -> Window:
-    """The stored window that shows `window` of the upright picture, which is `height` x `width`."""
+    """The stored window that shows `window` of the upright image, which is `height` x `width`."""
     row0, row1, col0, col1 = window
     transpose, flip_rows, flip_cols = _STEPS[orientation]
     if flip_rows:

@@ -1,4 +1,4 @@
-"""`open_raster`: any allowed picture file as windows of float32 in [0, 1], upright, with what is invalid."""
+"""`open_raster`: any allowed image file as windows of float32 in [0, 1], upright, with what is invalid."""
 
 import os
 import warnings
@@ -21,7 +21,7 @@ from nircolor.imagery.gdal import descriptions_of, gdal_for, open_dataset, tags_
 from nircolor.imagery.georeference import Georeference
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.reduction import AreaMean
-from nircolor.imagery.stored import StoredPicture, check_size, look_at
+from nircolor.imagery.stored import StoredImage, check_size, look_at
 from nircolor.imagery.stretch import percentile_stretch
 
 # values converted at a time for a reduced view: 16 MB as float32
@@ -35,27 +35,27 @@ def open_raster(
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
 ) -> "Raster":
-    """Open a PNG, JPEG, TIFF, GeoTIFF or ENVI picture (header or data file); use it in `with`.
+    """Open a PNG, JPEG, TIFF, GeoTIFF or ENVI image (header or data file); use it in `with`.
 
     - `bands_nm`: the bands' wavelengths in nm in the file's order, one a data band.
     - `scale`: the file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`).
-    - `stretch`: (low, high) percentiles of the whole picture to map to 0 and 1, instead of the rule.
+    - `stretch`: (low, high) percentiles of the whole image to map to 0 and 1, instead of the rule.
 
     A raw ENVI capture with dark and white references beside it (`calibration`) reads as reflectance, unless
     `scale` or `stretch` says otherwise.
 
-    Raises `NircolorError` (one line for the user) for anything that is no whole, plain local picture,
+    Raises `NircolorError` (one line for the user) for anything that is no whole, plain local image,
     and warns (`NircolorWarning`) of colour photographs and of values that do not suit the rule.
     """
     return Raster(locate(path), bands_nm, scale, stretch)
 
 
 class Raster:
-    """An open picture. Made by `open_raster`; attributes stay readable after `close`.
+    """An open image. Made by `open_raster`; attributes stay readable after `close`.
 
     - `path`, as given; `driver`; `width`, `height` in pixels, upright (EXIF orientation applied
       unless georeferenced).
-    - `bands`: data bands, without alpha; a gray picture stored as three equal channels counts as one.
+    - `bands`: data bands, without alpha; a gray image stored as three equal channels counts as one.
       `wavelengths_nm`: centre or None a band; `names`: description or None a band.
     - `dtype` of the file; `full_scale`, the file value that maps to 1.0, and `scale_rule`, why;
       `depth`, 8 or 16, the output depth that suits the input.
@@ -82,7 +82,7 @@ class Raster:
         with gdal_for(self.path, f"cannot be opened as {self.driver}"):
             self._dataset = open_dataset(source.data, driver=self.driver)
         try:
-            with gdal_for(self.path, "the picture is damaged or cut off"):
+            with gdal_for(self.path, "the image is damaged or cut off"):
                 self._describe(source, bands_nm)
                 largest = self._settle(bands_nm, scale)
             if stretch is not None:
@@ -120,7 +120,7 @@ class Raster:
         given = None if bands_nm is None else len(bands_nm)
         self._layout = layout.of_dataset(self.path, dataset, self._stored_nm, given)
         self.has_alpha = self._layout.alpha is not None
-        self._stored = StoredPicture(dataset, self._layout)
+        self._stored = StoredImage(dataset, self._layout)
         self.has_mask = self._stored.has_mask
         self.may_have_invalid = self._stored.may_have_invalid
         self.height, self.width = dataset.height, dataset.width
@@ -216,16 +216,16 @@ class Raster:
     ) -> tuple[Floats, Mask]:
         """Read pixels: float32 (bands, h, w) in [0, 1], and valid (h, w) bool.
 
-        `window` is (row0, row1, col0, col1) of the upright picture, all of it by default; `bands` are
+        `window` is (row0, row1, col0, col1) of the upright image, all of it by default; `bands` are
         0-based. With `out_shape` (h, w) each pixel is the mean of the valid area it covers, read strip
         by strip. Invalid pixels (alpha 0, nodata, NaN, infinite, in any of `bands`) are 0; other values
         are clipped. Raises `NircolorError` where the file turns out damaged, `ValueError` for a window,
-        bands or shape outside the picture.
+        bands or shape outside the image.
         """
         return self._read(window, bands, out_shape, scaled=True)
 
     def read_native(self, out_shape: tuple[int, int]) -> tuple[Floats, Mask]:
-        """A reduced view (bands, h, w) of the whole picture in the file's own values, unscaled."""
+        """A reduced view (bands, h, w) of the whole image in the file's own values, unscaled."""
         return self._read(None, None, out_shape, scaled=False)
 
     def _read(
@@ -240,11 +240,11 @@ class Raster:
         if not (0 <= row0 < row1 <= self.height and 0 <= col0 < col1 <= self.width):
             raise ValueError(f"window {window} is not inside {self.height} rows by {self.width} columns")
         if not all(0 <= band < self.bands for band in bands):
-            raise ValueError(f"bands {list(bands)} are not all among the {self.bands} of the picture")
+            raise ValueError(f"bands {list(bands)} are not all among the {self.bands} of the image")
         if out_shape is not None and min(out_shape) < 1:
             raise ValueError(f"expected a shape of at least 1 x 1, got {out_shape}")
         place = orientation.stored_window(window, self._orientation, self.height, self.width)
-        with gdal_for(self.path, "the picture is damaged or cut off"):
+        with gdal_for(self.path, "the image is damaged or cut off"):
             if out_shape is None or out_shape == (row1 - row0, col1 - col0):
                 if self._orientation > 2 and window != (0, self.height, 0, self.width):
                     self._stored.keep_whole()

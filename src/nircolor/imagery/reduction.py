@@ -1,4 +1,4 @@
-"""Area averages of a picture that is read strip by strip, with invalid pixels left out."""
+"""Area averages of a image that is read strip by strip, with invalid pixels left out."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The fixed rule that maps a file's values to [0, 1]: never by what one picture happens to hold.
+"""The fixed rule that maps a file's values to [0, 1]: never by what one image happens to hold.
 
 In this order: `scale` given by the user; a reflectance scale in the metadata; the range of the
 integer type (of NBITS bits where the file says so); 1.0 for floating point.

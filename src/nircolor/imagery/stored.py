@@ -15,11 +15,11 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
 
-# No picture compresses better than this; a header that claims more lies about its size.
+# No image compresses better than this; a header that claims more lies about its size.
 _MAX_RATIO, _ALWAYS_FINE_BYTES = 20_000, 64 << 20
 _MAX_BLOCK_BYTES = 2 << 30
 _MAX_BANDS = 4096  # hyperspectral cameras have some hundreds
-# A picture to be turned is read across its rows; decoding it once is worth this many bytes.
+# A image to be turned is read across its rows; decoding it once is worth this many bytes.
 _KEEP_WHOLE_BYTES = 512 << 20
 _SAMPLE_STRIPS, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 6, 16, 8192
 _SAMPLE_ALL_PIXELS = 1 << 20
@@ -31,7 +31,7 @@ _GRAY_TOLERANCE = 4
 def check_size(path: Path, dataset: Any, length: int) -> None:
     """Raise `NircolorError` where the header claims far more pixels than a file of `length` bytes holds."""
     if not dataset.count:
-        raise NircolorError(f"{path}: holds no picture")
+        raise NircolorError(f"{path}: holds no image")
     if dataset.count > _MAX_BANDS:  # asking each for its type would take minutes
         raise NircolorError(f"{path}: expected at most {_MAX_BANDS} bands, the header claims {dataset.count}")
     itemsize = np.dtype(dataset.dtypes[0]).itemsize
@@ -55,7 +55,7 @@ class Looks:
 
 
 def look_at(samples: Iterable[tuple[Array, Mask]]) -> Looks:
-    """Take in the windows of `StoredPicture.sample`, one at a time."""
+    """Take in the windows of `StoredImage.sample`, one at a time."""
     largest = spread = 0.0
     for values, valid in samples:
         if not valid.any():
@@ -67,7 +67,7 @@ def look_at(samples: Iterable[tuple[Array, Mask]]) -> Looks:
     return Looks(largest, spread)
 
 
-class StoredPicture:
+class StoredImage:
     """Reads windows of a rasterio dataset through a `Layout`; safe to call from several threads."""
 
     def __init__(self, dataset: Any, layout: Layout) -> None:
@@ -118,7 +118,7 @@ class StoredPicture:
             self._whole = self.load((0, self.height, 0, self.width), bands)
 
     def sample(self) -> Iterator[tuple[Array, Mask]]:
-        """Windows that show what the picture holds, of up to 8 data bands; all of a small picture."""
+        """Windows that show what the image holds, of up to 8 data bands; all of a small image."""
         bands = np.unique(np.linspace(0, self.layout.bands - 1, _SAMPLE_BANDS).astype(int)).tolist()
         if self.height * self.width <= _SAMPLE_ALL_PIXELS:
             yield self.load((0, self.height, 0, self.width), bands)

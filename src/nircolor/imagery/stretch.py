@@ -1,4 +1,4 @@
-"""The explicit stretch: black and white points from percentiles of a picture, never applied unasked."""
+"""The explicit stretch: black and white points from percentiles of a image, never applied unasked."""
 
 import math
 from typing import TYPE_CHECKING
@@ -15,10 +15,10 @@ _VIEW_PX, _VIEW_VALUES = 1024, 8 << 20
 
 
 def percentile_stretch(raster: "Raster", low: float, high: float) -> tuple[float, float]:
-    """The file values at percentiles `low` and `high` (0 to 100) of the whole picture, all bands together.
+    """The file values at percentiles `low` and `high` (0 to 100) of the whole image, all bands together.
 
     Computed on a view reduced to at most 1,024 pixels a side, less for many bands. Raises
-    `NircolorError` for percentiles out of order, and for a picture without two different valid values.
+    `NircolorError` for percentiles out of order, and for a image without two different valid values.
     """
     if not 0 <= low < high <= 100:
         raise NircolorError(

@@ -49,7 +49,7 @@ def given(path: Path, bands_nm: Sequence[float], bands: int) -> tuple[float, ...
     """The user's wavelengths, one a band, in nm; raises `NircolorError` if they do not fit the file."""
     if len(bands_nm) != bands:
         raise NircolorError(
-            f"{path}: {len(bands_nm)} wavelengths were given, but the picture has {bands} band(s)"
+            f"{path}: {len(bands_nm)} wavelengths were given, but the image has {bands} band(s)"
         )
     for value in bands_nm:
         if not (math.isfinite(value) and 100 <= value <= 100_000):

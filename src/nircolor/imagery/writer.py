@@ -1,4 +1,4 @@
-"""`create_like`: a colour picture with the size, place and depth of its input, whole or not at all."""
+"""`create_like`: a colour image with the size, place and depth of its input, whole or not at all."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ _COPY_OPTIONS: dict[str, dict[str, Any]] = {
 def create_like(
     raster: Raster, path: str | os.PathLike[str], *, depth: int | None = None, overwrite: bool = False
 ) -> "ColourWriter":
-    """A writer of the colour picture of `raster`; the extension of `path` chooses PNG, JPEG or TIFF.
+    """A writer of the colour image of `raster`; the extension of `path` chooses PNG, JPEG or TIFF.
 
     `depth` is 8 or 16 bits a channel, by default the input's (JPEG: always 8). Raises `NircolorError`
     for an extension or depth that cannot be, and for a `path` that exists (above all the input
@@ -47,7 +47,7 @@ def create_like(
             raise NircolorError(f"{path}: JPEG holds 8 bits a channel, 16 were asked for; write PNG or TIFF")
         if max(raster.width, raster.height) > _JPEG_MAX_SIDE:
             raise NircolorError(
-                f"{path}: JPEG holds at most {_JPEG_MAX_SIDE} pixels a side, the picture is "
+                f"{path}: JPEG holds at most {_JPEG_MAX_SIDE} pixels a side, the image is "
                 f"{raster.width} x {raster.height}; write PNG or TIFF"
             )
         depth = 8
@@ -121,7 +121,7 @@ class ColourWriter:
     def write(self, rgb: Floats, valid: Mask | None = None, window: Window | None = None) -> None:
         """Write one window: rgb (3, h, w) float in [0, 1] (else clipped), valid (h, w), all by default.
 
-        `window` is (row0, row1, col0, col1), the whole picture by default. Every pixel must be
+        `window` is (row0, row1, col0, col1), the whole image by default. Every pixel must be
         written once before the block ends. Raises `NircolorError` when the disk refuses, `ValueError`
         for shapes that do not fit.
         """
@@ -137,7 +137,7 @@ class ColourWriter:
 
     def _encode(self, rgb: Floats, valid: Mask | None) -> np.ndarray[Any, np.dtype[Any]]:
         """Integers (3 or 4, h, w): rounded half up, with holes as this output marks them."""
-        # one float copy, worked on in place: strips of large pictures are hundreds of megabytes
+        # one float copy, worked on in place: strips of large images are hundreds of megabytes
         scaled = np.nan_to_num(rgb, nan=0.0)
         np.clip(scaled, 0, 1, out=scaled)
         scaled *= np.float32(self._top)

@@ -1,4 +1,4 @@
-"""Many pictures: which input goes to which output, and one failure that does not stop the others."""
+"""Many images: which input goes to which output, and one failure that does not stop the others."""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from glob import glob
 from pathlib import Path
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import OUTPUT_DRIVERS, find_pictures, output_path_for
+from nircolor.imagery import OUTPUT_DRIVERS, find_images, output_path_for
 from nircolor.inference.colorizer import Colorizer, Reading
 from nircolor.parallel import in_parallel, let_go
 
@@ -16,7 +16,7 @@ _OTHER_FORMATS = {".bmp", ".gif", ".hdr", ".heic", ".img", ".jp2", ".onnx", ".ra
 
 @dataclass(frozen=True)
 class Job:
-    """One picture to colour."""
+    """One image to colour."""
 
     path: Path
     output: Path
@@ -32,7 +32,7 @@ class Result:
 
 
 def plan(inputs: Sequence[str], output: Path, *, recursive: bool = False) -> list[Job]:
-    """Files, folders and globs to jobs; pictures of a folder keep their place below it.
+    """Files, folders and globs to jobs; images of a folder keep their place below it.
 
     Where the output lies inside a folder of inputs, what it holds from an earlier run is no input.
 
@@ -43,24 +43,24 @@ def plan(inputs: Sequence[str], output: Path, *, recursive: bool = False) -> lis
     for text in inputs:
         path = Path(text)
         if path.is_dir():
-            found = _pictures(path, recursive, output)
+            found = _images(path, recursive, output)
             if not found:
                 hint = "" if recursive else " (--recursive looks into its folders)"
-                raise NircolorError(f"{path}: expected pictures in this folder, found none{hint}")
-            jobs += [Job(picture, output_path_for(picture, output, root=path)) for picture in found]
+                raise NircolorError(f"{path}: expected images in this folder, found none{hint}")
+            jobs += [Job(image, output_path_for(image, output, root=path)) for image in found]
         elif not path.exists() and any(sign in text for sign in "*?["):
             # shells that do not expand globs, and quoted ones; unlike pathlib's, this leaves out hidden files
             found = sorted(file for file in map(Path, glob(text, recursive=True)) if file.is_file())  # noqa: PTH207
             if not found:
                 raise NircolorError(f"{text}: expected files that match, found none")
-            jobs += [Job(picture, output_path_for(picture, output)) for picture in found]
+            jobs += [Job(image, output_path_for(image, output)) for image in found]
         else:
             _check_suffix(output)
             jobs.append(Job(path, output_path_for(path, output)))
-    # the same picture may be named twice, as by a folder and by itself
+    # the same image may be named twice, as by a folder and by itself
     jobs = list(dict.fromkeys(jobs))
     if len(jobs) > 1 and all(job.output == output for job in jobs):
-        raise NircolorError(f"{output}: expected a folder for {len(jobs)} pictures, got the name of one")
+        raise NircolorError(f"{output}: expected a folder for {len(jobs)} images, got the name of one")
     _check_distinct(jobs)
     return jobs
 
@@ -72,11 +72,11 @@ def _check_suffix(output: Path) -> None:
         )
 
 
-def _pictures(folder: Path, recursive: bool, output: Path) -> list[Path]:
-    found, made = find_pictures(folder, recursive), output.resolve()
+def _images(folder: Path, recursive: bool, output: Path) -> list[Path]:
+    found, made = find_images(folder, recursive), output.resolve()
     if folder.resolve() not in made.parents:
         return found
-    return [picture for picture in found if made not in picture.resolve().parents]
+    return [image for image in found if made not in image.resolve().parents]
 
 
 def _check_distinct(jobs: list[Job]) -> None:
@@ -103,9 +103,9 @@ def colorize_all(
     skip_existing: bool = False,
     on_progress: Callable[[Job, float, int], None] = lambda _job, _done, _total: None,
 ) -> Generator[Result, None, None]:
-    """Run jobs, ``parallel`` at once, and yield each as it ends. A failed picture leaves nothing behind.
+    """Run jobs, ``parallel`` at once, and yield each as it ends. A failed image leaves nothing behind.
 
-    Leaving the generator early (Ctrl-C) ends the running pictures within a tile and removes what they had
+    Leaving the generator early (Ctrl-C) ends the running images within a tile and removes what they had
     begun to write.
     """
 
@@ -115,13 +115,13 @@ def colorize_all(
             on_progress(job, done, total)
 
         try:
-            # a picture that would replace itself was never coloured: let it fail, not pass as done
+            # a image that would replace itself was never coloured: let it fail, not pass as done
             if skip_existing and job.output.exists() and not job.output.samefile(job.path):
                 return Result(job, skipped=True)
             colorizer.colorize_file(
                 job.path, job.output, reading=reading, depth=depth, overwrite=overwrite, on_progress=progress
             )
-        # a fault of ours in one picture must not cost the user the other thousand either
+        # a fault of ours in one image must not cost the user the other thousand either
         except Exception as error:
             let_go(error)
             return Result(job, error)

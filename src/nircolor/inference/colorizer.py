@@ -24,7 +24,7 @@ def _no_progress(_done: float, _total: int) -> None:
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a picture, where the file does not say so itself.
+    """How to read a image, where the file does not say so itself.
 
     Attributes:
         bands_nm: wavelengths of its bands.
@@ -38,7 +38,7 @@ class Reading:
 
 
 class Colorizer:
-    """Colours near-infrared pictures of any size.
+    """Colours near-infrared images of any size.
 
     Example:
         >>> import numpy as np
@@ -50,7 +50,7 @@ class Colorizer:
         model: the name of a model that ships, or the path of a model file.
         device: "auto", "cpu", "cuda", "coreml" or "openvino"; the first three for models in PyTorch.
         tile_px: side of the tiles; by default from the memory at hand.
-        jobs: pictures that will be coloured at once; they share the cores and the memory.
+        jobs: images that will be coloured at once; they share the cores and the memory.
 
     Raises:
         NircolorError: no such model, a damaged or foreign file, the device is not there, or the model runs in
@@ -75,7 +75,7 @@ class Colorizer:
         return self._engine.card
 
     def colorize(self, nir: Floats, valid: Mask | None = None) -> Floats:
-        """Colour a picture in memory.
+        """Colour a image in memory.
 
         Args:
             nir: (bands, height, width) in [0, 1], the card's bands in its order; NaN counts as invalid.
@@ -111,15 +111,15 @@ class Colorizer:
         """Colour a file into a file of the same size and place; nothing is left of it on failure.
 
         Args:
-            path: the picture.
+            path: the image.
             output: where to; the extension says the format.
             reading: what the file does not say itself.
             depth: 8 or 16 bits; by default as the input.
             overwrite: replace an output that is there.
-            on_progress: called now and then with the pixels done since, and the picture's.
+            on_progress: called now and then with the pixels done since, and the image's.
 
         Raises:
-            NircolorError: the picture cannot be read, has not the model's bands, or cannot be written.
+            NircolorError: the image cannot be read, has not the model's bands, or cannot be written.
         """
         reading = reading or Reading()
         with open_raster(

@@ -14,7 +14,7 @@ _STRIP_VALUES = 4 << 20
 
 
 class ArraySource:
-    """A picture in memory.
+    """A image in memory.
 
     Args:
         nir: (bands, height, width) in [0, 1], the model's bands in its order.
@@ -39,7 +39,7 @@ class ArraySource:
 class RasterSource:
     """An open raster, its bands matched to the model's by wavelength.
 
-    A colour picture (a converted camera's file, or a photograph that the reader has warned about) gives the
+    A colour image (a converted camera's file, or a photograph that the reader has warned about) gives the
     mean of its channels to a model of one band. Reflectances, where the file knows that they are, go through
     the sRGB tone curve on the way to a model of photographs.
 

@@ -1,4 +1,4 @@
-"""A picture of any size through a network, strip by strip: memory is bounded by one row of tiles."""
+"""A image of any size through a network, strip by strip: memory is bounded by one row of tiles."""
 
 from collections.abc import Callable, Iterator
 from typing import Protocol
@@ -14,7 +14,7 @@ Progress = Callable[[float, int], None]
 
 
 class Source(Protocol):
-    """A picture that gives its rows in order; the model's bands, scaled to [0, 1]."""
+    """A image that gives its rows in order; the model's bands, scaled to [0, 1]."""
 
     height: int
     width: int
@@ -24,7 +24,7 @@ class Source(Protocol):
         ...
 
     def reduced(self, height: int, width: int) -> tuple[Floats, Mask]:
-        """The whole picture at another size, by area averaging over its valid pixels."""
+        """The whole image at another size, by area averaging over its valid pixels."""
         ...
 
 
@@ -45,16 +45,16 @@ class Engine(Protocol):
 def colorize_strips(
     engine: Engine, source: Source, tile_px: int, on_progress: Progress
 ) -> Iterator[tuple[int, Floats, Mask]]:
-    """Colour a picture from top to bottom.
+    """Colour a image from top to bottom.
 
     Tiles overlap by the network's reach, or by what its card says, and are blended in the middle of that:
     what lies further off has no weight worth its cost (tests hold tiled and whole to half an 8-bit step).
 
     Args:
         engine: the network.
-        source: the picture.
+        source: the image.
         tile_px: largest side of a tile.
-        on_progress: called after each tile, or oftener, with the pixels done since, and the picture's.
+        on_progress: called after each tile, or oftener, with the pixels done since, and the image's.
 
     Yields:
         First row, colour (3, rows, width) in [0, 1], and the valid pixels (rows, width).
@@ -87,7 +87,7 @@ def colorize_strips(
         padding = (0, down.tile_px - nir.shape[1]), (0, across.padded_px - source.width)
         strip = np.pad(nir, ((0, 0), *padding), mode="symmetric")
         finished = (stop if following is None else following) - top
-        # a copy, and what was read is let go: a row of tiles of a large picture is hundreds of megabytes
+        # a copy, and what was read is let go: a row of tiles of a large image is hundreds of megabytes
         nir = nir[:, finished:].copy()
         del new
         rgb = _strip(engine, source, strip, across, top, view, on_part)
@@ -134,14 +134,14 @@ def _view(card: Card, source: Source) -> tuple[Floats | None, Floats]:
     """The card's reduced view, and the mean of each band, which stands in for invalid pixels."""
     side = card.context.size_px if card.context else 64
     # most of the way by area averaging over valid pixels, the rest with the filter that training uses
-    picture, valid = source.reduced(min(source.height, 4 * side), min(source.width, 4 * side))
+    image, valid = source.reduced(min(source.height, 4 * side), min(source.width, 4 * side))
     count = max(1, int(valid.sum()))
-    fill = (np.where(valid, picture, 0).sum((1, 2), dtype=np.float64) / count).astype(np.float32)
+    fill = (np.where(valid, image, 0).sum((1, 2), dtype=np.float64) / count).astype(np.float32)
     if card.context is None:
         return None, fill
-    picture = np.where(valid, picture, fill[:, None, None])
-    rows, columns = (triangle_filter(length, side) for length in picture.shape[1:])
-    return np.clip(rows @ picture @ columns.T, 0, 1), fill
+    image = np.where(valid, image, fill[:, None, None])
+    rows, columns = (triangle_filter(length, side) for length in image.shape[1:])
+    return np.clip(rows @ image @ columns.T, 0, 1), fill
 
 
 def triangle_filter(length: int, wanted: int) -> Floats:

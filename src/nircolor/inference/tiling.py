@@ -11,11 +11,11 @@ from nircolor.arrays import Floats
 
 @dataclass(frozen=True)
 class Axis:
-    """Tiles of one length along one side of a picture.
+    """Tiles of one length along one side of a image.
 
     Attributes:
         starts: first pixel of each tile.
-        tile_px: length of each; the last may reach a little past the picture (the rest is padding).
+        tile_px: length of each; the last may reach a little past the image (the rest is padding).
     """
 
     starts: tuple[int, ...]
@@ -58,7 +58,7 @@ def cut(length_px: int, largest_px: int, overlap_px: int, multiple_of: int, mini
     """Lay as few tiles as possible along a side, and those as short as they may then be.
 
     Tiles start and end on multiples of ``multiple_of``, so that a network that pools sees the same grid in
-    each of them, and the last ends on the first multiple past the picture, however many there are: more
+    each of them, and the last ends on the first multiple past the image, however many there are: more
     padding would change what a network says of the pixels next to it. Neighbours share at least
     ``overlap_px``, which ``largest_px`` must exceed; a tile is at least ``minimum_px`` long.
     """

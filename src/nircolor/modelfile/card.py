@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from nircolor.errors import NircolorError
 
@@ -35,20 +35,23 @@ class Band(_Part):
 
 
 class Size(_Part):
-    """Picture sizes that the network takes; ``reach_px``: how far one pixel's answer looks in its tile.
+    """Image sizes that the network takes; ``receptive_field_px``: radius of the receptive field.
 
     Tiles overlap by ``overlap_px``, or by the reach where nothing is said.
     """
 
     multiple_of: Annotated[int, Field(ge=1)]
     minimum: Annotated[int, Field(ge=1)]
-    reach_px: Annotated[int, Field(ge=0)]
+    # model files of version 0.1 call it reach_px
+    receptive_field_px: Annotated[
+        int, Field(ge=0, validation_alias=AliasChoices("receptive_field_px", "reach_px"))
+    ]
     overlap_px: Annotated[int, Field(ge=0)] | None = None
 
     @property
     def shared_px(self) -> int:
         """How much neighbouring tiles share."""
-        return self.reach_px if self.overlap_px is None else self.overlap_px
+        return self.receptive_field_px if self.overlap_px is None else self.overlap_px
 
     def fit(self, px: int) -> int:
         """The shortest side that the network takes and that is no shorter than ``px``."""
@@ -56,10 +59,10 @@ class Size(_Part):
 
 
 class Context(_Part):
-    """The reduced view of the whole picture that goes in beside a tile.
+    """The reduced view of the whole image that goes in beside a tile.
 
-    Input ``context`` is (N, bands + 4, size_px, size_px): the picture's bands reduced by area averaging, then
-    the tile's top, bottom, left and right edge as constant planes, 0 to 1 across the picture.
+    Input ``context`` is (N, bands + 4, size_px, size_px): the image's bands reduced by area averaging, then
+    the tile's top, bottom, left and right edge as constant planes, 0 to 1 across the image.
     """
 
     size_px: Annotated[int, Field(ge=8)]
@@ -82,7 +85,7 @@ class Score(_Part):
     source: str
 
 
-class About(_Part):
+class CardMetadata(_Part):
     """The part of a card that only the author of a model knows: a recipe's ``about``."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
@@ -95,7 +98,7 @@ class About(_Part):
     licence: Licence
 
 
-class Card(About):
+class Card(CardMetadata):
     """A model's only source of truth; nothing is guessed from file names."""
 
     card_version: Literal[1] = 1

@@ -41,7 +41,7 @@ class Cnn(Unrolled):
             width,
             layer=LocalConv,
             connect=_NoGraph(),
-            layer_reach_px=1,
+            layer_receptive_field_px=1,
             batch_norm=batch_norm,
             bn_momentum=bn_momentum,
         )

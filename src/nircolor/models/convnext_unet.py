@@ -1,7 +1,7 @@
 """`convnext_unet`: a U-Net of ConvNeXt blocks on folded pixels, for colour from narrow bands on a CPU.
 
 With bands that tell materials apart, a pixel's colour is read off its surroundings rather than off what the
-picture shows. So all goes into looking at surroundings cheaply: the picture is folded (2×2 px become
+image shows. So all goes into looking at surroundings cheaply: the image is folded (2×2 px become
 channels), and each block mixes places channel by channel, with a depthwise convolution, then channels pixel
 by pixel (Liu et al., "A ConvNet for the 2020s", CVPR 2022). Batch normalisation and ReLU stand in for layer
 normalisation and GELU: on a CPU the first folds into its neighbour and the second costs next to nothing.
@@ -24,8 +24,8 @@ _REACH_CELLS = 2  # of a 5×5 convolution
 class ConvNextBlock(nn.Module):
     """h + conv 1×1 (ReLU (conv 1×1 (normalised depthwise conv 5×5 of h))), three times as wide inside.
 
-    The picture goes on as its last pixel beyond the border: zeros there would be learnt as part of small
-    training pictures, and are missing inside of large ones.
+    The image goes on as its last pixel beyond the border: zeros there would be learnt as part of small
+    training images, and are missing inside of large ones.
     """
 
     def __init__(self, width: int, expansion: int = 3) -> None:
@@ -64,7 +64,7 @@ class ConvNextUNet(Network):
         # and a pixel is anywhere in its cell of the coarsest level
         cells_px = [_FOLD_PX * 2**level for level in range(len(widths))]
         convs = _BLOCKS * _REACH_CELLS
-        self.reach_px = (
+        self.receptive_field_px = (
             convs * (2 * sum(cells_px[:-1]) + cells_px[-1]) + sum(cells_px[1:]) // 2 + cells_px[-1] - 1
         )
         # reflectances lie far from a mean of 0 and a deviation of 1

@@ -4,7 +4,7 @@ Edges are gone through twice. By the pixel j that they come from: V_j, the large
 edges that need it while it is in a core's cache, and need not be kept. Then by the pixel i that they lead to,
 where their messages are summed. The gradient goes the same way backwards.
 
-Letters are those of `edges`; M pixels of one picture, F⁺ is F padded. Arrays are float32 or float64, all of
+Letters are those of `edges`; M pixels of one image, F⁺ is F padded. Arrays are float32 or float64, all of
 one kind, each row in one piece; indices are trusted. Innermost loops go over the features and what is behind
 them, so that vector registers are full: where r rows of F lie one behind the other, what is read beyond a row
 is multiplied by 0, and 0 is added beyond it.
@@ -26,7 +26,7 @@ LANES = 16
 
 
 class Edges(NamedTuple):
-    """The edges of one picture, an edge being i · k + n, and what their weights are made of.
+    """The edges of one image, an edge being i · k + n, and what their weights are made of.
 
     Attributes:
         pixels: (M, F), h.
@@ -96,7 +96,7 @@ def project(edges: Edges, by_source: BySource, first: int, sources: Any, psi_h: 
     """ψ h_j of the edges that come from some pixels.
 
     Args:
-        edges: of the picture.
+        edges: of the image.
         by_source: the same, sorted.
         first: the first of the pixels.
         sources: (pixels, r · F + r and at least r · F + F⁺ − F), their V_j and behind it ψ_bias h_j.
@@ -139,7 +139,7 @@ def aggregate(edges: Edges, psi_h: Any, first: int, sums: Any) -> None:
     """What φ is applied to: Σ_j γ/k (ω ∘ ψ h_j) zᵀ, and behind it Σ_j γ/k ω ∘ ψ h_j, of some pixels i.
 
     Args:
-        edges: of the picture.
+        edges: of the image.
         psi_h: (M, k, r), from `project`.
         first: the first of the pixels.
         sums: (pixels, r · F + r and at least r · F + F⁺ − F), written.

@@ -29,11 +29,11 @@ _BLOCK_PX = 64
 
 
 def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
-    """H^NL of eq. (1), differentiable; a large picture's edges never lie in memory together.
+    """H^NL of eq. (1), differentiable; a large image's edges never lie in memory together.
 
     Args:
         h: (N, F, h, w).
-        graph: of these pictures.
+        graph: of these images.
         net: the weights.
 
     Returns:
@@ -52,12 +52,12 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
 
 def in_blocks(h: Tensor, graph: Graph, net: EdgeNetwork, form: Callable[..., Tensor]) -> Tensor:
     """`sum_edges` by ``form``, which is one of `edges` or does the same; a training patch is one block."""
-    pictures, _, height, width = h.shape
-    out = h.new_empty(pictures, net.phi.shape[2], height, width)
-    for block, around in blocks(height, width, _BLOCK_PX, graph.reach_px):
+    images, _, height, width = h.shape
+    out = h.new_empty(images, net.phi.shape[2], height, width)
+    for block, around in blocks(height, width, _BLOCK_PX, graph.receptive_field_px):
         centres, sources = (area.vectors(h).flatten(0, 1) for area in (block, around))
         sums = form(centres, sources, graph.part(block, around), net)
-        out[:, :, *block.cut] = sums.view(pictures, block.height, block.width, -1).permute(0, 3, 1, 2)
+        out[:, :, *block.cut] = sums.view(images, block.height, block.width, -1).permute(0, 3, 1, 2)
     return out
 
 

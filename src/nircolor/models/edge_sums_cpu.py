@@ -68,7 +68,7 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
 
     Args:
         h: (N, F, h, w), on the CPU.
-        graph: of these pictures.
+        graph: of these images.
         net: the weights, float32 or float64; it is computed in these whatever h is.
 
     Returns:
@@ -90,20 +90,18 @@ class _EdgeSums(torch.autograd.Function):
         h = h.contiguous()
         psi_h = h.new_empty(*neighbours.shape, len(net.omega))
         out = h.new_empty(*h.shape[:2], net.to_output.shape[1])
-        pictures = [
-            _edges(*of_picture, net) for of_picture in zip(h, h @ net.hidden, neighbours, strict=True)
-        ]
-        by_source = on_cores(edge_kernels.sort_by_source, [edges.neighbours for edges in pictures])
+        images = [_edges(*of_image, net) for of_image in zip(h, h @ net.hidden, neighbours, strict=True)]
+        by_source = on_cores(edge_kernels.sort_by_source, [edges.neighbours for edges in images])
 
         def project(piece: tuple[int, slice]) -> None:
             n, strip = piece
             sources = h[n, strip] @ net.to_sources
-            edge_kernels.project(pictures[n], by_source[n], strip.start, sources.numpy(), psi_h[n].numpy())
+            edge_kernels.project(images[n], by_source[n], strip.start, sources.numpy(), psi_h[n].numpy())
 
         def aggregate(piece: tuple[int, slice]) -> None:
             n, strip = piece
             sums = h.new_empty(strip.stop - strip.start, len(net.to_output))
-            edge_kernels.aggregate(pictures[n], psi_h[n].numpy(), strip.start, sums.numpy())
+            edge_kernels.aggregate(images[n], psi_h[n].numpy(), strip.start, sums.numpy())
             torch.mm(sums, net.to_output, out=out[n, strip])
 
         pieces = [(n, strip) for n in range(len(h)) for strip in _strips(h.shape[1])]
@@ -124,9 +122,9 @@ class _EdgeSums(torch.autograd.Function):
             edges = _edges(h[n], h[n] @ net.hidden, neighbours[n], net)
             return _backward(edges, ctx.by_source[n], h[n], psi_h[n], net, grad[n], grad_h[n])
 
-        of_pictures = on_cores(differentiate, range(len(h)))
+        of_images = on_cores(differentiate, range(len(h)))
         # one after the other, so that the sum does not depend on which came first
-        of_weights = [sum(parts[1:], parts[0]) for parts in zip(*of_pictures, strict=True)]
+        of_weights = [sum(parts[1:], parts[0]) for parts in zip(*of_images, strict=True)]
         return grad_h, None, *of_weights, None
 
 
@@ -139,7 +137,7 @@ def _backward(
     grad: Tensor,
     grad_h: Tensor,
 ) -> tuple[Tensor, ...]:
-    """Write a picture's grad_h (M, F), from grad (M, F′); gradients of the weights in their order."""
+    """Write a image's grad_h (M, F), from grad (M, F′); gradients of the weights in their order."""
     count, features = h.shape
     k, rank = edges.neighbours.shape[1], len(net.omega)
     shapes = ((count, k, rank), (count, k, features), (count, k))
@@ -192,7 +190,7 @@ def _strips(count: int) -> Iterator[slice]:
 
 
 def _edges(h: Tensor, hidden: Tensor, neighbours: Tensor, net: Weights) -> Edges:
-    """Of one picture, for the kernels."""
+    """Of one image, for the kernels."""
     return Edges(
         pixels=h.numpy(),
         hidden=hidden.numpy(),

@@ -70,7 +70,7 @@ class _InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The convolutional part of EfficientNet-Lite0 for a gray picture.
+    """The convolutional part of EfficientNet-Lite0 for a gray image.
 
     ``forward`` takes (N, 1, H, W) in [0, 1], H and W multiples of 32, and returns five feature maps of
     ``channels`` = (16, 24, 40, 112, 320) at strides 2, 4, 8, 16 and 32.

@@ -9,7 +9,13 @@ from nircolor.models.machine_code import machine_code
 
 @machine_code()
 def keep_smallest(
-    values: Any, pixels: Any, candidates: Any, reach_px: int, width: int, smallest: Any, neighbours: Any
+    values: Any,
+    pixels: Any,
+    candidates: Any,
+    receptive_field_px: int,
+    width: int,
+    smallest: Any,
+    neighbours: Any,
 ) -> None:
     """Let some pixels choose among some candidates, after those of the calls before.
 
@@ -19,10 +25,10 @@ def keep_smallest(
 
     Args:
         values: (pixels, candidates), both row by row.
-        pixels: top, bottom, left and right in the picture.
+        pixels: top, bottom, left and right in the image.
         candidates: the same.
-        reach_px: rows and columns from a pixel to the border of its window.
-        width: of the picture.
+        receptive_field_px: rows and columns from a pixel to the border of its window.
+        width: of the image.
         smallest: (rows, columns, k) of the pixels: their k smallest values yet, in order; updated.
         neighbours: (rows, columns, k) int64: row · width + column of each; updated.
     """
@@ -37,10 +43,10 @@ def keep_smallest(
             of_pixel = values[pixel]
             pixel += 1
             limit = mine[last]
-            for row in range(max(top, y - reach_px), min(bottom, y + reach_px + 1)):
+            for row in range(max(top, y - receptive_field_px), min(bottom, y + receptive_field_px + 1)):
                 near = abs(row - y) <= 1
                 for right_of_it in range(1 + near):
-                    begin, end = max(left, x - reach_px), min(right, x + reach_px + 1)
+                    begin, end = max(left, x - receptive_field_px), min(right, x + receptive_field_px + 1)
                     if right_of_it:
                         begin = x + 2
                     elif near:
@@ -68,7 +74,14 @@ def keep_smallest(
 
 @machine_code()
 def settle(
-    vectors: Any, around: Any, tile: Any, reach_px: int, width: int, bounds: Any, chosen: Any, neighbours: Any
+    vectors: Any,
+    around: Any,
+    tile: Any,
+    receptive_field_px: int,
+    width: int,
+    bounds: Any,
+    chosen: Any,
+    neighbours: Any,
 ) -> None:
     """Find the neighbours of a tile's pixels among those whose distances are least by a lower bound.
 
@@ -77,10 +90,10 @@ def settle(
 
     Args:
         vectors: (rows, columns, F) float64 of ``around``, whole numbers.
-        around: top, bottom, left and right in the picture of what is within reach of the tile.
+        around: top, bottom, left and right in the image of what is within reach of the tile.
         tile: the same of the tile.
-        reach_px: rows and columns from a pixel to the border of its window.
-        width: of the picture.
+        receptive_field_px: rows and columns from a pixel to the border of its window.
+        width: of the image.
         bounds: (rows, columns, more than k) of the tile, in order: no more than (‖b − a‖² − ‖a‖²) / 2 of each
             candidate b of pixel a; infinite where there is none.
         chosen: the same shape, int64: row · width + column of each.
@@ -104,11 +117,13 @@ def settle(
             if (squared[k - 1] - _distance(a, origin)) / 2 < of_pixel[of_pixel.size - 1]:
                 continue
             squared[:] = np.inf
-            for row in range(max(top, y - reach_px), min(bottom, y + reach_px + 1)):
+            for row in range(max(top, y - receptive_field_px), min(bottom, y + receptive_field_px + 1)):
                 # nothing is nearer than k that are the same: so constant areas cost little
                 if squared[k - 1] == 0:
                     break
-                for column in range(max(left, x - reach_px), min(right, x + reach_px + 1)):
+                for column in range(
+                    max(left, x - receptive_field_px), min(right, x + receptive_field_px + 1)
+                ):
                     if abs(row - y) > 1 or abs(column - x) > 1:
                         distance = _distance(a, vectors[row - top, column - left])
                         _insert(distance, row * width + column, squared, found)

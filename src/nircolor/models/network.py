@@ -15,10 +15,10 @@ class Network(nn.Module):
         bands: of its input.
         multiple_of: what both sides of its input must be multiples of.
         minimum_px: shortest side that it takes.
-        reach_px: how far away a pixel of the input can be that still has a say in an answer.
-        overlap_px: by how much tiles of a picture must overlap, None where the reach will do: a convolution's
+        receptive_field_px: how far away a pixel of the input can be that still has a say in an answer.
+        overlap_px: by how much tiles of a image must overlap, None where the reach will do: a convolution's
             say fades out well before.
-        context_px: side of the whole picture's reduced view that goes in beside a tile (see
+        context_px: side of the whole image's reduced view that goes in beside a tile (see
             `modelfile.Context`), None where the network takes the tile alone.
         engine: what runs it once it is trained.
     """
@@ -26,7 +26,7 @@ class Network(nn.Module):
     bands: int = 1
     multiple_of: int = 1
     minimum_px: int = 1
-    reach_px: int = 0
+    receptive_field_px: int = 0
     overlap_px: int | None = None
     context_px: int | None = None
     engine: ClassVar[Literal["onnxruntime", "torch"]] = "onnxruntime"

@@ -65,7 +65,7 @@ class Unrolled(Network):
         width: F, features; a multiple of 3.
         layer: from features in and out to what stands for a graph convolution between them.
         connect: from features to what the layers take as their graph.
-        layer_reach_px: how far a layer looks.
+        layer_receptive_field_px: how far a layer looks.
         batch_norm: "reference" has BN after the convolution of each block and after the LPFs' layers,
             "blocks" also after the HPF's layers, "everywhere" also in the preprocessing. P2 says that "all
             layers are interleaved by Batch Normalization".
@@ -81,7 +81,7 @@ class Unrolled(Network):
         width: int,
         layer: Callable[[int, int], nn.Module],
         connect: nn.Module,
-        layer_reach_px: int,
+        layer_receptive_field_px: int,
         batch_norm: BatchNorm,
         bn_momentum: float,
     ) -> None:
@@ -92,7 +92,12 @@ class Unrolled(Network):
         # the 7×7 convolutions mirror three pixels beyond the border
         self.minimum_px = 4
         # three 7×7 convolutions and a layer; three blocks, each a 3×3 convolution and three layers; a layer
-        self.reach_px = 3 * 3 + layer_reach_px + 3 * (1 + 3 * layer_reach_px) + layer_reach_px
+        self.receptive_field_px = (
+            3 * 3
+            + layer_receptive_field_px
+            + 3 * (1 + 3 * layer_receptive_field_px)
+            + layer_receptive_field_px
+        )
 
         def norm(features: int, wanted: bool = True) -> nn.Module:
             return nn.BatchNorm2d(features, eps=1e-3, momentum=bn_momentum) if wanted else nn.Identity()
@@ -121,7 +126,7 @@ class Unrolled(Network):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, nir: Tensor) -> Tensor:
-        """Colour a picture.
+        """Colour a image.
 
         Args:
             nir: (N, bands, h, w) in [0, 1].
@@ -182,7 +187,7 @@ class NirGnn(Unrolled):
         if window_px % 2 == 0 or fewest_candidates(window_px, window_px, window_px // 2) < neighbours:
             raise ValueError(
                 f"window_px: expected an odd side with {neighbours} candidates in the window's quarter that "
-                f"is left in a picture's corner, got {window_px}"
+                f"is left in a image's corner, got {window_px}"
             )
         third = width // 3
         shifts = (0, 2 * third, 3 * third) if release_shifts else (0, third, 2 * third)
@@ -203,6 +208,6 @@ class NirGnn(Unrolled):
             bands, width, layer, Connect(neighbours, window_px), window_px // 2, batch_norm, bn_momentum
         )
         # a pixel from far away can change which neighbours are chosen: its say does not fade
-        self.overlap_px = 2 * self.reach_px
+        self.overlap_px = 2 * self.receptive_field_px
         while fewest_candidates(self.minimum_px, self.minimum_px, window_px // 2) < neighbours:
             self.minimum_px += 1

@@ -1,10 +1,10 @@
 """`scene`: a compact network that colours one broad NIR band on a CPU.
 
-What a picture shows (sky, meadow, rock, a wall) is read off a reduced view of the *whole* picture by an
-encoder that has seen photographs; where it shows it, sharply, is read off the NIR picture itself. So the
-cost of understanding a picture does not grow with its size, and all tiles of one picture agree about it.
+What a image shows (sky, meadow, rock, a wall) is read off a reduced view of the *whole* image by an
+encoder that has seen photographs; where it shows it, sharply, is read off the NIR image itself. So the
+cost of understanding a image does not grow with its size, and all tiles of one image agree about it.
 
-- **Context**: the whole picture, reduced to a small square, through EfficientNet-Lite0 and a top-down
+- **Context**: the whole image, reduced to a small square, through EfficientNet-Lite0 and a top-down
   decoder, becomes a map of what lies where.
 - **Detail**: a small U-Net on the tile at half resolution (pixels folded into channels and back). At each of
   its levels the part of the map under the tile, interpolated to the level's size, scales and shifts the
@@ -59,9 +59,9 @@ class _ContextualConv(nn.Module):
 
 
 def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear interpolation of ``grid`` (N, C, h, w), which spans a whole picture, over a window of it.
+    """Bilinear interpolation of ``grid`` (N, C, h, w), which spans a whole image, over a window of it.
 
-    ``edges`` is (N, 4): top, bottom, left, right of the window, 0 to 1 across the picture; ``size`` the rows
+    ``edges`` is (N, 4): top, bottom, left, right of the window, 0 to 1 across the image; ``size`` the rows
     and columns wanted. Written as two matrix products with hat functions: exact at any zoom, differentiable,
     and the fastest form on a CPU.
     """
@@ -79,12 +79,12 @@ def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class Scene(Network):
-    """Reduced view of the whole picture for what, the tile itself for where.
+    """Reduced view of the whole image for what, the tile itself for where.
 
     Args:
         context_width: channels of the context map.
         widths: channels of the detail U-Net at 1/2, 1/4, 1/8, … of the tile's resolution.
-        context_px: side of the reduced view of the whole picture, a multiple of 32.
+        context_px: side of the reduced view of the whole image, a multiple of 32.
         dropout: share of the encoder's channels left out in training; pairs are few.
     """
 
@@ -101,14 +101,14 @@ class Scene(Network):
         self.multiple_of = self.minimum_px = 2 ** len(widths)
         # how far a pixel's answer looks in its tile: a cell of 2, 4, 8, … px for each of five 3×3 windows
         # (entering, leaving, down, up and the interpolation)
-        self.reach_px = 5 * (self.multiple_of - 1)
+        self.receptive_field_px = 5 * (self.multiple_of - 1)
         self.encoder = EfficientNetLite0()
         self.context = _ContextDecoder(self.encoder.channels[1:], context_width, dropout)
         self.enter = _ContextualConv(4, widths[0], context_width)
         self.down = nn.ModuleList(_ContextualConv(a, b, context_width) for a, b in pairwise(widths))
         self.up = nn.ModuleList(_ContextualConv(a + b, a, context_width) for a, b in pairwise(widths))
         self.leave = nn.Conv2d(widths[0], 12, 3, padding=1)
-        # start from the gray picture: the first steps then learn colour, not the picture
+        # start from the gray image: the first steps then learn colour, not the image
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
         nn.init.zeros_(self.leave.bias)
@@ -117,7 +117,7 @@ class Scene(Network):
     def saturate(self, gain: float) -> None:
         """Multiply the colours' distance from gray by ``gain``, inside the last layer's weights.
 
-        Training on errors makes doubtful colours timid. The last layer adds colour to the gray picture, so
+        Training on errors makes doubtful colours timid. The last layer adds colour to the gray image, so
         the gain is a linear map of its output channels (three colours, four pixels each).
         """
         gray = torch.full((3, 3), 1 / 3)
@@ -133,8 +133,8 @@ class Scene(Network):
 
         Args:
             nir: (N, 1, h, w) in [0, 1]; h and w multiples of 16.
-            context: (N, 5, context_px, context_px): the whole picture's NIR, reduced by averaging; then top,
-                bottom, left and right edge of the tile, each a constant plane, 0 to 1 across the picture.
+            context: (N, 5, context_px, context_px): the whole image's NIR, reduced by averaging; then top,
+                bottom, left and right edge of the tile, each a constant plane, 0 to 1 across the image.
 
         Returns:
             (N, 3, h, w), not clipped.

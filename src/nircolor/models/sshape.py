@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nircolor.models.network import Network
-from nircolor.models.unet import Encoder, reach_px
+from nircolor.models.unet import Encoder, receptive_field_px
 
 
 def _double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -36,7 +36,7 @@ class SShape(Network):
 
     multiple_of = minimum_px = 16
     # interpolation on the way up sees a cell further, of 1, 2, 4 and 8 px
-    reach_px = reach_px(convs=2) + 15
+    receptive_field_px = receptive_field_px(convs=2) + 15
 
     def __init__(self, bands: int = 1, width: int = 64) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from nircolor.losses import sobel
 from nircolor.models.network import Network
-from nircolor.models.unet import Decoder, Encoder, double_conv, he_init, level_widths, reach_px
+from nircolor.models.unet import Decoder, Encoder, double_conv, he_init, level_widths, receptive_field_px
 
 _DENSE_CONVS = 4
 
@@ -23,7 +23,7 @@ class Branches(NamedTuple):
     Attributes:
         rgb: the colour, three channels.
         gray: the gray version of the colour, one channel.
-        scale_map: s of equation (2), one channel: the NIR picture's gradient over the gray one's.
+        scale_map: s of equation (2), one channel: the NIR image's gradient over the gray one's.
     """
 
     rgb: Tensor
@@ -62,7 +62,7 @@ class StructureAware(Network):
     def __init__(self, bands: int = 3, width: int = 64, dense: bool = True) -> None:
         super().__init__()
         self.bands = bands
-        self.reach_px = reach_px(_DENSE_CONVS if dense else 2)
+        self.receptive_field_px = receptive_field_px(_DENSE_CONVS if dense else 2)
         block = _DenseBlock if dense else double_conv
         widths = level_widths(width)
         self.encoder = Encoder(bands, widths, block)

@@ -1,7 +1,7 @@
 """U-Net: the comparison of the multi-band paper, and the trunk of its own network (`structure_aware`).
 
 Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015, as
-it is used for pictures today: zero padding keeps the size, and nothing is normalised.
+it is used for images today: zero padding keeps the size, and nothing is normalised.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def level_widths(width: int) -> tuple[int, ...]:
     return tuple(width * 2**level for level in range(_POOLINGS + 1))
 
 
-def reach_px(convs: int) -> int:
+def receptive_field_px(convs: int) -> int:
     """Reach of a U-Net with ``convs`` 3×3 convolutions a block.
 
     Each convolution sees a cell further: of 1, 2, 4, 8 px on the way down and again on the way up, of 16 px
@@ -114,7 +114,7 @@ class UNet(Network):
     """
 
     multiple_of = minimum_px = _CELL_PX
-    reach_px = reach_px(convs=2)
+    receptive_field_px = receptive_field_px(convs=2)
 
     def __init__(self, bands: int = 1, width: int = 64) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Splits that keep every picture of one place on one side."""
+"""Splits that keep every image of one place on one side."""
 
 import csv
 import hashlib
@@ -9,47 +9,47 @@ from pathlib import Path
 from nircolor.errors import NircolorError
 from nircolor.pairs.pair import Pair, listed
 
-_TEST_SHARE, _DEV_SHARE = 0.15, 0.10
+_TEST_SHARE, _VAL_SHARE = 0.15, 0.10
 
 
-def split_pairs(pairs: Iterable[Pair], dev_fraction: float, seed: int = 0) -> tuple[list[Pair], list[Pair]]:
-    """Training and dev pairs of one set, in the given order, with no place on both sides.
+def split_pairs(pairs: Iterable[Pair], val_fraction: float, seed: int = 0) -> tuple[list[Pair], list[Pair]]:
+    """Training and validation pairs of one set, in the given order, with no place on both sides.
 
-    Where a pair of the set has the split ``dev``, the splits ``train`` and ``dev`` are kept as they are.
-    Where none has, dev is taken from the pairs of the split ``train``. Pairs without a split are shared
+    Where a pair of the set has the split ``val``, the splits ``train`` and ``val`` are kept as they are.
+    Where none has, val is taken from the pairs of the split ``train``. Pairs without a split are shared
     out in both cases, pairs of any other split (``test``, ``validation``) are on neither side.
 
     The side of a pair that is shared out depends on its place and the seed alone. So it stays when pairs
-    are added, and sets that share places can be split one by one. The price: ``dev_fraction`` is met on
+    are added, and sets that share places can be split one by one. The price: ``val_fraction`` is met on
     average over places, not exactly.
 
     Raises:
         ValueError: the fraction is outside [0, 1].
         NircolorError: the splits put one place on both sides.
     """
-    if not 0 <= dev_fraction <= 1:
-        raise ValueError(f"dev_fraction: expected 0 to 1, got {dev_fraction}")
+    if not 0 <= val_fraction <= 1:
+        raise ValueError(f"val_fraction: expected 0 to 1, got {val_fraction}")
     pairs = list(pairs)
-    fixed = any(pair.split == "dev" for pair in pairs)
+    fixed = any(pair.split == "val" for pair in pairs)
     train: list[Pair] = []
-    dev: list[Pair] = []
+    val: list[Pair] = []
     for pair in pairs:
-        if pair.split == "dev":
-            dev.append(pair)
+        if pair.split == "val":
+            val.append(pair)
         elif pair.split == "train" and fixed:
             train.append(pair)
         elif pair.split in ("train", None):
-            (dev if _uniform(pair.place, seed) < dev_fraction else train).append(pair)
-    shared = {pair.place for pair in train} & {pair.place for pair in dev}
+            (val if _uniform(pair.place, seed) < val_fraction else train).append(pair)
+    shared = {pair.place for pair in train} & {pair.place for pair in val}
     if shared:
         raise NircolorError(
-            f"the splits: expected each place in one of train and dev, got both: {listed(shared)}"
+            f"the splits: expected each place in one of train and val, got both: {listed(shared)}"
         )
-    return train, dev
+    return train, val
 
 
 def write_splits(pairs: Iterable[Pair], table: Path | str) -> None:
-    """Write a table of pairs and splits, sorted by name: 15% of the places test, 10% dev, the rest train.
+    """Write a table of pairs and splits, sorted by name: 15% of the places test, 10% val, the rest train.
 
     A pair's split depends on its place alone, so a table written again says the same of it.
     """
@@ -64,7 +64,7 @@ def _split_of(place: str) -> str:
     share = _uniform(place, seed=0)
     if share < _TEST_SHARE:
         return "test"
-    return "dev" if share < _TEST_SHARE + _DEV_SHARE else "train"
+    return "val" if share < _TEST_SHARE + _VAL_SHARE else "train"
 
 
 def _uniform(place: str, seed: int) -> float:

@@ -1,4 +1,4 @@
-"""Paired sets on disk: which NIR picture belongs to which colour picture.
+"""Paired sets on disk: which NIR image belongs to which colour image.
 
 Pairs are matched by name, never by the order in which a folder lists its files: published outputs of
 peers carry permuted names because of that, and score 10 dB less than they should.
@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import find_pictures
+from nircolor.imagery import find_images
 from nircolor.pairs.pair import Pair, listed
 from nircolor.pairs.paired_set import PairedSet
 
 
 class Folders(PairedSet):
-    """Any folders whose pictures are matched by name, of any format and with all their subfolders.
+    """Any folders whose images are matched by name, of any format and with all their subfolders.
 
     A pair's name is the file's path below its folder without extension and suffix: with the
-    ``nir_suffix`` ``_nir``, ``urban/03_nir.png`` is the NIR picture of ``urban/03``, and a file that
+    ``nir_suffix`` ``_nir``, ``urban/03_nir.png`` is the NIR image of ``urban/03``, and a file that
     ends otherwise is none. So one folder may hold several sides. A suffix may reach over a folder:
     ``/nir`` for ``urban_03/nir.png``.
 
     Args:
-        nir: folder of the NIR pictures.
-        rgb: folder of the colour pictures.
+        nir: folder of the NIR images.
+        rgb: folder of the colour images.
         mask: folder of the masks (255 = valid). A pair without a mask is all valid.
         nir_suffix: what follows the name in NIR files, before the extension.
         rgb_suffix: likewise in colour files.
@@ -79,9 +79,9 @@ class Folders(PairedSet):
         # a leftover hints at files lost or misnamed
         if any(leftovers.values()):
             found = "; ".join(f"{what}: {listed(names)}" for what, names in leftovers.items() if names)
-            raise NircolorError(f"{folders}: expected a colour picture for each NIR picture, got {found}")
+            raise NircolorError(f"{folders}: expected a colour image for each NIR image, got {found}")
         if not nir:
-            raise NircolorError(f"{folders}: expected pairs of NIR and colour pictures, found none")
+            raise NircolorError(f"{folders}: expected pairs of NIR and colour images, found none")
         return [
             Pair(
                 name,
@@ -222,17 +222,17 @@ class _Side(NamedTuple):
 
 
 def _by_name(side: _Side, sides: Iterable[_Side]) -> dict[str, Path]:
-    """The files of one side; ``sides``, all of them: `a_rgb.png` is not the NIR picture `a_rgb`."""
+    """The files of one side; ``sides``, all of them: `a_rgb.png` is not the NIR image `a_rgb`."""
     if not side.folder.is_dir():
-        raise NircolorError(f"{side.folder}: expected a folder of pictures, found none")
+        raise NircolorError(f"{side.folder}: expected a folder of images, found none")
     longer = tuple(s.suffix for s in sides if s.folder == side.folder and len(s.suffix) > len(side.suffix))
     found: dict[str, Path] = {}
-    for path in find_pictures(side.folder, recursive=True):
+    for path in find_images(side.folder, recursive=True):
         stem = path.relative_to(side.folder).with_suffix("").as_posix()
         if not stem.endswith(side.suffix) or stem.endswith(longer):
             continue
         name = stem.removesuffix(side.suffix)
         if name in found:
-            raise NircolorError(f"{path}: expected one picture named {name}, got {found[name].name} too")
+            raise NircolorError(f"{path}: expected one image named {name}, got {found[name].name} too")
         found[name] = path
     return found

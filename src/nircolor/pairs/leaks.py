@@ -1,6 +1,6 @@
-"""Pictures that two sets share: copies pixel by pixel, and the same photograph in another form.
+"""Images that two sets share: copies pixel by pixel, and the same photograph in another form.
 
-A published test set of this field holds training pictures under new names; a score on it says little.
+A published test set of this field holds training images under new names; a score on it says little.
 """
 
 import hashlib
@@ -14,18 +14,18 @@ import numpy as np
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
-from nircolor.imagery import find_pictures, open_raster
+from nircolor.imagery import find_images, open_raster
 from nircolor.modelfile import Band
 from nircolor.pairs.likeness import likenesses, overlap_px, scaled, textured
 from nircolor.pairs.pair import Pair
 from nircolor.pairs.reading import read_colour, read_pair
 
-# mean side of the thumbnails that all are compared by, and of the pictures that suspects are compared by
+# mean side of the thumbnails that all are compared by, and of the images that suspects are compared by
 _THUMBNAIL_PX, _DETAIL_PX = 64, 256
 # crops down to half a side are looked for, in steps of an eighth of an octave, then finer
 _STEPS, _FINE_STEPS = 8, 32
 # of texture, the least correlation of a leak, and by how much it must exceed that at other shifts. Of the
-# pictures that this was made with, versions down to JPEG at quality 10 reached 0.53 and 0.42. Others may
+# images that this was made with, versions down to JPEG at quality 10 reached 0.53 and 0.42. Others may
 # correlate more (straight shores in satellite patches), but then at other shifts too, all but 0.38 of it
 _ALIKE, _DISTINCT = 0.5, 0.4
 # where two overlap by fewer pixels they correlate by chance: more is asked, up to so much
@@ -43,14 +43,14 @@ Kind = Literal["exact copy", "same view", "shifted", "rescaled"]
 
 @dataclass(frozen=True)
 class Leak:
-    """A picture of one set that another shows too.
+    """A image of one set that another shows too.
 
     Attributes:
-        name: of the picture.
+        name: of the image.
         other: what the other set calls it.
         kind: pixel by pixel; the same view, re-encoded, retouched or taken again; shifted too; or a crop at
             another scale.
-        view: what of the pair is alike: ``NIR``, ``colour`` or, of single pictures, ``picture``.
+        view: what of the pair is alike: ``NIR``, ``colour`` or, of single images, ``image``.
         correlation: of their texture where they overlap; 1 for an exact copy.
         scale: how much larger the other shows things, to about 2%.
     """
@@ -71,7 +71,7 @@ class Leak:
 
 @dataclass(frozen=True)
 class Photograph:
-    """A picture to be compared: a name, and how to read its views (channels, h, w)."""
+    """A image to be compared: a name, and how to read its views (channels, h, w)."""
 
     name: str
     read: Callable[[], Views]
@@ -83,52 +83,52 @@ def photographs(pairs: Sequence[Pair], bands: Sequence[Band] | None = None) -> l
 
 
 def single_photographs(pairs: Sequence[Pair]) -> list[Photograph]:
-    """Both sides of pairs as pictures of their own, to be compared with `photographs_in`."""
+    """Both sides of pairs as images of their own, to be compared with `photographs_in`."""
     return [
-        Photograph(f"{one.name} ({view})", lambda one=one, view=view: {"picture": one.read()[view]})  # type: ignore[misc]
+        Photograph(f"{one.name} ({view})", lambda one=one, view=view: {"image": one.read()[view]})  # type: ignore[misc]
         for pair, one in zip(pairs, photographs(pairs), strict=True)
         for view in (["colour"] if pair.nir == pair.rgb else ["NIR", "colour"])
     ]
 
 
 def photographs_in(folder: Path) -> list[Photograph]:
-    """All pictures of a folder and its subfolders, whatever they show.
+    """All images of a folder and its subfolders, whatever they show.
 
     Raises:
         NircolorError: there are none.
     """
-    files = find_pictures(folder, recursive=True)
+    files = find_images(folder, recursive=True)
     if not files:
-        raise NircolorError(f"{folder}: expected pictures, found none")
+        raise NircolorError(f"{folder}: expected images, found none")
     return [
-        Photograph(path.relative_to(folder).as_posix(), lambda path=path: {"picture": _read(path)})  # type: ignore[misc]
+        Photograph(path.relative_to(folder).as_posix(), lambda path=path: {"image": _read(path)})  # type: ignore[misc]
         for path in files
     ]
 
 
 def find_leaks(
-    pictures: Sequence[Photograph],
+    images: Sequence[Photograph],
     others: Sequence[Photograph],
     *,
     same_scale: bool = False,
     on_progress: Progress = lambda _done, _total: None,
 ) -> list[Leak]:
-    """Pictures that ``others`` show too, sorted by name, each with the one that is most alike.
+    """Images that ``others`` show too, sorted by name, each with the one that is most alike.
 
     Copies are found by a hash of the pixels, all else by the texture of thumbnails: re-encoded, paler,
     shifted (by up to half a side) and cropped (down to about half a side) versions of a photograph.
-    Suspects are compared again in detail. Mirrored and turned pictures are not looked for.
+    Suspects are compared again in detail. Mirrored and turned images are not looked for.
 
     Args:
-        pictures: those in question.
+        images: those in question.
         others: those that they are compared with.
         same_scale: do not look for crops that were enlarged; quicker.
         on_progress: called with how many comparisons of how many are done.
 
     Raises:
-        NircolorError: a picture cannot be read.
+        NircolorError: a image cannot be read.
     """
-    own = [_Reduced.of(one, _THUMBNAIL_PX) for one in pictures]
+    own = [_Reduced.of(one, _THUMBNAIL_PX) for one in images]
     their = [_Reduced.of(one, _THUMBNAIL_PX) for one in others]
     found = dict(_copies(own, their))
     open_ones = [one for one in own if one.photograph not in found]
@@ -139,8 +139,8 @@ def find_leaks(
         on_progress(done, len(rounds))
         for view in views:
             for suspect in _suspects(some, some_others, view, factor):
-                suspects[suspect.picture].append(suspect)
-    for picture, of_one in suspects.items():
+                suspects[suspect.image].append(suspect)
+    for image, of_one in suspects.items():
         # often one and the same leads both lists
         likeliest = dict.fromkeys(
             [
@@ -150,14 +150,14 @@ def find_leaks(
         )
         leaks = [leak for leak in (_verified(one, same_scale) for one in likeliest) if leak is not None]
         if leaks:
-            found[picture] = max(leaks, key=lambda leak: leak.correlation)
+            found[image] = max(leaks, key=lambda leak: leak.correlation)
     return sorted(found.values(), key=lambda leak: leak.name)
 
 
 class _Suspect(NamedTuple):
-    """Two pictures that look alike in a thumbnail's view, things in the other ``scale`` times as large."""
+    """Two images that look alike in a thumbnail's view, things in the other ``scale`` times as large."""
 
-    picture: Photograph
+    image: Photograph
     other: Photograph
     view: str
     correlation: float
@@ -167,7 +167,7 @@ class _Suspect(NamedTuple):
 
 @dataclass(frozen=True)
 class _Reduced:
-    """A photograph's views as gray pictures (h, w), how far they were reduced, and the pixels' hashes."""
+    """A photograph's views as gray images (h, w), how far they were reduced, and the pixels' hashes."""
 
     photograph: Photograph
     grays: dict[str, Floats]
@@ -186,16 +186,16 @@ class _Reduced:
         reduction = min(1.0, side_px / float(np.sqrt(next(iter(views.values()))[0].size)))
         return cls(
             photograph,
-            {view: scaled(picture.mean(axis=0), reduction) for view, picture in views.items()},
+            {view: scaled(image.mean(axis=0), reduction) for view, image in views.items()},
             reduction,
-            # two black pictures are no copies of each other
-            {view: _digest(picture) for view, picture in views.items() if picture.min() < picture.max()},
+            # two black images are no copies of each other
+            {view: _digest(image) for view, image in views.items() if image.min() < image.max()},
         )
 
 
-def _digest(picture: Floats) -> bytes:
-    # one hash for 8 and 16 bits of one picture; the shape belongs to it, since bytes do not tell rows
-    pixels = np.rint(65535 * picture).astype("<u2")
+def _digest(image: Floats) -> bytes:
+    # one hash for 8 and 16 bits of one image; the shape belongs to it, since bytes do not tell rows
+    pixels = np.rint(65535 * image).astype("<u2")
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
 
 
@@ -216,7 +216,7 @@ def _rounds(
         for step in range(-_STEPS, _STEPS + 1):
             yield own, their, 2 ** (step / _STEPS)
         return
-    # thumbnails of pictures of different size are at different scales
+    # thumbnails of images of different size are at different scales
     for a, b in product({one.reduction for one in own}, {one.reduction for one in their}):
         yield [one for one in own if one.reduction == a], [one for one in their if one.reduction == b], b / a
 
@@ -225,14 +225,14 @@ def _suspects(
     own: Sequence[_Reduced], their: Sequence[_Reduced], view: str, factor: float
 ) -> Iterator[_Suspect]:
     """The likeliest of ``their`` for each of ``own`` if thumbnails show things ``factor`` times as large."""
-    pictures, others = ([one for one in side if view in one.grays] for side in (own, their))
-    if not pictures or not others:
+    images, others = ([one for one in side if view in one.grays] for side in (own, their))
+    if not images or not others:
         return
     alike = likenesses(
-        *_at_one_scale([one.grays[view] for one in pictures], [o.grays[view] for o in others], factor)
+        *_at_one_scale([one.grays[view] for one in images], [o.grays[view] for o in others], factor)
     )
     distinctness = alike.correlation - alike.runner_up
-    for row, one in enumerate(pictures):
+    for row, one in enumerate(images):
         for best in {int(distinctness[row].argmax()), int(alike.correlation[row].argmax())}:
             found = float(alike.correlation[row, best]), float(distinctness[row, best])
             if found[0] >= _CERTAIN or found[1] >= _SUSPECT:
@@ -242,7 +242,7 @@ def _suspects(
 
 def _verified(suspect: _Suspect, same_scale: bool) -> Leak | None:
     """Whether a suspect is alike in detail too, and in what form."""
-    a, b = (_Reduced.of(one, _DETAIL_PX) for one in (suspect.picture, suspect.other))
+    a, b = (_Reduced.of(one, _DETAIL_PX) for one in (suspect.image, suspect.other))
     own, their = a.grays[suspect.view], b.grays[suspect.view]
     best: Leak | None = None
     reach = 0 if same_scale else _FINE_STEPS // _STEPS // 2

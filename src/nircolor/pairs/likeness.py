@@ -1,4 +1,4 @@
-"""How alike two pictures are where one lies best on the other, by normalized cross-correlation.
+"""How alike two images are where one lies best on the other, by normalized cross-correlation.
 
 Source: Lewis, "Fast normalized cross-correlation", Vision Interface 1995: the correlation at all shifts by
 Fourier transforms, the energies in the overlap from running sums. Compared is texture (`textured`), whose
@@ -24,15 +24,15 @@ _LEAST_TEXTURE = 0.1
 _LEAST_OVERLAP = 0.45
 # shifts that texture of this size does not tell apart
 _NEAR_PX = 6
-# pictures at once, which bounds the memory
+# images at once, which bounds the memory
 _CHUNK = 128
 
 
 class Likenesses(NamedTuple):
-    """Of pictures and others: correlation (n, m), -1 to 1, and the shift at which it is reached, (n, m, 2).
+    """Of images and others: correlation (n, m), -1 to 1, and the shift at which it is reached, (n, m, 2).
 
-    A picture's corner then lies at ``shifts_px`` (down, right) of the other's. ``runner_up`` (n, m) is the
-    best correlation at shifts a good way off: little less, where all that two pictures share is a long edge.
+    A image's corner then lies at ``shifts_px`` (down, right) of the other's. ``runner_up`` (n, m) is the
+    best correlation at shifts a good way off: little less, where all that two images share is a long edge.
     """
 
     correlation: NDArray[np.float32]
@@ -41,7 +41,7 @@ class Likenesses(NamedTuple):
 
 
 def scaled(gray: Floats, factor: float) -> Floats:
-    """The picture (h, w) at another size, smoothed where that is smaller."""
+    """The image (h, w) at another size, smoothed where that is smaller."""
     size = tuple(max(1, round(side * factor)) for side in gray.shape)
     if size == gray.shape:
         return gray
@@ -50,42 +50,42 @@ def scaled(gray: Floats, factor: float) -> Floats:
 
 
 def textured(gray: Floats) -> Floats:
-    """What of a picture (h, w) has the size of one to four pixels, of like strength everywhere.
+    """What of a image (h, w) has the size of one to four pixels, of like strength everywhere.
 
-    So pictures are alike whatever was done to their brightness and contrast. What is flat counts nothing.
+    So images are alike whatever was done to their brightness and contrast. What is flat counts nothing.
     """
     detail = gaussian_filter(gray, 1) - gaussian_filter(gray, 4)
     strength = np.sqrt(gaussian_filter(detail**2, 8) + _NOISE**2)
     return np.asarray(detail / strength, dtype=np.float32)
 
 
-def likenesses(pictures: Sequence[Floats], others: Sequence[Floats]) -> Likenesses:
-    """How alike textures (h, w) are, each of ``pictures`` with each of ``others``.
+def likenesses(images: Sequence[Floats], others: Sequence[Floats]) -> Likenesses:
+    """How alike textures (h, w) are, each of ``images`` with each of ``others``.
 
     Of all shifts where two overlap by nearly half of the smaller's sides, the one that suits them best.
     """
-    size = len(pictures), len(others)
+    size = len(images), len(others)
     found = Likenesses(np.zeros(size, np.float32), np.zeros(size, np.float32), np.zeros((*size, 2), np.int64))
     for other_size, places in _by_size(others):
         for start in range(0, len(places), _CHUNK):
             chunk = places[start : start + _CHUNK]
-            _correlate(pictures, np.stack([others[place] for place in chunk]), other_size, chunk, found)
+            _correlate(images, np.stack([others[place] for place in chunk]), other_size, chunk, found)
     return found
 
 
 def overlap_px(size: Sequence[int], other_size: Sequence[int], shift_px: Sequence[int]) -> int:
-    """Pixels that a picture of ``size`` (h, w), moved by ``shift_px``, shares with one of ``other_size``."""
+    """Pixels that a image of ``size`` (h, w), moved by ``shift_px``, shares with one of ``other_size``."""
     sides = [min(b, s + a) - max(0, s) for a, b, s in zip(size, other_size, shift_px, strict=True)]
     return int(sides[0] * sides[1])
 
 
-def _by_size(pictures: Sequence[Floats]) -> Iterator[tuple[tuple[int, ...], list[int]]]:
-    for size in dict.fromkeys(picture.shape for picture in pictures):
-        yield size, [place for place, picture in enumerate(pictures) if picture.shape == size]
+def _by_size(images: Sequence[Floats]) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    for size in dict.fromkeys(image.shape for image in images):
+        yield size, [place for place, image in enumerate(images) if image.shape == size]
 
 
 def _correlate(
-    pictures: Sequence[Floats],
+    images: Sequence[Floats],
     others: NDArray[np.float32],
     other_size: tuple[int, ...],
     columns: list[int],
@@ -93,10 +93,10 @@ def _correlate(
 ) -> None:
     """Fill the columns of ``found`` that belong to ``others``, (n, h, w) of one size."""
     # no shift that is looked at wraps around
-    side = fft.next_fast_len(max(other_size) + max(max(picture.shape) for picture in pictures), real=True)
+    side = fft.next_fast_len(max(other_size) + max(max(image.shape) for image in images), real=True)
     spectra = fft.rfft2(others, (side, side), workers=-1)
     sums = _running_sums(others)
-    for size, rows in _by_size(pictures):
+    for size, rows in _by_size(images):
         shifts = [_shifts(a, b) for a, b in zip(size, other_size, strict=True)]
         (own_y, their_y), (own_x, their_x) = (
             _overlap(a, b, s) for a, b, s in zip(size, other_size, shifts, strict=True)
@@ -105,9 +105,9 @@ def _correlate(
         their_energy = np.maximum(_sums_over(sums, their_y, their_x), _LEAST_TEXTURE * pixels)
         wrapped = (shifts[0] % side)[:, None], shifts[1] % side
         for row in rows:
-            spectrum = np.conj(fft.rfft2(pictures[row], (side, side)))
+            spectrum = np.conj(fft.rfft2(images[row], (side, side)))
             product = fft.irfft2(spectra * spectrum, (side, side), workers=-1)[:, *wrapped]
-            own_energy = _sums_over(_running_sums(pictures[row][None]), own_y, own_x)
+            own_energy = _sums_over(_running_sums(images[row][None]), own_y, own_x)
             # too little texture counts as if there were a little of it, and none of that alike
             energy = np.sqrt(np.maximum(own_energy, _LEAST_TEXTURE * pixels) * their_energy)
             for column, correlation in zip(columns, product / energy, strict=True):
@@ -133,10 +133,10 @@ def _overlap(a: int, b: int, shifts: NDArray[np.int64]) -> tuple[NDArray[np.int6
     return own, own + shifts
 
 
-def _running_sums(pictures: NDArray[np.float32]) -> NDArray[np.float64]:
+def _running_sums(images: NDArray[np.float32]) -> NDArray[np.float64]:
     """Sums of squares of (n, h, w) over all that is above and left: (n, h + 1, w + 1)."""
-    sums = np.zeros((len(pictures), pictures.shape[1] + 1, pictures.shape[2] + 1))
-    np.cumsum(np.cumsum(np.square(pictures, dtype=np.float64), axis=1), axis=2, out=sums[:, 1:, 1:])
+    sums = np.zeros((len(images), images.shape[1] + 1, images.shape[2] + 1))
+    np.cumsum(np.cumsum(np.square(images, dtype=np.float64), axis=1), axis=2, out=sums[:, 1:, 1:])
     return sums
 
 

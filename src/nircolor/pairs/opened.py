@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from nircolor.errors import NircolorError, NircolorWarning, first_line
 from nircolor.extras import require
-from nircolor.imagery import find_pictures, open_raster
+from nircolor.imagery import find_images, open_raster
 from nircolor.modelfile import Band
 from nircolor.modelfile.card import first_fault
 from nircolor.pairs.layouts import Folders, MultiBandFiles, Scenes, Vcip
@@ -20,7 +20,7 @@ from nircolor.pairs.paired_set import PairedSet
 
 _CLASSES = {kind.__name__: kind for kind in (Folders, MultiBandFiles, Vcip, Scenes)}
 _FORMS = (
-    "a folder in VCIP's layout, a folder of NAME_nir and NAME_rgb pictures or with nir/ and rgb/ in it, "
+    "a folder in VCIP's layout, a folder of NAME_nir and NAME_rgb images or with nir/ and rgb/ in it, "
     "a folder of multi-band files with wavelengths, two folders as NIR,RGB, or a YAML of sets"
 )
 _NIR_SUFFIXES = ("", "_nir", "-nir", "_NIR")
@@ -78,7 +78,7 @@ def _chosen(pairs: list[Pair], role: Role, split: str | None, text: str) -> list
             raise NircolorError(f"{text}: expected pairs of the split {split}, got splits: {known}")
         return chosen
     if role == "training":
-        wanted: set[str | None] = {"train", "dev", None}
+        wanted: set[str | None] = {"train", "val", None}
     else:
         wanted = {"test"} if "test" in splits else splits
     chosen = [pair for pair in pairs if pair.split in wanted]
@@ -103,7 +103,7 @@ def _recognised(text: str, role: Role, split: str | None, table: Path | str | No
     inside = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
     if {"nir", "rgb"} <= inside.keys():
         return _matched(inside["nir"], inside["rgb"], inside.get("mask"), table)
-    files = find_pictures(root, recursive=True)
+    files = find_images(root, recursive=True)
     stems = [path.stem for path in files]
     if any(stem.endswith(_NIR_SUFFIXES[1:]) for stem in stems):
         mask = root if any(stem.endswith(_MASK_SUFFIX) for stem in stems) else None
@@ -116,16 +116,13 @@ def _recognised(text: str, role: Role, split: str | None, table: Path | str | No
         with raster:
             if raster.bands > 3 and any(raster.wavelengths_nm):
                 return MultiBandFiles(root, table=table)
-    raise NircolorError(f"{text}: expected {_FORMS}, got {len(files)} pictures of another kind")
+    raise NircolorError(f"{text}: expected {_FORMS}, got {len(files)} images of another kind")
 
 
 def _matched(nir: Path, rgb: Path, mask: Path | None, table: Path | str | None) -> Folders:
     """Two folders, with the suffixes that match most names."""
     stems = [
-        {
-            path.relative_to(folder).with_suffix("").as_posix()
-            for path in find_pictures(folder, recursive=True)
-        }
+        {path.relative_to(folder).with_suffix("").as_posix() for path in find_images(folder, recursive=True)}
         if folder.is_dir()
         else set()
         for folder in (nir, rgb)
@@ -147,7 +144,7 @@ def _matched(nir: Path, rgb: Path, mask: Path | None, table: Path | str | None) 
     nir_suffix, rgb_suffix = max(candidates, key=matches)
     mask_suffix = ""
     if mask is not None and any(
-        path.stem.endswith(_MASK_SUFFIX) for path in find_pictures(mask, recursive=True)
+        path.stem.endswith(_MASK_SUFFIX) for path in find_images(mask, recursive=True)
     ):
         mask_suffix = _MASK_SUFFIX
     return Folders(nir, rgb, mask, nir_suffix, rgb_suffix, mask_suffix, table=table)
@@ -164,7 +161,7 @@ def _read_yaml(path: Path, role: Role, split: str | None) -> tuple[list[PairedSe
     sets = _under(content, "data", "sets") or _under(content, "sets")
     if not isinstance(sets, list) or not sets:
         raise NircolorError(f"{path}: expected sets as in a recipe (docs/training.md), found none")
-    bands = _under(content, "model", "init_args", "about", "bands") or _under(content, "bands")
+    bands = _under(content, "model", "init_args", "card", "bands") or _under(content, "bands")
     return [_of_yaml(one, path, role, split) for one in sets], _bands(bands, path)
 
 

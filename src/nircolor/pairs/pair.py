@@ -7,19 +7,19 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Pair:
-    """A NIR picture and the colour picture of the same view, as files; one file may hold both.
+    """A NIR image and the colour image of the same view, as files; one file may hold both.
 
     Attributes:
         name: unique within its set, e.g. ``country_0007`` or ``urban/0003``.
-        nir: file of the NIR picture.
-        rgb: file of the colour picture.
+        nir: file of the NIR image.
+        rgb: file of the colour image.
         mask: file of the valid pixels (255 = valid), or None where all are.
         group: the place that the pair shows; pairs of one group never part in a split. None = a place of
             its own.
-        split: what the pair is kept for: ``train``, ``dev`` or, out of reach of training, anything else.
+        split: what the pair is kept for: ``train``, ``val`` or, out of reach of training, anything else.
             None = not said.
         rgb_nm: wavelengths to pick as red, green and blue from a file of many bands, each within 30 nm.
-            None = the file is a colour picture of three bands.
+            None = the file is a colour image of three bands.
         nir_scale: the value in the NIR file that means 1.0. None = by the rule of `imagery.open_raster`.
         rgb_scale: likewise of the colour file.
     """

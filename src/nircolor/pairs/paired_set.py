@@ -12,7 +12,7 @@ class PairedSet(ABC):
 
     Args:
         table: a CSV with a row for each pair: its name in ``pair``, and any of ``group`` (or
-            ``scene_group``: the place that it shows), ``split`` (``train``, ``dev`` or anything else, which
+            ``scene_group``: the place that it shows), ``split`` (``train``, ``val`` or anything else, which
             stays out of training) and ``flag``. Further columns are ignored. Groups are shared by the
             sets of one table: a place may appear in several of them.
         dataset: the rows to use where the table has a column ``dataset``.
@@ -28,7 +28,7 @@ class PairedSet(ABC):
         """All pairs, sorted by name.
 
         Raises:
-            NircolorError: a folder is missing or holds no pairs, a picture has no partner, or the table
+            NircolorError: a folder is missing or holds no pairs, a image has no partner, or the table
                 cannot be used or lacks a pair.
         """
         found = self._found()

@@ -20,9 +20,9 @@ _RGB_TOLERANCE_NM = 30.0
 def read_pair(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, Floats, Mask]:
     """NIR (bands, h, w) and colour (3, h, w), float32 in [0, 1], and the valid pixels (h, w).
 
-    A NIR picture stored as three equal channels is one band. A pixel is valid where both pictures
+    A NIR image stored as three equal channels is one band. A pixel is valid where both images
     and the mask say so. (8-bit values come back exactly from ``np.rint(255 * x)``, for whoever keeps
-    many pictures in memory.)
+    many images in memory.)
 
     Args:
         pair: what to read, and at which scales.
@@ -60,8 +60,8 @@ def read_nir(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, M
     return nir, valid
 
 
-def picture_size(pair: Pair) -> tuple[int, int]:
-    """Height and width of the pair's NIR picture in pixels; reads little more than the file's header.
+def image_size(pair: Pair) -> tuple[int, int]:
+    """Height and width of the pair's NIR image in pixels; reads little more than the file's header.
 
     Raises:
         NircolorError: the file cannot be opened.
@@ -83,7 +83,7 @@ def read_colour(
     """Colour (3, h, w), float32 in [0, 1], and the valid pixels (h, w).
 
     Args:
-        path: a picture of three bands, or a file of many.
+        path: a image of three bands, or a file of many.
         name: of the pair, for messages.
         rgb_nm: see `Pair`.
         scale: the value that means 1.0.
@@ -97,7 +97,7 @@ def read_colour(
     try:
         return _read(path, scale, _RGB_NM)
     except NircolorError as error:
-        raise NircolorError(f"{name}: expected a picture of 3 bands as colour: {error}") from error
+        raise NircolorError(f"{name}: expected a image of 3 bands as colour: {error}") from error
 
 
 def _read_bands(
@@ -131,7 +131,7 @@ def _open_for_bands(path: Path, bands: Sequence[Band], scale: float | None, want
 
 def _require_same_size(first: Path, a: Floats, second: Path, b: Floats) -> None:
     if a.shape[1:] != b.shape[1:]:
-        sizes = [f"{picture.shape[2]} × {picture.shape[1]}" for picture in (a, b)]
+        sizes = [f"{image.shape[2]} × {image.shape[1]}" for image in (a, b)]
         raise NircolorError(f"{second}: expected {sizes[0]} px as {first}, got {sizes[1]}")
 
 

@@ -1,1 +1,1 @@
-"""Hyperspectral captures to pairs of a near-infrared and a colour picture."""
+"""Hyperspectral captures to pairs of a near-infrared and a colour image."""

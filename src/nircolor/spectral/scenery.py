@@ -91,14 +91,14 @@ def chart(
     pitch_px = patch_px + gap_px
     rows = -(-len(spectra) // columns)
     shape = (spectra.shape[1], rows * pitch_px + gap_px, columns * pitch_px + gap_px)
-    picture = np.full(shape, gap_reflectance, np.float32)
+    image = np.full(shape, gap_reflectance, np.float32)
     rectangles = []
     for number, spectrum in enumerate(spectra):
         top, left = (gap_px + pitch_px * place for place in divmod(number, columns))
         patch = (slice(top, top + patch_px), slice(left, left + patch_px))
-        picture[:, *patch] = spectrum[:, None, None]
+        image[:, *patch] = spectrum[:, None, None]
         rectangles.append(patch)
-    return picture, rectangles
+    return image, rectangles
 
 
 def _variants(rng: np.random.Generator, material: str, wavelengths_nm: Floats) -> Floats:

@@ -81,7 +81,7 @@ class Thing:
         self._grain = Noise(rng, self.side_px, self.side_px, (max(wide_px / 8, 3), 3.0))
 
     def look(self, rows: Integers, columns: Integers) -> tuple[Floats, Floats, Floats, Floats]:
-        """What the thing does to the pixels at `rows` (h,) and `columns` (w,) of the picture, each (h, w).
+        """What the thing does to the pixels at `rows` (h,) and `columns` (w,) of the image, each (h, w).
 
         Its cover in [0, 1], the light that its shadow leaves to what lies below, the light on itself, about
         0.4 to 1.1, and the share of its second spectrum in [0, 1].

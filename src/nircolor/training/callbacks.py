@@ -1,4 +1,4 @@
-"""What a run keeps and shows of itself: averaged weights, checkpoints, progress, sample pictures."""
+"""What a run keeps and shows of itself: averaged weights, checkpoints, progress, sample images."""
 
 import time
 from typing import Any
@@ -47,9 +47,9 @@ class StepCheckpoint(ModelCheckpoint):
 
 
 class RunProgress(ProgressBar):
-    """Step, loss, dev PSNR, images a second, time left.
+    """Step, loss, validation PSNR, images a second, time left.
 
-    A line at every look at dev; off a terminal, where no bar can be, one a minute too.
+    A line at every validation; off a terminal, where no bar can be, one a minute too.
     """
 
     def __init__(self) -> None:
@@ -70,7 +70,7 @@ class RunProgress(ProgressBar):
         if self._enabled and trainer.is_global_zero:
             data: PairedData = trainer.datamodule  # type: ignore[attr-defined]
             pairs = sum(len(photographs) for photographs in data.training)
-            self._console.print(f"{pairs} training pairs, {len(data.dev)} dev pairs", highlight=False)
+            self._console.print(f"{pairs} training pairs, {len(data.val)} validation pairs", highlight=False)
             self._progress = Progress(
                 TextColumn("step"),
                 MofNCompleteColumn(),
@@ -122,8 +122,8 @@ class RunProgress(ProgressBar):
     def _text(self, trainer: L.Trainer) -> str:
         logged = trainer.callback_metrics
         parts = [f"loss {float(logged['loss']):.4f}"] if "loss" in logged else []
-        if "dev/psnr_db" in logged:
-            parts.append(f"dev {float(logged['dev/psnr_db']):.2f} dB")
+        if "val/psnr" in logged:
+            parts.append(f"val {float(logged['val/psnr']):.2f} dB")
         return "  ".join([*parts, f"{self._images / self._seconds:.1f} images/s"])
 
     def _stop(self) -> None:
@@ -132,11 +132,11 @@ class RunProgress(ProgressBar):
             self._progress = None
 
 
-class SamplePictures(Callback):
-    """The first dev pictures in TensorBoard at every look at dev: NIR, predicted, true, side by side.
+class SampleImages(Callback):
+    """The first validation images in TensorBoard at every validation: NIR, predicted, true, side by side.
 
     Args:
-        count: of pictures.
+        count: of images.
     """
 
     def __init__(self, count: int = 4) -> None:
@@ -155,4 +155,4 @@ class SamplePictures(Callback):
         if batch_idx < self.count and isinstance(logger, TensorBoardLogger):
             nir = batch["nir"].mean(1, keepdim=True).expand(-1, 3, -1, -1)
             row = torch.cat([nir, outputs, batch["rgb"]], 3)[0]
-            logger.experiment.add_image(f"dev/{batch['name'][0]}", row, trainer.global_step)
+            logger.experiment.add_image(f"val/{batch['name'][0]}", row, trainer.global_step)

@@ -21,19 +21,19 @@ class Trained:
         network: with its (averaged) weights, in eval mode, on the CPU.
         architecture: its name.
         arguments: of its constructor.
-        about: what only the recipe knows of the model's card.
+        card: what only the recipe knows of the model's card.
     """
 
     network: Network
     architecture: str
     arguments: dict[str, Any]
-    about: dict[str, Any]
+    card: dict[str, Any]
 
 
 def read_checkpoint(path: Path) -> Trained:
     """Read a checkpoint; nothing in it is executed.
 
-    Its ``hyper_parameters`` have ``architecture``, ``arguments`` and ``about``, its ``state_dict`` has the
+    Its ``hyper_parameters`` have ``architecture``, ``arguments`` and ``card``, its ``state_dict`` has the
     network's weights below ``network.``; what else there is serves training.
 
     Raises:
@@ -51,7 +51,7 @@ def read_checkpoint(path: Path) -> Trained:
         ) from error
     try:
         hyper, state = content["hyper_parameters"], content["state_dict"]
-        architecture, arguments, about = hyper["architecture"], hyper.get("arguments"), hyper.get("about")
+        architecture, arguments, card = hyper["architecture"], hyper.get("arguments"), hyper.get("card")
         weights = {
             name.removeprefix(_PREFIX): value for name, value in state.items() if name.startswith(_PREFIX)
         }
@@ -60,4 +60,4 @@ def read_checkpoint(path: Path) -> Trained:
             f"{path}: expected a checkpoint of `nircolor train`, got one without {error}"
         ) from error
     network = restore(path, architecture, arguments or {}, weights)
-    return Trained(network, architecture, arguments or {}, about or {})
+    return Trained(network, architecture, arguments or {}, card or {})

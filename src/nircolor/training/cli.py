@@ -19,9 +19,9 @@ import nircolor.training.squared_error
 import nircolor.training.sshape
 import nircolor.training.structure_aware  # noqa: F401 (recipes name the classes of these five)
 from nircolor.errors import NircolorError
-from nircolor.training.callbacks import AveragedWeights, RunProgress, SamplePictures, StepCheckpoint
+from nircolor.training.callbacks import AveragedWeights, RunProgress, SampleImages, StepCheckpoint
 from nircolor.training.data import PairedData
-from nircolor.training.module import Colorization
+from nircolor.training.module import ColorizationModule
 
 
 class _Cli(LightningCLI):
@@ -90,7 +90,7 @@ _NOT_FOR_THE_USER = (
     "LightningCLI's args parameter",
     # Lightning's own use of what torch deprecates
     ".*is deprecated, use `isinstance",
-    # a run without a dev split, and one that goes on, are what was asked for
+    # a run without a validation split, and one that goes on, are what was asked for
     "Total length of .* across ranks is zero",
     "Checkpoint directory .* exists and is not empty",
     # several processes: costs a copy of small weights
@@ -101,7 +101,7 @@ _NOT_FOR_THE_USER = (
 def _cli(arguments: Sequence[str]) -> _Cli:
     try:
         return _Cli(
-            Colorization,
+            ColorizationModule,
             PairedData,
             run=False,
             subclass_mode_model=True,
@@ -120,7 +120,7 @@ def _cli(arguments: Sequence[str]) -> _Cli:
                 "num_sanity_val_steps": 0,
                 "enable_model_summary": False,
                 "log_every_n_steps": 25,
-                "callbacks": [RunProgress(), SamplePictures()],
+                "callbacks": [RunProgress(), SampleImages()],
             },
             args=list(arguments),
         )
@@ -153,7 +153,7 @@ _NOT_TELLING = (
 )
 
 
-def _require_same_network(last: Path, model: Colorization) -> None:
+def _require_same_network(last: Path, model: ColorizationModule) -> None:
     saved = torch.load(last, map_location="cpu", weights_only=True, mmap=True).get("hyper_parameters", {})
     for key in ("architecture", "arguments"):
         if saved.get(key) != model.hparams[key]:

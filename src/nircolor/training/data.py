@@ -12,8 +12,8 @@ from nircolor.errors import NircolorError
 from nircolor.memory import available_bytes
 from nircolor.modelfile import Band
 from nircolor.models import Network
-from nircolor.pairs import Pair, PairedSet, picture_size, read_pair, split_pairs
-from nircolor.training.module import Colorization
+from nircolor.pairs import Pair, PairedSet, image_size, read_pair, split_pairs
+from nircolor.training.module import ColorizationModule
 from nircolor.training.sampling import (
     Augmentation,
     Photograph,
@@ -24,7 +24,7 @@ from nircolor.training.sampling import (
     to_photograph,
 )
 
-# of the free memory that pictures may take; the network and the user's programs need some too
+# of the free memory that images may take; the network and the user's programs need some too
 _MEMORY_SHARE = 0.5
 
 
@@ -56,7 +56,7 @@ class SampleDataset(Dataset[Sample]):
 
     Args:
         sets: photographs of each set.
-        shares: how often each set is drawn from, relative to the others.
+        sampling_weights: how often each set is drawn from, relative to the others.
         augmentation, tile_px, context_px: see `sampling.draw_sample`.
         seed: of the samples.
     """
@@ -64,19 +64,19 @@ class SampleDataset(Dataset[Sample]):
     def __init__(
         self,
         sets: Sequence[Sequence[Photograph]],
-        shares: Sequence[float],
+        sampling_weights: Sequence[float],
         augmentation: Augmentation,
         tile_px: int,
         context_px: int | None,
         seed: int,
     ) -> None:
         self.sets, self.augmentation = sets, augmentation
-        self.shares = np.asarray(shares) / np.sum(shares)
+        self.sampling_weights = np.asarray(sampling_weights) / np.sum(sampling_weights)
         self.tile_px, self.context_px, self.seed = tile_px, context_px, seed
 
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng([self.seed, index])
-        photographs = self.sets[rng.choice(len(self.sets), p=self.shares)]
+        photographs = self.sets[rng.choice(len(self.sets), p=self.sampling_weights)]
         photograph = photographs[int(rng.integers(len(photographs)))]
         return draw_sample(photograph, rng, self.augmentation, self.tile_px, self.context_px)
 
@@ -103,11 +103,11 @@ class StepSampler(Sampler[list[int]]):
             yield list(range(start + self.rank, start + self.batch_size, self.ranks))
 
 
-class WholePictures(Dataset[Sample]):
-    """Dev pictures whole, each with its view, shrunk and cropped to sides that the network takes.
+class WholeImages(Dataset[Sample]):
+    """Dev images whole, each with its view, shrunk and cropped to sides that the network takes.
 
     Args:
-        photographs: the pictures.
+        photographs: the images.
         network: what they are for.
         largest_px: longer sides are shrunk to this.
     """
@@ -122,28 +122,28 @@ class WholePictures(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         photograph = self.photographs[index]
-        picture = photograph.floats()
-        shrink = min(1.0, self.largest_px / max(picture.shape[1:]))
-        height, width = (max(self.minimum_px, round(side * shrink)) for side in picture.shape[1:])
+        image = photograph.floats()
+        shrink = min(1.0, self.largest_px / max(image.shape[1:]))
+        height, width = (max(self.minimum_px, round(side * shrink)) for side in image.shape[1:])
         rows, columns = (side // self.multiple_of * self.multiple_of for side in (height, width))
-        picture = resize(picture, (height, width))[:, :rows, :columns]
-        view = None if self.context_px is None else resize(picture[:-4], (self.context_px, self.context_px))
-        return as_sample(photograph.name, picture, view, (0.0, 1.0, 0.0, 1.0))
+        image = resize(image, (height, width))[:, :rows, :columns]
+        view = None if self.context_px is None else resize(image[:-4], (self.context_px, self.context_px))
+        return as_sample(photograph.name, image, view, (0.0, 1.0, 0.0, 1.0))
 
 
 class PairedData(L.LightningDataModule):
-    """Paired sets, split into training and dev by place.
+    """Paired sets, split into training and val by place.
 
     The bands are those of the model in training, picked by wavelength where the files say theirs.
 
     Args:
-        sets: what to train on; choices are made on the dev pairs of the first.
-        shares: how often a sample is drawn from each set; by default in proportion to their pairs.
+        sets: what to train on; choices are made on the validation pairs of the first.
+        sampling_weights: how often a sample is drawn from each set; by default in proportion to their pairs.
         batch_size: of one step, over all processes.
         tile_px: side of the training tiles.
-        dev_fraction: share of the places held back for choosing, in sets whose table does not name a
+        val_fraction: share of the places held back for choosing, in sets whose table does not name a
             split; 0 trains on all.
-        dev_px: longest side that dev pictures are shrunk to.
+        val_px: longest side that validation images are shrunk to.
         augmentation: how far samples stray from the photographs.
         seed: of the samples; the split is the same for all.
         num_workers: processes that prepare samples.
@@ -154,17 +154,17 @@ class PairedData(L.LightningDataModule):
         sets: list[PairedSet],
         batch_size: int,
         tile_px: int,
-        shares: list[float] | None = None,
-        dev_fraction: float = 0.13,
-        dev_px: int = 512,
+        sampling_weights: list[float] | None = None,
+        val_fraction: float = 0.13,
+        val_px: int = 512,
         augmentation: Augmentation | None = None,
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
         super().__init__()
-        self.sets, self.shares = sets, shares
+        self.sets, self.sampling_weights = sets, sampling_weights
         self.batch_size, self.tile_px = batch_size, tile_px
-        self.dev_fraction, self.dev_px = dev_fraction, dev_px
+        self.val_fraction, self.val_px = val_fraction, val_px
         self.augmentation = augmentation or Augmentation()
         self.seed, self.num_workers = seed, num_workers
 
@@ -176,30 +176,30 @@ class PairedData(L.LightningDataModule):
         """Split and read.
 
         Raises:
-            NircolorError: a set or a picture cannot be read, nothing is left to train on, or settings that
+            NircolorError: a set or a image cannot be read, nothing is left to train on, or settings that
                 do not go together.
         """
         if hasattr(self, "training"):
             return
         self._check()
-        splits = [split_pairs(paired.pairs(), self.dev_fraction) for paired in self.sets]
-        training, dev = [train for train, _ in splits], splits[0][1]
+        splits = [split_pairs(paired.pairs(), self.val_fraction) for paired in self.sets]
+        training, val = [train for train, _ in splits], splits[0][1]
         if not all(training):
             raise NircolorError(
                 "the recipe: expected training pairs in every set, all of one's are held back"
             )
-        needed = _bytes([pair for pairs in (*training, dev) for pair in pairs], len(self._model.bands))
+        needed = _bytes([pair for pairs in (*training, val) for pair in pairs], len(self._model.bands))
         # each process of this machine keeps its own
         keep = needed * self._trainer.num_devices < _MEMORY_SHARE * available_bytes()
         self.training = [Photographs(pairs, self._model.bands, keep=keep) for pairs in training]
-        self.dev = Photographs(dev, self._model.bands, keep=keep)
+        self.val = Photographs(val, self._model.bands, keep=keep)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         counts = [len(photographs) for photographs in self.training]
-        shares = self.shares or counts
+        sampling_weights = self.sampling_weights or counts
         network, trainer = self._model.network, self._trainer
         dataset = SampleDataset(
-            self.training, shares, self.augmentation, self.tile_px, network.context_px, self.seed
+            self.training, sampling_weights, self.augmentation, self.tile_px, network.context_px, self.seed
         )
         drawn = trainer.global_step * trainer.accumulate_grad_batches
         sampler = StepSampler(drawn, self.batch_size, trainer.global_rank, trainer.world_size)
@@ -208,13 +208,13 @@ class PairedData(L.LightningDataModule):
         )
 
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
-        if not self.dev:
+        if not self.val:
             return []
-        # each process measures its part; where there is less than one picture each, all measure all
-        parts = self._trainer.world_size if len(self.dev) >= self._trainer.world_size else 1
-        pictures = WholePictures(self.dev, self._model.network, self.dev_px)
-        own = range(self._trainer.global_rank % parts, len(pictures), parts)
-        return DataLoader(Subset(pictures, own), batch_size=1)
+        # each process measures its part; where there is less than one image each, all measure all
+        parts = self._trainer.world_size if len(self.val) >= self._trainer.world_size else 1
+        images = WholeImages(self.val, self._model.network, self.val_px)
+        own = range(self._trainer.global_rank % parts, len(images), parts)
+        return DataLoader(Subset(images, own), batch_size=1)
 
     def _check(self) -> None:
         network, ranks = self._model.network, self._trainer.world_size
@@ -227,9 +227,13 @@ class PairedData(L.LightningDataModule):
                 f"data.tile_px: expected a multiple of {network.multiple_of} px, at least "
                 f"{network.minimum_px} px, for this network, got {self.tile_px}"
             )
-        shares = self.shares
-        if shares is not None and (len(shares) != len(self.sets) or min(shares) < 0 or sum(shares) == 0):
-            raise NircolorError(f"data.shares: expected {len(self.sets)} positive numbers, got {shares}")
+        sampling_weights = self.sampling_weights
+        if sampling_weights is not None and (
+            len(sampling_weights) != len(self.sets) or min(sampling_weights) < 0 or sum(sampling_weights) == 0
+        ):
+            raise NircolorError(
+                f"data.sampling_weights: expected {len(self.sets)} positive numbers, got {sampling_weights}"
+            )
 
     @property
     def _trainer(self) -> L.Trainer:
@@ -241,13 +245,13 @@ class PairedData(L.LightningDataModule):
         return self._trainer.strategy.root_device.type == "cuda"
 
     @property
-    def _model(self) -> Colorization:
+    def _model(self) -> ColorizationModule:
         """What is in training; it says which bands it wants, and in which sizes."""
         module = self._trainer.lightning_module
-        assert isinstance(module, Colorization)
+        assert isinstance(module, ColorizationModule)
         return module
 
 
 def _bytes(pairs: Sequence[Pair], bands: int) -> int:
-    """What pictures take in memory, were they all of more than 8 bits."""
-    return sum(4 * (bands + 4) * prod(picture_size(pair)) for pair in pairs)
+    """What images take in memory, were they all of more than 8 bits."""
+    return sum(4 * (bands + 4) * prod(image_size(pair)) for pair in pairs)

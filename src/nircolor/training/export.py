@@ -135,17 +135,17 @@ def _saturate(trained: Trained, gain: float, checkpoint: Path) -> None:
 
 def _card(trained: Trained, engine: EngineName, scores: tuple[Score, ...], checkpoint: Path) -> Card:
     network = trained.network
-    where = f"{checkpoint}: its recipe's model.init_args.about"
+    where = f"{checkpoint}: its recipe's model.init_args.card"
     try:
         card = Card(
-            **trained.about,
+            **trained.card,
             architecture=trained.architecture,
             arguments=trained.arguments,
             engine=engine,
             size=Size(
                 multiple_of=network.multiple_of,
                 minimum=network.minimum_px,
-                reach_px=network.reach_px,
+                receptive_field_px=network.receptive_field_px,
                 overlap_px=network.overlap_px,
             ),
             context=None if network.context_px is None else Context(size_px=network.context_px),

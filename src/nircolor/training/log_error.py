@@ -8,15 +8,15 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from nircolor.losses import log_squared_error
-from nircolor.training.module import Batch, Colorization, Terms
+from nircolor.training.module import Batch, ColorizationModule, Terms
 from nircolor.training.schedule import half_cosine
 
 
-class LogErrorTraining(Colorization):
-    """Trains any network on the logarithm of each picture's squared error, with AdamW.
+class LogErrorTask(ColorizationModule):
+    """Trains any network on the logarithm of each image's squared error, with AdamW.
 
     Args:
-        architecture, arguments, about: see `Colorization`.
+        architecture, arguments, card: see `ColorizationModule`.
         learning_rate: at its peak; half a cosine down to 2% of it.
         warmup_steps: steps of linear rise.
         weight_decay: AdamW's.
@@ -26,12 +26,12 @@ class LogErrorTraining(Colorization):
         self,
         architecture: str = "convnext_unet",
         arguments: Mapping[str, Any] | None = None,
-        about: Mapping[str, Any] | None = None,
+        card: Mapping[str, Any] | None = None,
         learning_rate: float = 2e-3,
         warmup_steps: int = 100,
         weight_decay: float = 0.05,
     ) -> None:
-        super().__init__(architecture, arguments, about)
+        super().__init__(architecture, arguments, card)
         self.learning_rate, self.warmup_steps, self.weight_decay = learning_rate, warmup_steps, weight_decay
 
     def objective(self, outputs: Tensor, batch: Batch) -> Terms:

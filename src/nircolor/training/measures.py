@@ -44,7 +44,7 @@ def run_file(path: Path, card: Card, inputs: Sequence[Floats]) -> Floats:
 
 
 def multiply_adds_per_px(network: Network, card: Card) -> float:
-    """Of the part that grows with the picture: the difference between two tile sizes.
+    """Of the part that grows with the image: the difference between two tile sizes.
 
     Convolutions and matrix products are counted, which is nearly all that most networks do. They are counted
     in a network without numbers: what runs on other threads or as machine code would escape.

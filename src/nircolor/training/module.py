@@ -1,4 +1,4 @@
-"""What all trainings have in common: a network by name, its steps, its measures on the dev split."""
+"""What all trainings have in common: a network by name, its steps, its measures on the validation split."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from nircolor.errors import NircolorError
 from nircolor.losses import ssim_loss
-from nircolor.modelfile import About
+from nircolor.modelfile import CardMetadata
 from nircolor.modelfile.card import first_fault
 from nircolor.models import build, complete_arguments
 
@@ -22,24 +22,24 @@ Batch = dict[str, Any]
 Terms = dict[str, Tensor]
 
 
-class Colorization(L.LightningModule):
+class ColorizationModule(L.LightningModule):
     """A network in training.
 
     A subclass says what the network is trained for (`objective`) and how (`configure_optimizers`). What is
-    needed to make a model file (architecture, its arguments, ``about``) is saved with every checkpoint.
+    needed to make a model file (architecture, its arguments, ``card``) is saved with every checkpoint.
 
     Args:
         architecture: a name of `models.ARCHITECTURES`.
         arguments: of its constructor.
-        about: what only the recipe knows of the model's card: name, summary, bands, encoding, licence.
+        card: what only the recipe knows of the model's card: name, summary, bands, encoding, licence.
 
     Raises:
-        NircolorError: no such architecture or arguments; ``about`` is not what a card needs, or has not as
+        NircolorError: no such architecture or arguments; ``card`` is not what a card needs, or has not as
             many bands as the network.
     """
 
     def __init__(
-        self, architecture: str, arguments: Mapping[str, Any] | None, about: Mapping[str, Any] | None
+        self, architecture: str, arguments: Mapping[str, Any] | None, card: Mapping[str, Any] | None
     ) -> None:
         super().__init__()
         # the rest of the recipe lies beside the checkpoints
@@ -48,14 +48,14 @@ class Colorization(L.LightningModule):
             {
                 "architecture": architecture,
                 "arguments": complete_arguments(architecture, arguments),
-                "about": dict(about or {}),
+                "card": dict(card or {}),
             }
         )
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.bands = _about(about).bands
+        self.bands = _card_metadata(card).bands
         if len(self.bands) != self.network.bands:
             raise NircolorError(
-                f"the recipe: expected about.bands to name the network's {self.network.bands} bands, "
+                f"the recipe: expected card.bands to name the network's {self.network.bands} bands, "
                 f"got {len(self.bands)}"
             )
 
@@ -76,7 +76,7 @@ class Colorization(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         outputs = self.outputs(batch)
-        # sums over a picture and differences of variances do not survive half precision
+        # sums over a image and differences of variances do not survive half precision
         with torch.autocast(self.device.type, enabled=False):
             terms = self.objective(_single(outputs), batch)
             loss = torch.stack(list(terms.values())).sum()
@@ -85,7 +85,7 @@ class Colorization(L.LightningModule):
             raise NircolorError(
                 f"step {self.global_step}: the loss is {loss.item()} "
                 f"({', '.join(f'{name} {term.item():.3g}' for name, term in terms.items())}), "
-                f"pictures: {', '.join(batch['name'])}"
+                f"images: {', '.join(batch['name'])}"
             )
         self.log("loss", loss, sync_dist=True)
         if len(terms) > 1:
@@ -97,10 +97,10 @@ class Colorization(L.LightningModule):
         target, valid = batch["rgb"], batch["valid"]
         chosen = valid.expand_as(target) > 0
         measures = {
-            "dev/psnr_db": peak_signal_noise_ratio(predicted[chosen], target[chosen], data_range=1.0),
-            "dev/ssim": 1 - ssim_loss(predicted, target, valid),
+            "val/psnr": peak_signal_noise_ratio(predicted[chosen], target[chosen], data_range=1.0),
+            "val/ssim": 1 - ssim_loss(predicted, target, valid),
         }
-        # means over pictures, which come one by one since their sizes differ
+        # means over images, which come one by one since their sizes differ
         self.log_dict(measures, batch_size=len(target), sync_dist=True)
         return predicted
 
@@ -122,11 +122,11 @@ def _single(outputs: Any) -> Any:
     return type(outputs)(*(part.float() for part in outputs))
 
 
-def _about(about: Mapping[str, Any] | None) -> About:
+def _card_metadata(card: Mapping[str, Any] | None) -> CardMetadata:
     # now rather than at the export, after the whole training
     try:
-        return About.model_validate(dict(about or {}))
+        return CardMetadata.model_validate(dict(card or {}))
     except ValidationError as error:
         raise NircolorError(
-            f"the recipe: expected about as a card has it, got {first_fault(error, 'about')}"
+            f"the recipe: expected card as a card has it, got {first_fault(error, 'card')}"
         ) from error

@@ -1,7 +1,7 @@
 """Training samples as a pure function of (seed, index): a resumed run sees what it would have seen.
 
-A sample is what the engine gives the network at run time: a *tile* of a *picture* at some zoom and, for
-networks that ask for it, the reduced view of the whole picture. A picture may itself be a random window of a
+A sample is what the engine gives the network at run time: a *tile* of a *image* at some zoom and, for
+networks that ask for it, the reduced view of the whole image. A image may itself be a random window of a
 photograph, so that a place is framed in many ways.
 """
 
@@ -23,10 +23,10 @@ class Augmentation:
     """How far samples stray from the photographs; as it stands, random crops and mirroring.
 
     Attributes:
-        smallest_area: smallest share of a photograph that a picture covers.
-        aspect: largest stretch of a picture's sides, natural logarithm.
+        smallest_area: smallest share of a photograph that a image covers.
+        aspect: largest stretch of a image's sides, natural logarithm.
         zoom: smallest and largest scale at which tiles are cut.
-        turn: turn by quarters too, for views from above; otherwise up stays up.
+        rotate90: turn by quarters too, for views from above; otherwise up stays up.
         gamma: largest change of the NIR input's gamma, natural logarithm.
         exposure: largest change of the NIR input's exposure, natural logarithm.
         noise: largest standard deviation of noise on the NIR input; half of the samples stay clean.
@@ -35,7 +35,7 @@ class Augmentation:
     smallest_area: float = 1.0
     aspect: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)
-    turn: bool = False
+    rotate90: bool = False
     gamma: float = 0.0
     exposure: float = 0.0
     noise: float = 0.0
@@ -60,7 +60,7 @@ class Photograph:
 
 
 def to_photograph(name: str, nir: Floats, rgb: Floats, valid: Mask) -> Photograph:
-    """Pack a pair as `pairs.read_pair` gives it; 8-bit pictures take a quarter of the memory."""
+    """Pack a pair as `pairs.read_pair` gives it; 8-bit images take a quarter of the memory."""
     planes = np.concatenate([nir, rgb, valid[None].astype(np.float32)])
     packed = np.rint(planes * 255).astype(np.uint8)
     exact = np.array_equal(packed / np.float32(255), planes)
@@ -74,24 +74,24 @@ def draw_sample(
     tile_px: int,
     context_px: int | None = None,
 ) -> Sample:
-    """Draw one picture and one tile of it.
+    """Draw one image and one tile of it.
 
     Returns:
         ``nir`` (bands, tile, tile), ``rgb`` (3, tile, tile) and ``valid`` (1, tile, tile), float32 in [0, 1];
         ``context`` (bands + 4, context, context) as `modelfile.Context` says, where asked for; ``name``.
     """
     a = augmentation
-    picture = _framed(photograph.floats(), rng, a)
-    bands = len(picture) - 4
-    # like a tile at run time, the view is of the picture as it was taken
-    view = None if context_px is None else resize(picture[:bands], (context_px, context_px))
+    image = _framed(photograph.floats(), rng, a)
+    bands = len(image) - 4
+    # like a tile at run time, the view is of the image as it was taken
+    view = None if context_px is None else resize(image[:bands], (context_px, context_px))
 
-    height, width = picture.shape[1:]
+    height, width = image.shape[1:]
     zoom = max(math.exp(rng.uniform(*np.log(a.zoom))), tile_px / height, tile_px / width)
-    picture = resize(picture, (max(tile_px, round(height * zoom)), max(tile_px, round(width * zoom))))
-    height, width = picture.shape[1:]
+    image = resize(image, (max(tile_px, round(height * zoom)), max(tile_px, round(width * zoom))))
+    height, width = image.shape[1:]
     top, left = int(rng.integers(height - tile_px + 1)), int(rng.integers(width - tile_px + 1))
-    tile = picture[:, top : top + tile_px, left : left + tile_px]
+    tile = image[:, top : top + tile_px, left : left + tile_px]
     edges = (top / height, (top + tile_px) / height, left / width, (left + tile_px) / width)
 
     gamma, exposure = math.exp(rng.uniform(-a.gamma, a.gamma)), math.exp(rng.uniform(-a.exposure, a.exposure))
@@ -118,11 +118,11 @@ def as_sample(
     return sample
 
 
-def resize(picture: Tensor, size: tuple[int, int]) -> Tensor:
+def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
     """(C, h, w) to another size, averaging where it shrinks."""
-    if picture.shape[1:] == size:
-        return picture
-    return F.interpolate(picture[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
+    if image.shape[1:] == size:
+        return image
+    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
 def _framed(pixels: Tensor, rng: np.random.Generator, a: Augmentation) -> Tensor:
@@ -134,4 +134,4 @@ def _framed(pixels: Tensor, rng: np.random.Generator, a: Augmentation) -> Tensor
     window = pixels[:, top : top + rows, left : left + columns]
     if rng.random() < 0.5:
         window = window.flip(2)
-    return window.rot90(int(rng.integers(4)), (1, 2)) if a.turn else window
+    return window.rot90(int(rng.integers(4)), (1, 2)) if a.rotate90 else window

@@ -10,16 +10,16 @@ from torch import Tensor
 from nircolor.losses import absolute_error, box_ssim_loss, squared_error
 from nircolor.models.efficientnet_lite import imagenet_weights
 from nircolor.models.scene import Scene
-from nircolor.training.module import Batch, Colorization, Terms
+from nircolor.training.module import Batch, ColorizationModule, Terms
 from nircolor.training.schedule import half_cosine
 
 
-class SceneTraining(Colorization):
+class SceneTask(ColorizationModule):
     """Trains `models.scene.Scene`: squared error first, for the mean colour of what could be there.
 
     Args:
         arguments: of `Scene`'s constructor.
-        about: see `Colorization`.
+        card: see `ColorizationModule`.
         learning_rate: of the new layers, at its peak; half a cosine down to 2% of it.
         encoder_learning_rate: of the encoder that starts from ImageNet weights.
         warmup_steps: steps of linear rise.
@@ -32,7 +32,7 @@ class SceneTraining(Colorization):
     def __init__(
         self,
         arguments: Mapping[str, Any] | None = None,
-        about: Mapping[str, Any] | None = None,
+        card: Mapping[str, Any] | None = None,
         learning_rate: float = 1e-3,
         encoder_learning_rate: float = 3e-4,
         warmup_steps: int = 100,
@@ -41,7 +41,7 @@ class SceneTraining(Colorization):
         absolute: float = 0.5,
         ssim: float = 0.15,
     ) -> None:
-        super().__init__("scene", arguments, about)
+        super().__init__("scene", arguments, card)
         self.learning_rate, self.encoder_learning_rate = learning_rate, encoder_learning_rate
         self.warmup_steps, self.weight_decay = warmup_steps, weight_decay
         self.squared, self.absolute, self.ssim = squared, absolute, ssim

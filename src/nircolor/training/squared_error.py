@@ -11,14 +11,14 @@ from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor
 
 from nircolor.losses import squared_error
-from nircolor.training.module import Batch, Colorization, Terms
+from nircolor.training.module import Batch, ColorizationModule, Terms
 
 
-class SquaredErrorTraining(Colorization):
+class SquaredErrorTask(ColorizationModule):
     """Trains any network on the squared error alone, with Adam and a learning rate that decays exponentially.
 
     Args:
-        architecture, arguments, about: see `Colorization`.
+        architecture, arguments, card: see `ColorizationModule`.
         learning_rate: at the start.
         final_learning_rate: at the run's last step.
     """
@@ -27,11 +27,11 @@ class SquaredErrorTraining(Colorization):
         self,
         architecture: str = "nirgnn",
         arguments: Mapping[str, Any] | None = None,
-        about: Mapping[str, Any] | None = None,
+        card: Mapping[str, Any] | None = None,
         learning_rate: float = 1e-4,
         final_learning_rate: float = 1e-5,
     ) -> None:
-        super().__init__(architecture, arguments, about)
+        super().__init__(architecture, arguments, card)
         self.learning_rate, self.final_learning_rate = learning_rate, final_learning_rate
 
     def objective(self, outputs: Tensor, batch: Batch) -> Terms:

@@ -8,16 +8,16 @@ from torch import Tensor
 
 from nircolor.losses import edge_loss, squared_error
 from nircolor.models.sshape import EdgeNet
-from nircolor.training.module import Batch, Colorization, Terms
+from nircolor.training.module import Batch, ColorizationModule, Terms
 
 
-class SShapeTraining(Colorization):
+class SShapeTask(ColorizationModule):
     """Trains `models.sshape.SShape` with its edge network, which is not part of the model file.
 
     Source: Dong, Kamata, Breckon, "Infrared image colorization using a s-shape network", ICIP 2018.
 
     Args:
-        arguments, about: see `Colorization`.
+        arguments, card: see `ColorizationModule`.
         learning_rate: Adam's, constant.
         colour, edge: weights of the squared errors of colour and of edges.
     """
@@ -25,12 +25,12 @@ class SShapeTraining(Colorization):
     def __init__(
         self,
         arguments: Mapping[str, Any] | None = None,
-        about: Mapping[str, Any] | None = None,
+        card: Mapping[str, Any] | None = None,
         learning_rate: float = 1e-4,
         colour: float = 1.0,
         edge: float = 1.0,
     ) -> None:
-        super().__init__("sshape", arguments, about)
+        super().__init__("sshape", arguments, card)
         self.edge_network = EdgeNet()
         self.edge_network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.learning_rate, self.colour, self.edge = learning_rate, colour, edge

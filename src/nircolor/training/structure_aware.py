@@ -18,14 +18,14 @@ from nircolor.losses import (
     structure_loss,
 )
 from nircolor.models.structure_aware import Branches, StructureAware
-from nircolor.training.module import Batch, Colorization, Terms
+from nircolor.training.module import Batch, ColorizationModule, Terms
 
 
-class ContentTraining(Colorization):
+class ContentTask(ColorizationModule):
     """Trains any network on the content loss alone, equations (4) and (5): the paper's U-Net rows.
 
     Args:
-        architecture, arguments, about: see `Colorization`.
+        architecture, arguments, card: see `ColorizationModule`.
         learning_rate: Adam's, constant, with β₁ = 0.5.
         content: weight of the content loss.
         ssim_from: share of the run after which equation (5) comes in; the paper's last 2,500 of 4,000 epochs.
@@ -36,13 +36,13 @@ class ContentTraining(Colorization):
         self,
         architecture: str = "unet",
         arguments: Mapping[str, Any] | None = None,
-        about: Mapping[str, Any] | None = None,
+        card: Mapping[str, Any] | None = None,
         learning_rate: float = 2e-4,
         content: float = 1.0,
         ssim_from: float = 0.375,
         keep_absolute: bool = False,
     ) -> None:
-        super().__init__(architecture, arguments, about)
+        super().__init__(architecture, arguments, card)
         self.learning_rate, self.content = learning_rate, content
         self.ssim_from, self.keep_absolute = ssim_from, keep_absolute
 
@@ -60,11 +60,11 @@ class ContentTraining(Colorization):
         return torch.optim.Adam(self.parameters(), self.learning_rate, betas=(0.5, 0.999))
 
 
-class StructureAwareTraining(ContentTraining):
+class StructureAwareTask(ContentTask):
     """Trains `models.structure_aware.StructureAware` on equation (6), a weight on every term.
 
     Args:
-        arguments, about, learning_rate, content, ssim_from, keep_absolute: see `ContentTraining`.
+        arguments, card, learning_rate, content, ssim_from, keep_absolute: see `ContentTask`.
         structure: weight of equation (3).
         cross_branch: weight of equation (1).
         gradient: weight of equation (2).
@@ -79,7 +79,7 @@ class StructureAwareTraining(ContentTraining):
     def __init__(
         self,
         arguments: Mapping[str, Any] | None = None,
-        about: Mapping[str, Any] | None = None,
+        card: Mapping[str, Any] | None = None,
         learning_rate: float = 2e-4,
         content: float = 1.0,
         structure: float = 1.0,
@@ -91,9 +91,7 @@ class StructureAwareTraining(ContentTraining):
         per_band: bool = False,
         kernel_gain: float = 1.0,
     ) -> None:
-        super().__init__(
-            "structure_aware", arguments, about, learning_rate, content, ssim_from, keep_absolute
-        )
+        super().__init__("structure_aware", arguments, card, learning_rate, content, ssim_from, keep_absolute)
         self.structure, self.cross_branch, self.gradient = structure, cross_branch, gradient
         self.gray_target, self.per_band, self.kernel_gain = gray_target, per_band, kernel_gain
 

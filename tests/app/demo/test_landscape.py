@@ -9,10 +9,10 @@ def scene() -> Landscape:
     return render_landscape(384, 576)
 
 
-def part(picture: np.ndarray, top: float, bottom: float, left: float, right: float) -> np.ndarray:
-    """Mean of each band over a part of the picture, given in shares of its height and width."""
-    height, width = picture.shape[1:]
-    window = picture[:, int(top * height) : int(bottom * height), int(left * width) : int(right * width)]
+def part(image: np.ndarray, top: float, bottom: float, left: float, right: float) -> np.ndarray:
+    """Mean of each band over a part of the image, given in shares of its height and width."""
+    height, width = image.shape[1:]
+    window = image[:, int(top * height) : int(bottom * height), int(left * width) : int(right * width)]
     return window.mean(axis=(1, 2))
 
 
@@ -27,12 +27,12 @@ def test_the_default_has_the_size_of_a_photograph() -> None:
 )
 def test_any_size_is_rendered_within_range(height: int, width: int) -> None:
     scene = render_landscape(height, width)
-    for picture, bands in ((scene.nir, 1), (scene.rgb, 3)):
-        assert picture.shape == (bands, height, width)
-        assert picture.dtype == np.float32
-        assert np.isfinite(picture).all()
-        assert picture.min() >= 0
-        assert picture.max() <= 1
+    for image, bands in ((scene.nir, 1), (scene.rgb, 3)):
+        assert image.shape == (bands, height, width)
+        assert image.dtype == np.float32
+        assert np.isfinite(image).all()
+        assert image.min() >= 0
+        assert image.max() <= 1
 
 
 @pytest.mark.parametrize("size", [(0, 5), (5, 0), (-1, 5)])

@@ -59,12 +59,12 @@ def decode(image: dict[str, str | None]) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_pictures_come_back_from_the_page(tmp_path: Path) -> None:
+def test_images_come_back_from_the_page(tmp_path: Path) -> None:
     page = write(tmp_path / "page.html")
     nir, colour, truth = (decode(image) for image in page.all("img") if "id" in image)
     assert nir.shape == (1, HEIGHT, WIDTH)
-    for picture, expected in ((nir, gradient()[:1]), (colour, gradient()), (truth, gradient())):
-        assert np.abs(picture / 255 - expected).mean() < 0.03
+    for image, expected in ((nir, gradient()[:1]), (colour, gradient()), (truth, gradient())):
+        assert np.abs(image / 255 - expected).mean() < 0.03
 
 
 def test_page_needs_nothing_outside_itself(tmp_path: Path) -> None:
@@ -87,19 +87,19 @@ def test_all_text_is_escaped(tmp_path: Path) -> None:
     assert any(HOSTILE in str(image["alt"]) for image in page.all("img"))
 
 
-def test_sliders_are_ranges_with_a_label_over_pictures_of_the_page(tmp_path: Path) -> None:
+def test_sliders_are_ranges_with_a_label_over_images_of_the_page(tmp_path: Path) -> None:
     page = write(tmp_path / "page.html")
     ranges = page.all("input")
     assert [one["type"] for one in ranges] == ["range", "range"]
     assert all(one["aria-label"] for one in ranges)
-    pictures = {image["id"] for image in page.all("img") if "id" in image}
+    images = {image["id"] for image in page.all("img") if "id" in image}
     assert [image["data-of"] for image in page.all("img") if "data-of" in image] == [
         "p0-nir",
         "p0-colour",
         "p0-colour",
         "p0-truth",
     ]
-    assert pictures == {"p0-nir", "p0-colour", "p0-truth"}
+    assert images == {"p0-nir", "p0-colour", "p0-truth"}
 
 
 def test_without_truth_there_is_one_slider(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_without_truth_there_is_one_slider(tmp_path: Path) -> None:
     assert "True colour" not in page.text
 
 
-def test_pictures_of_two_comparisons_have_their_own_names(tmp_path: Path) -> None:
+def test_images_of_two_comparisons_have_their_own_names(tmp_path: Path) -> None:
     one = Comparison("a", gradient()[:1], gradient())
     write_page(tmp_path / "page.html", "t", [one, one])
     names = [image["id"] for image in Page((tmp_path / "page.html").read_text()).all("img") if "id" in image]
@@ -123,7 +123,7 @@ def test_values_that_are_no_colour_are_drawn_all_the_same(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("nir", "colour"), [((1, 4, 4), (3, 4, 5)), ((2, 4, 4), (3, 4, 4)), ((1, 4, 4), (4, 4, 4))]
 )
-def test_pictures_that_do_not_fit_together_are_refused(nir: tuple[int, ...], colour: tuple[int, ...]) -> None:
+def test_images_that_do_not_fit_together_are_refused(nir: tuple[int, ...], colour: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="one size"):
         Comparison("a", np.zeros(nir, np.float32), np.zeros(colour, np.float32))
 

@@ -1,7 +1,7 @@
 """A simulated landscape in near-infrared and in its true colour: the input of `nircolor demo`.
 
 Nothing here is a photograph. A scene of known materials is lit by a modelled sun and sky and seen by two
-modelled cameras (`spectral.materials`, `daylight`, `camera`): both pictures follow from the same spectra.
+modelled cameras (`spectral.materials`, `daylight`, `camera`): both images follow from the same spectra.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ from nircolor.app.demo.water import paint_lake
 
 ORIGIN = (
     "Simulated, not a photograph: hills, a lake, trees, grass, soil, rock and houses, rendered from their "
-    "reflectance between 400 and 1000 nm under a modelled sun and sky. The near-infrared picture is what a "
+    "reflectance between 400 and 1000 nm under a modelled sun and sky. The near-infrared image is what a "
     "silicon sensor behind a 750 nm long-pass filter would see, the true colour what the eye would, so both "
-    "are known exactly. It shows how the tool works, not how good it is on real pictures."
+    "are known exactly. It shows how the tool works, not how good it is on real images."
 )
 _FAR_SHORE_M = 620.0
 
@@ -57,8 +57,8 @@ def render_landscape(height: int = 768, width: int = 1152, seed: int = 0) -> Lan
     _paint_near_shore(canvas, view, noise, rng)
 
     linear = _through_the_lens(canvas, rng)
-    pictures = develop(np.moveaxis(linear, -1, 0))
-    return Landscape(nir=pictures[3:].copy(), rgb=pictures[:3].copy())
+    images = develop(np.moveaxis(linear, -1, 0))
+    return Landscape(nir=images[3:].copy(), rgb=images[:3].copy())
 
 
 def _paint_far_shore(canvas: Canvas, view: View, rng: np.random.Generator) -> None:
@@ -99,7 +99,7 @@ def _paint_near_shore(canvas: Canvas, view: View, noise: Noise, rng: np.random.G
         tree(x, z, rng.uniform(1.4, 2.8), rng.uniform(1.0, 1.9), False, 0.0)
         for x, z in zip(rng.uniform(0.36, 0.95, 13), rng.uniform(66, 75, 13), strict=True)
     ]
-    # one more stands beside the picture and throws its shadow into it
+    # one more stands beside the image and throws its shadow into it
     shore = lay_out(view, [*wood, *bushes, *grove, tree(-1.35, 19, 11, 3.6, False, 0.2)], noise)
     paint_meadow(canvas, view, shore, noise, rng)
     for one in sorted(wood, key=lambda one: -one.z):

@@ -40,7 +40,7 @@ def lay_out(view: View, trees: list[Tree], noise: Noise) -> Shore:
 def shore_m(across: Floats) -> Floats:
     """How far the near shore lies: a bay on the left, a spit of land on the right.
 
-    `across` is metres right of the eye over `View.side`, so that the spit is in every picture.
+    `across` is metres right of the eye over `View.side`, so that the spit is in every image.
     """
     return 43 + 62 * smoothstep(4.4, 35, across)
 
@@ -108,7 +108,7 @@ def _paint_pebbles(canvas: Canvas, view: View, shore: Shore, rng: np.random.Gene
 def _paint_blades(
     canvas: Canvas, view: View, shore: Shore, patches: Floats, rng: np.random.Generator
 ) -> None:
-    # rows below the picture too: their blades reach into it
+    # rows below the image too: their blades reach into it
     last = 1 + FOCAL * _GRASS_M / (FOCAL * EYE_M / (1 - HORIZON))
     v = np.arange(view.row(HORIZON + 0.05), int(last * view.height) + 1) / view.height
     away = FOCAL * EYE_M / (v - HORIZON)

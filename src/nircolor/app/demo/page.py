@@ -11,12 +11,12 @@ from string import Template
 from nircolor.arrays import Floats
 from nircolor.imagery.embedded import encode_jpeg
 
-COMMAND = "nircolor colorize my_pictures/ -o colour/"
+COMMAND = "nircolor colorize my_images/ -o colour/"
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What one picture was and became: arrays (bands, height, width) in [0, 1], all of one size."""
+    """What one image was and became: arrays (bands, height, width) in [0, 1], all of one size."""
 
     name: str
     nir: Floats
@@ -26,15 +26,15 @@ class Comparison:
     truth: Floats | None = None
     """The true colour where it is known, (3, height, width)."""
     origin: str = ""
-    """Where the picture comes from, set apart on the page: say here that an input is simulated."""
+    """Where the image comes from, set apart on the page: say here that an input is simulated."""
 
     def __post_init__(self) -> None:
-        pictures = [self.nir, self.colour] + ([] if self.truth is None else [self.truth])
-        sizes = {picture.shape[1:] for picture in pictures}
-        bands = {picture.shape[0] for picture in pictures}
+        images = [self.nir, self.colour] + ([] if self.truth is None else [self.truth])
+        sizes = {image.shape[1:] for image in images}
+        bands = {image.shape[0] for image in images}
         if len(sizes) > 1 or not bands <= {1, 3}:
-            shapes = ", ".join(str(picture.shape) for picture in pictures)
-            raise ValueError(f"pictures of one size with 1 or 3 bands can be compared, got {shapes}")
+            shapes = ", ".join(str(image.shape) for image in images)
+            raise ValueError(f"images of one size with 1 or 3 bands can be compared, got {shapes}")
 
 
 def write_page(
@@ -48,9 +48,9 @@ def write_page(
     """Write `comparisons` as one HTML page to `path`, whole or not at all.
 
     A slider wipes from near-infrared to colour, a second one from colour to truth where that is known;
-    below them the pictures stand side by side. `notes` are paragraphs at the top (which model, its
+    below them the images stand side by side. `notes` are paragraphs at the top (which model, its
     licence, its scores), `command` is what the reader runs next. All text is plain and gets escaped;
-    pictures are embedded as JPEG.
+    images are embedded as JPEG.
     """
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     page = Template(template).substitute(
@@ -69,20 +69,20 @@ def write_page(
 
 
 def _section(one: Comparison, key: str) -> str:
-    pictures = {"nir": ("Near-infrared", one.nir), "colour": ("Colour by nircolor", one.colour)}
+    images = {"nir": ("Near-infrared", one.nir), "colour": ("Colour by nircolor", one.colour)}
     if one.truth is not None:
-        pictures["truth"] = ("True colour", one.truth)
-    labels = {which: label for which, (label, _) in pictures.items()}
+        images["truth"] = ("True colour", one.truth)
+    labels = {which: label for which, (label, _) in images.items()}
     origin = f'<p class="origin">{escape(one.origin)}</p>\n' if one.origin else ""
     wipes = [
         _wipe(key, left, right, labels, one)
         for left, right in (("nir", "colour"), ("colour", "truth"))
-        if right in pictures
+        if right in images
     ]
     row = "\n".join(
-        f'<figure><img id="{key}-{which}" src="{encode_jpeg(picture).uri}" {_size(one)} '
+        f'<figure><img id="{key}-{which}" src="{encode_jpeg(image).uri}" {_size(one)} '
         f'alt="{escape(f"{label}: {one.name}")}"><figcaption>{label}</figcaption></figure>'
-        for which, (label, picture) in pictures.items()
+        for which, (label, image) in images.items()
     )
     return (
         f"<section>\n<h2>{escape(one.name)}</h2>\n{origin}"
@@ -92,7 +92,7 @@ def _section(one: Comparison, key: str) -> str:
 
 
 def _wipe(key: str, left: str, right: str, labels: dict[str, str], one: Comparison) -> str:
-    # hidden until the script has given it its pictures: without scripts the row alone says it all
+    # hidden until the script has given it its images: without scripts the row alone says it all
     images = "".join(f'<img data-of="{key}-{which}" {_size(one)} alt="">' for which in (left, right))
     label = escape(f"{one.name}: share of the width that shows {labels[left]}, the rest {labels[right]}")
     return (

@@ -1,4 +1,4 @@
-"""The far end of the picture: a clear sky with fair-weather clouds, and ranges of hills in the haze."""
+"""The far end of the image: a clear sky with fair-weather clouds, and ranges of hills in the haze."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -40,12 +40,12 @@ def _paint_clouds(canvas: Canvas, u: Floats, v: Floats, view_height: int, noise:
 
 @dataclass(frozen=True)
 class _Range:
-    """A range of hills: how far, its crest line in picture heights, and how rough."""
+    """A range of hills: how far, its crest line in image heights, and how rough."""
 
     away_km: float
     foot: float
     rise: float
-    crests: float  # per picture height
+    crests: float  # per image height
     snow: float  # crest height above the foot from which snow lies; forest stays below
     forest: float
 

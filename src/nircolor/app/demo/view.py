@@ -1,4 +1,4 @@
-"""Where things stand in the picture: a camera on a rise that looks level over flat country."""
+"""Where things stand in the image: a camera on a rise that looks level over flat country."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -7,14 +7,14 @@ import numpy as np
 
 from nircolor.spectral.materials import Floats
 
-HORIZON: Final = 0.45  # from the top, in picture heights
-FOCAL: Final = 1.1  # in picture heights: a mild wide angle
+HORIZON: Final = 0.45  # from the top, in image heights
+FOCAL: Final = 1.1  # in image heights: a mild wide angle
 EYE_M: Final = 6.0  # above the lake
 
 
 @dataclass(frozen=True)
 class View:
-    """A picture of `height` x `width` pixels; u and v are in picture heights, u from the middle."""
+    """A image of `height` x `width` pixels; u and v are in image heights, u from the middle."""
 
     height: int
     width: int
@@ -31,11 +31,11 @@ class View:
 
     @property
     def side(self) -> float:
-        """Tangent of half the angle of view: `z` metres away the picture reaches `side * z` either way."""
+        """Tangent of half the angle of view: `z` metres away the image reaches `side * z` either way."""
         return 0.5 * self.width / self.height / FOCAL
 
     def row(self, v: float) -> int:
-        """The first row at or below `v`, within the picture."""
+        """The first row at or below `v`, within the image."""
         return int(np.clip(np.ceil(v * self.height - 0.5), 0, self.height))
 
     def project(self, points: Floats) -> Floats:

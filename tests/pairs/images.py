@@ -1,4 +1,4 @@
-"""Small pictures on disk for the tests of pairs."""
+"""Small images on disk for the tests of pairs."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def noise(*shape: int, dtype: str = "uint8") -> np.ndarray:
 
 
 def write(path: Path, bands: np.ndarray, wavelengths_nm: tuple[float, ...] = ()) -> Path:
-    """A picture (bands, h, w) in the format of its name, with wavelengths as GDAL keeps them."""
+    """A image (bands, h, w) in the format of its name, with wavelengths as GDAL keeps them."""
 
     def tell(dataset):
         for i, nm in enumerate(wavelengths_nm, start=1):

@@ -4,10 +4,9 @@ import math
 from itertools import product
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from nircolor.losses import (  # noqa: E402
+from nircolor.losses import (
     absolute_error,
     box_ssim_loss,
     content_ssim_loss,

@@ -7,7 +7,7 @@ import torch
 
 from nircolor.modelfile import Band, Context, Size, write_safetensors
 from nircolor.models import Network, build
-from tiny_models import make_card
+from tests.tiny_models import make_card
 
 _ARGUMENTS = {
     "scene": {"context_width": 4, "widths": [4, 6], "context_px": 32},

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from imagery_samples import noise, save
 
 from nircolor.app import main as module
+from tests.imagery.imagery_samples import noise, save
 
 
 @dataclass(frozen=True)

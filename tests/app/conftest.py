@@ -1,7 +1,8 @@
 import signal
 
 import pytest
-from command_line import CommandLine
+
+from tests.app.command_line import CommandLine
 
 
 @pytest.fixture

@@ -7,14 +7,14 @@ import time
 
 import numpy as np
 import pytest
-from command_line import files, gray_png, process, truncated_png
-from imagery_samples import load, names, noise, png_bytes, save
 from rich.console import Console
 from rich.progress import Progress
 
 from nircolor.app import colorize as command
 from nircolor.app import console
 from nircolor.inference import batch
+from tests.app.command_line import files, gray_png, process, truncated_png
+from tests.imagery.imagery_samples import load, names, noise, png_bytes, save
 
 # --- what it writes
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import files, gray_png, process, truncated_png
-from imagery_samples import load, noise, png_bytes, save, save_envi
 
 from nircolor.imagery import writer
+from tests.app.command_line import files, gray_png, process, truncated_png
+from tests.imagery.imagery_samples import load, noise, png_bytes, save, save_envi
 
 
 def _empty(folder):

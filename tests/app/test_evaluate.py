@@ -4,10 +4,10 @@ import sys
 
 import numpy as np
 import pytest
-from command_line import files
-from imagery_samples import save
 
 from nircolor.evaluation.scorecard import read_csv
+from tests.app.command_line import files
+from tests.imagery.imagery_samples import save
 
 RNG = np.random.default_rng(0)
 SIDE = 64

@@ -3,9 +3,9 @@ import io
 
 import numpy as np
 import pytest
-from imagery_samples import save
 
 from nircolor.pairs.leaks import Leak
+from tests.imagery.imagery_samples import save
 
 SIDE = 96
 

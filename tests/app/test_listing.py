@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from imagery_samples import noise, save, save_envi
 from onnx import helper
 
 from nircolor.app import listing
 from nircolor.modelfile import Score, describe_bands, read_card
 from nircolor.weights import shipped_models
-from tiny_models import THREE, make_card, save_model
+from tests.imagery.imagery_samples import noise, save, save_envi
+from tests.tiny_models import THREE, make_card, save_model
 
 
 def test_models_says_bands_licence_and_data(nircolor):

@@ -4,10 +4,10 @@ import subprocess
 import sys
 
 import pytest
-from command_line import process
-from imagery_samples import noise, save
 
 from nircolor import __version__, extras
+from tests.app.command_line import process
+from tests.imagery.imagery_samples import noise, save
 
 
 def test_version(nircolor):

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from command_line import files
-from imagery_samples import load
 
 from nircolor.imagery import open_raster
 from nircolor.spectral.simulation import main as simulate
+from tests.app.command_line import files
+from tests.imagery.imagery_samples import load
 
 
 @pytest.fixture(scope="module")

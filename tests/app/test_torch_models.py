@@ -4,16 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from imagery_samples import load, noise, save_envi
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
-pytest.importorskip("safetensors")
-
-from nircolor import extras  # noqa: E402
-from nircolor.inference import Colorizer  # noqa: E402
-from nircolor.training import export  # noqa: E402
-from torch_models import bands, random_network, save_checkpoint  # noqa: E402
+from nircolor import extras
+from nircolor.inference import Colorizer
+from nircolor.training import export
+from tests.imagery.imagery_samples import load, noise, save_envi
+from tests.torch_models import bands, random_network, save_checkpoint
 
 
 @pytest.fixture

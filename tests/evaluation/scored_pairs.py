@@ -1,11 +1,11 @@
 """Small pairs on disk, and contestants whose images are known."""
 
 import numpy as np
-from imagery_samples import save
 
 from nircolor.evaluation.contestants import Contestant
 from nircolor.modelfile import Band
 from nircolor.pairs import Pair, read_pair
+from tests.imagery.imagery_samples import save
 
 RNG = np.random.default_rng(0)
 SIZE = (24, 30)

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
-from imagery_samples import save
 
 from nircolor.errors import NircolorError
 from nircolor.evaluation.contestants import open_contestants
 from nircolor.inference import Colorizer
 from nircolor.pairs import Pair, read_pair
+from tests.imagery.imagery_samples import save
 
 RNG = np.random.default_rng(0)
 ALL = np.ones((4, 6), bool)

@@ -1,10 +1,10 @@
 import numpy as np
-from scored_pairs import SIZE, bands, gray, made_pair, many_bands, silent
 
 from nircolor.evaluation.fitting import distinct_bands, fitted_baselines
 from nircolor.evaluation.protocol import score_all
 from nircolor.evaluation.scorecard import by_method
 from nircolor.pairs import read_pair
+from tests.evaluation.scored_pairs import SIZE, bands, gray, made_pair, many_bands, silent
 
 
 def test_baselines_learn_from_training(tmp_path):

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
-from imagery_samples import save
-from scored_pairs import RNG, SIZE, bands, gray, made_pair, truth_but
 
 from nircolor.errors import NircolorError
 from nircolor.evaluation.contestants import Contestant
 from nircolor.evaluation.measures import score
 from nircolor.evaluation.protocol import averaged, score_all
 from nircolor.pairs import Pair, read_pair
+from tests.evaluation.scored_pairs import RNG, SIZE, bands, gray, made_pair, truth_but
+from tests.imagery.imagery_samples import save
 
 
 def test_every_method_is_scored_on_every_pair_where_it_is_valid(tmp_path):

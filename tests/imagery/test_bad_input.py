@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from imagery_samples import noise, png_bytes, save, save_envi, with_exif_orientation
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import open_raster
+from tests.imagery.imagery_samples import noise, png_bytes, save, save_envi, with_exif_orientation
 
 
 def _refused(path: Path, match: str | None = None) -> str:

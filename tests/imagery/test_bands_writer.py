@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 import rasterio
-from envi_captures import flat, save_cube
-from imagery_samples import load, names, noise, save
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import open_raster
 from nircolor.imagery.bands_writer import BandsWriter, SpectralBand
+from tests.imagery.envi_captures import flat, save_cube
+from tests.imagery.imagery_samples import load, names, noise, save
 
 _BANDS = [SpectralBand(783.4, 10), SpectralBand(850, 25.5), SpectralBand(1004.52, 5.5)]
 

@@ -4,8 +4,6 @@ import warnings
 
 import numpy as np
 import pytest
-from envi_captures import Sensor, flat, random_scene, save_cube, save_references
-from imagery_samples import load, noise, save, save_envi
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import find_images, open_raster
@@ -13,6 +11,8 @@ from nircolor.imagery.calibration import References, find_references, load_calib
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.reduction import AreaMean
 from nircolor.inference import Colorizer
+from tests.imagery.envi_captures import Sensor, flat, random_scene, save_cube, save_references
+from tests.imagery.imagery_samples import load, noise, save, save_envi
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,6 @@ import textwrap
 import numpy as np
 import pytest
 import rasterio
-from imagery_samples import load, names, noise, save, save_envi, tiff_bytes
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
@@ -20,6 +19,7 @@ from rasterio.transform import Affine
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import create_like, open_raster
+from tests.imagery.imagery_samples import load, names, noise, save, save_envi, tiff_bytes
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

@@ -4,11 +4,11 @@ import hashlib
 
 import numpy as np
 import pytest
-from envi_captures import save_cube
-from imagery_samples import load, noise, save
 
 from nircolor.errors import NircolorError
 from nircolor.imagery.cube import Cube
+from tests.imagery.envi_captures import save_cube
+from tests.imagery.imagery_samples import load, noise, save
 
 _CUBE = noise(7, 5, 3, "uint16")  # lines, bands, samples
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from imagery_samples import noise, save, save_envi
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import find_images, is_image, open_raster, output_path_for
+from tests.imagery.imagery_samples import noise, save, save_envi
 
 VRT = """<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="Byte" band="1"><SimpleSource>
 <SourceFilename>secret.tif</SourceFilename><SourceBand>1</SourceBand></SimpleSource></VRTRasterBand></VRTDataset>"""

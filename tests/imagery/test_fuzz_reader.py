@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from imagery_samples import noise, save, save_envi
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import open_raster
+from tests.imagery.imagery_samples import noise, save, save_envi
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="nircolor-fuzz-"))
 

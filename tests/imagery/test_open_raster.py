@@ -8,12 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from imagery_samples import load, noise, png_bytes, save, save_envi, tiff_bytes, with_exif_orientation
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import open_raster
+from tests.imagery.imagery_samples import (
+    load,
+    noise,
+    png_bytes,
+    save,
+    save_envi,
+    tiff_bytes,
+    with_exif_orientation,
+)
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import rasterio
-from imagery_samples import names, noise, save
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
@@ -18,6 +17,7 @@ from rasterio.transform import Affine
 from nircolor.errors import NircolorError
 from nircolor.imagery import create_like, open_raster
 from nircolor.imagery.tiff import check_whole
+from tests.imagery.imagery_samples import names, noise, save
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 

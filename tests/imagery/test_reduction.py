@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from imagery_samples import noise, save
 
 from nircolor.imagery import open_raster
 from nircolor.imagery.reduction import AreaMean
+from tests.imagery.imagery_samples import noise, save
 
 sizes = st.integers(1, 40)
 

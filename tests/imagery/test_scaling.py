@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
-from imagery_samples import noise, save, save_envi
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import open_raster, percentile_stretch
+from tests.imagery.imagery_samples import noise, save, save_envi
 
 
 @pytest.fixture(autouse=True)

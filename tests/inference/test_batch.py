@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from imagery_samples import load, names, noise, save, save_envi
 
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
 from nircolor.inference.batch import Job, colorize_all, plan
+from tests.imagery.imagery_samples import load, names, noise, save, save_envi
 
 
 def _png(path: Path, seed: int = 0, size: int = 40) -> Path:

@@ -4,14 +4,14 @@ from functools import cache
 
 import numpy as np
 import pytest
-from imagery_samples import load, names, noise, save, save_envi
 from onnx import helper
 
 from nircolor.app.demo.landscape import render_landscape
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer, Reading, colorizer, engine
 from nircolor.modelfile import Size
-from tiny_models import THREE, make_card, save_model
+from tests.imagery.imagery_samples import load, names, noise, save, save_envi
+from tests.tiny_models import THREE, make_card, save_model
 
 _CONCAT = helper.make_node("Concat", ["nir", "nir", "nir"], ["rgb"], axis=1)
 

@@ -5,7 +5,7 @@ import pytest
 from nircolor.inference import memory
 from nircolor.inference.memory import round_tile, tile_size_px
 from nircolor.modelfile import Size
-from tiny_models import BROAD, make_card
+from tests.tiny_models import BROAD, make_card
 
 _CARD = make_card(size=Size(multiple_of=16, minimum=40, receptive_field_px=20), bytes_per_px=1000.0)
 

@@ -4,13 +4,13 @@ import warnings
 
 import numpy as np
 import pytest
-from envi_captures import Sensor, listed, random_scene, save_cube
-from imagery_samples import load, noise, save
 
 from nircolor.imagery import open_raster
 from nircolor.imagery.srgb import encode_srgb
 from nircolor.inference import Colorizer, Reading
-from tiny_models import per_pixel
+from tests.imagery.envi_captures import Sensor, listed, random_scene, save_cube
+from tests.imagery.imagery_samples import load, noise, save
+from tests.tiny_models import per_pixel
 
 
 @pytest.fixture(autouse=True)

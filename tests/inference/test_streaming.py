@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from nircolor.inference.sources import ArraySource
 from nircolor.inference.streaming import colorize_strips, triangle_filter
 from nircolor.modelfile import Context, Size
-from tiny_models import make_card
+from tests.tiny_models import make_card
 
 
 class _Engine:

@@ -7,7 +7,7 @@ import threading
 
 import numpy as np
 import pytest
-from imagery_samples import load, noise, save, save_envi
+import torch
 
 from nircolor import extras
 from nircolor.errors import NircolorError
@@ -16,11 +16,8 @@ from nircolor.inference.engine import open_engine
 from nircolor.modelfile import Context, Size, read_card, read_safetensors, write_safetensors
 from nircolor.models.nirgnn import NirGnn
 from nircolor.parallel import Cancelled
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("safetensors")
-
-from torch_models import bands, random_network, save_torch_model  # noqa: E402
+from tests.imagery.imagery_samples import load, noise, save, save_envi
+from tests.torch_models import bands, random_network, save_torch_model
 
 
 @pytest.fixture(scope="module")

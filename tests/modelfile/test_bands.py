@@ -5,7 +5,7 @@ import pytest
 
 from nircolor.errors import NircolorError
 from nircolor.modelfile import Band, describe_bands, match_bands
-from tiny_models import BROAD, THREE
+from tests.tiny_models import BROAD, THREE
 
 
 def matched(bands, wavelengths_nm):

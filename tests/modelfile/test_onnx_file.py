@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from nircolor.errors import NircolorError
 from nircolor.modelfile import Band, Card, Context, Score, open_session, read_card
-from tiny_models import BROAD, make_card, per_pixel, position, save_model
+from tests.tiny_models import BROAD, make_card, per_pixel, position, save_model
 
 _IDENTITY = [helper.make_node("Concat", ["nir", "nir", "nir"], ["rgb"], axis=1)]
 

@@ -5,13 +5,12 @@ import struct
 
 import numpy as np
 import pytest
+import safetensors.numpy as safetensors_numpy
 
 from nircolor import extras
 from nircolor.errors import NircolorError
 from nircolor.modelfile import CARD_KEY, Context, read_card, read_safetensors, write_safetensors
-from tiny_models import THREE, make_card, per_pixel
-
-safetensors_numpy = pytest.importorskip("safetensors.numpy")
+from tests.tiny_models import THREE, make_card, per_pixel
 
 _CARD = make_card("a_model", bands=THREE, engine="torch", context=Context(size_px=16))
 _TENSORS = {

@@ -1,13 +1,11 @@
 """`cnn`: its published size, its stated reach, and that it can be exported."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from probes import exported_answer, reached_px  # noqa: E402
-
-from nircolor.models import build  # noqa: E402
-from nircolor.models.cnn import Cnn  # noqa: E402
+from nircolor.models import build
+from nircolor.models.cnn import Cnn
+from tests.models.probes import exported_answer, reached_px
 
 
 @pytest.fixture(autouse=True)

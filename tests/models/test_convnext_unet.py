@@ -1,12 +1,10 @@
 """`convnext_unet`: its stated reach, tile against whole, and what it starts from."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from probes import assert_every_band_has_a_say, exported_answer, reached_px  # noqa: E402
-
-from nircolor.models.convnext_unet import ConvNextUNet  # noqa: E402
+from nircolor.models.convnext_unet import ConvNextUNet
+from tests.models.probes import assert_every_band_has_a_say, exported_answer, reached_px
 
 
 def awake(**arguments) -> ConvNextUNet:

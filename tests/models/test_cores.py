@@ -5,10 +5,9 @@ import os
 import threading
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from nircolor.models.cores import on_cores  # noqa: E402
+from nircolor.models.cores import on_cores
 
 
 @pytest.fixture(params=[1, 2, 3])

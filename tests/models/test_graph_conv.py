@@ -1,15 +1,13 @@
 """The graph convolution: its two halves, its heads, how it begins."""
 
 import pytest
+import torch
+from torch.nn import functional as F
 
-torch = pytest.importorskip("torch")
-
-from probes import with_biases  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-from nircolor.models.edges import direct  # noqa: E402
-from nircolor.models.graph_conv import GraphConv, Head, LocalConv  # noqa: E402
-from nircolor.models.knn import nearest  # noqa: E402
+from nircolor.models.edges import direct
+from nircolor.models.graph_conv import GraphConv, Head, LocalConv
+from nircolor.models.knn import nearest
+from tests.models.probes import with_biases
 
 
 @pytest.fixture(autouse=True)

@@ -1,14 +1,12 @@
 """The graph: against a loop over all pairs, at borders, with ties, in windows and in blocks."""
 
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch")
-
-from hypothesis import given, settings  # noqa: E402
-from hypothesis import strategies as st  # noqa: E402
-
-from nircolor.models import knn  # noqa: E402
-from nircolor.models.knn import nearest  # noqa: E402
+from nircolor.models import knn
+from nircolor.models.knn import nearest
 
 
 @pytest.fixture(params=["numba", "pytorch"], autouse=True, scope="module")

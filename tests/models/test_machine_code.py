@@ -4,10 +4,6 @@ import os
 import subprocess
 import sys
 
-import pytest
-
-pytest.importorskip("numba")
-
 
 def test_without_a_place_for_its_cache_it_compiles_all_the_same(tmp_path):
     """As in a container whose files are read-only: Numba refuses to cache there."""

@@ -1,13 +1,11 @@
 """`nirgnn`: its published size, what it looks at, and a image in evaluation against one in training."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("numba")
-
-from nircolor.models import edge_sums_cpu, knn  # noqa: E402
-from nircolor.models.graph_conv import GraphConv  # noqa: E402
-from nircolor.models.nirgnn import NirGnn  # noqa: E402
+from nircolor.models import edge_sums_cpu, knn
+from nircolor.models.graph_conv import GraphConv
+from nircolor.models.nirgnn import NirGnn
 
 
 @pytest.fixture(autouse=True)

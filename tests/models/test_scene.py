@@ -1,12 +1,10 @@
 """`scene`: interpolation against a direct one, its stated reach, and that it uses what it is given."""
 
 import pytest
+import torch
+from torch.nn import functional as F
 
-torch = pytest.importorskip("torch")
-
-from torch.nn import functional as F  # noqa: E402
-
-from nircolor.models.scene import Scene, sample_window  # noqa: E402
+from nircolor.models.scene import Scene, sample_window
 
 
 def small(**arguments) -> Scene:

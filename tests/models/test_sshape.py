@@ -1,14 +1,12 @@
 """`sshape`: its published size, its stated reach, and an edge network that can do its task."""
 
 import pytest
+import torch
+from torch.nn import functional as F
 
-torch = pytest.importorskip("torch")
-
-from probes import assert_every_band_has_a_say, exported_answer, reached_px  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-from nircolor.losses import edge_loss, edge_map  # noqa: E402
-from nircolor.models.sshape import EdgeNet, SShape  # noqa: E402
+from nircolor.losses import edge_loss, edge_map
+from nircolor.models.sshape import EdgeNet, SShape
+from tests.models.probes import assert_every_band_has_a_say, exported_answer, reached_px
 
 
 @pytest.fixture(autouse=True)

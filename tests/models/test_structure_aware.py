@@ -1,13 +1,11 @@
 """`structure_aware`: its published sizes, its reach, and what its branches depend on and teach."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from probes import assert_every_band_has_a_say, awake, exported_answer, reached_px  # noqa: E402
-
-from nircolor.losses import gradient_loss  # noqa: E402
-from nircolor.models.structure_aware import StructureAware  # noqa: E402
+from nircolor.losses import gradient_loss
+from nircolor.models.structure_aware import StructureAware
+from tests.models.probes import assert_every_band_has_a_say, awake, exported_answer, reached_px
 
 
 @pytest.fixture(autouse=True)

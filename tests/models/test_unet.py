@@ -1,12 +1,10 @@
 """`unet`: its published size, its stated reach, and a signal that gets through before training."""
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from probes import assert_every_band_has_a_say, awake, exported_answer, reached_px  # noqa: E402
-
-from nircolor.models.unet import UNet  # noqa: E402
+from nircolor.models.unet import UNet
+from tests.models.probes import assert_every_band_has_a_say, awake, exported_answer, reached_px
 
 
 @pytest.fixture(autouse=True)

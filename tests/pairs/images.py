@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import numpy as np
-from imagery_samples import save
+
+from tests.imagery.imagery_samples import save
 
 DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".tif": "GTiff"}
 RNG = np.random.default_rng(0)

@@ -2,11 +2,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from images import touch
 
 from nircolor.errors import NircolorError
 from nircolor.modelfile import Band
 from nircolor.pairs import Folders, MultiBandFiles, Pair, PairedSet, Scenes, Vcip, image_size, read_pair
+from tests.pairs.images import touch
 
 DATA = Path(__file__).parents[3] / "shared/data"
 needs_data = pytest.mark.skipif(not DATA.is_dir(), reason=f"no real pairs at {DATA}")

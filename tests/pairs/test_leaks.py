@@ -3,13 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from images import noise, write
 from rasterio.io import MemoryFile
 from scipy.ndimage import gaussian_filter, zoom
 
 from nircolor.errors import NircolorError
 from nircolor.pairs import Folders, MultiBandFiles, Vcip
 from nircolor.pairs.leaks import Photograph, find_leaks, photographs, photographs_in
+from tests.pairs.images import noise, write
 
 DATA = Path(__file__).parents[3] / "shared/data"
 SIDE = 200

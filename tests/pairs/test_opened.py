@@ -1,10 +1,10 @@
 from pathlib import Path
 
 import pytest
-from images import noise, touch, write
 
 from nircolor.errors import NircolorError
 from nircolor.pairs import MultiBandFiles, Vcip, open_set
+from tests.pairs.images import noise, touch, write
 
 SENTINEL_NM = (665, 560, 490, 783, 842)
 
@@ -73,7 +73,7 @@ def test_a_recipe_names_sets_splits_and_bands(tmp_path):
 """
     recipe, alone = tmp_path / "recipe.yaml", tmp_path / "sets.yml"
     recipe.write_text(
-        f"data:\n  {sets}model:\n  init_args:\n    about:\n      bands:\n"
+        f"data:\n  {sets}model:\n  init_args:\n    card:\n      bands:\n"
         "        - { center_nm: 850, fwhm_nm: 40, tolerance_nm: 20 }\n"
     )
     alone.write_text(sets.replace("    ", "  "))
@@ -88,7 +88,7 @@ def test_a_recipe_names_sets_splits_and_bands(tmp_path):
     assert open_set(str(recipe), "evaluated").bands[0].center_nm == 850
     assert open_set(str(alone), "evaluated").bands is None
     assert open_set(str(recipe), "training").pairs[0].nir_scale == 4095
-    with pytest.raises(NircolorError, match="split test2, got splits: val, other, test, train"):
+    with pytest.raises(NircolorError, match="split test2, got splits: other, test, train, val"):
         open_set(str(recipe), "evaluated", split="test2")
 
 

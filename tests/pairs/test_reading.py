@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from imagery_samples import save_envi
-from images import RNG, noise, write
 from numpy.testing import assert_allclose, assert_array_equal
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.modelfile import Band
 from nircolor.pairs import MultiBandFiles, Pair, image_size, read_pair
+from tests.imagery.imagery_samples import save_envi
+from tests.pairs.images import RNG, noise, write
 
 BROAD = (Band(center_nm=850, fwhm_nm=250, tolerance_nm=125),)
 THREE = tuple(Band(center_nm=nm, fwhm_nm=25, tolerance_nm=15) for nm in (780, 850, 940))

@@ -1,8 +1,8 @@
 import pytest
-from images import touch
 
 from nircolor.errors import NircolorError
 from nircolor.pairs import Folders, Vcip
+from tests.pairs.images import touch
 
 SCENES = """dataset,pair,scene_group,split,flag
 vcip2020,a,7,train,1

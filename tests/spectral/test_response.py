@@ -5,15 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import colour
 import numpy as np
 import pytest
 
-colour = pytest.importorskip("colour")
-
-from nircolor.errors import NircolorError  # noqa: E402
-from nircolor.imagery.srgb import encode_srgb  # noqa: E402
-from nircolor.spectral.response import daylight, observer_weights, read_response  # noqa: E402
-from nircolor.spectral.weights import GRID_NM  # noqa: E402
+from nircolor.errors import NircolorError
+from nircolor.imagery.srgb import encode_srgb
+from nircolor.spectral.response import daylight, observer_weights, read_response
+from nircolor.spectral.weights import GRID_NM
 
 CUBE = Path("a.hdr")
 LINES_NM = {

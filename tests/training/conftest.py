@@ -6,10 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from shipped_recipes import ARCHITECTURE_OF, REPOSITORY, TINY, write_image
 
-pytest.importorskip("torch")
-pytest.importorskip("lightning")
+from tests.training.shipped_recipes import ARCHITECTURE_OF, REPOSITORY, TINY, write_image
 
 
 @pytest.fixture(scope="session")

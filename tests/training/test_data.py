@@ -5,17 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("lightning")
-
-from shipped_recipes import CARD  # noqa: E402
-
-from nircolor.errors import NircolorError  # noqa: E402
-from nircolor.pairs import Folders, MultiBandFiles, Scenes, Vcip, read_pair  # noqa: E402
-from nircolor.training import data as data_module  # noqa: E402
-from nircolor.training.data import PairedData, StepSampler  # noqa: E402
-from nircolor.training.structure_aware import ContentTask  # noqa: E402
+from nircolor.errors import NircolorError
+from nircolor.pairs import Folders, MultiBandFiles, Scenes, Vcip, read_pair
+from nircolor.training import data as data_module
+from nircolor.training.data import PairedData, StepSampler
+from nircolor.training.structure_aware import ContentTask
+from tests.training.shipped_recipes import CARD
 
 
 def band(nm, fwhm_nm=20):

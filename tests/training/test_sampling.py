@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from nircolor.training.sampling import Augmentation, draw_sample, resize, to_photograph  # noqa: E402
+from nircolor.training.sampling import Augmentation, draw_sample, resize, to_photograph
 
 PLAIN = Augmentation()
 STRONG = Augmentation(

@@ -1,4 +1,4 @@
-"""What other libraries' errors become in a line of ours."""
+"""Tests of `first_line`."""
 
 import pytest
 

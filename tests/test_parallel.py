@@ -1,4 +1,4 @@
-"""Jobs side by side: all are done, few at a time, and none goes on when nobody waits for it."""
+"""Tests of `in_parallel`: all jobs run, with bounded concurrency, and stop when the caller stops."""
 
 import threading
 import time
@@ -9,10 +9,10 @@ from nircolor.parallel import in_parallel
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_all_are_done_and_no_more_at_once_than_asked(parallel):
+def test_runs_every_job_with_bounded_concurrency(parallel):
     lock, working, most = threading.Lock(), 0, 0
 
-    def run(job, _go_on):
+    def run(job, _check_cancelled):
         nonlocal working, most
         with lock:
             working += 1
@@ -26,13 +26,13 @@ def test_all_are_done_and_no_more_at_once_than_asked(parallel):
     assert most == parallel
 
 
-def test_whoever_leaves_ends_what_is_at_work():
+def test_closing_the_generator_stops_running_jobs():
     begun, steps = threading.Event(), []
 
-    def run(job, go_on):
+    def run(job, check_cancelled):
         while job == "endless":
             begun.set()
-            go_on()
+            check_cancelled()
             steps.append(time.sleep(0.001))
         begun.wait(10)
         return job
@@ -45,8 +45,8 @@ def test_whoever_leaves_ends_what_is_at_work():
     assert len(steps) == ended
 
 
-def test_a_job_that_raises_ends_the_whole():
-    def run(job, _go_on):
+def test_an_exception_in_a_job_ends_the_iteration():
+    def run(job, _check_cancelled):
         raise ZeroDivisionError(job)
 
     with pytest.raises(ZeroDivisionError):

@@ -1,18 +1,18 @@
-"""The one exception for a user's mistake: a line that says which file, what was expected, what was got."""
+"""Exception and warning for mistakes in the user's input, each with a one-line message."""
 
 
 class NircolorError(Exception):
-    """A mistake in the input, not in nircolor; its text is one complete line for the user.
+    """Error in the user's input. The message is one line: the file, what was expected and what was found.
 
-    The command line prints it without a traceback and exits with code 2 (code 1 in a batch whose
-    other files went on).
+    The command line prints the message without a traceback and exits with code 2; in a batch the other
+    files continue and the exit code is 1.
     """
 
 
-def first_line(error: BaseException) -> str:
-    """What another library's error says, short enough for a line of ours."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
 class NircolorWarning(UserWarning):
-    """A doubt about the input that does not stop the work; the command line prints its text once."""
+    """Doubt about the user's input that does not stop the work. The command line prints it in one line."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an exception's message, or its type where the message is empty."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -1,4 +1,4 @@
-"""What needs more than the base install says which install mends it."""
+"""Report missing optional dependencies with the command that installs them."""
 
 from importlib.util import find_spec
 
@@ -6,9 +6,15 @@ from nircolor.errors import NircolorError
 
 
 def require(package: str, *, extra: str, what: str) -> None:
-    """Raises NircolorError with the `pip install` to run where ``package`` is missing.
+    """Check that an optional dependency is installed.
 
-    ``what`` needs it: a command (``nircolor train``), or a file and what it is.
+    Args:
+        package: Name of the package to import.
+        extra: Extra of nircolor that installs it.
+        what: What needs it, as the start of the message: a command (``nircolor train``) or a file.
+
+    Raises:
+        NircolorError: The package is missing; the message has the ``pip install`` command.
     """
     if find_spec(package) is None:
         raise NircolorError(f"{what} needs more than the base install: pip install 'nircolor[{extra}]'")

@@ -1,4 +1,4 @@
-"""How much memory is free."""
+"""Amount of free memory on this machine."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ _UNKNOWN_BYTES = 4 << 30
 
 
 def available_bytes() -> int:
-    """Memory that can be taken without swapping; a cautious guess where the system does not tell."""
+    """Return the memory that can be allocated without swapping, or a cautious estimate where unknown."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -16,18 +16,18 @@ def available_bytes() -> int:
     except OSError:
         pass
     try:
-        # macOS and other Unix: half of what is installed
+        # macOS and other Unix systems: half of the installed memory
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, ValueError, OSError):
         return _UNKNOWN_BYTES
 
 
 def _container_bytes() -> int:
-    """What a container's own limit leaves (cgroup 2), where there is one."""
+    """Free memory below the container's limit (cgroup 2); a very large number where there is no limit."""
     try:
-        limit, taken = (int((_CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
-        numbers = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
-        # files that were read or written stay cached up to the limit, and make way when asked
-        return limit - taken + int(numbers.get("inactive_file", 0))
+        limit, used = (int((_CGROUP / f"memory.{name}").read_text()) for name in ("max", "current"))
+        statistics = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        # the page cache counts as used, but the kernel frees it on demand
+        return limit - used + int(statistics.get("inactive_file", 0))
     except (OSError, ValueError):
         return 1 << 62

@@ -8,7 +8,7 @@ from pathlib import Path
 from nircolor.errors import NircolorError
 from nircolor.imagery import OUTPUT_DRIVERS, find_images, output_path_for
 from nircolor.inference.colorizer import Colorizer, Reading
-from nircolor.parallel import in_parallel, let_go
+from nircolor.parallel import clear_traceback, in_parallel
 
 # what somebody who gives such a name for the output wants is a file, which cannot be had
 _OTHER_FORMATS = {".bmp", ".gif", ".hdr", ".heic", ".img", ".jp2", ".onnx", ".raw", ".safetensors", ".webp"}
@@ -123,7 +123,7 @@ def colorize_all(
             )
         # a fault of ours in one image must not cost the user the other thousand either
         except Exception as error:
-            let_go(error)
+            clear_traceback(error)
             return Result(job, error)
         return Result(job)
 

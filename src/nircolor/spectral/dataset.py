@@ -14,7 +14,7 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.calibration import References, find_references
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.formats import locate
-from nircolor.parallel import in_parallel, let_go
+from nircolor.parallel import clear_traceback, in_parallel
 from nircolor.spectral.capture import Capture
 from nircolor.spectral.synthesis import Outputs, Synthesis, synthesize
 
@@ -135,7 +135,7 @@ def synthesize_all(
             return Made(capture, error=reason)
         # a fault of ours in one capture must not cost the user the others
         except Exception as error:
-            let_go(error)
+            clear_traceback(error)
             return Made(capture, error=error)
 
     return in_parallel(captures, make, parallel)

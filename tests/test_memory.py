@@ -1,4 +1,4 @@
-"""How much memory is free, as the system and a container's limit have it."""
+"""Tests of `available_bytes`, with and without a container limit."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from nircolor import memory
 from nircolor.memory import available_bytes
 
 
-def test_available_is_a_sensible_number():
+def test_available_memory_is_plausible():
     assert 10 << 20 < available_bytes() < 100 << 40
 
 
@@ -15,7 +15,7 @@ def _cgroup(folder, **values):
         (folder / f"memory.{name}").write_text(text)
 
 
-def test_a_container_s_limit_counts_without_what_is_only_cached(monkeypatch, tmp_path):
+def test_container_limit_excludes_the_page_cache(monkeypatch, tmp_path):
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
     _cgroup(tmp_path, max="1000000\n", current="990000\n", stat="anon 90000\ninactive_file 800000\n")
     assert available_bytes() == 810_000
@@ -24,14 +24,14 @@ def test_a_container_s_limit_counts_without_what_is_only_cached(monkeypatch, tmp
 
 
 @pytest.mark.parametrize("limit", ["max\n", None])
-def test_without_a_limit(monkeypatch, tmp_path, limit):
+def test_container_without_a_limit(monkeypatch, tmp_path, limit):
     monkeypatch.setattr(memory, "_CGROUP", tmp_path)
     if limit:
         _cgroup(tmp_path, max=limit, current="1", stat="")
     assert available_bytes() > 10 << 20
 
 
-def test_systems_without_proc(monkeypatch):
+def test_system_without_proc(monkeypatch):
     def missing(*_args, **_kwargs):
         raise FileNotFoundError
 

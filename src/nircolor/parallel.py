@@ -28,7 +28,7 @@ def in_parallel(
     Args:
         jobs: Jobs, in the order in which they are started. An iterator is consumed as threads become free.
         run: Called with a job and a function ``check_cancelled``, which the job should call regularly: it
-            raises `Cancelled` once the generator is closed. Any other exception of ``run`` ends the iteration.
+            raises `Cancelled` once the generator is closed. Any other exception ends the iteration.
         parallel: Number of threads.
 
     Yields:

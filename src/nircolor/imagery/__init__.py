@@ -6,6 +6,7 @@ with open_raster("scene.tif") as raster, create_like(raster, "colour.tif") as wr
 """
 
 from nircolor.imagery.formats import EXTENSIONS, find_images, is_image
+from nircolor.imagery.invalid import fill_invalid, fill_values
 from nircolor.imagery.naming import OUTPUT_DRIVERS, output_path_for
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.raster import Raster, open_raster
@@ -19,6 +20,8 @@ __all__ = [
     "Raster",
     "Window",
     "create_like",
+    "fill_invalid",
+    "fill_values",
     "find_images",
     "is_image",
     "open_raster",

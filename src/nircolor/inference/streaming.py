@@ -6,6 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from nircolor.arrays import Floats, Mask
+from nircolor.imagery import fill_values
 from nircolor.inference.answer import untold
 from nircolor.inference.tiling import Axis, cut
 from nircolor.modelfile import Card
@@ -135,8 +136,7 @@ def _view(card: Card, source: Source) -> tuple[Floats | None, Floats]:
     side = card.context.size_px if card.context else 64
     # most of the way by area averaging over valid pixels, the rest with the filter that training uses
     image, valid = source.reduced(min(source.height, 4 * side), min(source.width, 4 * side))
-    count = max(1, int(valid.sum()))
-    fill = (np.where(valid, image, 0).sum((1, 2), dtype=np.float64) / count).astype(np.float32)
+    fill = fill_values(image, valid)
     if card.context is None:
         return None, fill
     image = np.where(valid, image, fill[:, None, None])

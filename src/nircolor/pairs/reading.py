@@ -8,7 +8,7 @@ import numpy as np
 
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import Raster, open_raster
+from nircolor.imagery import Raster, fill_invalid, open_raster
 from nircolor.modelfile import Band, describe_bands, match_bands
 from nircolor.pairs.pair import Pair
 
@@ -51,13 +51,19 @@ def read_pair(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, 
 
 
 def read_nir(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, Mask]:
-    """NIR (bands, h, w) and the pixels that the file itself calls valid; see `read_pair`."""
+    """Read the NIR image of a pair; see `read_pair`.
+
+    Returns:
+        NIR (bands, h, w), invalid pixels filled as by `Colorizer` (`imagery.fill_invalid`), and the pixels
+        (h, w) that the file itself declares valid.
+    """
     if bands is not None:
-        return _read_bands(pair.nir, bands, pair.nir_scale, f"the NIR of {pair.name}")
+        nir, valid = _read_bands(pair.nir, bands, pair.nir_scale, f"the NIR of {pair.name}")
+        return fill_invalid(nir, valid), valid
     nir, valid = _read(pair.nir, pair.nir_scale)
     if len(nir) != 1:
         raise NircolorError(f"{pair.nir}: expected 1 band, got {len(nir)}")
-    return nir, valid
+    return fill_invalid(nir, valid), valid
 
 
 def image_size(pair: Pair) -> tuple[int, int]:

@@ -63,7 +63,8 @@ def to_photograph(name: str, nir: Floats, rgb: Floats, valid: Mask) -> Photograp
     """Pack a pair as `pairs.read_pair` gives it; 8-bit images take a quarter of the memory."""
     planes = np.concatenate([nir, rgb, valid[None].astype(np.float32)])
     packed = np.rint(planes * 255).astype(np.uint8)
-    exact = np.array_equal(packed / np.float32(255), planes)
+    # invalid pixels hold a fill value, which need not be exact
+    exact = np.array_equal((packed / np.float32(255))[:, valid], planes[:, valid])
     return Photograph(name, torch.from_numpy(packed if exact else planes))
 
 

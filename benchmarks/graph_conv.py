@@ -22,10 +22,10 @@ from speed import page
 from torch import Tensor, nn
 
 from nircolor.memory import available_bytes
-from nircolor.models.edge_sums import in_blocks, sum_edges
-from nircolor.models.edges import EdgeNetwork, direct, factored
-from nircolor.models.graph_conv import GraphConv
-from nircolor.models.knn import Area, Graph, nearest
+from nircolor.models.graph.edge_sums import in_blocks, sum_edges
+from nircolor.models.graph.edges import EdgeNetwork, direct, factored
+from nircolor.models.graph.graph_conv import GraphConv
+from nircolor.models.graph.knn import Area, Graph, nearest
 from nircolor.models.nirgnn import NirGnn
 
 FEATURES, RANK = 99, 11

@@ -24,11 +24,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from nircolor.models import edge_sums, graph_conv, knn, nirgnn
+from nircolor.models import nirgnn
 from nircolor.models.cnn import Cnn
-from nircolor.models.edge_sums import in_blocks, sum_edges
-from nircolor.models.edges import EdgeNetwork, direct
-from nircolor.models.knn import Graph, nearest
+from nircolor.models.graph import edge_sums, graph_conv, knn
+from nircolor.models.graph.edge_sums import in_blocks, sum_edges
+from nircolor.models.graph.edges import EdgeNetwork, direct
+from nircolor.models.graph.knn import Graph, nearest
 from nircolor.models.nirgnn import NirGnn
 
 PATCHES, PATCH_PX, STEPS = 10, 42, 300_000

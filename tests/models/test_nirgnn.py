@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from nircolor.models import edge_sums_cpu, knn
-from nircolor.models.graph_conv import GraphConv
+from nircolor.models.graph import edge_sums_cpu, knn
+from nircolor.models.graph.graph_conv import GraphConv
 from nircolor.models.nirgnn import NirGnn
 
 

@@ -7,7 +7,7 @@ of a mean of two, and one of them is gone.
 
 from torch import Tensor, nn
 
-from nircolor.models.graph_conv import LocalConv
+from nircolor.models.graph.graph_conv import LocalConv
 from nircolor.models.nirgnn import BatchNorm, Unrolled
 
 

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from nircolor.errors import NircolorError, first_line
 from nircolor.modelfile import Card, read_safetensors
-from nircolor.models import Network, build
+from nircolor.models.architectures import build
+from nircolor.models.network import Network
 
 
 def load_network(path: Path) -> tuple[Network, Card]:

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nircolor.models.graph_conv import GraphConv, glorot
-from nircolor.models.knn import Graph, fewest_candidates, nearest
+from nircolor.models.graph.graph_conv import GraphConv, glorot
+from nircolor.models.graph.knn import Graph, fewest_candidates, nearest
 from nircolor.models.network import Network
 
 BatchNorm = Literal["blocks", "reference", "everywhere"]

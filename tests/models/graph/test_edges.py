@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nircolor.models import edges
-from nircolor.models.edges import EdgeNetwork, at_once, direct, factored, piecewise
-from nircolor.models.graph_conv import GraphConv
+from nircolor.models.graph import edges
+from nircolor.models.graph.edges import EdgeNetwork, at_once, direct, factored, piecewise
+from nircolor.models.graph.graph_conv import GraphConv
 from tests.models.probes import assert_same_gradients, far, with_biases
 
 

@@ -9,7 +9,7 @@ def test_without_a_place_for_its_cache_it_compiles_all_the_same(tmp_path):
     """As in a container whose files are read-only: Numba refuses to cache there."""
     script = tmp_path / "loops.py"
     script.write_text(
-        "from nircolor.models.machine_code import machine_code\n"
+        "from nircolor.models.graph.machine_code import machine_code\n"
         "@machine_code()\n"
         "def double(number):\n"
         "    return 2 * number\n"

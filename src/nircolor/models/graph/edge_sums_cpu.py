@@ -14,11 +14,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from nircolor.models import edge_kernels
-from nircolor.models.cores import on_cores
-from nircolor.models.edge_kernels import LANES, EdgeGradients, Edges
-from nircolor.models.edges import EdgeNetwork
-from nircolor.models.knn import Graph
+from nircolor.models.graph import edge_kernels
+from nircolor.models.graph.cores import on_cores
+from nircolor.models.graph.edge_kernels import LANES, EdgeGradients, Edges
+from nircolor.models.graph.edges import EdgeNetwork
+from nircolor.models.graph.knn import Graph
 
 # pixels between two matrix products: their V and their sums fit a core's cache
 _STRIP_PX = 512

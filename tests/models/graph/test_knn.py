@@ -5,8 +5,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nircolor.models import knn
-from nircolor.models.knn import nearest
+from nircolor.models.graph import knn
+from nircolor.models.graph.knn import nearest
 
 
 @pytest.fixture(params=["numba", "pytorch"], autouse=True, scope="module")

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from nircolor.errors import NircolorWarning, first_line
-from nircolor.models.edges import EdgeNetwork, at_once, factored
-from nircolor.models.knn import Graph, blocks
+from nircolor.models.graph.edges import EdgeNetwork, at_once, factored
+from nircolor.models.graph.knn import Graph, blocks
 
 _sum_on_cpu: Callable[[Tensor, Graph, EdgeNetwork], Tensor] | None
 _missing = ""
 try:
-    from nircolor.models.edge_sums_cpu import sum_edges as _sum_on_cpu
+    from nircolor.models.graph.edge_sums_cpu import sum_edges as _sum_on_cpu
 # it needs Numba, which may be there and refuse NumPy's release
 except ImportError as error:
     _sum_on_cpu, _missing = None, first_line(error)

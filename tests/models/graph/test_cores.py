@@ -7,7 +7,7 @@ import threading
 import pytest
 import torch
 
-from nircolor.models.cores import on_cores
+from nircolor.models.graph.cores import on_cores
 
 
 @pytest.fixture(params=[1, 2, 3])

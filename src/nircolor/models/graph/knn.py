@@ -19,10 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nircolor.models.cores import on_cores
+from nircolor.models.graph.cores import on_cores
 
 try:
-    from nircolor.models import knn_kernels
+    from nircolor.models.graph import knn_kernels
 except ImportError:
     knn_kernels = None  # type: ignore[assignment]
 

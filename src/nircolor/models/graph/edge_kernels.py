@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nircolor.models.machine_code import machine_code
+from nircolor.models.graph.machine_code import machine_code
 
 # sums may be taken in any order and fused with products; NaN and infinity stay what they are
 _compiled = machine_code(fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")

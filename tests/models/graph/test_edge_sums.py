@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nircolor.errors import NircolorWarning
-from nircolor.models import edge_sums, edge_sums_cpu
-from nircolor.models.edge_sums import in_blocks, sum_edges
-from nircolor.models.edges import direct, factored
-from nircolor.models.graph_conv import GraphConv
-from nircolor.models.knn import Graph, nearest
+from nircolor.models.graph import edge_sums, edge_sums_cpu
+from nircolor.models.graph.edge_sums import in_blocks, sum_edges
+from nircolor.models.graph.edges import direct, factored
+from nircolor.models.graph.graph_conv import GraphConv
+from nircolor.models.graph.knn import Graph, nearest
 from tests.models.probes import assert_same_gradients, far, with_biases
 
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nircolor.models.edges import direct
-from nircolor.models.graph_conv import GraphConv, Head, LocalConv
-from nircolor.models.knn import nearest
+from nircolor.models.graph.edges import direct
+from nircolor.models.graph.graph_conv import GraphConv, Head, LocalConv
+from nircolor.models.graph.knn import nearest
 from tests.models.probes import with_biases
 
 

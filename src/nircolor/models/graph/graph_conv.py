@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from nircolor.models.edge_sums import sum_edges
-from nircolor.models.edges import EdgeNetwork
-from nircolor.models.knn import Graph
+from nircolor.models.graph.edge_sums import sum_edges
+from nircolor.models.graph.edges import EdgeNetwork
+from nircolor.models.graph.knn import Graph
 
 
 class Head(nn.Module):

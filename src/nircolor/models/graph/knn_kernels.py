@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from nircolor.models.machine_code import machine_code
+from nircolor.models.graph.machine_code import machine_code
 
 
 @machine_code()

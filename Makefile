@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEMO := .venv-demo/bin
 DEV := .venv/bin
 
-.PHONY: demo test check pytest tables clean
+.PHONY: demo test check pytest docs figures tables clean
 
 demo: .venv-demo/ready      ## install nircolor alone, colour a simulated image, say where the page is
 	$(DEMO)/nircolor demo -o demo
@@ -31,8 +31,14 @@ pytest: .venv/ready
 	$(DEV)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
+docs: .venv/ready           ## build the documentation site into site/
+	NO_MKDOCS_2_WARNING=1 $(DEV)/mkdocs build --strict
+
+figures: .venv/ready        ## draw the images of README and docs again
+	$(DEV)/python docs/scripts/figures.py
+
 tables: .venv/ready         ## write the tables of README and docs/results.md from the reports under results/
 	$(DEV)/python benchmarks/tables.py
 
 clean:
-	rm -rf .venv .venv-demo demo
+	rm -rf .venv .venv-demo demo site

@@ -1,4 +1,4 @@
-"""Losses against direct formulas, and that what is invalid has no say."""
+"""Losses against direct formulas; invalid pixels must have no influence."""
 
 import math
 from itertools import product
@@ -32,14 +32,14 @@ def batch():
 
 
 def mostly_valid():
-    """Invalid spots with whole 3×3 windows left between them, one of them at the border."""
+    """A mask with a few invalid pixels, one of them at the border, and whole 3 × 3 windows between them."""
     valid = torch.ones(2, 1, 20, 17, dtype=torch.float64)
     valid[0, 0, 4:7, 9] = valid[0, 0, 0, 3] = valid[1, 0, 12, 5] = 0
     return valid
 
 
 def sobel_by_hand(image, y, x):
-    """To the right and downwards at a pixel of (h, w), the kernels written out."""
+    """Horizontal and vertical gradient at a pixel of (h, w), with the kernels written out."""
     h, w = image.shape
     right = down = 0.0
     for j, row in enumerate([(-1, 0, 1), (-2, 0, 2), (-1, 0, 1)]):
@@ -51,7 +51,7 @@ def sobel_by_hand(image, y, x):
 
 
 def whole_windows(valid):
-    """Image, row and column of the pixels whose 3×3 window holds no invalid pixel."""
+    """Yield image, row and column of the pixels whose 3 × 3 window holds no invalid pixel."""
     n, _, h, w = valid.shape
     for k, y, x in product(range(n), range(h), range(w)):
         if valid[k, 0, max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2].all():
@@ -66,8 +66,8 @@ def test_errors_are_means_over_valid_values(batch):
     torch.testing.assert_close(absolute_error(*batch), difference.abs().mean())
 
 
-def test_log_error_is_the_mean_psnr_turned_round(batch):
-    """Whatever the images' own errors: here one is a hundred times worse than the other."""
+def test_log_error_is_proportional_to_the_mean_psnr(batch):
+    """Also where the squared error of one image is a hundred times that of the other."""
     predicted, target, valid = batch
     predicted = target + (predicted - target) * torch.tensor([1.0, 0.1]).view(2, 1, 1, 1)
     psnr_db = [
@@ -78,28 +78,78 @@ def test_log_error_is_the_mean_psnr_turned_round(batch):
     torch.testing.assert_close(-10 / math.log(10) * loss, torch.stack(psnr_db).mean())
 
 
-def test_log_error_has_a_floor(batch):
+def test_log_error_of_equal_images_is_the_floor(batch):
     _, target, valid = batch
     assert log_squared_error(target, target, valid) == pytest.approx(math.log(1e-5))
 
 
-@pytest.mark.parametrize("loss", [squared_error, absolute_error, ssim_loss, edge_loss])
-def test_invalid_pixels_have_no_influence(batch, loss):
+@pytest.mark.parametrize(
+    "loss",
+    [
+        squared_error,
+        absolute_error,
+        log_squared_error,
+        ssim_loss,
+        box_ssim_loss,
+        content_ssim_loss,
+        cross_branch_loss,
+        structure_loss,
+        edge_loss,
+    ],
+)
+@pytest.mark.parametrize("spoilt", ["predicted", "target"])
+def test_invalid_pixels_have_no_influence(batch, loss, spoilt):
     predicted, target, valid = batch
+    if loss is structure_loss:
+        predicted, target = predicted[:, :1], target[:, :1]
+    if loss is cross_branch_loss:
+        predicted = predicted[:, :1]
     if loss is edge_loss:
         predicted, valid = predicted[:, :1], mostly_valid()
-    expected = loss(predicted, target, valid)
-    assert expected > 0
-    spoilt = torch.where(valid > 0, target, torch.full_like(target, 1e6))
-    torch.testing.assert_close(loss(predicted, spoilt, valid), expected)
+    inputs = {"predicted": predicted, "target": target}
+    expected = loss(*inputs.values(), valid)
+    assert expected != 0
+    inputs[spoilt] = torch.where(valid > 0, inputs[spoilt], torch.full_like(inputs[spoilt], 1e3))
+    torch.testing.assert_close(loss(*inputs.values(), valid), expected)
 
 
 def test_a_batch_without_valid_pixels_costs_nothing(batch):
     predicted, target, _ = batch
     nothing = torch.zeros(2, 1, 20, 17, dtype=torch.float64)
-    for loss in (squared_error, absolute_error, ssim_loss):
-        assert loss(predicted, target, nothing) == 0
+    for loss in (squared_error, absolute_error, ssim_loss, box_ssim_loss):
+        predicted = predicted.detach().requires_grad_()
+        value = loss(predicted, target, nothing)
+        assert value == 0
+        value.backward()
+        assert (predicted.grad == 0).all()
     assert gradient_loss(target, predicted[:, :1], predicted[:, 1:2], nothing) == 0
+
+
+@pytest.mark.parametrize(("loss", "smallest"), [(ssim_loss, 11), (box_ssim_loss, 9)])
+def test_images_smaller_than_the_window_are_an_error(loss, smallest):
+    """Sides of 6 to 10 px once gave a loss of 0, an SSIM of 1."""
+    for side in range(1, smallest):
+        image = torch.rand(1, 3, 16, side)
+        with pytest.raises(ValueError, match=rf"expected sides of at least {smallest} px, got .*16, {side}"):
+            loss(image, 1 - image, torch.ones(1, 1, 16, side))
+    image = torch.rand(1, 3, 16, smallest)
+    assert loss(image, 1 - image, torch.ones(1, 1, 16, smallest)) > 0.1
+
+
+def test_box_ssim_of_partly_valid_windows(batch):
+    """Means and variances are those of a window's valid pixels, and count by how many these are."""
+    predicted, target, valid = batch
+    values, weights = [], []
+    for n, c, y, x in product(range(2), range(3), range(0, 12, 2), range(0, 9, 2)):
+        inside = valid[n, 0, y : y + 9, x : x + 9] > 0
+        p, t = (z[n, c, y : y + 9, x : x + 9][inside] for z in (predicted, target))
+        covariance = ((p - p.mean()) * (t - t.mean())).mean()
+        numerator = (2 * p.mean() * t.mean() + 1e-4) * (2 * covariance + 9e-4)
+        spread = p.var(unbiased=False) + t.var(unbiased=False) + 9e-4
+        values.append(numerator / ((p.mean() ** 2 + t.mean() ** 2 + 1e-4) * spread))
+        weights.append(inside.double().mean())
+    expected = 1 - (torch.stack(values) * torch.stack(weights)).sum() / torch.stack(weights).sum()
+    torch.testing.assert_close(box_ssim_loss(predicted, target, valid), expected)
 
 
 def test_box_ssim_against_its_formula_window_by_window(batch):
@@ -119,13 +169,13 @@ def test_box_ssim_against_its_formula_window_by_window(batch):
     torch.testing.assert_close(loss, 1 - torch.stack(values).mean())
 
 
-def test_box_ssim_of_a_image_with_itself_is_no_loss(batch):
+def test_box_ssim_loss_of_an_image_with_itself_is_0(batch):
     _, target, valid = batch
     assert abs(box_ssim_loss(target, target, valid).item()) < 1e-9
 
 
 @pytest.mark.parametrize("share_valid", [1.0, 0.7])
-def test_ssim_is_the_metric(share_valid):
+def test_ssim_loss_equals_the_metric(share_valid):
     pytest.importorskip("skimage")
     from nircolor.metrics import ssim
 
@@ -145,7 +195,7 @@ def test_ssim_of_a_batch_is_the_mean_of_its_images(batch):
 
 
 @pytest.mark.parametrize("level", [0.0, 0.4])
-def test_ssim_teaches_a_flat_image(level):
+def test_ssim_loss_has_a_gradient_on_flat_images(level):
     textured = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(3))
     for target in (textured, torch.full_like(textured, 0.5)):
         flat = torch.full_like(textured, level, requires_grad=True)
@@ -160,7 +210,7 @@ def test_gray_has_the_weights_of_rgb2gray():
 
 
 def test_the_structure_terms_of_flat_images():
-    """Without variance SSIM is (2ab + C₁) / (a² + b² + C₁), and equations (1), (3), (5) 0.1 · (1 − SSIM)."""
+    """Without variance SSIM is (2ab + C₁) / (a² + b² + C₁); equations (1), (3), (5) are 0.1 · (1 − SSIM)."""
     a, b = 0.3, 0.2989 * 0.2 + 0.5870 * 0.9 + 0.1140 * 0.5
     expected = 0.1 * (1 - (2 * a * b + 1e-4) / (a**2 + b**2 + 1e-4))
     gray = torch.full((2, 1, 14, 15), a, dtype=torch.float64)
@@ -202,6 +252,7 @@ def test_gradient_loss_pixel_by_pixel(batch, per_band):
     expected = sum(differences) / len(differences)
     loss = gradient_loss(nir, gray, scale_map, valid, per_band=per_band)
     assert loss.item() == pytest.approx(expected)
+    # kernel_gain is a factor on the loss
     undivided = gradient_loss(nir, gray, scale_map, valid, per_band=per_band, kernel_gain=8.0)
     assert undivided.item() == pytest.approx(8 * expected)
 

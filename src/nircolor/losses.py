@@ -1,8 +1,20 @@
-"""Training objectives on (N, C, H, W) tensors, each over the valid pixels only.
+"""Differentiable training losses on (N, C, H, W) tensors.
 
-``valid`` is (N, 1, H, W), 1 where the target is to be believed, else 0. Images are in [0, 1] and single
-precision or better. The equations are those of Park, Lee, Lee, Kim, "Multi-Band NIR Colorization Using
-Structure-Aware Network"; their means over images and pixels are taken over the batch's valid pixels.
+All losses ignore invalid pixels: ``valid`` is a mask of shape (N, 1, H, W), 1 where the target is valid, else 0.
+Images have values in [0, 1] and at least single precision. The numbered equations are those of Park, Lee,
+Lee, Kim, "Multi-Band NIR Colorization Using Structure-Aware Network"; their means over images and pixels are
+taken over the valid pixels of the batch. The loss of a batch without valid pixels is 0.
+
+Example:
+    >>> import torch
+    >>> predicted, target = torch.full((1, 3, 16, 16), 0.5), torch.full((1, 3, 16, 16), 0.4)
+    >>> valid = torch.ones(1, 1, 16, 16)
+    >>> round(squared_error(predicted, target, valid).item(), 4)
+    0.01
+    >>> valid[..., :8] = 0
+    >>> predicted[..., :8] = 1.0
+    >>> round(squared_error(predicted, target, valid).item(), 4)
+    0.01
 """
 
 import torch
@@ -10,30 +22,37 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-# the constants of Wang et al., "Image Quality Assessment", IEEE TIP 2004, for a range of 1
+# Shortest side of an image that `ssim_loss` takes: the width of the Gaussian window.
+SSIM_WINDOW_PX = 11
+
+# Constants of Wang et al., "Image Quality Assessment", IEEE TIP 2004, for a data range of 1.
 _C1 = 0.01**2
 _C2 = 0.03**2
-
-_SSIM_WINDOW = 11
+# Factor in equations (1), (3) and (5).
 _SSIM_WEIGHT = 0.1
 
 
 def squared_error(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Mean squared error over valid pixels and channels."""
+    """Return the mean squared error over valid pixels and channels."""
     return _mean((predicted - target).square(), valid)
 
 
 def absolute_error(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Mean absolute error over valid pixels and channels; of the colour, it is equation (4)."""
+    """Return the mean absolute error over valid pixels and channels; applied to colour, equation (4)."""
     return _mean((predicted - target).abs(), valid)
 
 
 def log_squared_error(predicted: Tensor, target: Tensor, valid: Tensor, floor: float = 1e-5) -> Tensor:
-    """Mean over images of ln(mean squared error + floor): the mean PSNR, turned round.
+    """Return the mean over images of ln(mean squared error + floor).
 
-    With the plain squared error a few bright images have most of the say; here a tenth less error counts
-    the same on each. Chen et al., "HINet", CVPRW 2021, train on it. ``floor`` keeps what is right
-    already (50 dB) from taking over. A image without a valid pixel counts as right.
+    Minimizing it is equivalent to maximizing the mean PSNR: a relative reduction of the error counts the same
+    on each image. Source: Chen et al., "HINet", CVPRW 2021.
+
+    Args:
+        predicted: Colour, (N, C, H, W).
+        target: True colour, (N, C, H, W).
+        valid: Mask, (N, 1, H, W). An image without a valid pixel counts as if its error were 0.
+        floor: Limits the contribution of images above 50 dB (1e-5).
     """
     error = ((predicted - target).square() * valid).sum((1, 2, 3))
     error = error / (valid.sum((1, 2, 3)) * target.shape[1]).clamp(min=1)
@@ -43,14 +62,29 @@ def log_squared_error(predicted: Tensor, target: Tensor, valid: Tensor, floor: f
 def box_ssim_loss(
     predicted: Tensor, target: Tensor, valid: Tensor, window: int = 9, stride: int = 2
 ) -> Tensor:
-    """1 − SSIM with box windows, on every ``stride``-th window.
+    """Return 1 − SSIM with box windows, computed for every ``stride``-th window.
 
-    Box windows need no convolution: on a CPU a Gaussian window of 11 takes longer than a small network.
-    Windows count by the share of valid pixels in them.
+    Faster than `ssim_loss` on a CPU, where a Gaussian window costs more than a small network. Means and
+    variances of a window are those of its valid pixels; in the mean over windows, a window's weight is its
+    share of valid pixels.
+
+    Args:
+        predicted: Colour, (N, C, H, W).
+        target: True colour, (N, C, H, W).
+        valid: Mask, (N, 1, H, W).
+        window: Side of the windows in pixels.
+        stride: Distance between windows in pixels.
+
+    Raises:
+        ValueError: A side of the images is shorter than the window.
     """
+    _require_side(predicted, window, "box_ssim_loss")
+    share = F.avg_pool2d(valid, window, stride)
+    # a window without valid pixels has weight 0
+    inverse = 1 / share.clamp(min=1 / window**2)
 
     def mean(x: Tensor) -> Tensor:
-        return F.avg_pool2d(x, window, stride)
+        return F.avg_pool2d(x * valid, window, stride) * inverse
 
     mean_p, mean_t = mean(predicted), mean(target)
     variance_p = mean(predicted.square()) - mean_p.square()
@@ -58,24 +92,39 @@ def box_ssim_loss(
     covariance = mean(predicted * target) - mean_p * mean_t
     ssim = (2 * mean_p * mean_t + _C1) * (2 * covariance + _C2)
     ssim = ssim / ((mean_p.square() + mean_t.square() + _C1) * (variance_p + variance_t + _C2))
-    return 1 - _mean(ssim, mean(valid))
+    return _mean(1 - ssim, share)
 
 
 def ssim_loss(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """1 − SSIM as `metrics.ssim` has it: Gaussian window 11, σ 1.5, range 1; sides of at least 11 px.
+    """Return 1 − SSIM as `nircolor.metrics.ssim` defines it: Gaussian window of 11 px, σ 1.5, data range 1.
 
-    The mean is over the windows inside the image that are centred on a valid pixel, both images being
-    black outside ``valid``.
+    The mean is over the windows that lie inside the image and are centred on a valid pixel; both images are
+    set to black at invalid pixels.
+
+    Args:
+        predicted: Image, (N, C, H, W), sides of at least 11 px.
+        target: Image of the same shape.
+        valid: Mask, (N, 1, H, W).
+
+    Raises:
+        ValueError: A side of the images is shorter than 11 px.
     """
+    _require_side(predicted, SSIM_WINDOW_PX, "ssim_loss")
     _, similarity = structural_similarity_index_measure(
         predicted * valid, target * valid, sigma=1.5, data_range=1.0, return_full_image=True
     )
-    inside = (..., *(slice(_SSIM_WINDOW // 2, -(_SSIM_WINDOW // 2)),) * 2)
+    inside = (..., *(slice(SSIM_WINDOW_PX // 2, -(SSIM_WINDOW_PX // 2)),) * 2)
     return _mean(1 - similarity[inside], valid[inside])
 
 
 def cross_branch_loss(gray: Tensor, rgb: Tensor, valid: Tensor) -> Tensor:
-    """Equation (1): the gray branch's output and the gray of the RGB branch's output look alike."""
+    """Return equation (1): 0.1 · (1 − SSIM) of the gray branch and the gray version of the RGB branch.
+
+    Args:
+        gray: Output of the gray branch, (N, 1, H, W).
+        rgb: Output of the RGB branch, (N, 3, H, W).
+        valid: Mask, (N, 1, H, W).
+    """
     return _SSIM_WEIGHT * ssim_loss(gray, rgb_to_gray(rgb), valid)
 
 
@@ -88,18 +137,19 @@ def gradient_loss(
     per_band: bool = False,
     kernel_gain: float = 1.0,
 ) -> Tensor:
-    """Equation (2): NIR gradients are the gray branch's, times the scale map.
+    """Return equation (2): the error of NIR gradients predicted as scale map times gray gradients.
 
-    Mean absolute error over both components of the gradient. A gradient that touches an invalid pixel does
-    not count.
+    Mean absolute error over both components of the gradient. Pixels whose 3 × 3 window contains an invalid
+    pixel are left out.
 
     Args:
-        nir: (N, bands, H, W).
-        gray: output of the gray branch, (N, 1, H, W).
-        scale_map: s, (N, 1, H, W).
-        valid: (N, 1, H, W).
-        per_band: compare with the gradient of each band rather than with that of their mean.
-        kernel_gain: of the kernels of `sobel` on both sides; 8 makes them the undivided ones.
+        nir: NIR bands, (N, bands, H, W).
+        gray: Output of the gray branch, (N, 1, H, W).
+        scale_map: Scale map s, (N, 1, H, W).
+        valid: Mask, (N, 1, H, W).
+        per_band: Compare with the gradient of each band instead of the gradient of the mean band.
+        kernel_gain: Factor on the loss. `sobel` divides its kernels by 8; ``kernel_gain=8`` gives the loss of
+            the undivided kernels. It has the same effect as a weight of the loss.
     """
     if not per_band:
         nir = nir.mean(1, keepdim=True)
@@ -108,34 +158,55 @@ def gradient_loss(
 
 
 def structure_loss(gray: Tensor, target_gray: Tensor, valid: Tensor) -> Tensor:
-    """Equation (3): the gray branch's output looks like the gray version of the truth."""
+    """Return equation (3): 0.1 · (1 − SSIM) of the gray branch and the gray version of the target.
+
+    Args:
+        gray: Output of the gray branch, (N, 1, H, W).
+        target_gray: Gray version of the true colour, (N, 1, H, W).
+        valid: Mask, (N, 1, H, W).
+    """
     return _SSIM_WEIGHT * ssim_loss(gray, target_gray, valid)
 
 
 def content_ssim_loss(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Equation (5): the RGB branch's output looks like the truth."""
+    """Return equation (5): 0.1 · (1 − SSIM) of the predicted and the true colour, both (N, 3, H, W)."""
     return _SSIM_WEIGHT * ssim_loss(predicted, target, valid)
 
 
 def edge_loss(edges: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """Mean squared error of `sshape.EdgeNet`'s ``edges`` (N, 1, H, W) on the edge map of the true colour.
+    """Return the mean squared error between predicted edges and the edge map of the true colour.
 
-    Edges that touch an invalid pixel do not count.
+    Pixels whose 3 × 3 window contains an invalid pixel are left out.
+
+    Args:
+        edges: Output of `nircolor.models.sshape.EdgeNet`, (N, 1, H, W).
+        target: True colour, (N, 3, H, W).
+        valid: Mask, (N, 1, H, W).
     """
     return squared_error(edges, edge_map(target), _valid_window(valid))
 
 
 def rgb_to_gray(rgb: Tensor) -> Tensor:
-    """Gray version of (N, 3, H, W), weighted as MATLAB's rgb2gray does: (N, 1, H, W)."""
+    """Convert (N, 3, H, W) to gray (N, 1, H, W) with the weights of MATLAB's rgb2gray."""
     weights = rgb.new_tensor([0.2989, 0.5870, 0.1140])[:, None, None]
     return (rgb * weights).sum(1, keepdim=True)
 
 
 def sobel(x: Tensor) -> Tensor:
-    """Gradients of (N, C, H, W) per pixel: (N, 2C, H, W), all channels' to the right, then all downwards.
+    """Compute image gradients with Sobel kernels divided by 8, so that the gradient of a ramp is its slope.
 
-    Signed, positive where it gets brighter. The Sobel kernels are divided by 8, so that a ramp's gradient is
-    its slope. The image goes on as its last pixel beyond the border.
+    Args:
+        x: Images, (N, C, H, W). Borders are padded by replication.
+
+    Returns:
+        Gradients, (N, 2C, H, W): the horizontal components of all channels, then the vertical ones. Positive
+        where values increase to the right and downwards.
+
+    Example:
+        >>> ramp = torch.arange(5.0).expand(1, 1, 4, 5)
+        >>> horizontal, vertical = sobel(ramp)[0, :, 2, 2].tolist()
+        >>> horizontal, vertical
+        (1.0, 0.0)
     """
     x = F.pad(x, (1, 1, 1, 1), mode="replicate")
     columns = x[..., :-2, :] + 2 * x[..., 1:-1, :] + x[..., 2:, :]
@@ -146,15 +217,21 @@ def sobel(x: Tensor) -> Tensor:
 
 
 def edge_map(rgb: Tensor) -> Tensor:
-    """Length of the gray version's gradient, for (N, 3, H, W): (N, 1, H, W)."""
+    """Return the gradient magnitude (N, 1, H, W) of the gray version of an image (N, 3, H, W)."""
     return torch.linalg.vector_norm(sobel(rgb_to_gray(rgb)), dim=1, keepdim=True)
 
 
 def _valid_window(valid: Tensor) -> Tensor:
-    """1 where all pixels of the 3×3 window that lie in the image are valid, else 0."""
+    """Return a mask that is 1 where all pixels of the 3 × 3 window that lie in the image are valid, else 0."""
     return 1 - F.max_pool2d(1 - valid, 3, stride=1, padding=1)
 
 
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
-    # a batch without a single valid pixel costs nothing rather than NaN
-    return (x * weight).sum() / (weight.sum() * x.shape[1]).clamp(min=1)
+    total = weight.sum() * x.shape[1]
+    # 0 instead of NaN where all weights are 0
+    return (x * weight).sum() / total.clamp(min=torch.finfo(total.dtype).tiny)
+
+
+def _require_side(x: Tensor, minimum_px: int, loss: str) -> None:
+    if min(x.shape[-2:]) < minimum_px:
+        raise ValueError(f"{loss}: expected sides of at least {minimum_px} px, got {tuple(x.shape)}")

@@ -1,8 +1,12 @@
-"""Colorization networks, one file per architecture, and `build`, which makes one by name."""
+"""Colorization networks in PyTorch, one file per architecture.
+
+`load` gives a network with the weights of a model file, `build` one with fresh weights.
+"""
 
 from nircolor.models.architectures import ARCHITECTURES, build, complete_arguments
 from nircolor.models.cnn import Cnn
 from nircolor.models.convnext_unet import ConvNextUNet
+from nircolor.models.loading import load
 from nircolor.models.network import Network
 from nircolor.models.nirgnn import NirGnn
 from nircolor.models.scene import Scene
@@ -22,4 +26,5 @@ __all__ = [
     "UNet",
     "build",
     "complete_arguments",
+    "load",
 ]

@@ -1,29 +1,63 @@
-"""From stored weights to a network: nothing is missing, nothing left over, nothing of another shape."""
+"""Load model files as PyTorch networks."""
 
+import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nircolor.errors import NircolorError, first_line
-from nircolor.modelfile import Card, read_safetensors
+from nircolor.extras import require
+from nircolor.modelfile import Card, engine_for, read_card, read_safetensors
 from nircolor.models.architectures import build
 from nircolor.models.network import Network
+from nircolor.weights import find_model
+
+_HALF_SUFFIX = "_half"
+
+
+def load(name_or_path: str | os.PathLike[str]) -> Network:
+    """Load a model as a PyTorch network, for example to fine-tune it.
+
+    Batch normalization: the export to ONNX folds it into the convolution before it, and its statistics are
+    not in the file. A network loaded from ``.onnx`` computes the same; its batch norms of this kind hold the
+    folded bias, and stay in evaluation mode when ``train()`` is called. Their weights and biases can be
+    learned. To train with statistics of the batch, load a ``.safetensors`` file, or replace these layers.
+
+    Args:
+        name_or_path: a model that ships with nircolor (``"scene"``), or the path of an ``.onnx`` or
+            ``.safetensors`` model file.
+
+    Returns:
+        The network with the file's weights in single precision, in evaluation mode, on the CPU.
+
+    Raises:
+        NircolorError: there is no such model, it is damaged, or it does not hold all weights of its network.
+            An ``.onnx`` file holds what colorizing needs: ``structure_aware`` without the branches that serve
+            training, and `cnn` without two of its scalars, can only be loaded from ``.safetensors``.
+
+    Example:
+        >>> import torch
+        >>> network = load("satellite")
+        >>> with torch.inference_mode():
+        ...     rgb = network(torch.rand(1, 3, 64, 64))
+        >>> rgb.shape
+        torch.Size([1, 3, 64, 64])
+    """
+    return load_network(find_model(name_or_path))[0]
 
 
 def load_network(path: Path) -> tuple[Network, Card]:
-    """The network of a ``.safetensors`` model file, in eval mode, on the CPU, and its card.
-
-    Weights that are stored in half precision become single precision.
-
-    Raises:
-        NircolorError: not such a file, or its card and its weights do not make a network.
-    """
-    tensors, card = read_safetensors(path)
-    weights = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
-    network = restore(path, card.architecture, card.arguments, weights)
+    """Load the network of a model file and its card; see `load`."""
+    if engine_for(path) == "torch":
+        tensors, card = read_safetensors(path)
+        weights = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+        network = restore(path, card.architecture, card.arguments, weights)
+    else:
+        card = read_card(path)
+        network = _restore_from_onnx(path, card)
     promised = len(card.bands), None if card.context is None else card.context.size_px
     if promised != (network.bands, network.context_px):
         raise NircolorError(
@@ -36,23 +70,45 @@ def load_network(path: Path) -> tuple[Network, Card]:
 def restore(
     path: Path, architecture: str, arguments: Mapping[str, Any], weights: Mapping[str, Tensor]
 ) -> Network:
-    """Build a network and lay its weights in; it comes back in eval mode.
+    """Build a network and load its weights.
+
+    Args:
+        path: the file that all of this comes from, for messages.
+        architecture: see `build`.
+        arguments: see `build`.
+        weights: the network's state dictionary; half precision becomes single precision.
+
+    Returns:
+        The network, in evaluation mode.
 
     Raises:
-        NircolorError: it cannot be built, or the weights are not its own; ``path`` is where all came from.
+        NircolorError: the network cannot be built, or weights are missing, unknown or of another shape.
     """
+    network = _build(path, architecture, arguments)
+    _load_weights(path, architecture, network, weights)
+    return network
+
+
+def _build(path: Path, architecture: str, arguments: Mapping[str, Any]) -> Network:
     try:
-        network = build(architecture, arguments)
-    # arguments may hold anything, and constructors fail at it in as many ways
+        return build(architecture, arguments).eval()
+    # a file's arguments may be anything, and constructors raise as many exceptions
     except Exception as error:
         raise NircolorError(f"{path}: its network cannot be built ({first_line(error)})") from error
+
+
+def _load_weights(
+    path: Path, architecture: str, network: Network, weights: Mapping[str, Tensor], hint: str = ""
+) -> None:
     expected = network.state_dict()
     faults = [
         *_listed("missing", expected.keys() - weights.keys()),
         *_listed("unknown", weights.keys() - expected.keys()),
     ]
     if faults:
-        raise NircolorError(f"{path}: expected the weights of {architecture}, got {' and '.join(faults)}")
+        raise NircolorError(
+            f"{path}: expected the weights of {architecture}, got {' and '.join(faults)}{hint}"
+        )
     for name, own in expected.items():
         stored = weights[name]
         if stored.shape != own.shape or stored.is_floating_point() != own.is_floating_point():
@@ -60,7 +116,6 @@ def restore(
                 f"{path}: expected {name} of {_kind(own)} for {architecture}, got {_kind(stored)}"
             )
     network.load_state_dict(dict(weights))
-    return network.eval()
 
 
 def _listed(fault: str, names: Collection[str]) -> list[str]:
@@ -69,3 +124,103 @@ def _listed(fault: str, names: Collection[str]) -> list[str]:
 
 def _kind(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def _restore_from_onnx(path: Path, card: Card) -> Network:
+    """Build the network of an ``.onnx`` file from the initializers of its graph."""
+    network = _build(path, card.architecture, card.arguments)
+    weights = _read_initializers(path)
+    for name, conv, norm in _folded_norms(network, weights):
+        bias = weights.pop(f"{conv}.weight_bias", None)
+        identity = _FrozenBatchNorm(norm.num_features, eps=norm.eps, momentum=norm.momentum)
+        # (x − 0) / √(1 + ε) · √(1 + ε) + bias
+        nn.init.constant_(identity.weight, (1 + norm.eps) ** 0.5)
+        network.set_submodule(name, identity.eval())
+        weights |= {f"{name}.{key}": tensor for key, tensor in identity.state_dict().items()}
+        if bias is not None:
+            weights[f"{name}.bias"] = bias
+    expected = network.state_dict()
+    # how many batches its statistics come from is not in a graph
+    weights |= {n: t for n, t in expected.items() if n.endswith(".num_batches_tracked") and n not in weights}
+    # the exporter's own constants have names without a dot
+    weights = {name: tensor for name, tensor in weights.items() if name in expected or "." in name}
+    hint = "; an .onnx file holds what colorizing needs, load the .safetensors file of this model"
+    _load_weights(path, card.architecture, network, weights, hint)
+    return network
+
+
+class _FrozenBatchNorm(nn.BatchNorm2d):
+    """Batch normalization that stays in evaluation mode, as its statistics are not those of any batch."""
+
+    def train(self, mode: bool = True) -> "_FrozenBatchNorm":  # noqa: ARG002
+        return super().train(False)
+
+
+def _read_initializers(path: Path) -> dict[str, Tensor]:
+    """Read the constants of an ONNX graph in the precision in which they are computed with."""
+    require("onnx", extra="train", what=f"{path}: an .onnx model in PyTorch")
+    import onnx
+    from onnx import numpy_helper
+
+    initializers = onnx.load(path, load_external_data=False).graph.initializer
+    for tensor in initializers:
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            raise NircolorError(f"{path}: expected all weights inside the file, got {tensor.name} in another")
+    weights = {}
+    for tensor in initializers:
+        try:
+            values = torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        except TypeError as error:
+            raise NircolorError(
+                f"{path}: expected weights in float32 or float16, got {tensor.name} ({error})"
+            ) from error
+        if tensor.name.endswith(_HALF_SUFFIX):
+            weights[tensor.name.removesuffix(_HALF_SUFFIX)] = values.float()
+        else:
+            weights[tensor.name] = values
+    return weights
+
+
+def _folded_norms(network: Network, weights: Mapping[str, Tensor]) -> list[tuple[str, str, nn.BatchNorm2d]]:
+    """Find batch norms that ``weights`` lacks, with the convolution that each of them follows.
+
+    Returns:
+        (name of the batch norm, name of the convolution, the batch norm) for each.
+    """
+    missing = {
+        name: module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.BatchNorm2d) and f"{name}.running_var" not in weights
+    }
+    if not missing:
+        return []
+    names = {module: name for name, module in network.named_modules()}
+    convolutions: dict[int, str] = {}
+    found = []
+
+    def after_convolution(module: nn.Module, _: Any, output: Tensor) -> None:
+        convolutions[id(output)] = names[module]
+        kept.append(output)
+
+    def before_norm(module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        if (name := names[module]) in missing and (conv := convolutions.get(id(inputs[0]))) is not None:
+            found.append((name, conv, missing[name]))
+
+    # an id belongs to another tensor once its own is gone
+    kept: list[Tensor] = []
+    handles = [
+        module.register_forward_hook(after_convolution)
+        if isinstance(module, nn.Conv2d)
+        else module.register_forward_pre_hook(before_norm)
+        for module in names
+        if isinstance(module, nn.Conv2d | nn.BatchNorm2d)
+    ]
+    side = -(-network.minimum_px // network.multiple_of) * network.multiple_of
+    inputs = [torch.zeros(1, network.bands, side, side)]
+    if network.context_px is not None:
+        inputs.append(torch.zeros(1, network.bands + 4, network.context_px, network.context_px))
+    with torch.no_grad():
+        network(*inputs)
+    for handle in handles:
+        handle.remove()
+    return found

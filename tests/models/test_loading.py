@@ -1,0 +1,131 @@
+"""Models loaded into PyTorch: equal to what ONNX Runtime computes, ready to be trained, or refused."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import numpy_helper
+
+from nircolor import models
+from nircolor.errors import NircolorError
+from nircolor.modelfile import open_session
+from nircolor.weights import shipped_models
+
+
+def random_inputs(card, side_px=96):
+    """Inputs for a model's network, as the engines pass them."""
+    rng = np.random.default_rng(0)
+    inputs = {"nir": rng.random((2, len(card.bands), side_px, side_px + 32), np.float32)}
+    if card.context is not None:
+        size_px = card.context.size_px
+        context = rng.random((2, len(card.bands) + 4, size_px, size_px), np.float32)
+        # the tile's edges in the whole image
+        context[:, len(card.bands) :] = np.float32([0.2, 0.7, 0.1, 0.9])[:, None, None]
+        inputs["context"] = context
+    return inputs
+
+
+def outputs(path, network):
+    """Colours that ONNX Runtime and the network compute from the same inputs."""
+    session, card = open_session(path)
+    inputs = random_inputs(card)
+    with torch.inference_mode():
+        rgb = network(*map(torch.from_numpy, inputs.values()))
+    return session.run(None, inputs)[0], rgb.numpy()
+
+
+@pytest.fixture(scope="module")
+def satellite():
+    """The graph of a shipped model, to be edited."""
+    return onnx.load(shipped_models()["satellite"]).SerializeToString()
+
+
+def edited(satellite, path, edit):
+    graph = onnx.ModelProto.FromString(satellite)
+    edit({tensor.name: tensor for tensor in graph.graph.initializer}, graph)
+    onnx.save(graph, path)
+    return path
+
+
+@pytest.mark.parametrize("name", shipped_models())
+def test_shipped_models_compute_the_same_in_pytorch(name):
+    network = models.load(name)
+    assert not network.training
+    assert all(tensor.dtype == torch.float32 for tensor in network.parameters())
+    expected, rgb = outputs(shipped_models()[name], network)
+    assert np.abs(expected).max() > 0.1
+    np.testing.assert_allclose(rgb, expected, rtol=0, atol=1e-4)
+
+
+def test_a_path_is_taken_as_text_or_path():
+    path = shipped_models()["satellite-1band"]
+    loaded = [models.load(path).state_dict(), models.load(str(path)).state_dict()]
+    assert all(torch.equal(loaded[0][name], loaded[1][name]) for name in loaded[0])
+
+
+def test_training_a_loaded_network_starts_from_what_it_computes():
+    """Statistics of a batch would change the colours at once where statistics are not in the file."""
+    network, nir = models.load("satellite"), torch.rand(2, 3, 32, 32)
+    target = network(nir).detach()
+    network.train()
+    # its statistics are in the file, and so follow the batch
+    network.standardise.eval()
+    loss = (network(nir) - target).abs().max()
+    assert loss < 1e-6
+    (network(nir) - target - 1).square().mean().backward()
+    assert all(p.grad is not None and p.grad.any() for p in network.parameters())
+
+
+def test_a_loaded_network_can_be_saved_and_built_again():
+    network = models.load("satellite")
+    again = models.build("convnext_unet", {"bands": 3}).eval()
+    again.load_state_dict(network.state_dict())
+    nir = torch.rand(1, 3, 32, 32)
+    with torch.no_grad():
+        assert torch.equal(again(nir), network(nir))
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(NircolorError, match="scenery: expected the path of a model file or a model that"):
+        models.load("scenery")
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(NircolorError, match="no such model file"):
+        models.load(tmp_path / "none.onnx")
+
+
+def test_a_file_without_a_weight_is_refused(satellite, tmp_path):
+    def rename(initializers, graph):
+        initializers["linear.weight"].name = "constant"
+        for node in graph.graph.node:
+            node.input[:] = ["constant" if name == "linear.weight" else name for name in node.input]
+
+    path = edited(satellite, tmp_path / "renamed.onnx", rename)
+    with pytest.raises(NircolorError, match=r"renamed.onnx: .*got 1 missing \(linear.weight\).*safetensors"):
+        models.load(path)
+
+
+def test_a_file_with_another_weight_is_refused(satellite, tmp_path):
+    def add(_, graph):
+        graph.graph.initializer.append(numpy_helper.from_array(np.zeros(3, np.float32), "extra.weight"))
+
+    with pytest.raises(NircolorError, match=r"1 unknown \(extra.weight\)"):
+        models.load(edited(satellite, tmp_path / "extra.onnx", add))
+
+
+def test_a_file_whose_card_names_other_arguments_is_refused(satellite, tmp_path):
+    def widen(_, graph):
+        for entry in graph.metadata_props:
+            entry.value = entry.value.replace("[32,64,96,128]", "[32,64,96,160]")
+
+    with pytest.raises(NircolorError, match=r"expected down\.2\.0\.weight of float32 \(160, .*got .*\(128,"):
+        models.load(edited(satellite, tmp_path / "wide.onnx", widen))
+
+
+def test_weights_in_another_file_are_refused(satellite, tmp_path):
+    graph = onnx.ModelProto.FromString(satellite)
+    path = tmp_path / "external.onnx"
+    onnx.save(graph, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    with pytest.raises(NircolorError, match=r"external\.onnx"):
+        models.load(path)

@@ -1,9 +1,9 @@
 """Pages of the documentation site that are made during the build, and links that leave docs/.
 
 MkDocs calls the ``on_…`` functions (``hooks`` in mkdocs.yml). They add one page per command, generated from
-the command line's own definitions; the changelog, the contributor's guide and the list of recipes from where they lie
-in the repository; and executed notebooks. Links to files that are not part of the site become links to the
-repository.
+the definitions of the command line; the changelog, the contributor's guide and the list of recipes from where
+they lie in the repository; and executed notebooks. Links to files that are not part of the site become links
+to the repository.
 """
 
 import logging
@@ -130,9 +130,9 @@ def command_index() -> str:
             "|---|---|",
             *rows,
             "",
-            "Exit code 0 means success; 1 that some files of a batch failed (of `leaks`: that images are shared); "
-            "2 that nothing could be done. An error is one line; `nircolor --debug COMMAND …` shows the "
-            "traceback.",
+            "Exit code 0 means success; 1 that some files of a batch failed (of `leaks`: that images are "
+            "shared); 2 that nothing could be done. An error is one line; "
+            "`nircolor --debug COMMAND …` shows the traceback.",
         ]
     )
 

@@ -246,3 +246,14 @@ def test_pages_fetch_nothing_from_other_hosts(site):
 def test_the_version_is_the_package_s():
     citation = (REPOSITORY / "CITATION.cff").read_text(encoding="utf-8")
     assert re.search(r"^version: (.*)$", citation, re.MULTILINE)[1] == nircolor.__version__
+
+
+def test_figures_can_be_drawn_again(tmp_path):
+    script = REPOSITORY / "docs/scripts/figures.py"
+    done = subprocess.run(
+        [sys.executable, script, "-o", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {
+        path.name for path in (REPOSITORY / "docs/images").iterdir()
+    }

@@ -16,7 +16,7 @@ _NEEDED_BY = {
     ],
     "safetensors": ["modelfile/test_safetensors_file.py"],
     "numba": ["models/test_edge_sums.py", "models/test_machine_code.py", "models/test_nirgnn.py"],
-    "colour": ["spectral/test_response.py"],
+    "colour": ["spectral", "app/test_synthesize_command.py"],
 }
 _MISSING = [package for package in _NEEDED_BY if find_spec(package) is None]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nircolor.imagery import open_raster
-from nircolor.spectral.simulation import main as simulate
+from nircolor.simulation import simulate_captures
 from tests.app.command_line import files
 from tests.imagery.imagery_samples import load
 
@@ -12,7 +12,7 @@ from tests.imagery.imagery_samples import load
 @pytest.fixture(scope="module")
 def captures(tmp_path_factory):
     folder = tmp_path_factory.mktemp("captures")
-    simulate(["-o", str(folder), "--count", "2", "--lines", "20", "--samples", "24", "--bands", "224"])
+    simulate_captures(folder, count=2, lines=20, samples=24)
     return folder
 
 
@@ -26,7 +26,7 @@ def test_captures_to_a_set(tmp_path, captures, nircolor):
         *(f"rgb/still_00{n}.png" for n in range(2)),
     ]
     again = nircolor("synthesize", captures / "still_000", captures / "still_001", "-o", tmp_path / "set")
-    assert again.err.splitlines()[-1] == f"0 pairs, 2 there already -> {tmp_path / 'set'}"
+    assert again.err.splitlines()[-1] == f"0 pairs, 2 up to date -> {tmp_path / 'set'}"
 
 
 def test_other_bands(tmp_path, captures, nircolor):
@@ -69,12 +69,13 @@ def test_a_response_with_and_without_wavelengths(tmp_path, captures, nircolor):
     [
         (("--bands", "780,green"), "--bands: expected numbers"),
         (("--bands", "780,780"), "--bands: expected different wavelengths"),
-        (("--bands", "0.78"), "--bands: expected different wavelengths in nm"),
-        (("--bands", "1100"), "expected lines from"),
-        (("--bands", "1100", "--nearest"), "expected a line within 5 nm of 1100 nm, got 224 lines from"),
+        (("--bands", "0.78"), "--bands: expected different wavelengths from 300 to 2600 nm, got 0.78"),
+        (("--bands", "1100"), "expected bands from"),
+        (("--bands", "1100", "--nearest"), "expected a band within 5 nm of 1100 nm, got 224 bands from"),
         (("--dark", "x.hdr"), "--dark and --white: expected both"),
         (("--response", "none.csv"), "none.csv: expected a CSV"),
-        (("--response-nm", "1:2:3"), "--response-nm: expected --response"),
+        (("--response-nm", "400:700:10"), "--response-nm: expected --response"),
+        (("--response-nm", "1:2:3"), "--response-nm: expected FIRST:LAST:STEP in nm"),
     ],
 )
 def test_options_that_cannot_be(tmp_path, captures, nircolor, options, said):
@@ -95,7 +96,7 @@ def test_of_several_the_others_go_on(tmp_path, captures, nircolor):
 
 
 def test_much_that_is_clipped_is_said(tmp_path, nircolor):
-    simulate(["-o", str(tmp_path / "c"), "--count", "1", "--lines", "8", "--samples", "16"])
+    simulate_captures(tmp_path / "c", count=1, lines=8, samples=16)
     white = tmp_path / "c/still_000/capture/WHITEREF_still_000.hdr"
     # a white reference that claims ten times its exposure makes everything ten times brighter
     white.write_text(white.read_text().replace("tint = 8.0", "tint = 80.0"))

@@ -8,7 +8,7 @@ from rasterio.transform import from_origin
 from nircolor.imagery import open_raster
 from nircolor.inference import Colorizer, Reading
 from nircolor.modelfile import read_card
-from nircolor.spectral.materials import WAVELENGTHS_NM, reflectance
+from nircolor.simulation import WAVELENGTHS_NM, material_reflectance
 from nircolor.weights import find_model
 
 BANDS_NM = (783, 842, 945)
@@ -18,7 +18,7 @@ def fields(height, width):
     """Reflectance (3, h, w) of fields of different materials with some noise, each a block of 30 px."""
     rng = np.random.default_rng(0)
     materials = ("meadow", "soil", "broadleaf", "dry grass", "water", "rock")
-    values = np.stack([np.interp(BANDS_NM, WAVELENGTHS_NM, reflectance(name)) for name in materials])
+    values = np.stack([np.interp(BANDS_NM, WAVELENGTHS_NM, material_reflectance(name)) for name in materials])
     which = rng.integers(len(materials), size=(height // 30 + 1, width // 30 + 1))
     image = values[which].repeat(30, 0).repeat(30, 1)[:height, :width].transpose(2, 0, 1)
     return (image * rng.uniform(0.9, 1.1, image.shape)).astype(np.float32)
@@ -39,7 +39,7 @@ def test_what_grows_is_greener_than_what_does_not():
     """Of even fields, in the words of every atlas: plants are green, soil is brown, water is dark."""
     colour = {}
     for name in ("meadow", "broadleaf", "soil", "water"):
-        values = np.interp(BANDS_NM, WAVELENGTHS_NM, reflectance(name)).astype(np.float32)
+        values = np.interp(BANDS_NM, WAVELENGTHS_NM, material_reflectance(name)).astype(np.float32)
         colour[name] = Colorizer("satellite").colorize(
             np.full((3, 64, 64), 1, np.float32) * values[:, None, None]
         )

@@ -1,4 +1,4 @@
-"""Colour out of spectra: to the observer by colorimetry, to a camera by its curves, and no infrared in it."""
+"""Colour of spectra for the CIE observer and for cameras; CSV files of responses."""
 
 import hashlib
 import subprocess
@@ -15,12 +15,12 @@ from nircolor.spectral.response import daylight, observer_weights, read_response
 from nircolor.spectral.weights import GRID_NM
 
 CUBE = Path("a.hdr")
-LINES_NM = {
+WAVELENGTHS_NM = {
     "1.36 nm": np.linspace(397, 1004.5, 448),
     "2.7 nm": np.linspace(398, 1003, 224),
     "10 nm": np.arange(400.0, 1001, 10),
 }
-each_sampling = pytest.mark.parametrize("lines_nm", LINES_NM.values(), ids=LINES_NM)
+each_sampling = pytest.mark.parametrize("wavelengths_nm", WAVELENGTHS_NM.values(), ids=WAVELENGTHS_NM)
 
 _OBSERVER = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"]
 _D65 = colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"]
@@ -34,15 +34,18 @@ def _lab(xyz):
     return colour.XYZ_to_Lab(xyz, _D65)
 
 
-def _sampled(distribution, lines_nm):
-    """A chart's spectrum at the lines, straight between its own points and beyond its ends."""
-    return np.interp(lines_nm, distribution.wavelengths, distribution.values)
+def _sampled(distribution, wavelengths_nm):
+    """Interpolate a spectrum of the chart linearly."""
+    return np.interp(wavelengths_nm, distribution.wavelengths, distribution.values)
 
 
-def _seen(lines_nm):
-    """The chart's patches as the weights see them: linear sRGB (24, 3)."""
+def _seen(wavelengths_nm):
+    """Compute linear sRGB of the chart's patches with the weights, (24, 3)."""
     patches = colour.SDS_COLOURCHECKERS[_CHART].values()
-    return np.stack([_sampled(patch, lines_nm) for patch in patches]) @ observer_weights(CUBE, lines_nm).T
+    return (
+        np.stack([_sampled(patch, wavelengths_nm) for patch in patches])
+        @ observer_weights(CUBE, wavelengths_nm).T
+    )
 
 
 def _to_xyz(linear):
@@ -50,7 +53,7 @@ def _to_xyz(linear):
 
 
 def _camera(nm):
-    """Red, green, blue and near-infrared of a made-up camera whose colours see far into the infrared."""
+    """Return responses, (n, 4), of an invented camera with RGB channels that are sensitive to NIR."""
     humps = [np.exp(-(((nm - centre) / 40) ** 2)) for centre in (600, 540, 460)]
     leak = 0.8 * np.exp(-(((nm - 850) / 60) ** 2))
     return np.stack([*(hump + leak for hump in humps), np.exp(-(((nm - 850) / 50) ** 2))], axis=-1)
@@ -78,38 +81,38 @@ def camera(tmp_path):
 
 
 @each_sampling
-def test_white_is_white(lines_nm, camera):
-    for weights in (observer_weights(CUBE, lines_nm), camera.rgb_weights(CUBE, lines_nm)):
-        assert weights.shape == (3, len(lines_nm))
-        np.testing.assert_allclose(weights @ np.ones_like(lines_nm), 1, atol=1e-12)
+def test_white_is_white(wavelengths_nm, camera):
+    for weights in (observer_weights(CUBE, wavelengths_nm), camera.rgb_weights(CUBE, wavelengths_nm)):
+        assert weights.shape == (3, len(wavelengths_nm))
+        np.testing.assert_allclose(weights @ np.ones_like(wavelengths_nm), 1, atol=1e-12)
 
 
 @each_sampling
-def test_what_is_bright_beyond_700_nm_alone_is_black(lines_nm, camera):
-    infrared = np.where(lines_nm > 700, 1.0, 0.0)
+def test_reflectance_beyond_700_nm_alone_is_black(wavelengths_nm, camera):
+    infrared = np.where(wavelengths_nm > 700, 1.0, 0.0)
     assert infrared.any()
-    for weights in (observer_weights(CUBE, lines_nm), camera.rgb_weights(CUBE, lines_nm)):
+    for weights in (observer_weights(CUBE, wavelengths_nm), camera.rgb_weights(CUBE, wavelengths_nm)):
         assert (weights @ infrared).tolist() == [0, 0, 0]
-    # the camera itself would see it
+    # although the camera responds to it
     assert camera.curves[:3, GRID_NM > 750].max() > 0.7
 
 
 @pytest.mark.filterwarnings("ignore::colour.utilities.ColourRuntimeWarning")
 @pytest.mark.parametrize(("sampling", "bound"), [("1.36 nm", 0.25), ("2.7 nm", 0.25), ("10 nm", 0.5)])
-def test_colours_are_those_of_colorimetry(sampling, bound):
-    """ΔE2000 of 1 is what an eye can tell; 0.4 is the most at 10 nm, of spectra that are known at 10 nm."""
-    linear = _seen(LINES_NM[sampling])
+def test_colours_match_colour_science(sampling, bound):
+    """A ΔE2000 of 1 is just visible. The chart is sampled at 10 nm; there the largest difference is 0.4."""
+    linear = _seen(WAVELENGTHS_NM[sampling])
     patches = colour.SDS_COLOURCHECKERS[_CHART].values()
     xyz = [colour.sd_to_XYZ(patch, _OBSERVER, colour.SDS_ILLUMINANTS["D65"]) / 100 for patch in patches]
     assert colour.delta_E(_lab(_to_xyz(linear)), _lab(xyz), method="CIE 2000").max() < bound
     np.testing.assert_allclose(encode_srgb(linear), np.clip(colour.XYZ_to_sRGB(xyz), 0, 1), atol=3 / 255)
 
 
-def test_colours_are_those_that_are_published():
-    """The chart's values are for D50, and adapting them only estimates what its patches look like in D65.
+def test_colours_match_published_ones():
+    """The published values are for D50, and chromatic adaptation to D65 is an approximation.
 
-    colour-science's own D65 colours of the spectra are 1.39 off at most and 0.57 in the mean; here it is 1.42
-    and 0.56.
+    The D65 colours that colour-science computes from the spectra differ by at most 1.39, by 0.57 on average;
+    ours by 1.42 and 0.56.
     """
     chart = colour.CCS_COLOURCHECKERS[_CHART]
     d50, d65 = colour.xy_to_XYZ(chart.illuminant), colour.xy_to_XYZ(_D65)
@@ -120,13 +123,13 @@ def test_colours_are_those_that_are_published():
         for patch in chart.data.values()
     ]
     differences = colour.delta_E(
-        _lab(_to_xyz(_seen(LINES_NM["1.36 nm"]))), _lab(published), method="CIE 2000"
+        _lab(_to_xyz(_seen(WAVELENGTHS_NM["1.36 nm"]))), _lab(published), method="CIE 2000"
     )
     assert differences.max() < 1.5
     assert differences.mean() < 0.6
 
 
-def test_daylight():
+def test_daylight_is_d65():
     light = daylight()
     assert light.shape == GRID_NM.shape
     assert light[GRID_NM == 560] == pytest.approx(100)
@@ -135,46 +138,46 @@ def test_daylight():
 
 
 @pytest.mark.parametrize(
-    ("lines_nm", "got"),
+    ("wavelengths_nm", "got"),
     [
         (
             np.linspace(900, 1700, 512),
-            "lines from 400 to 700 nm for colour, got 512 lines from 900 to 1700 nm",
+            "bands from 400 to 700 nm for colour, got 512 bands from 900 to 1700 nm",
         ),
-        (np.full(9, np.nan), "got no line with a wavelength"),
+        (np.full(9, np.nan), "got no band with a wavelength"),
         (np.array([400.0, 500, 600, 700]), "got none between 400 and 500 nm"),
-        (np.arange(500.0, 1000), "got 500 lines from 500 to 999 nm, 201 of them there"),
+        (np.arange(500.0, 1000), "got 500 bands from 500 to 999 nm, 201 of them in this range"),
     ],
 )
-def test_cubes_that_do_not_see_colour(lines_nm, got):
+def test_captures_without_visible_bands_are_refused(wavelengths_nm, got):
     with pytest.raises(NircolorError, match=rf"^a\.hdr: expected .*{got}$"):
-        observer_weights(CUBE, lines_nm)
+        observer_weights(CUBE, wavelengths_nm)
 
 
 # --- a camera
 
 
 @each_sampling
-def test_a_cameras_colour_is_its_curves_in_daylight(lines_nm, camera):
+def test_camera_colour_is_the_response_under_daylight(wavelengths_nm, camera):
     spectrum = 0.5 + 0.4 * np.sin(GRID_NM / 50)
     visible = (GRID_NM >= 400) & (GRID_NM <= 700)
     curves = (_camera(GRID_NM)[:, :3].T * daylight())[:, visible]
     wanted = curves @ spectrum[visible] / curves.sum(1)
-    got = camera.rgb_weights(CUBE, lines_nm) @ np.interp(lines_nm, GRID_NM, spectrum)
+    got = camera.rgb_weights(CUBE, wavelengths_nm) @ np.interp(wavelengths_nm, GRID_NM, spectrum)
     np.testing.assert_allclose(got, wanted, atol=6e-3)
-    # three different ones, in this order
+    # red, green and blue differ, so their order is tested
     assert np.abs(np.diff(wanted)).min() > 0.05
 
 
 @each_sampling
-def test_a_cameras_infrared_is_its_curve_in_equal_light(lines_nm, camera):
+def test_the_nir_channel_is_the_response_under_equal_energy(wavelengths_nm, camera):
     assert camera.has_nir
-    weights = camera.nir_weights(CUBE, lines_nm)
+    weights = camera.nir_weights(CUBE, wavelengths_nm)
     assert weights.sum() == pytest.approx(1)
-    assert weights @ lines_nm == pytest.approx(850, abs=0.2)
+    assert weights @ wavelengths_nm == pytest.approx(850, abs=0.2)
 
 
-def test_the_infrared_band_of_a_gaussian_is_its_centre_and_width(camera, tmp_path):
+def test_the_nir_band_of_a_gaussian_has_its_centre_and_width(camera, tmp_path):
     # exp(-(x / 50)²) has an area of 50 √π
     assert camera.nir_band() == pytest.approx((850, 88.6), abs=0.15)
     fine = np.arange(700.0, 901)
@@ -184,14 +187,14 @@ def test_the_infrared_band_of_a_gaussian_is_its_centre_and_width(camera, tmp_pat
     assert read_response(path).nir_band().center_nm == pytest.approx(783.4, abs=0.05)
 
 
-def test_a_gap_names_the_camera_and_its_colour(camera):
+def test_missing_bands_are_reported_with_camera_and_channel(camera):
     with pytest.raises(
         NircolorError,
-        match=r"^a\.hdr: expected lines .* for the blue of camera\.csv, got 40[01] lines from 500",
+        match=r"^a\.hdr: expected bands .* for the blue of camera\.csv, got 40[01] bands from 500",
     ):
         camera.rgb_weights(CUBE, np.arange(500.0, 901))
     with pytest.raises(
-        NircolorError, match=r"for the near-infrared of camera\.csv, got 301 lines from 400 to 700"
+        NircolorError, match=r"for the near-infrared of camera\.csv, got 301 bands from 400 to 700"
     ):
         camera.nir_weights(CUBE, np.arange(400.0, 701))
 
@@ -215,7 +218,7 @@ def test_a_gap_names_the_camera_and_its_colour(camera):
         {"column": False, "bom": True},
     ],
 )
-def test_forms_of_csv(tmp_path, form, columns):
+def test_csv_formats(tmp_path, form, columns):
     curves = _camera(_NM)[:, :columns]
     path = _csv(tmp_path / "c.csv", _NM, curves, **form)
     response = read_response(path, None if form.get("column", True) else (400, 1000, 10))
@@ -223,12 +226,12 @@ def test_forms_of_csv(tmp_path, form, columns):
     assert response.has_nir == (columns == 4)
     at = np.searchsorted(GRID_NM, _NM)
     np.testing.assert_allclose(response.curves[:, at], curves.T, rtol=1e-5)
-    # straight between the rows, nothing beyond them
+    # linear between the rows, zero outside
     np.testing.assert_allclose(response.curves[:, at[:-1] + 5], (curves[1:] + curves[:-1]).T / 2, rtol=1e-5)
     assert not response.curves[:, (GRID_NM < 400) | (GRID_NM > 1000)].any()
 
 
-def test_uneven_wavelengths_and_the_files_hash(tmp_path):
+def test_uneven_wavelengths_and_the_hash_of_the_file(tmp_path):
     path = tmp_path / "c.csv"
     path.write_text("400,0,1,2\n500.5,1,1,2\n700,3,1,0\n")
     response = read_response(path)
@@ -244,12 +247,12 @@ def test_uneven_wavelengths_and_the_files_hash(tmp_path):
         "400;1;2;3\n500.5;0,5;1;2\n700;3;1;0\n",
         "nm;R;G;B\n400;1,0;2,0;3,0\n500,5;0,5;1,0;2,0\n700;3;1;0\n",
         "400\t1\t2\t3\n500.5\t0.5\t1\t2\n700\t3\t1\t0\n",
-        "# of my camera\n400,1,2,3,\n500.5,0.5,1,2,\n,,,\n700,3,1,0,\n",
+        "# my camera\n400,1,2,3,\n500.5,0.5,1,2,\n,,,\n700,3,1,0,\n",
         "700,3,1,0\n500.5,0.5,1,2\n400,1,2,3\n",
     ],
     ids=["semicolons", "decimal commas", "tabs", "comments and empty cells", "falling wavelengths"],
 )
-def test_as_spreadsheets_write_it(tmp_path, text):
+def test_csv_files_of_spreadsheets(tmp_path, text):
     for name, written in (("a.csv", text), ("b.csv", "400,1,2,3\n500.5,0.5,1,2\n700,3,1,0\n")):
         (tmp_path / name).write_text(written)
     as_written, plain = (read_response(tmp_path / name) for name in ("a.csv", "b.csv"))
@@ -278,26 +281,27 @@ _ROWS = "400,1,2,3\n500,1,2,3\n600,1,2,3\n"
         ("400,1,2,3\n400,1,2,3\n", None, "expected wavelengths in nm in the first column"),
         ("500,1,2,3\n", None, "expected wavelengths in nm in the first column"),
         ("1,2,3\n1,2,3\n", (400, 700, 100), "expected 4 rows from 400 to 700 nm in steps of 100, got 2$"),
+        ("1,2,3\n" * 3, (500, 400, 100), r"expected first wavelength, .* got \(500, 400, 100\)$"),
         ("1,2,3\n" * 3, (400, 500, 100), "expected 2 rows .* got 3$"),
         ("1,2\n" * 2, (400, 500, 100), r"expected 3 or 4 columns .* got 2$"),
         (
             _ROWS,
             (400, 600, 100),
-            r"no column of wavelengths, whose grid was given \(leave out --response-nm\)$",
+            r"expected no column of wavelengths with --response-nm, got one; leave out the option$",
         ),
-        ("400,1,0,3\n500,1,0,3\n", None, "a response in each column, got one of zeros or less$"),
-        ("400,1,2,3,0\n500,1,2,3,0\n", None, "a response in each column, got one of zeros or less$"),
+        ("400,1,0,3\n500,1,0,3\n", None, "a positive response in each column, got one without$"),
+        ("400,1,2,3,0\n500,1,2,3,0\n", None, "a positive response in each column, got one without$"),
     ],
 )
-def test_other_files_are_refused(tmp_path, text, grid_nm, match):
+def test_invalid_files_are_refused(tmp_path, text, grid_nm, match):
     path = tmp_path / "c.csv"
     path.write_text(text)
-    with pytest.raises(NircolorError, match=rf"^{path}: [^\n]*{match}"):
+    with pytest.raises(NircolorError, match=rf"^({path}|--response-nm): [^\n]*{match}"):
         read_response(path, grid_nm)
 
 
-def test_columns_in_another_order_are_noticed(tmp_path):
-    """Near-infrared first, as some cameras number their channels: red would be a colour without light."""
+def test_columns_in_another_order_are_refused(tmp_path):
+    """Some cameras have the NIR channel first; then the column of red has no response to visible light."""
     curves = _camera(_NM)[:, [3, 0, 1, 2]]
     curves[_NM <= 700, 0] = 0
     with pytest.raises(
@@ -306,7 +310,7 @@ def test_columns_in_another_order_are_noticed(tmp_path):
         read_response(_csv(tmp_path / "c.csv", _NM, curves))
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_unreadable_files_are_refused(tmp_path):
     with pytest.raises(NircolorError, match=r"^[^\n]*none\.csv: expected a CSV .*No such file"):
         read_response(tmp_path / "none.csv")
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe4\x000\x000\x00")
@@ -327,27 +331,27 @@ def test_files_that_cannot_be_read(tmp_path):
         ("MN3776_rgb", 3),
     ],
 )
-def test_published_cameras(name, channels):
-    lines_nm = LINES_NM["1.36 nm"]
+def test_published_responses(name, channels):
+    wavelengths_nm = WAVELENGTHS_NM["1.36 nm"]
     response = read_response(RESPONSES / f"{name}_420-1000_10.csv", (420, 1000, 10))
     assert len(response.curves) == channels
-    rgb = response.rgb_weights(CUBE, lines_nm)
+    rgb = response.rgb_weights(CUBE, wavelengths_nm)
     np.testing.assert_allclose(rgb.sum(1), 1)
-    assert (rgb @ np.where(lines_nm > 700, 1.0, 0)).tolist() == [0, 0, 0]
-    # red looks further into the red than blue does
-    assert rgb[0] @ lines_nm > rgb[2] @ lines_nm
+    assert (rgb @ np.where(wavelengths_nm > 700, 1.0, 0)).tolist() == [0, 0, 0]
+    # red is at longer wavelengths than blue
+    assert rgb[0] @ wavelengths_nm > rgb[2] @ wavelengths_nm
     if channels == 4:
         assert 750 < response.nir_band().center_nm < 950
-        assert response.nir_weights(CUBE, lines_nm).sum() == pytest.approx(1)
+        assert response.nir_weights(CUBE, wavelengths_nm).sum() == pytest.approx(1)
 
 
 @needs_responses
-def test_published_files_of_one_channel_are_refused():
+def test_published_responses_of_one_channel_are_refused():
     with pytest.raises(NircolorError, match=r"MN3776_mono.*expected 3 or 4 columns .* got 1$"):
         read_response(RESPONSES / "MN3776_mono_420-1000_10.csv", (420, 1000, 10))
 
 
-def test_the_base_of_colour_science_is_enough_and_is_quiet():
+def test_colour_science_needs_no_optional_packages_and_prints_no_warnings():
     code = (
         "import sys\n"
         "for name in ('scipy', 'matplotlib', 'pandas', 'sklearn'): sys.modules[name] = None\n"

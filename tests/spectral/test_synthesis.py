@@ -1,4 +1,4 @@
-"""A capture against its own truth: bands, colour, exposure, dead pixels, memory."""
+"""Pairs compared with the reflectance of simulated captures: bands, colour, calibration, memory."""
 
 import tracemalloc
 import warnings
@@ -13,18 +13,17 @@ from nircolor.imagery import open_raster
 from nircolor.imagery.calibration import References
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.srgb import encode_srgb
-from nircolor.spectral import synthesis as module
+from nircolor.simulation import fx10_nm
 from nircolor.spectral.capture import Capture
-from nircolor.spectral.line_scanner import fx10_nm
 from nircolor.spectral.response import CameraResponse, observer_weights
-from nircolor.spectral.synthesis import Synthesis, synthesize
+from nircolor.spectral.synthesis import SynthesisSettings, write_pair
 from nircolor.spectral.weights import GRID_NM
 
-BANDS = Synthesis()
+BANDS = SynthesisSettings()
 
 
 def make(header, folder, synthesis=BANDS, name="pair"):
-    return synthesize(Capture(name, header), synthesis, folder, lambda _done, _total: None)
+    return write_pair(Capture(name, header), synthesis, folder)
 
 
 def read(path):
@@ -32,15 +31,15 @@ def read(path):
         return raster.read()[0], raster.wavelengths_nm
 
 
-def truth(reflectance, lines_nm, synthesis=BANDS):
-    mixed = np.tensordot(synthesis.weights("truth", lines_nm), reflectance, 1)
+def truth(reflectance, wavelengths_nm, synthesis=BANDS):
+    mixed = np.tensordot(synthesis.weights("truth", wavelengths_nm), reflectance, 1)
     return mixed[:-3], encode_srgb(mixed[-3:])
 
 
-def smooth(lines_nm, height=12, width=20, seed=0):
-    """Reflectance (bands, height, width) of smooth spectra, all different."""
+def smooth(wavelengths_nm, height=12, width=20, seed=0):
+    """Return reflectance (bands, height, width) with a different smooth spectrum in each pixel."""
     knots = np.random.default_rng(seed).uniform(0.05, 0.9, (5, height, width))
-    at = np.linspace(0, 4, len(lines_nm))
+    at = np.linspace(0, 4, len(wavelengths_nm))
     low = at.astype(int).clip(max=3)
     part = (at - low)[:, None, None]
     return knots[low] * (1 - part) + knots[low + 1] * part
@@ -48,15 +47,14 @@ def smooth(lines_nm, height=12, width=20, seed=0):
 
 @pytest.mark.parametrize("interleave", ["bil", "bip", "bsq"])
 @pytest.mark.parametrize("byte_order", [0, 1])
-def test_bands_and_colour_are_those_of_the_scene(tmp_path, record, monkeypatch, interleave, byte_order):
-    monkeypatch.setattr(module, "_BLOCK_BYTES", 5 * 112 * 20 * 2)
+def test_bands_and_colour_match_the_scene(tmp_path, record, interleave, byte_order):
     scene = smooth(fx10_nm(112))
     header = record(tmp_path / "a", scene, interleave=interleave, byte_order=byte_order)
-    synthesis = Synthesis(bands_nm=(780, 850, 940), fwhm_nm=20)
+    synthesis = SynthesisSettings(bands_nm=(780, 850, 940), fwhm_nm=20, block_bytes=5 * 112 * 20 * 2)
     record_of_pair = make(header, tmp_path / "out", synthesis)
     nir, rgb = truth(scene, fx10_nm(112), synthesis)
     got, wavelengths_nm = read(tmp_path / "out/nir/pair.tif")
-    # counts are whole numbers, some hundred of them for white at 940 nm
+    # white is only a few hundred counts at 940 nm
     np.testing.assert_allclose(got, nir, atol=5e-3)
     assert wavelengths_nm == (780, 850, 940)
     np.testing.assert_allclose(read(tmp_path / "out/rgb/pair.png")[0], rgb, atol=0.01)
@@ -65,16 +63,16 @@ def test_bands_and_colour_are_those_of_the_scene(tmp_path, record, monkeypatch, 
     assert record_of_pair["sha256"] == Cube(header).sha256()
 
 
-def test_a_chart_in_light_that_is_known(tmp_path, record):
-    """Noise, a halogen lamp, another exposure for white, dark offset: still ΔE2000 under 1 of the truth."""
+def test_a_colour_chart(tmp_path, record):
+    """With noise, a halogen lamp, another exposure of white and a dark offset, ΔE2000 stays below 1."""
     spectra = list(colour.SDS_COLOURCHECKERS["BabelColor Average"].values())
-    lines_nm = fx10_nm(224)
-    patches = np.stack([np.interp(lines_nm, sd.wavelengths, sd.values) for sd in spectra], 1)
+    wavelengths_nm = fx10_nm(224)
+    patches = np.stack([np.interp(wavelengths_nm, sd.wavelengths, sd.values) for sd in spectra], 1)
     scene = patches.reshape(-1, 4, 6).repeat(8, 1).repeat(8, 2)
     header = record(
         tmp_path / "a",
         scene,
-        wavelengths_nm=lines_nm,
+        wavelengths_nm=wavelengths_nm,
         samples=48,
         read_noise_counts=1.5,
         electrons_per_count=80.0,
@@ -98,24 +96,24 @@ def test_a_chart_in_light_that_is_known(tmp_path, record):
     assert colour.delta_E(*lab, method="CIE 2000").max() < 1
 
 
-def test_a_reflector_of_near_infrared_alone_is_black(tmp_path, record):
-    lines_nm = fx10_nm(112)
+def test_reflectance_beyond_700_nm_alone_is_black(tmp_path, record):
+    wavelengths_nm = fx10_nm(112)
     scene = np.zeros((112, 4, 20))
-    scene[lines_nm > 700] = 0.8
+    scene[wavelengths_nm > 700] = 0.8
     make(record(tmp_path / "a", scene), tmp_path)
     with rasterio.open(tmp_path / "rgb/pair.png") as file:
         assert not file.read().any()
     assert read(tmp_path / "nir/pair.tif")[0].min() > 0.75
 
 
-def test_the_camera_has_its_own_near_infrared(tmp_path, record):
+def test_the_nir_channel_of_a_camera(tmp_path, record):
     curves = np.stack(
         [
             np.exp(-0.5 * ((GRID_NM - nm) / width) ** 2)
             for nm, width in ((600, 30), (540, 30), (460, 30), (860, 50))
         ]
     )
-    synthesis = Synthesis(response=CameraResponse(tmp_path / "rgbn.csv", curves, "0"))
+    synthesis = SynthesisSettings(response=CameraResponse(tmp_path / "rgbn.csv", curves, "0"))
     scene = smooth(fx10_nm(112))
     make(record(tmp_path / "a", scene), tmp_path, synthesis)
     nir, rgb = truth(scene, fx10_nm(112), synthesis)
@@ -127,18 +125,18 @@ def test_the_camera_has_its_own_near_infrared(tmp_path, record):
     np.testing.assert_allclose(read(tmp_path / "rgb/pair.png")[0], rgb, atol=0.01)
 
 
-def test_nearest_is_one_line(tmp_path, record):
-    lines_nm = fx10_nm(112)
+def test_nearest_uses_one_band(tmp_path, record):
+    wavelengths_nm = fx10_nm(112)
     scene = np.zeros((112, 4, 20))
-    chosen = int(np.abs(lines_nm - 850).argmin())
+    chosen = int(np.abs(wavelengths_nm - 850).argmin())
     scene[chosen] = 0.5
-    make(record(tmp_path / "a", scene), tmp_path, Synthesis(bands_nm=(850, 900), nearest=True))
+    make(record(tmp_path / "a", scene), tmp_path, SynthesisSettings(bands_nm=(850, 900), nearest=True))
     nir, _ = read(tmp_path / "nir/pair.tif")
     np.testing.assert_allclose(nir[0], 0.5, atol=2e-3)
     assert not nir[1].any()
 
 
-def test_dead_pixels_see_what_their_neighbours_see(tmp_path, record):
+def test_dead_pixels_are_replaced_by_their_neighbours(tmp_path, record):
     scene = smooth(fx10_nm(112))
     scene[:, :, 8] = scene[:, :, 7]
     headers = [record(tmp_path / name, scene) for name in ("whole", "dead")]
@@ -148,15 +146,15 @@ def test_dead_pixels_see_what_their_neighbours_see(tmp_path, record):
         counts[:, band, 8] = 50
         counts.tofile(file)
     for header, name in zip(headers, ("whole", "dead"), strict=True):
-        make(header, tmp_path, Synthesis(bands_nm=(850,), nearest=True), name)
+        make(header, tmp_path, SynthesisSettings(bands_nm=(850,), nearest=True), name)
     whole, dead = (read(tmp_path / f"nir/{name}.tif")[0] for name in ("whole", "dead"))
     np.testing.assert_allclose(dead, whole, atol=3e-3)
 
 
-def test_clipping_is_counted_and_brighter_than_white_is_kept(tmp_path, record):
+def test_clipped_pixels_are_counted_and_values_above_white_are_kept(tmp_path, record):
     scene = np.full((112, 4, 20), 0.5)
     scene[:, 1, 3] = 1.3
-    # 1.3 of white would be 5,000 counts of 4,095 in the brightest band
+    # 1.3 times white exceeds the converter's 4,095 counts in the brightest band
     header = record(tmp_path / "a", scene)
     counted = make(header, tmp_path)["clipped_pixels"]
     assert counted["nir"] == 1
@@ -166,7 +164,7 @@ def test_clipping_is_counted_and_brighter_than_white_is_kept(tmp_path, record):
         assert file.read()[0, 1, 3] == pytest.approx(13_000, rel=0.02)
 
 
-def test_references_from_elsewhere(tmp_path, record):
+def test_given_references(tmp_path, record):
     header = record(tmp_path / "a")
     kept = tmp_path / "references"
     kept.mkdir()
@@ -175,16 +173,16 @@ def test_references_from_elsewhere(tmp_path, record):
     with pytest.raises(NircolorError, match=r"scan_1\.hdr: expected DARKREF_scan_1\.hdr and WHITEREF_"):
         make(header, tmp_path / "none")
     references = References(kept / "DARKREF.hdr", kept / "WHITEREF.hdr")
-    make(header, tmp_path / "given", Synthesis(references=references))
+    make(header, tmp_path / "given", SynthesisSettings(references=references))
     make(record(tmp_path / "b"), tmp_path / "beside")
     for path in ("nir/pair.tif", "rgb/pair.png"):
         assert (tmp_path / "given" / path).read_bytes() == (tmp_path / "beside" / path).read_bytes()
 
 
 @pytest.mark.parametrize("form", ["float", "scale in the header", "scale given"])
-def test_a_cube_of_reflectances(tmp_path, form):
-    lines_nm = np.arange(400, 1001, 10.0)
-    scene = smooth(lines_nm)
+def test_a_capture_of_reflectance(tmp_path, form):
+    wavelengths_nm = np.arange(400, 1001, 10.0)
+    scene = smooth(wavelengths_nm)
     scale = 1 if form == "float" else 10_000
     stored = (scene * scale).astype("<f4" if form == "float" else "<u2")
     stored[:, 2, 3] = np.nan if form == "float" else 0
@@ -192,13 +190,14 @@ def test_a_cube_of_reflectances(tmp_path, form):
     stored.tofile(tmp_path / "cube.bsq")
     header.write_text(
         f"ENVI\nsamples = 20\nlines = 12\nbands = 61\ninterleave = bsq\nbyte order = 0\n"
-        f"data type = {4 if form == 'float' else 12}\nwavelength = {{{', '.join(map(str, lines_nm))}}}\n"
+        f"data type = {4 if form == 'float' else 12}\n"
+        f"wavelength = {{{', '.join(map(str, wavelengths_nm))}}}\n"
         "map info = {UTM, 1, 1, 500000, 4600000, 10, 10, 33, North, WGS-84}\n"
         + ("reflectance scale factor = 10000\n" if form == "scale in the header" else "")
     )
-    synthesis = Synthesis(fwhm_nm=20, scale=10_000 if form == "scale given" else None)
+    synthesis = SynthesisSettings(fwhm_nm=20, scale=10_000 if form == "scale given" else None)
     make(header, tmp_path, synthesis)
-    nir, rgb = truth(scene, lines_nm, synthesis)
+    nir, rgb = truth(scene, wavelengths_nm, synthesis)
     valid = np.ones((12, 20), bool)
     valid[2, 3] = False
     with open_raster(tmp_path / "nir/pair.tif") as raster:
@@ -214,7 +213,7 @@ def test_a_cube_of_reflectances(tmp_path, form):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda text: text.replace("Wavelength", "Colour"), "expected the wavelength of each band"),
         (lambda text: text.replace("lines = 12", "lines = 13"), "cut off"),
@@ -223,32 +222,32 @@ def test_a_cube_of_reflectances(tmp_path, form):
         (lambda text: text.replace("Wavelength = {", "Wavelength Units = Micrometers\nWavelength = {"), "nm"),
     ],
 )
-def test_bad_captures_are_told(tmp_path, record, spoil, said):
+def test_invalid_captures_are_reported(tmp_path, record, spoil, message):
     header = record(tmp_path / "a")
     header.write_text(spoil(header.read_text()))
-    with pytest.raises(NircolorError, match=said) as caught:
+    with pytest.raises(NircolorError, match=message) as caught:
         make(header, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert str(header.parent) in str(caught.value)
 
 
-def test_bad_bands_are_bridged(tmp_path, record):
-    """A band of nonsense that the header calls bad has no part in the pair."""
+def test_bad_bands_are_not_used(tmp_path, record):
+    """Values of bands that the header marks as bad do not affect the pair."""
     scene = smooth(fx10_nm(112))
     spoilt = scene.copy()
-    lines_nm = fx10_nm(112)
-    bad = [int(np.abs(lines_nm - nm).argmin()) for nm in (550, 850)]
+    wavelengths_nm = fx10_nm(112)
+    bad = [int(np.abs(wavelengths_nm - nm).argmin()) for nm in (550, 850)]
     spoilt[bad] = 0.99
     for name, pixels in (("good", scene), ("bad", spoilt)):
         header = record(tmp_path / name, pixels)
         marks = ", ".join("0" if i in bad else "1" for i in range(112))
         header.write_text(header.read_text() + f"bbl = {{{marks}}}\n")
-        make(header, tmp_path, Synthesis(fwhm_nm=20), name)
+        make(header, tmp_path, SynthesisSettings(fwhm_nm=20), name)
     for path in ("nir/{}.tif", "rgb/{}.png"):
         assert (tmp_path / path.format("good")).read_bytes() == (tmp_path / path.format("bad")).read_bytes()
 
 
-def test_micrometres_are_understood(tmp_path, record):
+def test_wavelengths_in_micrometres(tmp_path, record):
     header = record(tmp_path / "a")
     make(header, tmp_path, name="nm")
     text = header.read_text()
@@ -266,8 +265,8 @@ def test_a_saturated_white_reference_is_refused(tmp_path, record):
         make(header, tmp_path / "out")
 
 
-def test_a_converter_shifted_to_the_left_saturates_too(tmp_path, record):
-    """12 bits in the upper ones of 16, as some recorders write them: white at the top is 65,520."""
+def test_saturation_of_a_converter_shifted_to_the_left(tmp_path, record):
+    """Some recorders store 12 bits in the upper bits of 16: the largest value is 65,520."""
     header = record(tmp_path / "a", white_tint_ms=12.0)
     for raw in header.parent.glob("*.raw"):
         (np.fromfile(raw, "<u2") << 4).tofile(raw)
@@ -275,7 +274,7 @@ def test_a_converter_shifted_to_the_left_saturates_too(tmp_path, record):
         make(header, tmp_path / "out")
 
 
-def test_a_capture_of_more_bits_than_its_white_reference_shows(tmp_path, record):
+def test_saturation_above_the_largest_value_of_the_white_reference(tmp_path, record):
     header = record(tmp_path / "a", np.full((112, 4, 20), 0.5))
     raw = header.with_suffix(".raw")
     counts = np.fromfile(raw, "<u2").reshape(4, 112, 20)
@@ -284,7 +283,7 @@ def test_a_capture_of_more_bits_than_its_white_reference_shows(tmp_path, record)
     assert make(header, tmp_path)["clipped_pixels"]["saturated"] == 1
 
 
-def test_a_dark_reference_of_another_exposure_is_doubted(tmp_path, record):
+def test_a_dark_reference_with_another_exposure_causes_a_warning(tmp_path, record):
     header = record(tmp_path / "a")
     dark = header.with_name("DARKREF_scan_1.hdr")
     dark.write_text(dark.read_text().replace("tint = 9.0", "tint = 90.0"))
@@ -302,23 +301,23 @@ def test_swapped_references_are_refused(tmp_path, record):
         make(header, tmp_path / "out")
 
 
-def test_memory_does_not_grow_with_the_lines(tmp_path, record, monkeypatch):
-    monkeypatch.setattr(module, "_BLOCK_BYTES", 8 * 112 * 20 * 2)
+def test_memory_does_not_grow_with_the_number_of_lines(tmp_path, record):
+    settings = SynthesisSettings(block_bytes=8 * 112 * 20 * 2)
 
     def peak(lines):
         header = record(tmp_path / str(lines), np.full((112, lines, 20), 0.4))
         tracemalloc.start()
-        make(header, tmp_path / f"out{lines}")
+        make(header, tmp_path / f"out{lines}", settings)
         highest = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return highest
 
-    # what is imported at the first call
+    # the first call imports modules
     peak(8)
     assert peak(2048) < 1.5 * peak(64)
 
 
-def test_the_light_of_the_scene_does_not_matter(tmp_path, record):
+def test_the_illuminant_of_the_capture_does_not_matter(tmp_path, record):
     scene = smooth(fx10_nm(112))
     for name, lamp in (("warm", np.linspace(0.6, 1, 112)), ("cold", np.linspace(1, 0.6, 112))):
         make(record(tmp_path / name, scene, illuminant=lamp), tmp_path, name=name)
@@ -327,9 +326,9 @@ def test_the_light_of_the_scene_does_not_matter(tmp_path, record):
 
 
 def test_weights_of_the_observer_end_at_700_nm():
-    lines_nm = fx10_nm(448)
-    weights = observer_weights("x", lines_nm)
-    assert not weights[:, lines_nm > 700].any()
+    wavelengths_nm = fx10_nm(448)
+    weights = observer_weights("x", wavelengths_nm)
+    assert not weights[:, wavelengths_nm > 700].any()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         np.testing.assert_allclose(weights.sum(1), 1)

@@ -1,5 +1,6 @@
 """Where messages go: warnings and errors to standard error, one line each."""
 
+import math
 import sys
 import threading
 import traceback
@@ -94,6 +95,40 @@ class BatchBar(Generic[Job]):
         self._finished += 1
         rest = self._sizes[job] * (1 - self._shares[job])
         self._progress.update(self._task, advance=rest, finished=self._finished)
+
+
+class ProgressBar:
+    """Progress bar for one long-running function; shown only on a terminal.
+
+    Pass `update` as its ``on_progress``.
+
+    Args:
+        unit: What is counted: ``captures``.
+    """
+
+    def __init__(self, unit: str) -> None:
+        self._progress = Progress(
+            TextColumn("{task.fields[done]:.0f}/{task.total:.0f} " + unit),
+            BarColumn(bar_width=None),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeRemainingColumn(),
+            console=errors,
+            disable=not errors.is_terminal,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "ProgressBar":
+        self._progress.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._progress.__exit__(None, None, None)
+
+    def update(self, done: float, total: float) -> None:
+        """Show how much is done."""
+        if self._task is None:
+            self._task = self._progress.add_task("", total=total, done=0)
+        self._progress.update(self._task, completed=done, done=math.floor(done + 1e-6))
 
 
 class WorkBar:

@@ -270,35 +270,23 @@ def synthesize(
         bool, typer.Option("--overwrite", help="Replace a set that was made otherwise.")
     ] = False,
 ) -> None:
-    """Make pairs of near-infrared bands and colour from hyperspectral captures (extra: spectral)."""
-    from nircolor.extras import require
+    """Make paired NIR and RGB data from hyperspectral captures (extra: spectral)."""
+    from nircolor.app.synthesize import run
 
-    require("colour", extra="spectral", what="nircolor synthesize")
-    if (dark is None) != (white is None):
-        raise NircolorError("--dark and --white: expected both or neither, got one")
-    if dark is not None and scale is not None:
-        raise NircolorError(
-            "--scale: expected raw captures with --dark and --white, or reflectances with --scale"
-        )
-    if response_nm is not None and response is None:
-        raise NircolorError("--response-nm: expected --response with it, got none")
-    from nircolor.app import synthesize as command
-    from nircolor.imagery.calibration import References
-    from nircolor.spectral.response import read_response
-    from nircolor.spectral.synthesis import Synthesis
-
-    wanted = _numbers(bands, "--bands") or ()
-    if not all(300 < nm < 2600 for nm in wanted) or len(set(wanted)) < len(wanted):
-        raise NircolorError(f"--bands: expected different wavelengths in nm, got {bands!r}")
-    synthesis = Synthesis(
-        bands_nm=wanted,
+    run(
+        captures,
+        output,
+        bands_nm=_numbers(bands, "--bands") or (),
         fwhm_nm=fwhm,
         nearest=nearest,
-        response=None if response is None else read_response(response, _grid(response_nm)),
-        references=None if dark is None or white is None else References(dark, white),
+        response=response,
+        response_nm=_grid(response_nm),
+        dark=dark,
+        white=white,
         scale=scale,
+        jobs=jobs,
+        overwrite=overwrite,
     )
-    command.run(captures, output, synthesis, parallel=jobs, overwrite=overwrite)
 
 
 @app.command()
@@ -308,10 +296,10 @@ def demo(
     ),
     model: Model = "scene",
 ) -> None:
-    """Colour a simulated landscape and write a page that shows it beside the truth."""
-    from nircolor.app.demo.run import run
+    """Colorize a simulated landscape and write a page that compares it with the true colours."""
+    from nircolor.app.demo import run
 
-    run(output, model)
+    typer.echo(f"Open {run(output, model).resolve()} in a browser.")
 
 
 @app.command(

@@ -1,79 +1,34 @@
-"""`nircolor synthesize`: a progress bar around `spectral.dataset`, and what to say at the end."""
+"""Run `nircolor synthesize`: progress bar, summary and exit code around `nircolor.spectral.synthesize`."""
 
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from nircolor.app.console import BatchBar, conclude, errors, show_warnings
-from nircolor.errors import NircolorWarning
-from nircolor.spectral.capture import find_captures
-from nircolor.spectral.dataset import Made, synthesize_all
-from nircolor.spectral.synthesis import Synthesis
-
-# of a capture's pixels; less is glints
-_MUCH_CLIPPED = 0.01
-_CLIPPED_WORDS = {
-    "saturated": "saturated in the capture",
-    "nir": "brighter than white in the near-infrared",
-    "rgb": "out of the colours that the image can hold",
-}
+from nircolor.app.console import ProgressBar, conclude, errors, show_warnings
+from nircolor.spectral import synthesize
 
 
-def run(paths: Sequence[Path], output: Path, synthesis: Synthesis, *, parallel: int, overwrite: bool) -> None:
-    """Make the pairs and say what became of them.
+def run(captures: Sequence[Path], output: Path, **options: Any) -> None:
+    """Make pairs and print a summary.
+
+    Args:
+        captures, output, options: Arguments of `nircolor.spectral.synthesize`.
 
     Raises:
-        NircolorError: nothing could be started, or the only capture failed.
-        SystemExit: with code 1 where some of several captures failed, 130 after Ctrl-C.
+        NircolorError: An argument is invalid, or the only capture failed.
+        SystemExit: With code 1 if some of several captures failed, 130 after Ctrl-C.
     """
-    captures = find_captures(paths)
-    results = []
-    with warnings.catch_warnings(), BatchBar(dict.fromkeys(captures, 1.0), "captures") as bar:
+    with warnings.catch_warnings(), ProgressBar("captures") as bar:
         show_warnings()
-        running = synthesize_all(
-            captures,
-            synthesis,
-            output,
-            parallel=min(parallel, len(captures)),
-            overwrite=overwrite,
-            on_progress=lambda capture, lines, total: bar.advance(capture, lines / total),
-        )
         try:
-            with closing(running):
-                for made in running:
-                    results.append(made)
-                    bar.finish(made.capture)
-                    _warn_of_clipping(made)
+            results = synthesize(captures, output, on_progress=bar.update, **options)
         except KeyboardInterrupt:
-            errors.print("interrupted; finished pairs are kept, the same command goes on from there")
+            errors.print("interrupted; finished pairs are kept, and the same command continues from there")
             sys.exit(130)
-    _conclude(results, output)
-
-
-def _warn_of_clipping(made: Made) -> None:
-    if made.record is None:
-        return
-    pixels = made.record["lines"] * made.record["samples"]
-    for what, count in made.record["clipped_pixels"].items():
-        if count > _MUCH_CLIPPED * pixels:
-            warnings.warn(
-                f"{made.capture.header}: {count / pixels:.0%} of the pixels are {_CLIPPED_WORDS[what]}",
-                NircolorWarning,
-                stacklevel=1,
-            )
-
-
-def _conclude(results: Sequence[Made], output: Path) -> None:
-    failures = [
-        (made.capture.header, made.error)
-        for made in sorted(results, key=lambda made: made.capture.name)
-        if made.error is not None
-    ]
-    if failures and len(results) == 1:
-        raise failures[0][1]
-    skipped = sum(made.skipped for made in results)
+    failures = [(result.capture.header, result.error) for result in results if result.error is not None]
+    skipped = sum(result.skipped for result in results)
     done = len(results) - len(failures) - skipped
-    parts = [f"{done} pair{'s'[: done != 1]}"] + ([f"{skipped} there already"] if skipped else [])
+    parts = [f"{done} pair{'s'[: done != 1]}"] + ([f"{skipped} up to date"] if skipped else [])
     conclude(f"{', '.join(parts)} -> {output}", failures)

@@ -1,5 +1,6 @@
-"""Where a capture's files lie: a SPECIM folder, or the header of an ENVI cube."""
+"""Find hyperspectral captures: SPECIM capture folders and ENVI cubes."""
 
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -11,62 +12,86 @@ _RAW_FOLDER = "capture"
 
 
 class Capture(NamedTuple):
-    """A cube to make a pair of, and the pair's name; ``fault`` where the folder of a capture holds none."""
+    """A hyperspectral capture.
+
+    Attributes:
+        name: Name of the pair that is made from it.
+        header: ENVI header or data file; the ``capture`` folder if it holds no single capture.
+        fault: Why it cannot be read, or None.
+    """
 
     name: str
     header: Path
     fault: str | None = None
 
 
-def find_captures(paths: Iterable[Path]) -> list[Capture]:
-    """The captures that paths name: headers, data files, captures' folders, and folders of any of these.
+def find_captures(paths: Iterable[str | os.PathLike[str]]) -> list[Capture]:
+    """Find the captures at the given paths.
 
-    The vendor's software keeps a capture in ``{name}/capture/{id}.hdr`` with its references; the folder's
-    name is the capture's then, the id may be another. References are no captures.
+    SPECIM's software writes a capture as ``NAME/capture/ID.hdr`` with its dark and white references beside
+    it; the capture is then called NAME, which may differ from ID. A capture elsewhere is called after its
+    header. References are left out. A SPECIM folder without exactly one capture is listed with a ``fault``,
+    so that an aborted recording does not stop the processing of the others.
+
+    Args:
+        paths: ENVI headers or data files, SPECIM capture folders, or folders of any of these.
+
+    Returns:
+        Captures in the order of ``paths``, within a folder by name; each capture once.
 
     Raises:
-        NircolorError: a path holds no capture, or two captures have one name, or all are references.
+        NircolorError: A folder holds no capture, two captures have the same name, or there are only
+        references.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp(), "leaf", "capture")
+        >>> folder.mkdir(parents=True)
+        >>> for name in ("0007", "DARKREF_0007", "WHITEREF_0007"):
+        ...     (folder / f"{name}.hdr").touch()
+        >>> [(capture.name, capture.header.name) for capture in find_captures([folder.parent.parent])]
+        [('leaf', '0007.hdr')]
     """
-    seen: dict[str, Capture] = {}
-    for capture in (capture for path in paths for capture in _at(path)):
-        known = seen.setdefault(capture.name, capture)
-        if known.header.resolve() != capture.header.resolve():
+    found: dict[str, Capture] = {}
+    for capture in (capture for path in paths for capture in _at(Path(path))):
+        other = found.setdefault(capture.name, capture)
+        if other.header.resolve() != capture.header.resolve():
             raise NircolorError(
-                f"{capture.header}: expected captures of different names, {known.header} is "
-                f"{capture.name} as well"
+                f"{capture.header}: expected captures with different names, {other.header} is "
+                f"called {capture.name} too"
             )
-    if not seen:
-        raise NircolorError("expected captures, got dark and white references alone")
-    return list(seen.values())
+    if not found:
+        raise NircolorError("expected captures, got only dark and white references")
+    return list(found.values())
 
 
 def _at(path: Path) -> list[Capture]:
     if not path.is_dir():
         return [] if envi.is_reference(path) else [Capture(envi.stem(path).name, path)]
-    found = list(_in_folder(path))
-    if not found:
+    captures = list(_in_folder(path))
+    if not captures:
         raise NircolorError(f"{path}: expected an ENVI cube (.hdr) or a folder with {_RAW_FOLDER}/ in it")
-    return found
+    return captures
 
 
 def _in_folder(folder: Path) -> Iterator[Capture]:
     raw = folder / _RAW_FOLDER
     if raw.is_dir():
-        yield _recorded(folder, raw)
+        yield _in_specim_folder(folder, raw)
         return
     for header in _headers(folder):
         yield Capture(envi.stem(header).name, header)
-    for inside in sorted(folder.iterdir()):
-        if inside.is_dir() and not inside.name.startswith("."):
-            yield from _in_folder(inside)
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir() and not entry.name.startswith("."):
+            yield from _in_folder(entry)
 
 
-def _recorded(folder: Path, raw: Path) -> Capture:
+def _in_specim_folder(folder: Path, raw: Path) -> Capture:
     name, headers = folder.resolve().name, _headers(raw)
     if len(headers) == 1:
         return Capture(name, headers[0])
     names = ", ".join(header.name for header in headers) or "none"
-    return Capture(name, raw, f"{raw}: expected one capture's header, got {names}")
+    return Capture(name, raw, f"{raw}: expected the header of one capture, got {names}")
 
 
 def _headers(folder: Path) -> list[Path]:

@@ -1,14 +1,17 @@
-"""What a cube's colour is: to the CIE 1931 observer in daylight, or to a camera of known response.
+"""Colour of a spectrum, for the CIE 1931 observer under D65 or for a camera with known response curves.
 
-Only light from 400 to 700 nm counts: colour is what networks are to find, and near-infrared in it would tell.
+Colour is restricted to 400 to 700 nm so that NIR cannot leak into the target of a colorization.
 """
 
+import functools
 import hashlib
 import math
+import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -17,25 +20,39 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.bands_writer import SpectralBand
 from nircolor.spectral.weights import GRID_NM, curve_weights
 
-with warnings.catch_warnings():
-    # it tells everybody what else it could do with SciPy and Matplotlib
-    warnings.simplefilter("ignore")
-    import colour
-
 _VISIBLE = (GRID_NM >= 400) & (GRID_NM <= 700)
 
 
+@functools.cache
+def _colour_science() -> ModuleType:
+    """Import colour-science, which takes seconds, without its warnings about optional packages."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import colour
+    return colour
+
+
+@functools.cache
 def daylight() -> Array:
-    """CIE D65 at `weights.GRID_NM`, 0 where it is not defined."""
-    d65 = colour.SDS_ILLUMINANTS["D65"]
+    """Return CIE illuminant D65 at `GRID_NM`, (2301,); 0 where it is not defined."""
+    d65 = _colour_science().SDS_ILLUMINANTS["D65"]
     return np.interp(GRID_NM, d65.wavelengths, d65.values, left=0, right=0)
 
 
-def observer_weights(path: Path, lines_nm: Array) -> Array:
-    """Weights (3, lines) from reflectance to linear sRGB in D65, white to (1, 1, 1).
+def observer_weights(path: Path, wavelengths_nm: Array) -> Array:
+    """Compute the weights from reflectance to linear sRGB of the CIE 1931 2° observer under D65.
 
-    Raises NircolorError where the cube has not the lines.
+    Args:
+        path: The capture, for error messages.
+        wavelengths_nm: Band centres of the capture, (n,) in nm; NaN for bands that must not be used.
+
+    Returns:
+        (3, n); a reflectance of 1 everywhere gives (1, 1, 1).
+
+    Raises:
+        NircolorError: The capture lacks bands from 400 to 700 nm.
     """
+    colour = _colour_science()
     observer = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"]
     white = colour.xy_to_XYZ(colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"])
     light = daylight() * _VISIBLE
@@ -43,26 +60,27 @@ def observer_weights(path: Path, lines_nm: Array) -> Array:
         tristimulus
         * curve_weights(
             path,
-            lines_nm,
+            wavelengths_nm,
             light * np.interp(GRID_NM, observer.wavelengths, values, left=0, right=0),
             "colour",
         )
         for tristimulus, values in zip(white, observer.values.T, strict=True)
     ]
-    weights = colour.RGB_COLOURSPACES["sRGB"].matrix_XYZ_to_RGB @ np.stack(xyz)
+    weights: Array = colour.RGB_COLOURSPACES["sRGB"].matrix_XYZ_to_RGB @ np.stack(xyz)
     # the published matrix has four digits
     return weights / weights.sum(1, keepdims=True)
 
 
 @dataclass(frozen=True, eq=False)
 class CameraResponse:
-    """Response curves of a camera with red, green, blue and, it may be, near-infrared pixels.
+    """Response curves of a camera with red, green, blue and optionally NIR channels; made by `read_response`.
 
     Attributes:
-        path: of the file.
-        curves: (3 or 4, grid) at `weights.GRID_NM`, any unit; 0 outside of the file's wavelengths.
-        sha256: of the file.
-        grid_nm: its wavelengths' first, last and step, where it does not hold them itself.
+        path: The CSV file.
+        curves: (3 or 4, 2301), at `nircolor.spectral.weights.GRID_NM`, in any unit; 0 outside of the file's
+            range.
+        sha256: Hash of the file.
+        grid_nm: First and last wavelength and step that were given for a file without wavelengths.
     """
 
     path: Path
@@ -70,47 +88,64 @@ class CameraResponse:
     sha256: str
     grid_nm: Sequence[float] | None = None
 
-    def rgb_weights(self, path: Path, lines_nm: Array) -> Array:
-        """Weights (3, lines) from reflectance to linear camera RGB in D65, white to (1, 1, 1).
+    def rgb_weights(self, path: Path, wavelengths_nm: Array) -> Array:
+        """Compute the weights from reflectance to linear, white-balanced camera RGB under D65.
 
-        Raises NircolorError where the cube has not the lines.
+        Arguments, result and errors as for `observer_weights`.
         """
         light = daylight() * _VISIBLE
         return np.stack(
             [
-                curve_weights(path, lines_nm, light * curve, f"the {name} of {self.path.name}")
+                curve_weights(path, wavelengths_nm, light * curve, f"the {name} of {self.path.name}")
                 for name, curve in zip(("red", "green", "blue"), self.curves, strict=False)
             ]
         )
 
     @property
     def has_nir(self) -> bool:
-        """Whether there is a fourth channel."""
+        """Whether the camera has an NIR channel."""
         return len(self.curves) == 4
 
-    def nir_weights(self, path: Path, lines_nm: Array) -> Array:
-        """Weights (lines,) of the near-infrared channel, in light of equal energy; what it lets through of
-        visible light counts as the camera would count it. Raises as `rgb_weights`."""
-        return curve_weights(path, lines_nm, self.curves[3], f"the near-infrared of {self.path.name}")
+    def nir_weights(self, path: Path, wavelengths_nm: Array) -> Array:
+        """Compute the weights of the NIR channel, (n,), under light of equal energy at all wavelengths.
+
+        The whole curve counts, also its response to visible light. Arguments and errors as for
+        `curve_weights`.
+        """
+        return curve_weights(path, wavelengths_nm, self.curves[3], f"the near-infrared of {self.path.name}")
 
     def nir_band(self) -> SpectralBand:
-        """Centre and width of the near-infrared channel: mean and area over height of its response."""
+        """Return centre (mean wavelength of the response) and width (area over height) of the NIR channel."""
         curve = self.curves[3].clip(min=0)
         return SpectralBand(
             round(float(curve @ GRID_NM / curve.sum()), 1), round(float(curve.sum() / curve.max()), 1)
         )
 
 
-def read_response(path: Path, grid_nm: tuple[float, float, float] | None = None) -> CameraResponse:
-    """Read a CSV of a camera's response: rows of wavelength, red, green, blue and, it may be, near-infrared.
+def read_response(
+    path: str | os.PathLike[str], grid_nm: tuple[float, float, float] | None = None
+) -> CameraResponse:
+    """Read the response curves of a camera from a CSV file.
+
+    A row holds a wavelength in nm, the response of red, green and blue, and optionally of NIR. Commas,
+    semicolons (also with decimal commas) and tabs separate the columns; a header row and comments (``#``) are
+    skipped.
 
     Args:
-        path: of the file; a line of titles at its top is passed over.
-        grid_nm: first and last wavelength and step, for a file that has no column of wavelengths.
+        path: The CSV file.
+        grid_nm: First and last wavelength and step in nm, for a file without a column of wavelengths.
 
     Raises:
-        NircolorError: it is no such file, or the grid does not fit it.
+        NircolorError: The file cannot be read, has other columns, or does not match ``grid_nm``.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp(), "camera.csv")
+        >>> _ = path.write_text("nm,R,G,B,NIR\\n400,0,0,1,0\\n600,1,1,0,0\\n850,0,0,0,1\\n1000,0,0,0,0\\n")
+        >>> read_response(path).has_nir
+        True
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
         table = _table(content.decode("utf-8-sig"))
@@ -123,10 +158,14 @@ def read_response(path: Path, grid_nm: tuple[float, float, float] | None = None)
         if not rising:
             raise NircolorError(
                 f"{path}: expected wavelengths in nm in the first column; "
-                "where there is no such column, say its grid: --response-nm 420:1000:10"
+                "for a file without this column, give its range: --response-nm 420:1000:10"
             )
     else:
         first, last, step = grid_nm
+        if not (0 < first < last and 0 < step <= last - first):
+            raise NircolorError(
+                f"--response-nm: expected first wavelength, last wavelength, step, got {grid_nm}"
+            )
         at_nm, curves = np.arange(first, last + step / 2, step), table
         if len(at_nm) != len(curves):
             raise NircolorError(
@@ -135,7 +174,7 @@ def read_response(path: Path, grid_nm: tuple[float, float, float] | None = None)
             )
         if np.allclose(table[:, 0], at_nm):
             raise NircolorError(
-                f"{path}: expected no column of wavelengths, whose grid was given (leave out --response-nm)"
+                f"{path}: expected no column of wavelengths with --response-nm, got one; leave out the option"
             )
     if curves.shape[1] not in (3, 4):
         raise NircolorError(
@@ -144,7 +183,7 @@ def read_response(path: Path, grid_nm: tuple[float, float, float] | None = None)
         )
     on_grid = np.stack([np.interp(GRID_NM, at_nm, curve, left=0, right=0) for curve in curves.T])
     if not (on_grid.sum(1) > 0).all():
-        raise NircolorError(f"{path}: expected a response in each column, got one of zeros or less")
+        raise NircolorError(f"{path}: expected a positive response in each column, got one without")
     if not (on_grid[:3, _VISIBLE].sum(1) > 0).all():
         raise NircolorError(
             f"{path}: expected red, green and blue in this order, got a column without a response "
@@ -154,7 +193,7 @@ def read_response(path: Path, grid_nm: tuple[float, float, float] | None = None)
 
 
 def _table(text: str) -> Array:
-    """Numbers of a CSV as spreadsheets write it: commas, semicolons or tabs between, titles, comments."""
+    """Parse the numbers of a CSV file as spreadsheets export it."""
     lines = [line for line in text.splitlines() if line.strip(" ,;\t") and not line.startswith("#")]
     separator = next((mark for mark in ";\t" if lines and mark in lines[0]), ",")
     rows = [[cell.strip(' "') for cell in line.rstrip(f"{separator} ").split(separator)] for line in lines]

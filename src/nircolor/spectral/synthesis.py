@@ -1,11 +1,11 @@
-"""One capture to one pair: reflectance, near-infrared bands and colour, line block by line block.
+"""Make one pair from one capture: calibrate to reflectance, then mix its bands into NIR bands and colour.
 
-Source: the data of Park et al., "Multi-Band NIR Colorization Using Structure-Aware Network", section IV.
+Source: the data set of Park et al., "Multi-Band NIR Colorization Using Structure-Aware Network", section IV.
 
-All of it is linear, so that a block is multiplied twice: each sample by its gain, all lines by the weights.
+Every step is linear, so each block of lines takes one multiplication by the gain of every sample and one
+matrix product with the weights of every band. Here a line is a row of the line scanner.
 """
 
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,30 +21,28 @@ from nircolor.imagery.calibration import CONVERTER_TOPS, Calibration, References
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.raster import Raster
 from nircolor.imagery.srgb import encode_srgb
+from nircolor.parallel import Progress
 from nircolor.spectral.capture import Capture
 from nircolor.spectral.response import CameraResponse, observer_weights
 from nircolor.spectral.weights import gaussian_weights, nearest_weights
 
-Progress = Callable[[int, int], None]
-
-# samples of a cube at a time, as integers and as float32
-_BLOCK_BYTES = 32 << 20
-# what is less beyond white or black is rounding and noise
+# values beyond black or white by less than half an 8-bit step are rounding and noise, not clipping
 _CLIPPED = 1 / 510
 
 
 @dataclass(frozen=True)
-class Synthesis:
-    """What to make of each capture.
+class SynthesisSettings:
+    """Settings of `nircolor.spectral.synthesize`, see there.
 
     Attributes:
-        bands_nm: centres of the near-infrared bands.
-        fwhm_nm: their width; how far off the nearest line may lie is half of it.
-        nearest: take the nearest line alone.
-        response: of the camera whose colour is wanted, and its near-infrared band where it has one; None for
-            the CIE observer.
-        references: for all captures, instead of those beside each.
-        scale: the value that means a reflectance of 1, of cubes that are reflectances and do not say so.
+        bands_nm: Centres of the NIR bands.
+        fwhm_nm: Width of the bands; the nearest band may be half of it away.
+        nearest: Use the nearest band of the capture instead of a Gaussian.
+        response: Camera whose colour is wanted; None for the CIE 1931 observer.
+        references: References for all captures, instead of those beside each.
+        scale: Value that stands for a reflectance of 1, in captures that hold reflectance.
+        block_bytes: Size of the blocks that are read at a time. A block is held both as stored and as
+            float32. The result does not depend on it.
     """
 
     bands_nm: tuple[float, ...] = (780.0, 850.0, 940.0)
@@ -53,105 +51,121 @@ class Synthesis:
     response: CameraResponse | None = None
     references: References | None = None
     scale: float | None = None
+    block_bytes: int = 32 << 20
 
     @property
     def nir_camera(self) -> CameraResponse | None:
-        """The response where it has a near-infrared channel, which is made as well then."""
+        """The camera, if it has an NIR channel, which is then written too."""
         return self.response if self.response is not None and self.response.has_nir else None
 
     def bands(self) -> list[SpectralBand]:
-        """The near-infrared bands, the camera's own at the end where it has one."""
+        """Return the NIR bands, with the camera's NIR channel at the end if it has one."""
         bands = [SpectralBand(nm, self.fwhm_nm) for nm in self.bands_nm]
         return [*bands, self.nir_camera.nir_band()] if self.nir_camera else bands
 
-    def weights(self, path: Path, lines_nm: Array) -> Array:
-        """Weights (bands + 3, lines) from reflectance to `bands` and linear red, green, blue.
+    def weights(self, path: Path, wavelengths_nm: Array) -> Array:
+        """Compute the weights that mix a capture's bands into the outputs.
 
-        Raises NircolorError where the cube has not the lines.
+        Args:
+            path: The capture, for error messages.
+            wavelengths_nm: Band centres of the capture, (n,) in nm; NaN for bands that must not be used.
+
+        Returns:
+            (outputs, n): a row for each of `bands`, then linear red, green and blue.
+
+        Raises:
+            NircolorError: The capture lacks the bands for an output.
         """
         rows = [
-            nearest_weights(path, lines_nm, nm, self.fwhm_nm / 2)
+            nearest_weights(path, wavelengths_nm, nm, self.fwhm_nm / 2)
             if self.nearest
-            else gaussian_weights(path, lines_nm, nm, self.fwhm_nm)
+            else gaussian_weights(path, wavelengths_nm, nm, self.fwhm_nm)
             for nm in self.bands_nm
         ]
         if self.nir_camera:
-            rows.append(self.nir_camera.nir_weights(path, lines_nm))
+            rows.append(self.nir_camera.nir_weights(path, wavelengths_nm))
         if self.response is None:
-            return np.vstack([*rows, observer_weights(path, lines_nm)])
-        return np.vstack([*rows, self.response.rgb_weights(path, lines_nm)])
+            return np.vstack([*rows, observer_weights(path, wavelengths_nm)])
+        return np.vstack([*rows, self.response.rgb_weights(path, wavelengths_nm)])
 
 
 @dataclass(frozen=True)
-class Outputs:
-    """Files of a pair, below the set's folder; ``camera_nir`` where the camera has such a channel."""
+class PairFiles:
+    """Files of a pair, relative to the data set's folder; ``camera_nir`` is None without such a channel."""
 
     nir: str
     rgb: str
     camera_nir: str | None
 
     @classmethod
-    def of(cls, name: str, *, camera_nir: bool) -> "Outputs":
+    def named(cls, name: str, *, camera_nir: bool) -> "PairFiles":
+        """Return the files of the pair called ``name``."""
         return cls(f"nir/{name}.tif", f"rgb/{name}.png", f"camera_nir/{name}.tif" if camera_nir else None)
 
     def paths(self) -> list[str]:
+        """Return the files that are written."""
         return [path for path in (self.nir, self.rgb, self.camera_nir) if path is not None]
 
 
-def synthesize(capture: Capture, synthesis: Synthesis, folder: Path, on_progress: Progress) -> dict[str, Any]:
-    """Write a capture's pair into ``folder``, which nobody else uses.
+def write_pair(
+    capture: Capture, settings: SynthesisSettings, folder: Path, on_progress: Progress | None = None
+) -> dict[str, Any]:
+    """Write the pair of one capture. Not atomic: write to a temporary folder and move the files.
 
     Args:
-        capture: the cube.
-        synthesis: what to make of it.
-        folder: see `Outputs` for what comes to lie in it.
-        on_progress: called after each block with the lines done since and those of the capture.
+        capture: The capture.
+        settings: Bands, colour and calibration.
+        folder: Where to write the files of `PairFiles`.
+        on_progress: Called after each block of lines with the number of lines done and their total.
 
     Returns:
-        The pair's record: size, how many pixels were clipped, the samples' hash.
+        For the manifest: size, counts of clipped pixels, hash of the samples.
 
     Raises:
-        NircolorError: the capture or its references cannot be read or do not fit each other, or it has not
-            the lines that are wanted.
+        NircolorError: The capture or its references cannot be read or do not match, or the capture lacks the
+        bands for
+            an output.
     """
-    outputs = Outputs.of(capture.name, camera_nir=synthesis.nir_camera is not None)
+    files = PairFiles.named(capture.name, camera_nir=settings.nir_camera is not None)
     cube = Cube(capture.header)
     with ExitStack() as stack:
-        # any scale: the references beside the capture are not wanted where others are given
-        scale = 1.0 if synthesis.references else synthesis.scale
+        # any scale will do with given references: it keeps the ones beside the capture from being used
+        scale = 1.0 if settings.references else settings.scale
         raster = stack.enter_context(open_raster(capture.header, scale=scale))
-        lines_nm = np.array([np.nan if nm is None else nm for nm in raster.wavelengths_nm], float)
-        if np.isnan(lines_nm).all():
+        wavelengths_nm = np.array([np.nan if nm is None else nm for nm in raster.wavelengths_nm], float)
+        if np.isnan(wavelengths_nm).all():
             raise NircolorError(
                 f"{capture.header}: expected the wavelength of each band in the header, got none"
             )
-        weights = synthesis.weights(capture.header, lines_nm)
+        weights = settings.weights(capture.header, wavelengths_nm)
         used = np.flatnonzero(weights.any(0))
-        if synthesis.references is not None:
-            calibration: Calibration | None = load_calibration(cube, synthesis.references)
+        if settings.references is not None:
+            calibration: Calibration | None = load_calibration(cube, settings.references)
         else:
             calibration = raster.calibration
-            _require_reflectance(raster, synthesis)
-        for path in outputs.paths():
+            _require_reflectance(raster, settings)
+        for path in files.paths():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        bands, narrow = synthesis.bands(), len(synthesis.bands_nm)
-        parts = {outputs.nir: slice(narrow)}
-        if outputs.camera_nir is not None:
-            parts[outputs.camera_nir] = slice(narrow, narrow + 1)
+        bands, narrow = settings.bands(), len(settings.bands_nm)
+        parts = {files.nir: slice(narrow)}
+        if files.camera_nir is not None:
+            parts[files.camera_nir] = slice(narrow, narrow + 1)
         writers = {
             stack.enter_context(BandsWriter(raster, folder / path, bands[part])): part
             for path, part in parts.items()
         }
-        rgb_writer = stack.enter_context(create_like(raster, folder / outputs.rgb, depth=8))
+        rgb_writer = stack.enter_context(create_like(raster, folder / files.rgb, depth=8))
         mixer = _Mixer(cube, raster, calibration, weights[:, used].astype(np.float32), used)
-        for start in range(0, cube.lines, mixer.lines):
-            stop = min(start + mixer.lines, cube.lines)
+        block_lines = max(1, settings.block_bytes // (cube.bands * cube.samples * cube.dtype.itemsize))
+        for start in range(0, cube.lines, block_lines):
+            stop = min(start + block_lines, cube.lines)
             mixed, valid = mixer.mix(start, stop)
             window = (start, stop, 0, cube.samples)
             for writer, part in writers.items():
                 writer.write(mixed[part], valid, window)
             rgb_writer.write(encode_srgb(mixed[-3:]), valid, window)
-            on_progress(stop - start, cube.lines)
+            if on_progress is not None:
+                on_progress(stop, cube.lines)
     return {
         "capture": capture.header.name,
         "lines": cube.lines,
@@ -162,18 +176,18 @@ def synthesize(capture: Capture, synthesis: Synthesis, folder: Path, on_progress
     }
 
 
-def _require_reflectance(raster: Raster, synthesis: Synthesis) -> None:
-    if raster.is_reflectance or raster.dtype.kind == "f" or synthesis.scale is not None:
+def _require_reflectance(raster: Raster, settings: SynthesisSettings) -> None:
+    if raster.is_reflectance or raster.dtype.kind == "f" or settings.scale is not None:
         return
     name = raster.path.with_suffix(".hdr").name
     raise NircolorError(
         f"{raster.path}: expected DARKREF_{name} and WHITEREF_{name} beside it (or --dark and --white), "
-        "or a cube of reflectances: floating point, a reflectance scale factor in its header, or --scale"
+        "or a cube of reflectance: floating point, a reflectance scale factor in its header, or --scale"
     )
 
 
 class _Mixer:
-    """Blocks of lines to bands and colour, counting what is clipped."""
+    """Converts blocks of lines to NIR bands and colour, and counts clipped pixels."""
 
     def __init__(
         self, cube: Cube, raster: Raster, calibration: Calibration | None, weights: Floats, used: Array
@@ -189,11 +203,14 @@ class _Mixer:
             self._limit = calibration.limit
             self._gain, offset = calibration.gain_and_offset(used.tolist())
         self._offset = weights @ np.broadcast_to(offset, (len(used), cube.samples)).astype(np.float32)
-        self.lines = max(1, _BLOCK_BYTES // (cube.bands * cube.samples * cube.dtype.itemsize))
         self.clipped = {"saturated": 0, "nir": 0, "rgb": 0}
 
     def mix(self, start: int, stop: int) -> tuple[Floats, Mask]:
-        """Lines ``start`` to ``stop``: (bands + 3, h, samples), linear, and the valid pixels (h, samples)."""
+        """Convert the lines from ``start`` to ``stop``.
+
+        Returns:
+            Linear values, (NIR bands + 3, lines, samples), and the mask of valid pixels, (lines, samples).
+        """
         raw = self._cube.read(start, stop)[:, self._used]
         valid = self._valid(raw)
         values = np.multiply(raw, self._gain, dtype=np.float32)
@@ -218,7 +235,7 @@ class _Mixer:
         if np.isfinite(self._limit):
             highest = raw.max()
             if highest > self._limit:
-                # the capture shows a converter of more bits than its white reference did
+                # the converter has more bits than the white reference showed
                 of_type = np.iinfo(raw.dtype).max
                 self._limit = next((top for top in CONVERTER_TOPS if highest <= top), of_type)
             self.clipped["saturated"] += int((raw == self._limit).any(1).sum())

@@ -1,7 +1,8 @@
-"""From a cube's lines to bands: each output is a weighted mean of the lines.
+"""Weights that mix the bands of a capture into one output band.
 
-A response curve meets a spectrum that is known at the lines only. Between them it is taken as straight, and
-the curve is integrated against that on a grid of 1 nm: so lines may lie unevenly, and bad ones be left out.
+A response curve is integrated against a spectrum that is known only at the capture's bands. Between
+neighbouring bands the spectrum is taken as a straight line, and the integral is a sum over a grid of 1 nm.
+The result is a weighted mean of the bands, also for unevenly spaced or missing ones.
 """
 
 from pathlib import Path
@@ -12,82 +13,93 @@ from nircolor.arrays import Array
 from nircolor.errors import NircolorError
 
 GRID_NM = np.arange(300.0, 2601.0)
-"""Wavelengths of all response curves, (2301,)."""
+"""Wavelengths at which all response curves are sampled, (2301,) in nm."""
 
-# between lines a spectrum is taken as straight; materials' spectra are, over this much
+# spectra of materials are close to straight over this distance
 _WIDEST_GAP_NM = 20.0
-# of a curve's area, how much must lie where the cube has lines
+# share of a curve's area that must lie where the capture has bands
 _LEAST_COVERED = 0.9
-# wavelengths in headers are rounded
+# headers round wavelengths
 _ROUNDING_NM = 0.5
 
 
-def curve_weights(path: Path, lines_nm: Array, curve: Array, what: str) -> Array:
-    """Weights (lines,), of sum 1, of a response curve.
+def curve_weights(path: Path, wavelengths_nm: Array, curve: Array, what: str) -> Array:
+    """Compute the weights of a response curve.
 
     Args:
-        path: of the cube, for messages.
-        lines_nm: (lines,) in nm, NaN for lines that must not be used, which get 0.
-        curve: response at `GRID_NM`; any unit.
-        what: the curve, for messages.
+        path: The capture, for error messages.
+        wavelengths_nm: Band centres of the capture, (n,) in nm. Bands with NaN get the weight 0.
+        curve: Response at `GRID_NM`, (2301,), in any unit.
+        what: Name of the curve, for error messages.
+
+    Returns:
+        Weights, (n,), with a sum of 1.
 
     Raises:
-        NircolorError: too much of the curve lies where the cube has no lines.
+        NircolorError: The capture lacks bands for more than a tenth of the curve, or has a gap of more than
+        20 nm there.
+
+    Example:
+        >>> flat = np.ones_like(GRID_NM) * ((GRID_NM >= 780) & (GRID_NM <= 800))
+        >>> curve_weights(Path("a.hdr"), np.array([770.0, 780, 790, 800]), flat, "a band").round(2).tolist()
+        [0.0, 0.26, 0.48, 0.26]
     """
-    # a line beyond the curve's end must not lend it its value
-    inside = np.flatnonzero(curve)
-    low, high = GRID_NM[inside[0]], GRID_NM[inside[-1]]
-    usable = np.flatnonzero((lines_nm >= low) & (lines_nm <= high))
-    usable = usable[np.argsort(lines_nm[usable])]
-    at_nm = lines_nm[usable]
+    # use only bands inside the curve: a band outside would carry its value into it by interpolation
+    nonzero = np.flatnonzero(curve)
+    low, high = GRID_NM[nonzero[0]], GRID_NM[nonzero[-1]]
+    usable = np.flatnonzero((wavelengths_nm >= low) & (wavelengths_nm <= high))
+    usable = usable[np.argsort(wavelengths_nm[usable])]
+    at_nm = wavelengths_nm[usable]
     if len(at_nm):
         reached = np.clip(GRID_NM, at_nm[0] - 1, at_nm[-1] + 1) == GRID_NM
         covered = np.abs(curve[reached]).sum()
     if not len(at_nm) or covered < _LEAST_COVERED * np.abs(curve).sum():
-        there = f", {len(at_nm)} of them there" if len(at_nm) else ""
+        inside = f", {len(at_nm)} of them in this range" if len(at_nm) else ""
         raise NircolorError(
-            f"{path}: expected lines from {low:g} to {high:g} nm for {what}, got {span(lines_nm)}{there}"
+            f"{path}: expected bands from {low:g} to {high:g} nm for {what}, "
+            f"got {describe_bands(wavelengths_nm)}{inside}"
         )
     gaps_nm = np.diff(at_nm)
     if (gaps_nm > _WIDEST_GAP_NM).any():
         widest = int(gaps_nm.argmax())
         raise NircolorError(
-            f"{path}: expected lines at most {_WIDEST_GAP_NM:g} nm apart for {what}, got none "
+            f"{path}: expected bands at most {_WIDEST_GAP_NM:g} nm apart for {what}, got none "
             f"between {at_nm[widest]:g} and {at_nm[widest + 1]:g} nm"
         )
-    weights = np.zeros(len(lines_nm))
+    weights = np.zeros(len(wavelengths_nm))
     for index, unit in zip(usable, np.eye(len(usable)), strict=True):
         weights[index] = curve @ np.interp(GRID_NM, at_nm, unit)
     return weights / weights.sum()
 
 
-def gaussian_weights(path: Path, lines_nm: Array, center_nm: float, fwhm_nm: float) -> Array:
-    """Weights (lines,), of sum 1, of a band with a Gaussian response; raises as `curve_weights`."""
+def gaussian_weights(path: Path, wavelengths_nm: Array, center_nm: float, fwhm_nm: float) -> Array:
+    """Compute the weights of a band with a Gaussian response; arguments and errors as for `curve_weights`."""
     curve = np.exp(-4 * np.log(2) * ((GRID_NM - center_nm) / fwhm_nm) ** 2)
-    # further out it weighs nothing, and the cube may have no lines
+    # cut the tails, which contribute nothing but would require bands of the capture
     curve[curve < 1e-3] = 0
-    what = f"a band of {fwhm_nm:g} nm at {center_nm:g} nm (or the nearest line, with --nearest)"
-    return curve_weights(path, lines_nm, curve, what)
+    what = f"a band of {fwhm_nm:g} nm at {center_nm:g} nm (or the nearest band, with --nearest)"
+    return curve_weights(path, wavelengths_nm, curve, what)
 
 
-def nearest_weights(path: Path, lines_nm: Array, center_nm: float, within_nm: float) -> Array:
-    """Weights (lines,), 1 for the line nearest to ``center_nm``.
+def nearest_weights(path: Path, wavelengths_nm: Array, center_nm: float, within_nm: float) -> Array:
+    """Return weights, (n,), that select the band nearest to ``center_nm``.
 
     Raises:
-        NircolorError: none lies ``within_nm``.
+        NircolorError: No band is at most ``within_nm`` away.
     """
-    distances = np.where(np.isnan(lines_nm), np.inf, np.abs(lines_nm - center_nm))
+    distances = np.where(np.isnan(wavelengths_nm), np.inf, np.abs(wavelengths_nm - center_nm))
     nearest = int(distances.argmin())
     if distances[nearest] > within_nm + _ROUNDING_NM:
         raise NircolorError(
-            f"{path}: expected a line within {within_nm:g} nm of {center_nm:g} nm, got {span(lines_nm)}"
+            f"{path}: expected a band within {within_nm:g} nm of {center_nm:g} nm, "
+            f"got {describe_bands(wavelengths_nm)}"
         )
-    return np.eye(len(lines_nm))[nearest]
+    return np.eye(len(wavelengths_nm))[nearest]
 
 
-def span(lines_nm: Array) -> str:
-    """The lines in words: ``448 lines from 397 to 1004.5 nm``."""
-    known = lines_nm[~np.isnan(lines_nm)]
+def describe_bands(wavelengths_nm: Array) -> str:
+    """Describe a capture's bands for a message: ``448 bands from 397 to 1004.5 nm``."""
+    known = wavelengths_nm[~np.isnan(wavelengths_nm)]
     if not len(known):
-        return "no line with a wavelength"
-    return f"{len(known)} line{'s'[: len(known) != 1]} from {known.min():g} to {known.max():g} nm"
+        return "no band with a wavelength"
+    return f"{len(known)} band{'s'[: len(known) != 1]} from {known.min():g} to {known.max():g} nm"

@@ -1,3 +1,5 @@
+"""The page of `nircolor demo` is self-contained, safe and accessible."""
+
 import base64
 import re
 from html.parser import HTMLParser
@@ -7,14 +9,14 @@ import numpy as np
 import pytest
 from rasterio.io import MemoryFile
 
-from nircolor.app.demo.page import Comparison, write_page
+from nircolor.app.demo.page import BeforeAfter, write_page
 
 HOSTILE = "<script>alert('&\"')</script> $command ${title}"
 HEIGHT, WIDTH = 31, 47
 
 
 class Page(HTMLParser):
-    """Elements with their attributes, and the text outside of scripts and styles."""
+    """Collects elements with their attributes, and the text outside of scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -39,7 +41,7 @@ class Page(HTMLParser):
 
 
 def gradient() -> np.ndarray:
-    """Smooth, so that JPEG keeps it: red to the right, green downwards, (3, HEIGHT, WIDTH)."""
+    """Return a smooth image that JPEG preserves, (3, HEIGHT, WIDTH): red to the right, green downwards."""
     y, x = np.mgrid[0 : 1 : HEIGHT * 1j, 0 : 1 : WIDTH * 1j]
     return np.stack([x, y, np.full_like(x, 0.5)]).astype(np.float32)
 
@@ -47,7 +49,7 @@ def gradient() -> np.ndarray:
 def write(path: Path, **given: object) -> Page:
     rgb = gradient()
     one = {"name": "Lake", "nir": rgb[:1], "colour": rgb, "truth": rgb, **given}
-    write_page(path, HOSTILE, [Comparison(**one)], notes=[HOSTILE], command=HOSTILE)
+    write_page(path, HOSTILE, [BeforeAfter(**one)], notes=[HOSTILE], command=HOSTILE)
     return Page(path.read_text(encoding="utf-8"))
 
 
@@ -59,7 +61,7 @@ def decode(image: dict[str, str | None]) -> np.ndarray:
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_images_come_back_from_the_page(tmp_path: Path) -> None:
+def test_the_page_contains_the_images(tmp_path: Path) -> None:
     page = write(tmp_path / "page.html")
     nir, colour, truth = (decode(image) for image in page.all("img") if "id" in image)
     assert nir.shape == (1, HEIGHT, WIDTH)
@@ -67,11 +69,11 @@ def test_images_come_back_from_the_page(tmp_path: Path) -> None:
         assert np.abs(image / 255 - expected).mean() < 0.03
 
 
-def test_page_needs_nothing_outside_itself(tmp_path: Path) -> None:
+def test_the_page_refers_to_no_other_files(tmp_path: Path) -> None:
     page = write(tmp_path / "page.html")
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert not re.search(
-        r"https?:|//[a-z]|@import|url\(", re.sub(r"data:[^\"]+", "", text).replace("// every", "")
+        r"https?:|//[a-z]|@import|url\(", re.sub(r"data:[^\"]+", "", text).replace("// images", "")
     )
     assert not {"link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.elements}
     for _, attributes in page.elements:
@@ -82,12 +84,12 @@ def test_page_needs_nothing_outside_itself(tmp_path: Path) -> None:
 def test_all_text_is_escaped(tmp_path: Path) -> None:
     page = write(tmp_path / "page.html", name=HOSTILE, origin=HOSTILE)
     assert len(page.all("script")) == 1
-    # title, heading, note, comparison, origin and command, word for word
+    # title, heading, note, name, origin and command
     assert page.text.count(HOSTILE) == 6
     assert any(HOSTILE in str(image["alt"]) for image in page.all("img"))
 
 
-def test_sliders_are_ranges_with_a_label_over_images_of_the_page(tmp_path: Path) -> None:
+def test_sliders_are_labelled_range_inputs_over_embedded_images(tmp_path: Path) -> None:
     page = write(tmp_path / "page.html")
     ranges = page.all("input")
     assert [one["type"] for one in ranges] == ["range", "range"]
@@ -108,27 +110,27 @@ def test_without_truth_there_is_one_slider(tmp_path: Path) -> None:
     assert "True colour" not in page.text
 
 
-def test_images_of_two_comparisons_have_their_own_names(tmp_path: Path) -> None:
-    one = Comparison("a", gradient()[:1], gradient())
+def test_images_of_two_comparisons_have_different_ids(tmp_path: Path) -> None:
+    one = BeforeAfter("a", gradient()[:1], gradient())
     write_page(tmp_path / "page.html", "t", [one, one])
     names = [image["id"] for image in Page((tmp_path / "page.html").read_text()).all("img") if "id" in image]
     assert len(names) == len(set(names)) == 4
 
 
-def test_values_that_are_no_colour_are_drawn_all_the_same(tmp_path: Path) -> None:
+def test_values_outside_of_the_range_are_drawn(tmp_path: Path) -> None:
     nir = np.array([[[np.nan, np.inf, -np.inf, -3, 7]]], np.float32).repeat(16, 1)
-    write_page(tmp_path / "page.html", "t", [Comparison("a", nir, nir.repeat(3, 0))])
+    write_page(tmp_path / "page.html", "t", [BeforeAfter("a", nir, nir.repeat(3, 0))])
 
 
 @pytest.mark.parametrize(
     ("nir", "colour"), [((1, 4, 4), (3, 4, 5)), ((2, 4, 4), (3, 4, 4)), ((1, 4, 4), (4, 4, 4))]
 )
-def test_images_that_do_not_fit_together_are_refused(nir: tuple[int, ...], colour: tuple[int, ...]) -> None:
+def test_images_of_different_sizes_are_refused(nir: tuple[int, ...], colour: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="one size"):
-        Comparison("a", np.zeros(nir, np.float32), np.zeros(colour, np.float32))
+        BeforeAfter("a", np.zeros(nir, np.float32), np.zeros(colour, np.float32))
 
 
-def test_page_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_write_leaves_the_existing_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "page.html"
     path.write_text("before")
 

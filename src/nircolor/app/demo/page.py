@@ -1,4 +1,4 @@
-"""One page that shows what colorizing did: a file that opens anywhere, offline, with nothing beside it."""
+"""Self-contained HTML page that compares an NIR image, its colorization and its true colours."""
 
 import os
 from collections.abc import Sequence
@@ -15,18 +15,25 @@ COMMAND = "nircolor colorize my_images/ -o colour/"
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What one image was and became: arrays (bands, height, width) in [0, 1], all of one size."""
+class BeforeAfter:
+    """An image before and after colorization.
+
+    Attributes:
+        name: Heading on the page.
+        nir: (1 or 3, height, width) in [0, 1]; three bands are shown as red, green and blue.
+        colour: Result of the model, (3, height, width) in [0, 1].
+        truth: True colours if known, (3, height, width) in [0, 1].
+        origin: Source of the image, shown in a box below the heading.
+
+    Raises:
+        ValueError: The images differ in size or have other numbers of bands.
+    """
 
     name: str
     nir: Floats
-    """One band, or three that are shown as red, green and blue."""
     colour: Floats
-    """Predicted, (3, height, width)."""
     truth: Floats | None = None
-    """The true colour where it is known, (3, height, width)."""
     origin: str = ""
-    """Where the image comes from, set apart on the page: say here that an input is simulated."""
 
     def __post_init__(self) -> None:
         images = [self.nir, self.colour] + ([] if self.truth is None else [self.truth])
@@ -34,23 +41,28 @@ class Comparison:
         bands = {image.shape[0] for image in images}
         if len(sizes) > 1 or not bands <= {1, 3}:
             shapes = ", ".join(str(image.shape) for image in images)
-            raise ValueError(f"images of one size with 1 or 3 bands can be compared, got {shapes}")
+            raise ValueError(f"expected images of one size with 1 or 3 bands, got {shapes}")
 
 
 def write_page(
     path: str | os.PathLike[str],
     title: str,
-    comparisons: Sequence[Comparison],
+    comparisons: Sequence[BeforeAfter],
     *,
     notes: Sequence[str] = (),
     command: str = COMMAND,
 ) -> None:
-    """Write `comparisons` as one HTML page to `path`, whole or not at all.
+    """Write an HTML page with sliders between NIR and colour, and between colour and truth if known.
 
-    A slider wipes from near-infrared to colour, a second one from colour to truth where that is known;
-    below them the images stand side by side. `notes` are paragraphs at the top (which model, its
-    licence, its scores), `command` is what the reader runs next. All text is plain and gets escaped;
-    images are embedded as JPEG.
+    The page needs no other files: images are embedded as JPEG. An existing page is replaced only when the new
+    one is complete.
+
+    Args:
+        path: Output file.
+        title: Title of the page, plain text like all other arguments.
+        comparisons: Images to show.
+        notes: Paragraphs below the title.
+        command: Command line for the reader's own images.
     """
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
     page = Template(template).substitute(
@@ -68,7 +80,7 @@ def write_page(
         partial.unlink(missing_ok=True)
 
 
-def _section(one: Comparison, key: str) -> str:
+def _section(one: BeforeAfter, key: str) -> str:
     images = {"nir": ("Near-infrared", one.nir), "colour": ("Colour by nircolor", one.colour)}
     if one.truth is not None:
         images["truth"] = ("True colour", one.truth)
@@ -91,8 +103,8 @@ def _section(one: Comparison, key: str) -> str:
     )
 
 
-def _wipe(key: str, left: str, right: str, labels: dict[str, str], one: Comparison) -> str:
-    # hidden until the script has given it its images: without scripts the row alone says it all
+def _wipe(key: str, left: str, right: str, labels: dict[str, str], one: BeforeAfter) -> str:
+    # hidden until the script has filled it; without scripts the row of images remains
     images = "".join(f'<img data-of="{key}-{which}" {_size(one)} alt="">' for which in (left, right))
     label = escape(f"{one.name}: share of the width that shows {labels[left]}, the rest {labels[right]}")
     return (
@@ -103,6 +115,6 @@ def _wipe(key: str, left: str, right: str, labels: dict[str, str], one: Comparis
     )
 
 
-def _size(one: Comparison) -> str:
+def _size(one: BeforeAfter) -> str:
     height, width = one.colour.shape[1:]
     return f'width="{width}" height="{height}"'

@@ -1,4 +1,4 @@
-"""A simulated capture lies like the vendor's, and calibrates back to the reflectance it was made of."""
+"""Simulated captures have the vendor's file layout and calibrate back to their reflectance."""
 
 import math
 from pathlib import Path
@@ -8,12 +8,15 @@ import pytest
 
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.envi import check_length, parse_header
-from nircolor.spectral.simulation import REFERENCE_LINES, Camera, fx10_nm, main, write_capture
+from nircolor.simulation import Camera, fx10_nm, write_capture
+from nircolor.simulation.__main__ import main
+from nircolor.simulation.camera import REFERENCE_LINES
+from tests.simulation.small_camera import small_camera
 
 PREFIXES = ("", "DARKREF_", "WHITEREF_")
 
 
-def scene(camera: Camera, lines: int = 37, seed: int = 0) -> np.ndarray:
+def random_reflectance(camera: Camera, lines: int = 37, seed: int = 0) -> np.ndarray:
     shape = (camera.wavelengths_nm.size, lines, camera.samples)
     return np.random.default_rng(seed).uniform(0, 1, shape).astype(np.float32)
 
@@ -23,22 +26,22 @@ def written(folder: Path, camera: Camera, reflectance, seed: int = 0) -> Path:
 
 
 def counts(header: Path, prefix: str = "") -> np.ndarray:
-    """(bands, lines, samples) as the project reads them."""
+    """Read the counts of a capture or reference, (bands, lines, samples)."""
     cube = Cube(header.with_name(prefix + header.name))
     return cube.read(0, cube.lines).transpose(1, 0, 2).astype(np.float64)
 
 
-def content(folder: Path) -> dict[str, bytes]:
+def contents(folder: Path) -> dict[str, bytes]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def test_files_lie_and_read_as_the_vendor_writes_them(tmp_path, camera) -> None:
-    sensor = camera(tint_ms=7.25, white_tint_ms=3.5)
-    header = written(tmp_path, sensor, scene(sensor))
+def test_files_have_the_layout_of_the_vendor(tmp_path) -> None:
+    sensor = small_camera(tint_ms=7.25, white_tint_ms=3.5)
+    header = written(tmp_path, sensor, random_reflectance(sensor))
     assert header == tmp_path / "capture/scan.hdr"
     expected = {f"capture/{prefix}scan.{kind}" for prefix in PREFIXES for kind in ("hdr", "raw")}
-    assert set(content(tmp_path)) == expected
+    assert set(contents(tmp_path)) == expected
     for prefix, lines, tint in zip(PREFIXES, (37, 50, 50), (7.25, 7.25, 3.5), strict=True):
         path = header.with_name(f"{prefix}scan.hdr")
         fields = parse_header(path)
@@ -52,20 +55,20 @@ def test_files_lie_and_read_as_the_vendor_writes_them(tmp_path, camera) -> None:
         listed = [float(text) for text in fields["wavelength"].strip("{}").split(",")]
         assert listed == sensor.wavelengths_nm.tolist()
         assert len(fields["fwhm"].split(",")) == 112
-        # as it comes off the vendor's disk: Windows line ends, capitals in some keys, no unit
+        # like the vendor's: Windows line ends, capitals in some keys, no unit of the wavelengths
         assert path.read_bytes().count(b"\r\n") == path.read_bytes().count(b"\n")
         assert b"\nWavelength = {" in path.read_bytes()
         assert "wavelength units" not in fields
 
 
 @pytest.mark.parametrize("byte_order", [0, 1])
-def test_every_interleave_holds_the_same(tmp_path, camera, byte_order) -> None:
-    reflectance = scene(camera())
+def test_every_interleave_holds_the_same_counts(tmp_path, byte_order) -> None:
+    reflectance = random_reflectance(small_camera())
     lines = {"": 37, "DARKREF_": REFERENCE_LINES, "WHITEREF_": REFERENCE_LINES}
     order = {"bil": "lbs", "bip": "lsb", "bsq": "bls"}
     held = {}
     for interleave, axes in order.items():
-        sensor = camera(interleave=interleave, byte_order=byte_order, read_noise_counts=2)
+        sensor = small_camera(interleave=interleave, byte_order=byte_order, read_noise_counts=2)
         header = written(tmp_path / interleave, sensor, reflectance)
         assert parse_header(header)["interleave"] == interleave
         for prefix, count in lines.items():
@@ -75,27 +78,27 @@ def test_every_interleave_holds_the_same(tmp_path, camera, byte_order) -> None:
             np.testing.assert_array_equal(values, held.setdefault(prefix, values))
             np.testing.assert_array_equal(values, counts(header, prefix))
     assert len(np.unique(held[""])) > 500
-    assert held[""].max() < 4096  # 12 bits: bytes the wrong way round hold more
+    assert held[""].max() < 4096  # swapped bytes would exceed 12 bits
 
 
 @pytest.mark.parametrize(("tint_ms", "white_tint_ms"), [(9, 8), (4, 8.5), (6, 6)])
-def test_calibrates_back_to_the_reflectance(tmp_path, camera, tint_ms, white_tint_ms) -> None:
-    sensor = camera(tint_ms=tint_ms, white_tint_ms=white_tint_ms)
-    truth = scene(sensor)
+def test_calibration_returns_the_reflectance(tmp_path, tint_ms, white_tint_ms) -> None:
+    sensor = small_camera(tint_ms=tint_ms, white_tint_ms=white_tint_ms)
+    truth = random_reflectance(sensor)
     header = written(tmp_path, sensor, truth)
     raw = counts(header)
     dark, white = (counts(header, prefix).mean(1, keepdims=True) for prefix in PREFIXES[1:])
     signal = (white - dark) * tint_ms / white_tint_ms
-    # each of the three numbers is rounded by up to half a count
+    # the capture and both references are rounded by up to half a count
     allowed = (1 + truth * tint_ms / white_tint_ms) / signal
     assert (np.abs((raw - dark) / signal - truth) <= allowed).all()
-    # which would be no news of a sensor that hardly sees anything
+    # the allowance is small, so the comparison means something
     assert np.median(allowed) < 2e-3
 
 
-def test_noise_is_that_of_electrons_and_of_reading(tmp_path, camera) -> None:
-    sensor = camera(read_noise_counts=2.0, electrons_per_count=30.0, samples=200)
-    truth = scene(sensor)
+def test_noise_is_shot_noise_and_read_noise(tmp_path) -> None:
+    sensor = small_camera(read_noise_counts=2.0, electrons_per_count=30.0, samples=200)
+    truth = random_reflectance(sensor)
     header = written(tmp_path, sensor, truth)
     dark, white = counts(header, "DARKREF_"), counts(header, "WHITEREF_")
     rounding = 1 / 12
@@ -104,54 +107,55 @@ def test_noise_is_that_of_electrons_and_of_reading(tmp_path, camera) -> None:
     assert np.mean(white.var(1, ddof=1) / (4 + rounding + signal / 30)) == pytest.approx(1, rel=0.02)
     signal = signal[:, None] * sensor.tint_ms / sensor.white_tint_ms
     error = counts(header) - dark.mean(1, keepdims=True) - truth * signal
-    # references are means of 50 lines and add little
+    # the noise of the references, means of 50 lines, is small
     assert np.mean(error**2 / (4 + truth * signal / 30)) == pytest.approx(1, rel=0.06)
     assert abs(np.mean(error)) < 0.05
 
 
-def test_defaults_fill_the_converter_and_do_not_saturate() -> None:
+def test_the_defaults_use_the_range_of_the_converter_without_saturation() -> None:
     camera = Camera()
     assert camera.gain.shape == camera.dark.shape == (448, 1024)
     assert 10 <= camera.dark.min() < camera.dark.max() < 100
     for tint_ms in (camera.tint_ms, camera.white_tint_ms):
         brightest = (camera.dark + camera.gain * tint_ms).max()
         assert 0.7 * 4095 < brightest < 4095 - 6 * math.sqrt(brightest / camera.electrons_per_count)
-    # the weakest line is still worth calibrating, columns at the edge see less than the middle
+    # the weakest band has enough signal, and columns at the edge get less light than the middle
     assert camera.gain.min() * camera.white_tint_ms > 50
     assert 0.7 < camera.gain[:, :9].mean() / camera.gain[:, 508:517].mean() < 0.9
 
 
-def test_too_long_an_exposure_saturates_at_the_converters_limit(camera) -> None:
+def test_overexposure_saturates_at_the_limit_of_the_converter() -> None:
     rng = np.random.default_rng(0)
     for bits in (10, 12):
-        sensor = camera(bits=bits)
+        sensor = small_camera(bits=bits)
         exposed = sensor.expose(np.ones((112, 2, 20), np.float32), 60.0, rng)
         assert exposed.max() == 2**bits - 1
         np.testing.assert_array_equal(exposed == exposed.max(), exposed >= 2**bits - 1)
 
 
-def test_light_is_a_function_or_an_array(camera) -> None:
+def test_the_illuminant_replaces_the_halogen_lamp() -> None:
     nm = fx10_nm(112)
-    lamps = [camera(illuminant=lambda at_nm: 1000 / at_nm), camera(illuminant=1000 / nm), camera()]
-    np.testing.assert_array_equal(lamps[0].gain, lamps[1].gain)
     blue, red = np.searchsorted(nm, [450, 900])
-    ratios = [(lamp.gain[blue] / lamp.gain[red]).mean() for lamp in lamps]
-    assert ratios[0] > 4 * ratios[2]
+    cold, halogen = (
+        (camera.gain[blue] / camera.gain[red]).mean()
+        for camera in (small_camera(illuminant=1000 / nm), small_camera())
+    )
+    assert cold > 4 * halogen
 
 
-def test_the_same_seed_gives_the_same_bytes_however_lines_arrive(tmp_path, camera) -> None:
-    sensor = camera(read_noise_counts=1.5, electrons_per_count=80)
-    whole = scene(sensor)
+def test_the_bytes_depend_on_the_seed_and_not_on_the_blocks(tmp_path) -> None:
+    sensor = small_camera(read_noise_counts=1.5, electrons_per_count=80)
+    whole = random_reflectance(sensor)
     blocks = (whole[:, top:bottom] for top, bottom in [(0, 1), (1, 20), (20, 37)])
     written(tmp_path / "whole", sensor, whole)
     written(tmp_path / "blocks", sensor, blocks)
     written(tmp_path / "other", sensor, whole, seed=1)
-    assert content(tmp_path / "whole") == content(tmp_path / "blocks")
-    assert content(tmp_path / "whole") != content(tmp_path / "other")
+    assert contents(tmp_path / "whole") == contents(tmp_path / "blocks")
+    assert contents(tmp_path / "whole") != contents(tmp_path / "other")
 
 
-def test_sensors_differ(camera) -> None:
-    one, same, other = camera(sensor_id=3), camera(sensor_id=3), camera(sensor_id=4)
+def test_sensors_differ_by_their_id() -> None:
+    one, same, other = small_camera(sensor_id=3), small_camera(sensor_id=3), small_camera(sensor_id=4)
     np.testing.assert_array_equal(one.gain, same.gain)
     np.testing.assert_array_equal(one.dark, same.dark)
     assert (one.gain != other.gain).mean() > 0.9
@@ -159,15 +163,15 @@ def test_sensors_differ(camera) -> None:
 
 
 @pytest.mark.parametrize("shape", [(111, 5, 20), (112, 5, 1), (112, 20)])
-def test_reflectance_that_does_not_fit_the_camera(tmp_path, camera, shape) -> None:
+def test_reflectance_of_another_shape_is_refused(tmp_path, shape) -> None:
     with pytest.raises(ValueError, match=r"expected reflectance \(112, lines, 20\)"):
-        written(tmp_path, camera(), [np.zeros(shape, np.float32)])
+        written(tmp_path, small_camera(), [np.zeros(shape, np.float32)])
 
 
 @pytest.mark.parametrize("interleave", ["bil", "bsq"])
-def test_a_scene_without_lines(tmp_path, camera, interleave) -> None:
+def test_a_scene_without_lines_is_refused(tmp_path, interleave) -> None:
     with pytest.raises(ValueError, match="line"):
-        written(tmp_path, camera(interleave=interleave), iter([]))
+        written(tmp_path, small_camera(interleave=interleave), iter([]))
     assert not (tmp_path / "capture/scan.hdr").exists()
 
 
@@ -176,18 +180,18 @@ def test_band_centres() -> None:
     assert full[[0, -1]].tolist() == [397, 1004.5]
     np.testing.assert_allclose(np.diff(full), 1.36, atol=0.02)
     np.testing.assert_allclose(binned, full.reshape(224, 2).mean(1), atol=0.011)
-    with pytest.raises(ValueError, match="not to 100"):
+    with pytest.raises(ValueError, match="divides 448, got 100"):
         fx10_nm(100)
 
 
-def test_the_command_repeats_itself(tmp_path, capsys) -> None:
+def test_the_command_is_reproducible(tmp_path, capsys) -> None:
     options = ["--count", "2", "--lines", "20", "--samples", "30", "--bands", "56"]
     for folder, seed in (("a", "7"), ("b", "7"), ("c", "8")):
         main(["-o", str(tmp_path / folder), "--seed", seed, *options])
-    first = content(tmp_path / "a")
+    first = contents(tmp_path / "a")
     assert len(first) == 2 * 6
-    assert first == content(tmp_path / "b")
-    other = content(tmp_path / "c")
+    assert first == contents(tmp_path / "b")
+    other = contents(tmp_path / "c")
     for number in range(2):
         name = f"still_00{number}/capture/still_00{number}.raw"
         assert len(first[name]) == 56 * 20 * 30 * 2
@@ -197,7 +201,7 @@ def test_the_command_repeats_itself(tmp_path, capsys) -> None:
 
 
 @pytest.mark.parametrize("wrong", [["--bands", "225"], ["--lines", "0"], ["--samples", "0"]])
-def test_the_command_says_what_is_wrong_in_a_line(tmp_path, capsys, wrong) -> None:
+def test_the_command_reports_wrong_options_in_one_line(tmp_path, capsys, wrong) -> None:
     with pytest.raises(SystemExit) as stopped:
         main(["-o", str(tmp_path), "--lines", "8", "--samples", "8", "--bands", "56", *wrong])
     assert stopped.value.code == 2

@@ -34,7 +34,7 @@ class Cube:
         if source.header is None:
             raise NircolorError(f"{path}: expected an ENVI capture (.hdr), got {source.driver}")
         self.path, self.data = path, source.data
-        self.header = envi.parse_header(source.header)
+        self.header = envi.parse_header(source.header, path=path)
         envi.check_length(path, self.data, self.header)
         self.samples, self.lines, self.bands = (
             int(self.header[key]) for key in ("samples", "lines", "bands")

@@ -1,4 +1,4 @@
-"""ENVI captures: a text header beside a raw data file. GDAL reads them; here the two are brought together."""
+"""ENVI files: find the data file of a header or the header of a data file, and parse the header."""
 
 import os
 import re
@@ -12,22 +12,22 @@ from nircolor.imagery.gdal import positive_number
 
 DATA_EXTENSIONS = ("", ".raw", ".img", ".dat", ".bil", ".bip", ".bsq", ".bin", ".envi", ".cube")
 
-# what the files of SPECIM's references begin with, before the capture's own name
+# prefixes of SPECIM's reference files; the name of the capture follows
 REFERENCES = ("DARKREF_", "WHITEREF_", "WHITEDARKREF_")
 
-# numpy's types by ENVI's number; complex ones (6, 9) hold no image
+# numpy types by ENVI's number, without the complex ones (6, 9)
 SAMPLE_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
-# a header of 2,000 bands is some 50 kB; more than this is no header
-_MAX_HEADER = 4 << 20
+# A header of 2,000 bands has about 50 kB and 30 fields. GDAL's time is quadratic in the number of fields.
+_MAX_HEADER_BYTES, _MAX_FIELDS = 4 << 20, 1000
 
 
 def is_reference(path: Path) -> bool:
-    """Whether the name is that of a dark or white reference, which is no image of its own."""
+    """Return whether the file name is that of a dark or white reference."""
     return path.name.upper().startswith(REFERENCES)
 
 
 def stem(path: Path) -> Path:
-    """The capture's name without header and data extensions: `a.raw.hdr`, `a.hdr`, `a.raw` -> `a`."""
+    """Strip the header and data extensions of a capture: `a.raw.hdr`, `a.hdr` and `a.raw` become `a`."""
     for extensions in ((".hdr",), DATA_EXTENSIONS[1:]):
         if path.suffix.lower() in extensions:
             path = path.with_suffix("")
@@ -35,7 +35,7 @@ def stem(path: Path) -> Path:
 
 
 def data_file(header: Path) -> Path:
-    """The data file beside `header`, in any case; raises `NircolorError` naming what was looked for."""
+    """Find the data file beside `header`, ignoring case; raise `NircolorError` where there is none."""
     base = header.with_suffix("").name
     names = [base] if Path(base).suffix.lower() in DATA_EXTENSIONS[1:] else []
     names += [base + extension for extension in DATA_EXTENSIONS]
@@ -49,7 +49,7 @@ def data_file(header: Path) -> Path:
 
 
 def header_file(data: Path) -> Path | None:
-    """The ENVI header beside a data file (`a.hdr`, else `a.raw.hdr`), or None."""
+    """Find the ENVI header beside a data file (`a.hdr`, else `a.raw.hdr`); None where there is none."""
     for candidate in siblings(data, [data.with_suffix(".hdr").name, f"{data.name}.hdr"]):
         with candidate.open("rb") as file:
             if file.read(4) == b"ENVI":
@@ -58,18 +58,23 @@ def header_file(data: Path) -> Path | None:
 
 
 def check_length(path: Path, data: Path, fields: Mapping[str, str]) -> None:
-    """Raise `NircolorError` where the data file is shorter than its header (`parse_header`) says.
+    """Check that the data file is as long as its header says: GDAL reads missing samples as zeros.
 
-    GDAL reads the missing part as zeros.
+    Args:
+        path: the path that error messages name.
+        data: the data file.
+        fields: the header's fields, from `parse_header`.
+
+    Raises:
+        NircolorError: the data file is too short or compressed, or the header lacks a field or holds an
+            impossible value.
     """
     if fields.get("file compression", "0") not in ("", "0"):
         raise NircolorError(f"{path}: compressed ENVI data is not read; decompress it first")
-    try:
-        width, height, bands = (int(fields[name]) for name in ("samples", "lines", "bands"))
-        kind = int(fields["data type"])
-        offset = int(fields.get("header offset", "0"))
-    except (KeyError, ValueError) as error:
-        raise NircolorError(f"{path}: the ENVI header lacks a whole number for {error}") from error
+    width, height, bands, kind = (
+        _whole_number(path, fields, name) for name in ("samples", "lines", "bands", "data type")
+    )
+    offset = _whole_number(path, {"header offset": "0", **fields}, "header offset")
     if kind not in SAMPLE_TYPES:
         raise NircolorError(f"{path}: ENVI data type {kind} holds no image (expected real numbers)")
     if min(width, height, bands) < 1 or offset < 0:
@@ -84,22 +89,78 @@ def check_length(path: Path, data: Path, fields: Mapping[str, str]) -> None:
         )
 
 
-def parse_header(header: Path) -> dict[str, str]:
-    """The fields of an ENVI header, names in lower case, values as text (braces kept)."""
+def _whole_number(path: Path, fields: Mapping[str, str], name: str) -> int:
+    """Return a field of a header as an integer; raise `NircolorError` where it is absent or not one."""
+    text = fields.get(name, "")
+    # ASCII digits only: int() also accepts "1_000", which GDAL reads as 1, and numbers of any length
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        found = f", got {text[:40]!r}" if text else ""
+        raise NircolorError(f"{path}: the ENVI header lacks a whole number for {name!r}{found}")
+    return int(text)
+
+
+def parse_header(header: Path, *, path: Path | None = None) -> dict[str, str]:
+    """Parse an ENVI header.
+
+    Args:
+        header: the header file, in UTF-8 or Latin-1.
+        path: the path that error messages name; by default ``header``.
+
+    Returns:
+        The values as text, by field name in lower case. Lists keep their braces.
+
+    Raises:
+        NircolorError: the header is too large to be one, has too many fields, or a brace is not closed.
+    """
+    path = path or header
     with header.open("rb") as file:
-        raw = file.read(_MAX_HEADER)
+        raw = file.read(_MAX_HEADER_BYTES + 1)
+    if len(raw) > _MAX_HEADER_BYTES:
+        raise NircolorError(f"{path}: expected an ENVI header of at most {_MAX_HEADER_BYTES} bytes, got more")
     try:
         text = raw.decode("utf-8")
-    except UnicodeDecodeError:  # "µm", as old programs wrote it
+    except UnicodeDecodeError:  # old programs wrote "µm" in Latin-1
         text = raw.decode("latin-1")
-    fields = re.findall(r"^[ \t]*([^=\n;{}]+?)[ \t]*=[ \t]*(\{[^}]*\}|[^\n]*)", text, flags=re.MULTILINE)
-    return {" ".join(name.lower().split()): value.strip() for name, value in fields}
+    lines = iter(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
+    fields: dict[str, str] = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if not equals or set(name) & set(";{}"):  # a comment, or text that is no field
+            continue
+        name, value = " ".join(name.lower().split()), value.strip()
+        if "{" in value and "}" not in value:
+            parts = [value]
+            for line_of_list in lines:
+                parts.append(line_of_list.strip())
+                if "}" in line_of_list:
+                    break
+            else:
+                raise NircolorError(
+                    f"{path}: the ENVI header opens a brace for {name[:40]!r} and never closes it"
+                )
+            value = "\n".join(parts)
+        if value.startswith("{"):
+            value = value[: value.index("}") + 1]
+        if name:
+            fields[name] = value
+        if len(fields) > _MAX_FIELDS:
+            raise NircolorError(f"{path}: expected an ENVI header of at most {_MAX_FIELDS} fields, got more")
+    return fields
 
 
 def without_bad_bands(
     path: Path, wavelengths_nm: Sequence[float | None], listed: str
 ) -> tuple[float | None, ...]:
-    """The wavelengths, with None for bands that the bad-bands list ``bbl`` marks by 0: nobody picks them."""
+    """Return the wavelengths with None for bad bands, so that no model is matched to them.
+
+    Args:
+        path: the path that error messages name.
+        wavelengths_nm: one per band of the file.
+        listed: the header's bad-bands list (``bbl``), in braces: 0 for a bad band, 1 for a good one.
+
+    Raises:
+        NircolorError: the list has another length.
+    """
     marks = [text.strip() for text in listed.strip("{}").split(",")]
     if len(marks) != len(wavelengths_nm):
         raise NircolorError(
@@ -111,7 +172,7 @@ def without_bad_bands(
 
 
 def siblings(path: Path, names: list[str]) -> list[Path]:
-    """Files beside `path` with one of `names` in any case: the wanted order, exact spelling first."""
+    """Find files beside `path` by name, ignoring case, in the order of `names`; exact spelling first."""
     present: dict[str, list[str]] = {}
     wanted = {name.lower() for name in names}
     with os.scandir(path.parent) as entries:

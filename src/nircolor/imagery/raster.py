@@ -75,7 +75,7 @@ class Raster:
         self._header: dict[str, str] = {}
         self._references: References | None = None
         if source.header is not None:
-            self._header = envi.parse_header(source.header)
+            self._header = envi.parse_header(source.header, path=source.path)
             envi.check_length(source.path, source.data, self._header)
             if scale is None and stretch is None:
                 self._references = find_references(source.header)

@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
-from nircolor.app.demo.landscape import render_landscape
+from nircolor.app.demo import read_images
 from nircolor.arrays import Floats
 from nircolor.imagery import open_raster
 from nircolor.inference import Colorizer
@@ -97,9 +97,8 @@ def satellite() -> Figure:
 
 def scene() -> Figure:
     """The simulated landscape of the demo: NIR, colour by `scene`, truth."""
-    landscape = render_landscape()
-    colour = Colorizer("scene").colorize(landscape.nir)
-    images = (np.repeat(landscape.nir, 3, axis=0), colour, landscape.rgb)
+    nir, rgb = read_images()
+    images = (np.repeat(nir, 3, axis=0), Colorizer("scene").colorize(nir), rgb)
     figure, axes = plt.subplots(1, 3, figsize=(9.6, 2.35))
     for axis, image, title in zip(axes, images, ("near-infrared", "nircolor", "true colour"), strict=True):
         show(axis, image)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from nircolor.app.demo import NIR_IMAGE
+from nircolor.app.demo import read_images
 from nircolor.errors import NircolorError
-from nircolor.imagery import open_raster
 from nircolor.inference import Colorizer, Reading, colorizer, engine
 from nircolor.modelfile import Size
 from tests.imagery.imagery_samples import load, names, noise, save, save_envi
@@ -109,9 +108,7 @@ def test_every_tile_knows_where_it_lies(tiny, shape, tile_px):
 
 @cache
 def _landscape():
-    with open_raster(NIR_IMAGE) as raster:
-        nir, _ = raster.read()
-    return nir[:, :600, :700]
+    return read_images()[0][:, :600, :700]
 
 
 def test_scene_in_tiles_is_scene_whole_to_half_an_8_bit_step():

@@ -3,21 +3,18 @@
 import numpy as np
 import pytest
 
-from nircolor.app.demo import NIR_IMAGE, TRUE_COLOUR_IMAGE, run
+from nircolor.app.demo import read_images, run
 from nircolor.errors import NircolorError
-from nircolor.imagery import open_raster
 
 
 @pytest.fixture(scope="module")
 def nir() -> np.ndarray:
-    with open_raster(NIR_IMAGE) as raster:
-        return raster.read()[0]
+    return read_images()[0]
 
 
 @pytest.fixture(scope="module")
 def rgb() -> np.ndarray:
-    with open_raster(TRUE_COLOUR_IMAGE, bands_nm=(650, 550, 450)) as raster:
-        return raster.read()[0]
+    return read_images()[1]
 
 
 def part(image: np.ndarray, top: float, bottom: float, left: float, right: float) -> np.ndarray:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from nircolor.app.demo.page import BeforeAfter, write_page
+from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
 from nircolor.imagery import open_raster
 from nircolor.inference import Colorizer
@@ -27,6 +28,17 @@ ORIGIN: Final = (
     "silicon sensor behind a 750 nm long-pass filter would record, the true colour is what an eye would see: "
     "both are known exactly. It shows how the tool works, not how good it is on real images."
 )
+
+
+def read_images() -> tuple[Floats, Floats]:
+    """Read the demo image and its true colours: (1, 768, 1152) and (3, 768, 1152) in [0, 1], sRGB-encoded.
+
+    Example:
+        >>> [image.shape for image in read_images()]
+        [(1, 768, 1152), (3, 768, 1152)]
+    """
+    with open_raster(NIR_IMAGE) as nir, open_raster(TRUE_COLOUR_IMAGE, bands_nm=_RGB_NM) as rgb:
+        return nir.read()[0], rgb.read()[0]
 
 
 def run(folder: Path, model: str) -> Path:
@@ -51,10 +63,7 @@ def run(folder: Path, model: str) -> Path:
     page = folder / "index.html"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open_raster(NIR_IMAGE) as raster:
-            nir, _ = raster.read()
-        with open_raster(TRUE_COLOUR_IMAGE, bands_nm=_RGB_NM) as raster:
-            truth, _ = raster.read()
+        nir, truth = read_images()
         comparison = BeforeAfter("Landscape", nir, colorizer.colorize(nir), truth, ORIGIN)
         write_page(page, "nircolor demo", [comparison], notes=_notes(card))
     except OSError as error:

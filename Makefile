@@ -2,6 +2,8 @@
 PYTHON ?= python3
 DEMO := .venv-demo/bin
 DEV := .venv/bin
+# processes that run tests; each takes up to 1.5 GB
+WORKERS ?= logical --maxprocesses=4
 
 .PHONY: demo test check pytest docs figures tables clean
 
@@ -17,7 +19,7 @@ check: .venv/ready
 	$(DEV)/lint-imports
 
 pytest: .venv/ready
-	$(DEV)/pytest
+	$(DEV)/pytest -n $(WORKERS) --dist worksteal
 
 .venv-demo/ready: pyproject.toml constraints.txt $(shell find src -type f -not -name '*.pyc')
 	$(PYTHON) -m venv .venv-demo

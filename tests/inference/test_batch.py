@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.inference import Colorizer
 from nircolor.inference.batch import Job, colorize_all, plan
 from tests.imagery.imagery_samples import load, names, noise, save, save_envi
@@ -64,6 +64,38 @@ def test_globs(tmp_path, monkeypatch):
     assert [job.path.name for job in plan(["b.png", "a*.png"], Path("out"))] == ["b.png", "a1.png", "a2.png"]
 
 
+def test_a_pattern_takes_the_images_that_its_folder_gives_and_names_the_others(tmp_path):
+    save_envi(tmp_path, noise(1, 4, 4), "cube")
+    for name in ("a.png", "b.TIF"):
+        _png(tmp_path / name)
+    for name in ("notes.txt", "a.png.aux.xml", ".hidden.png"):
+        (tmp_path / name).write_text("x")
+    folder = plan([tmp_path], tmp_path / "out")
+    with pytest.warns(NircolorWarning, match=r"left out 3 files that are not images: .*a\.png\.aux\.xml"):
+        assert plan([str(tmp_path / "*")], tmp_path / "out") == folder
+    # a named file is tried whatever its name
+    assert len(plan([tmp_path / "notes.txt"], tmp_path / "out")) == 1
+    with pytest.raises(NircolorError, match="found none among 1 files"):
+        plan([str(tmp_path / "*.txt")], tmp_path / "out")
+
+
+def test_references_of_a_capture_are_no_images_in_a_pattern(tmp_path):
+    for name in ("capture", "DARKREF_capture", "WHITEREF_capture"):
+        save_envi(tmp_path, noise(1, 4, 4), name)
+    with pytest.warns(NircolorWarning, match="left out"):
+        found = plan([str(tmp_path / "*.hdr")], tmp_path / "out")
+    assert found == plan([tmp_path], tmp_path / "out")
+    assert len(found) == 1
+
+
+def test_paths_are_strings_or_path_objects(tmp_path):
+    path = _png(tmp_path / "in" / "a.png")
+    expected = [Job(path, tmp_path / "out" / "a.png")]
+    for given in (path, str(path), [path], [str(path)], path.parent, str(path.parent)):
+        for output in (tmp_path / "out", str(tmp_path / "out")):
+            assert plan(given, output) == expected
+
+
 def test_a_name_with_signs_of_a_glob_is_a_name_first(tmp_path):
     path = _png(tmp_path / "a[1]*.png")
     assert [job.path for job in plan([str(path)], tmp_path / "out")] == [path]
@@ -72,7 +104,7 @@ def test_a_name_with_signs_of_a_glob_is_a_name_first(tmp_path):
 @pytest.mark.parametrize("text", ["*.png", "**.png", "[", "nowhere/*/*.tif"])
 def test_globs_that_match_nothing(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(NircolorError, match="expected files that match, found none"):
+    with pytest.raises(NircolorError, match="expected images that match, found none"):
         plan([text], Path("out"))
 
 
@@ -117,7 +149,7 @@ def test_a_image_named_twice_is_one_job(tmp_path):
 
 def test_several_images_into_one_file(tmp_path):
     inputs = [str(_png(tmp_path / name)) for name in ("a.png", "b.png")]
-    with pytest.raises(NircolorError, match=r"c\.png: expected a folder for 2 images, got the name of one"):
+    with pytest.raises(NircolorError, match=r"c\.png: expected a folder for 2 images, got a file name"):
         plan(inputs, tmp_path / "c.png")
 
 
@@ -258,12 +290,15 @@ def test_closing_early_leaves_no_half_image(tmp_path, tiny, parallel):
 def test_an_interrupt_from_within_leaves_no_half_image(tmp_path, tiny):
     jobs = _images(tmp_path, 4)
 
-    def stop(job, _done, _total):
-        if job.path.name == "2.png":
-            raise KeyboardInterrupt
+    def stop(job):
+        def on_progress(_done, _total):
+            if job.path.name == "2.png":
+                raise KeyboardInterrupt
+
+        return on_progress
 
     with pytest.raises(KeyboardInterrupt):
-        list(colorize_all(Colorizer(tiny("per_pixel"), tile_px=8), jobs, on_progress=stop))
+        list(colorize_all(Colorizer(tiny("per_pixel"), tile_px=8), jobs, progress_for=stop))
     assert names(tmp_path / "out") == ["0.png", "1.png"]
 
 
@@ -274,13 +309,16 @@ def test_closing_ends_images_within_a_tile(tmp_path, tiny):
     tiles = []
     begun, go_on = threading.Event(), threading.Event()
 
-    def wait(job, _done, _total):
-        if job.path.name == "1.png":
-            tiles.append(job)
-            begun.set()
-            go_on.wait(20)
+    def wait(job):
+        def on_progress(_done, _total):
+            if job.path.name == "1.png":
+                tiles.append(job)
+                begun.set()
+                go_on.wait(20)
 
-    running = colorize_all(Colorizer(tiny("per_pixel"), tile_px=8), jobs, parallel=2, on_progress=wait)
+        return on_progress
+
+    running = colorize_all(Colorizer(tiny("per_pixel"), tile_px=8), jobs, parallel=2, progress_for=wait)
     next(running)
     assert begun.wait(20)
     threading.Timer(0.2, go_on.set).start()

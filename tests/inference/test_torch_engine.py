@@ -57,6 +57,30 @@ def test_the_colours_are_the_network_s(unet):
     np.testing.assert_allclose(Colorizer(unet).colorize(nir), expected, atol=1e-6)
 
 
+def test_a_network_in_memory_gives_the_colours_of_its_file(unet):
+    network = random_network("unet").train()
+    one = Colorizer.from_network(network, read_card(unet), tile_px=64)
+    nir = _noise(3, 100, 90)
+    expected = Colorizer(unet, tile_px=64).colorize(nir)
+    np.testing.assert_allclose(one.colorize(nir), expected, atol=1e-6)
+    # the original is neither changed nor shared
+    assert network.training
+    for parameter in network.parameters():
+        torch.nn.init.zeros_(parameter)
+    np.testing.assert_allclose(one.colorize(nir), expected, atol=1e-6)
+
+
+def test_any_module_can_be_colorized_with(unet):
+    class Rotate(torch.nn.Module):
+        def forward(self, nir):
+            return nir.flip(1)
+
+    one = Colorizer.from_network(Rotate(), read_card(unet))
+    nir = _noise(3, 40, 50)
+    np.testing.assert_allclose(one.colorize(nir), nir[::-1], atol=1e-6)
+    assert repr(one) == f"Colorizer('{read_card(unet).name}')"
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (37, 16), (301, 217)])
 def test_any_size_comes_back(unet, shape):
     for tile_px in (None, 1):
@@ -185,19 +209,21 @@ def test_a_tile_s_progress_adds_up_and_may_end_it(tmp_path, architecture):
     network = random_network(architecture)
     engine = open_engine(save_torch_model(tmp_path / "n.safetensors", network, architecture))
     heard = {16: [], 32: []}
-    callers = [
-        threading.Thread(target=engine.run, args=(_noise(3, side, side), None, shares.append))
-        for side, shares in heard.items()
-    ]
+
+    def call(side, seen):
+        engine.run(_noise(3, side, side), None, lambda done, total: seen.append((done, total)))
+
+    callers = [threading.Thread(target=call, args=each) for each in heard.items()]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
-    for shares in heard.values():
-        assert len(shares) > 10
-        assert sum(shares) == pytest.approx(1)
+    for seen in heard.values():
+        assert len(seen) > 10
+        assert seen == sorted(seen)
+        assert seen[-1] == pytest.approx((1.0, 1.0))
 
-    def leave(_share):
+    def leave(_done, _total):
         raise Cancelled
 
     with pytest.raises(Cancelled):

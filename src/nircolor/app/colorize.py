@@ -10,6 +10,7 @@ from pathlib import Path
 
 from nircolor.app.console import BatchBar, conclude, errors, show_warnings
 from nircolor.inference import Colorizer, Device, Job, Reading, Result, colorize_all, plan
+from nircolor.parallel import Progress
 
 
 def run(
@@ -48,7 +49,7 @@ def run(
             depth=depth,
             overwrite=overwrite,
             skip_existing=skip_existing,
-            on_progress=meter.advance,
+            progress_for=meter.progress_of,
         )
         results = []
         try:
@@ -99,8 +100,15 @@ class _Meter:
     def seconds(self) -> float:
         return time.perf_counter() - self._start
 
-    def advance(self, job: Job, done: float, total: int) -> None:
-        """Some pixels of a job's ``total`` are done; called from the threads of the images at work."""
-        with self._lock:
-            self.megapixels += done / 1e6
-        self._bar.advance(job, done / total, f"  {self.megapixels / self.seconds:.1f} MP/s")
+    def progress_of(self, job: Job) -> Progress:
+        """The progress callback of a job; it is called in the thread of the job."""
+        before = 0.0
+
+        def on_progress(done: float, total: float) -> None:
+            nonlocal before
+            step, before = done - before, done
+            with self._lock:
+                self.megapixels += step / 1e6
+            self._bar.advance(job, step / total, f"  {self.megapixels / self.seconds:.1f} MP/s")
+
+        return on_progress

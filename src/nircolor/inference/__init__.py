@@ -1,7 +1,19 @@
-"""Engines, tiling, `Colorizer` for arrays and files, `plan` and `colorize_all` for many."""
+"""Colorize images: `colorize` for one call, `Colorizer` for a loaded model, `colorize_all` for batches."""
 
-from nircolor.inference.batch import Job, Result, colorize_all, plan
+from nircolor.inference.batch import Job, Result, colorize, colorize_all, plan
 from nircolor.inference.colorizer import Colorizer, Reading
-from nircolor.inference.devices import Device
+from nircolor.inference.engine import Device, Engine
+from nircolor.inference.sources import RasterSource
 
-__all__ = ["Colorizer", "Device", "Job", "Reading", "Result", "colorize_all", "plan"]
+__all__ = [
+    "Colorizer",
+    "Device",
+    "Engine",
+    "Job",
+    "RasterSource",
+    "Reading",
+    "Result",
+    "colorize",
+    "colorize_all",
+    "plan",
+]

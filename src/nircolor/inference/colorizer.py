@@ -1,35 +1,39 @@
-"""`Colorizer`: the one way from NIR to colour, shared by the command line and everything above it."""
+"""`Colorizer`: a loaded model that colorizes arrays and files."""
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
+from nircolor.extras import require
 from nircolor.imagery import create_like, open_raster
-from nircolor.inference.devices import Device
-from nircolor.inference.engine import open_engine
-from nircolor.inference.memory import round_tile, tile_size_px
-from nircolor.inference.sources import ArraySource, RasterSource
-from nircolor.inference.streaming import Progress, Source, colorize_strips
+from nircolor.inference.engine import Device, Engine, open_engine
+from nircolor.inference.pixels import to_pixels
+from nircolor.inference.sources import ArraySource, RasterSource, RowSource
+from nircolor.inference.streaming import colorize_strips
+from nircolor.inference.tiling import round_tile, tile_size_px
 from nircolor.modelfile import Card
+from nircolor.parallel import Progress
 from nircolor.weights import find_model
 
-
-def _no_progress(_done: float, _total: int) -> None:
-    pass
+if TYPE_CHECKING:
+    # not imported at run time: models that run in ONNX Runtime need no PyTorch
+    from torch import nn
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a image, where the file does not say so itself.
+    """Properties of a file that its metadata does not state.
 
     Attributes:
-        bands_nm: wavelengths of its bands.
-        scale: the value that maps to 1.0.
-        stretch: percentiles that map to 0 and 1, e.g. (1, 99).
+        bands_nm: Wavelengths of the file's bands in nm, in order.
+        scale: Value that maps to 1.0.
+        stretch: Percentiles of the image that map to 0 and 1, such as (1, 99).
     """
 
     bands_nm: Sequence[float] | None = None
@@ -38,23 +42,27 @@ class Reading:
 
 
 class Colorizer:
-    """Colours near-infrared images of any size.
+    """A loaded model that colorizes near-infrared images of any size, in memory or in files.
+
+    The model is loaded once; `colorize` and `colorize_file` may be called from several threads.
+
+    Args:
+        model: Name of a shipped model, or path of a model file.
+        device: "auto", "cpu", "cuda", "coreml" or "openvino"; models in PyTorch run on the first three.
+        tile_px: Side of the tiles in pixels; by default chosen by the free memory.
+        jobs: Number of images that will be colorized at the same time; they share the cores and the memory.
+
+    Raises:
+        NircolorError: No such model, a damaged or foreign file, the device is not available, or the model
+            needs PyTorch, which is not installed.
 
     Example:
         >>> import numpy as np
-        >>> nir = np.full((1, 60, 80), 0.5, np.float32)
-        >>> Colorizer("scene").colorize(nir).shape
+        >>> colorizer = Colorizer("scene")
+        >>> colorizer.colorize(np.full((1, 60, 80), 0.5, np.float32)).shape
         (3, 60, 80)
-
-    Args:
-        model: the name of a model that ships, or the path of a model file.
-        device: "auto", "cpu", "cuda", "coreml" or "openvino"; the first three for models in PyTorch.
-        tile_px: side of the tiles; by default from the memory at hand.
-        jobs: images that will be coloured at once; they share the cores and the memory.
-
-    Raises:
-        NircolorError: no such model, a damaged or foreign file, the device is not there, or the model runs in
-            PyTorch, which is not installed.
+        >>> colorizer.colorize(np.full((60, 80), 128, np.uint8)).shape
+        (60, 80, 3)
     """
 
     def __init__(
@@ -65,38 +73,97 @@ class Colorizer:
         tile_px: int | None = None,
         jobs: int = 1,
     ) -> None:
-        self._engine = open_engine(find_model(model), device, jobs)
-        self._jobs = jobs
+        self._set_engine(open_engine(find_model(model), device, jobs), tile_px, jobs)
+
+    @classmethod
+    def from_network(
+        cls,
+        network: "nn.Module",
+        card: Card,
+        *,
+        device: Device = "auto",
+        tile_px: int | None = None,
+        jobs: int = 1,
+    ) -> Self:
+        """Make a colorizer from a PyTorch module in memory, without a model file.
+
+        The module is copied: training it further does not affect the colorizer.
+
+        Args:
+            network: Module from NIR (1, bands, h, w) in [0, 1], and the context (see `modelfile.Context`)
+                where the card has one, to colour (1, 3, h, w).
+            card: Card of the model; its bands, encoding, size and context are used.
+            device: "auto", "cpu" or "cuda".
+            tile_px: As for `Colorizer`.
+            jobs: As for `Colorizer`.
+
+        Raises:
+            NircolorError: The device is not available, or PyTorch is not installed.
+        """
+        require("torch", extra="train", what="Colorizer.from_network")
+        from nircolor.inference.torch_engine import TorchEngine
+
+        colorizer = cls.__new__(cls)
+        colorizer._set_engine(TorchEngine.from_network(network, card, device, jobs), tile_px, jobs)
+        return colorizer
+
+    def _set_engine(self, engine: Engine, tile_px: int | None, jobs: int) -> None:
+        self._engine, self._jobs = engine, jobs
         self._tile_px = None if tile_px is None else round_tile(tile_px, self.card)
+
+    def __repr__(self) -> str:
+        return f"Colorizer({self.card.name!r})"
 
     @property
     def card(self) -> Card:
         """The model's card."""
         return self._engine.card
 
-    def colorize(self, nir: Floats, valid: Mask | None = None) -> Floats:
-        """Colour a image in memory.
+    @overload
+    def colorize(
+        self, image: NDArray[np.floating[Any]], valid: Mask | None = None, *, scale: float | None = None
+    ) -> Floats: ...
+
+    @overload
+    def colorize(self, image: Any, valid: Mask | None = None, *, scale: float | None = None) -> Any: ...
+
+    def colorize(self, image: Any, valid: Mask | None = None, *, scale: float | None = None) -> Any:
+        """Colorize an image in memory.
+
+        ====================================================  ==========================================
+        Input                                                 Result
+        ====================================================  ==========================================
+        float array (bands, h, w) in [0, 1]                   float32 array (3, h, w) in [0, 1]
+        uint8 or uint16 array (h, w) or (h, w, bands)         array (h, w, 3) of the same type
+        PIL image (L, LA, RGB, RGBA, I;16, F, 1 or P)         8-bit PIL image, RGB or RGBA
+        ====================================================  ==========================================
+
+        Bands are those of the model's card, in its order. Float arrays have the bands in the first axis,
+        integer arrays always in the last. A model of one band also takes three integer channels, of which
+        it colorizes the mean (with a `NircolorWarning` where they differ).
+
+        Scaling: integers are divided by 255 or 65535, or by ``scale``. Floats must be in [0, 1] unless
+        ``scale`` is given; negative values count as 0, values above ``scale`` as 1. The image's own extremes
+        never matter.
+
+        Invalid pixels (NaN, infinite, masked by ``valid``, alpha of 0) are replaced by the band's mean before
+        the model runs, and are colorized like that. The EXIF orientation of PIL images is not applied.
 
         Args:
-            nir: (bands, height, width) in [0, 1], the card's bands in its order; NaN counts as invalid.
-            valid: (height, width), False where a pixel means nothing.
+            image: The image.
+            valid: (h, w), False or 0 where a pixel is invalid.
+            scale: Value that maps to 1.0.
 
         Returns:
-            (3, height, width) float32 in [0, 1].
+            The colour image, of the same height and width.
 
         Raises:
-            ValueError: the shape is not the model's, or the values are integers.
+            NircolorError: Unsupported type, shape or range of values, or no pixel is valid.
         """
-        bands = len(self.card.bands)
-        if nir.ndim != 3 or len(nir) != bands or 0 in nir.shape:
-            raise ValueError(f"nir: expected ({bands}, height, width), got {nir.shape}")
-        if nir.dtype.kind != "f":
-            raise ValueError(f"nir: expected floats in [0, 1], got {nir.dtype}")
-        if valid is not None and valid.shape != nir.shape[1:]:
-            raise ValueError(f"valid: expected {nir.shape[1:]}, got {valid.shape}")
-        source = ArraySource(nir, valid)
-        strips = colorize_strips(self._engine, source, self._tile_for(source), _no_progress)
-        return np.concatenate([rgb for _, rgb, _ in strips], axis=1)
+        pixels = to_pixels(image, self.card, valid, scale)
+        source = ArraySource(pixels.nir, pixels.valid)
+        strips = colorize_strips(self._engine, source, self._tile_for(source))
+        return pixels.restore(np.concatenate([rgb for _, rgb, _ in strips], axis=1))
 
     def colorize_file(
         self,
@@ -106,20 +173,22 @@ class Colorizer:
         reading: Reading | None = None,
         depth: int | None = None,
         overwrite: bool = False,
-        on_progress: Progress = _no_progress,
+        on_progress: Progress | None = None,
     ) -> None:
-        """Colour a file into a file of the same size and place; nothing is left of it on failure.
+        """Colorize a file into a file of the same size, georeferencing and metadata.
+
+        The output appears when it is complete; after an error nothing is left of it.
 
         Args:
-            path: the image.
-            output: where to; the extension says the format.
-            reading: what the file does not say itself.
-            depth: 8 or 16 bits; by default as the input.
-            overwrite: replace an output that is there.
-            on_progress: called now and then with the pixels done since, and the image's.
+            path: Image to colorize: PNG, JPEG, TIFF, GeoTIFF or ENVI.
+            output: File to write; its extension selects the format.
+            reading: Properties of the file that its metadata does not state.
+            depth: 8 or 16 bits per channel; by default as in the input.
+            overwrite: Replace an existing output.
+            on_progress: Called with the pixels done and those of the image.
 
         Raises:
-            NircolorError: the image cannot be read, has not the model's bands, or cannot be written.
+            NircolorError: The image cannot be read, lacks the model's bands, or cannot be written.
         """
         reading = reading or Reading()
         with open_raster(
@@ -131,7 +200,7 @@ class Colorizer:
                 with create_like(raster, output, depth=depth, overwrite=overwrite) as writer:
                     for top, rgb, valid in colorize_strips(self._engine, source, tile_px, on_progress):
                         writer.write(rgb, valid, (top, top + rgb.shape[1], 0, source.width))
-                        # let go before the next strip is begun
+                        # freed before the next strip is computed
                         del rgb, valid
             except MemoryError as error:
                 raise NircolorError(
@@ -139,5 +208,5 @@ class Colorizer:
                     f"use smaller ones, --tile {tile_px // 2}, or fewer --jobs"
                 ) from error
 
-    def _tile_for(self, source: Source) -> int:
+    def _tile_for(self, source: RowSource) -> int:
         return self._tile_px or tile_size_px(self.card, source.width, self._jobs)

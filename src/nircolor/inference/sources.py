@@ -1,4 +1,6 @@
-"""What can be coloured: an array in memory, or an open raster; both as the model's bands, row by row."""
+"""Images to colorize, in memory or in a file, as the model's bands in strips of rows."""
+
+from typing import Protocol
 
 import numpy as np
 
@@ -6,19 +8,40 @@ from nircolor.arrays import Floats, Mask
 from nircolor.imagery import Raster
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.srgb import encode_srgb
-from nircolor.inference.streaming import Source
 from nircolor.modelfile import Card, match_bands
 
-# of a cube, read at a time for a reduced view: 16 MB as float32
+# values of a file read at a time for a reduced view: 16 MB as float32
 _STRIP_VALUES = 4 << 20
 
 
+class RowSource(Protocol):
+    """An image that is read in strips of rows, as the model's bands in [0, 1].
+
+    Attributes:
+        height, width: Size in pixels.
+        may_have_invalid: False where all pixels are known to be valid.
+    """
+
+    height: int
+    width: int
+    may_have_invalid: bool
+
+    def rows(self, start: int, stop: int) -> tuple[Floats, Mask]:
+        """Read rows: values (bands, stop - start, width) and the valid pixels (stop - start, width)."""
+        ...
+
+    def reduced(self, height: int, width: int) -> tuple[Floats, Mask]:
+        """Reduce the whole image to (bands, height, width) by area averages over its valid pixels."""
+        ...
+
+
 class ArraySource:
-    """A image in memory.
+    """An image in memory.
 
     Args:
-        nir: (bands, height, width) in [0, 1], the model's bands in its order.
-        valid: (height, width), or None where all pixels are.
+        nir: (bands, height, width) in [0, 1], the model's bands in its order. NaN and infinite values are
+            invalid.
+        valid: (height, width), or None where all pixels are valid.
     """
 
     def __init__(self, nir: Floats, valid: Mask | None = None) -> None:
@@ -26,6 +49,7 @@ class ArraySource:
         self._valid: Mask = np.asarray(finite if valid is None else finite & (valid != 0))
         self._nir = np.where(self._valid, np.clip(nir, 0, 1), 0).astype(np.float32)
         self.height, self.width = nir.shape[1:]
+        self.may_have_invalid = not self._valid.all()
 
     def rows(self, start: int, stop: int) -> tuple[Floats, Mask]:
         return self._nir[:, start:stop], self._valid[start:stop]
@@ -37,25 +61,27 @@ class ArraySource:
 
 
 class RasterSource:
-    """An open raster, its bands matched to the model's by wavelength.
+    """An open raster whose bands are matched to the model's by wavelength.
 
-    A colour image (a converted camera's file, or a photograph that the reader has warned about) gives the
-    mean of its channels to a model of one band. Reflectances, where the file knows that they are, go through
-    the sRGB tone curve on the way to a model of photographs.
+    A model of one band gets the mean of the channels of a colour image (from a converted camera; the reader
+    warns about colour photographs). Reflectances are encoded with the sRGB curve for a model whose card has
+    ``encoding: gamma``.
 
     Raises:
-        NircolorError: the raster has not the bands that the model needs.
+        NircolorError: The raster lacks a band that the model needs.
     """
 
     def __init__(self, raster: Raster, card: Card) -> None:
         self._raster = raster
         self._encoded = card.encoding == "gamma" and raster.is_reflectance
         self.height, self.width = raster.height, raster.width
+        # dead pixels of a calibrated camera may be invalid in any format
+        self.may_have_invalid = raster.may_have_invalid or raster.calibration is not None
         if raster.is_colour_photograph and len(card.bands) == 1:
             mixture = np.full((1, raster.bands), 1 / raster.bands, np.float32)
         else:
             mixture = match_bands(card.bands, raster.wavelengths_nm, str(raster.path), f"model {card.name}")
-        # a cube has hundreds of bands; only those with a share are read
+        # a cube has hundreds of bands; only those with a non-zero weight are read
         used = mixture.any(0)
         self._bands = [int(band) for band in np.flatnonzero(used)]
         self._mixture = mixture[:, used]
@@ -66,7 +92,7 @@ class RasterSource:
     def reduced(self, height: int, width: int) -> tuple[Floats, Mask]:
         if not self._encoded or (height, width) == (self.height, self.width):
             return self._mix(*self._raster.read(None, self._bands, (height, width)))
-        # the mean of light, encoded, would be brighter than that of photographs, which training knows
+        # average after encoding, as in training: encoding the average would be brighter
         step = max(1, _STRIP_VALUES // (self.width * len(self._bands)))
         return _mean_of_rows(self, len(self._mixture), (height, width), step)
 
@@ -75,8 +101,8 @@ class RasterSource:
         return (encode_srgb(mixed) if self._encoded else mixed), valid
 
 
-def _mean_of_rows(source: Source, bands: int, shape: tuple[int, int], step: int) -> tuple[Floats, Mask]:
-    """Area means (bands, *shape) of what a source gives, ``step`` rows at a time."""
+def _mean_of_rows(source: RowSource, bands: int, shape: tuple[int, int], step: int) -> tuple[Floats, Mask]:
+    """Area means (bands, *shape) of a source, read ``step`` rows at a time."""
     mean = AreaMean(bands, (source.height, source.width), shape)
     for top in range(0, source.height, step):
         mean.add(top, *source.rows(top, min(top + step, source.height)))

@@ -1,5 +1,6 @@
-"""Where tiles lie, and how their overlaps are blended."""
+"""Size and position of tiles, and the weights that blend their overlaps."""
 
+import math
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import pairwise
@@ -7,15 +8,29 @@ from itertools import pairwise
 import numpy as np
 
 from nircolor.arrays import Floats
+from nircolor.memory import available_bytes
+from nircolor.modelfile import Card
+
+# Largest side of a tile in pixels, or in receptive-field radii. Larger tiles gain nothing: overlaps are a
+# small share by then. Networks with a large receptive field should see a megapixel in one piece.
+_LARGEST_PX, _LARGEST_RADII = 1024, 8
+# share of the free memory that images may take; other jobs and programs need some too
+_SHARE = 0.5
+# Upper limit for each image: with the libraries, the network and GDAL's cache this stays below 2 GB. Or the
+# memory of 1.25 megapixels in the network, where that is more.
+_ENOUGH_BYTES, _ENOUGH_PX = 5 << 28, 5 << 18
+# memory of one pixel of a row of tiles: input bands as float32, colour while it is blended and written
+_STRIP_BYTES_PER_BAND = 8
+_STRIP_BYTES = 32
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Tiles of one length along one side of a image.
+    """Tiles of equal length along one side of an image.
 
     Attributes:
-        starts: first pixel of each tile.
-        tile_px: length of each; the last may reach a little past the image (the rest is padding).
+        starts: First pixel of each tile.
+        tile_px: Length of each tile; the last one may extend past the image into padding.
     """
 
     starts: tuple[int, ...]
@@ -23,15 +38,15 @@ class Axis:
 
     @property
     def padded_px(self) -> int:
-        """Where the last tile ends."""
+        """End of the last tile."""
         return self.starts[-1] + self.tile_px
 
     @cached_property
     def weights(self) -> list[Floats]:
-        """Blending weights (tile_px,) of each tile; at every pixel they sum to 1.
+        """Blending weights (tile_px,) of each tile; they sum to 1 at every pixel.
 
-        They ramp across the middle quarter of an overlap: next to its own border a tile has seen too little
-        of its surroundings to be believed.
+        They ramp across the middle quarter of an overlap: close to its border a tile lacks surroundings,
+        and its output there is less reliable.
         """
         raw = [np.ones(self.tile_px, np.float32) for _ in self.starts]
         for (start, before), (next_start, after) in pairwise(zip(self.starts, raw, strict=True)):
@@ -49,21 +64,28 @@ class Axis:
         ]
 
 
-def round_up(px: int, multiple_of: int) -> int:
-    """The first multiple that is no smaller."""
-    return -(-px // multiple_of) * multiple_of
-
-
 def cut(length_px: int, largest_px: int, overlap_px: int, multiple_of: int, minimum_px: int = 1) -> Axis:
-    """Lay as few tiles as possible along a side, and those as short as they may then be.
+    """Divide one side of an image into as few tiles as possible, each as short as possible.
 
-    Tiles start and end on multiples of ``multiple_of``, so that a network that pools sees the same grid in
-    each of them, and the last ends on the first multiple past the image, however many there are: more
-    padding would change what a network says of the pixels next to it. Neighbours share at least
-    ``overlap_px``, which ``largest_px`` must exceed; a tile is at least ``minimum_px`` long.
+    Tiles start and end on multiples of ``multiple_of``, so that pooling layers see the same grid in each
+    of them. The last tile ends on the first multiple past the image, however many tiles there are: more
+    padding would change the output next to it.
+
+    Args:
+        length_px: Length of the side.
+        largest_px: Longest tile allowed; must exceed ``overlap_px``.
+        overlap_px: Least overlap of neighbouring tiles.
+        multiple_of: Grid of the network.
+        minimum_px: Shortest tile allowed.
+
+    Raises:
+        ValueError: ``largest_px`` is too small.
+
+    Example:
+        >>> cut(100, 48, 16, 16)
+        Axis(starts=(0, 32, 64), tile_px=48)
     """
-
-    on_grid = partial(round_up, multiple_of=multiple_of)
+    on_grid = partial(_round_up, multiple_of=multiple_of)
     padded, overlap = on_grid(max(length_px, minimum_px)), on_grid(overlap_px)
     largest = largest_px // multiple_of * multiple_of
     if largest <= overlap or largest < minimum_px:
@@ -77,3 +99,36 @@ def cut(length_px: int, largest_px: int, overlap_px: int, multiple_of: int, mini
     tile = on_grid(max(minimum_px, -(-(padded + (count - 1) * overlap) // count)))
     steps = (padded - tile) // multiple_of
     return Axis(tuple(i * steps // (count - 1) * multiple_of for i in range(count)), tile)
+
+
+def tile_size_px(card: Card, width_px: int, jobs: int = 1) -> int:
+    """Choose the largest side of tiles with which a tile and a row of tiles fit in the free memory.
+
+    Args:
+        card: Card of the model.
+        width_px: Width of the image.
+        jobs: Number of images in work at the same time.
+    """
+    enough = max(_ENOUGH_BYTES, _ENOUGH_PX * card.bytes_per_px)
+    budget = min(available_bytes() * _SHARE / jobs, enough)
+    # the root of: bytes_per_px · side² + row · side = budget
+    row = width_px * (_STRIP_BYTES + _STRIP_BYTES_PER_BAND * len(card.bands))
+    fitting = 2 * budget / (row + math.sqrt(row**2 + 4 * budget * card.bytes_per_px))
+    largest = max(_LARGEST_PX, _LARGEST_RADII * card.size.receptive_field_px)
+    return round_tile(min(fitting, largest), card)
+
+
+def round_tile(side: float, card: Card) -> int:
+    """Round a tile's side down to the network's multiple, but keep it well above the overlap."""
+    multiple = card.size.multiple_of
+    radius, overlap = (_round_up(px, multiple) for px in (card.size.receptive_field_px, card.size.shared_px))
+    smallest = max(
+        2 * radius + multiple,
+        _round_up(overlap * 3 // 2, multiple) + multiple,
+        _round_up(card.size.minimum, multiple),
+    )
+    return max(int(side) // multiple * multiple, smallest)
+
+
+def _round_up(px: int, multiple_of: int) -> int:
+    return -(-px // multiple_of) * multiple_of

@@ -4,8 +4,7 @@ import onnxruntime as ort
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.inference.devices import providers_for
-from nircolor.inference.engine import OnnxEngine
+from nircolor.inference.engine import OnnxEngine, providers_for
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 

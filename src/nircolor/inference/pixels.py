@@ -1,0 +1,181 @@
+"""Convert arrays and PIL images to the model's input, and colour back to the same kind."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nircolor.arrays import Array, Floats, Mask
+from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.modelfile import Card, describe_bands
+
+# float values may exceed 1 by this much, as interpolation does
+_ROUNDING = 1e-3
+_PIL_MODES = ("L", "LA", "RGB", "RGBA", "I;16", "F")
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """An image in memory, ready for a model.
+
+    Attributes:
+        nir: (bands, h, w) in [0, 1], the model's bands in its order; NaN where invalid.
+        valid: (h, w), or None where only NaN and infinite values are invalid.
+        restore: Converts colour (3, h, w) float32 in [0, 1] to the kind of the input.
+    """
+
+    nir: Floats
+    valid: Mask | None
+    restore: Callable[[Floats], Any]
+
+
+def is_pil_image(image: object) -> bool:
+    """Whether an object is a PIL image; Pillow need not be installed."""
+    return all(hasattr(image, name) for name in ("mode", "size", "convert", "getbands"))
+
+
+def to_pixels(image: Any, card: Card, valid: Mask | None = None, scale: float | None = None) -> Pixels:
+    """Convert an image in memory to a model's input; see `Colorizer.colorize` for the rules.
+
+    Raises:
+        NircolorError: The image has an unsupported type, shape or range for this model.
+    """
+    if is_pil_image(image):
+        return _from_pil(image, card, valid, scale)
+    if not isinstance(image, np.ndarray):
+        raise NircolorError(
+            f"image: expected a NumPy array, a PIL image or a path, got {type(image).__name__}"
+        )
+    if image.dtype.kind == "f":
+        pixels = Pixels(_floats(image, card, scale), valid, lambda rgb: rgb)
+    elif image.dtype in (np.uint8, np.uint16):
+        pixels = _from_integers(image, card, valid, scale)
+    else:
+        raise NircolorError(f"image: expected an array of floats, uint8 or uint16, got {image.dtype}")
+    return _checked(pixels)
+
+
+def _floats(image: Array, card: Card, scale: float | None) -> Floats:
+    """Check a (bands, h, w) float array."""
+    bands = len(card.bands)
+    if image.ndim != 3 or len(image) != bands or 0 in image.shape:
+        raise NircolorError(
+            f"image: expected floats of shape ({bands}, height, width), "
+            f"{describe_bands(card.bands)} for model {card.name}, got {image.shape}"
+        )
+    if scale is not None:
+        return image / _positive(scale)
+    finite = image[np.isfinite(image)]
+    if finite.size and finite.max() > 1 + _ROUNDING:
+        raise NircolorError(
+            f"image: expected floats in [0, 1], got values up to {finite.max():g}; "
+            "pass the value that means 1.0 as scale, or clip the array"
+        )
+    return image
+
+
+def _from_integers(image: Array, card: Card, valid: Mask | None, scale: float | None) -> Pixels:
+    """Convert a uint8 or uint16 array (h, w) or (h, w, channels)."""
+    planes = image[:, :, None] if image.ndim == 2 else image
+    bands = len(card.bands)
+    if planes.ndim != 3 or 0 in planes.shape:
+        raise NircolorError(
+            "image: expected integers of shape (height, width) or (height, width, channels), "
+            f"got {image.shape}"
+        )
+    channels = planes.shape[2]
+    if channels != bands and not (bands == 1 and channels == 3):
+        hint = "; pass an alpha channel as valid" if channels in (bands + 1, 4) else ""
+        if len(planes) in (1, bands, 3):
+            hint = "; arrays of shape (bands, height, width) must be floats in [0, 1]"
+        raise NircolorError(
+            f"image: expected {bands} channel{'s'[: bands != 1]} in the last axis, "
+            f"{describe_bands(card.bands)} for model {card.name}, got {image.shape}{hint}"
+        )
+    full = float(np.iinfo(image.dtype).max) if scale is None else _positive(scale)
+    if scale is None:
+        _warn_if_dark(image)
+    nir = np.moveaxis(planes, 2, 0).astype(np.float32) / np.float32(full)
+    if channels != bands:
+        if (planes[:, :, :1] != planes).any():
+            warnings.warn(
+                "image: looks like a colour photograph, not near-infrared (its channels differ); "
+                "the mean of its channels is colorized",
+                NircolorWarning,
+                stacklevel=4,
+            )
+            nir = nir.mean(0, keepdims=True)
+        else:
+            nir = nir[:1]
+    # values above a given scale become white, as in files
+    return Pixels(np.minimum(nir, 1), valid, lambda rgb: _to_integers(rgb, image.dtype))
+
+
+def _from_pil(image: Any, card: Card, valid: Mask | None, scale: float | None) -> Pixels:
+    """Convert a PIL image: alpha becomes validity, and the result is a PIL image in RGB or RGBA."""
+    from PIL import Image
+
+    if image.mode in ("1", "P", "PA"):
+        image = image.convert("RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB")
+    if image.mode not in _PIL_MODES:
+        raise NircolorError(
+            f"image: expected a PIL image of mode {', '.join(_PIL_MODES)}, got {image.mode}; convert it first"
+        )
+    array = np.asarray(image)
+    alpha: Array | None = None
+    if image.mode in ("LA", "RGBA"):
+        array, alpha = array[:, :, :-1], array[:, :, -1]
+        opaque = alpha > 0
+        valid = opaque if valid is None else opaque & (valid != 0)
+    if image.mode == "F":
+        pixels = Pixels(_floats(array[None], card, scale), valid, lambda rgb: rgb)
+    else:
+        pixels = _from_integers(array, card, valid, scale)
+
+    def restore(rgb: Floats) -> Any:
+        colour = _to_integers(rgb, np.dtype(np.uint8))
+        return Image.fromarray(colour if alpha is None else np.dstack([colour, alpha]))
+
+    return _checked(Pixels(pixels.nir, pixels.valid, restore))
+
+
+def _checked(pixels: Pixels) -> Pixels:
+    shape = pixels.nir.shape[1:]
+    valid = np.isfinite(pixels.nir).all(0)
+    if pixels.valid is not None:
+        if np.shape(pixels.valid) != shape:
+            raise NircolorError(
+                f"valid: expected the shape {shape} of the image, got {np.shape(pixels.valid)}"
+            )
+        valid &= np.asarray(pixels.valid) != 0
+    if not valid.any():
+        raise NircolorError("image: expected a valid pixel, got only NaN, infinite or masked ones")
+    return pixels
+
+
+def _to_integers(rgb: Floats, dtype: np.dtype[Any]) -> Array:
+    """(3, h, w) in [0, 1] to (h, w, 3) over the whole range of an integer type."""
+    # rounded as in files
+    scaled = np.moveaxis(rgb, 0, 2) * np.float32(np.iinfo(dtype).max) + np.float32(0.5)
+    return np.ascontiguousarray(scaled.astype(dtype))
+
+
+def _positive(scale: float) -> float:
+    if not (np.isfinite(scale) and scale > 0):
+        raise NircolorError(f"scale: expected a positive number, got {scale:g}")
+    return float(scale)
+
+
+def _warn_if_dark(image: Array) -> None:
+    largest = int(image.max())
+    for bits in (8, 10, 12, 14):
+        if 8 * image.dtype.itemsize > bits and 0 < largest < 2**bits:
+            warnings.warn(
+                f"image: {image.dtype} whose values (up to {largest}) fit {bits} bits reads as very dark; "
+                f"pass the value that means 1.0, as in scale={2**bits - 1}",
+                NircolorWarning,
+                stacklevel=5,
+            )
+            return

@@ -1,0 +1,81 @@
+"""Tests of `colorize`: files, folders, arrays and PIL images by one function."""
+
+import numpy as np
+import pytest
+
+from nircolor.errors import NircolorError
+from nircolor.inference import colorize
+from tests.imagery.imagery_samples import load, noise, save
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with two images and a damaged one."""
+    (tmp_path / "in").mkdir()
+    for name in ("a.png", "c.png"):
+        save(tmp_path / "in" / name, noise(1, 20, 30), "PNG")
+    (tmp_path / "in" / "b.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("kind", [str, lambda path: path])
+def test_a_file_is_written(folder, tiny, tmp_path, kind):
+    output = tmp_path / "colour.png"
+    (result,) = colorize(kind(folder / "a.png"), kind(output), model=tiny("per_pixel"))
+    assert (result.job.output, result.error) == (output, None)
+    np.testing.assert_array_equal(load(output)[0][0], load(folder / "a.png")[0][0])
+
+
+def test_a_file_that_fails_raises(folder, tiny, tmp_path):
+    with pytest.raises(NircolorError, match=r"b\.png"):
+        colorize(folder / "b.png", tmp_path / "out", model=tiny("per_pixel"))
+    with pytest.raises(NircolorError, match="no such file"):
+        colorize(folder / "missing.png", tmp_path / "out", model=tiny("per_pixel"))
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("pattern", ["", "*"])
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_folder_or_pattern_returns_a_result_for_each_image(folder, tiny, tmp_path, jobs, pattern):
+    results = colorize(f"{folder}/{pattern}", tmp_path / "out", model=tiny("per_pixel"), jobs=jobs)
+    assert [result.job.path.name for result in results] == ["a.png", "b.png", "c.png"]
+    assert [type(result.error) for result in results] == [type(None), NircolorError, type(None)]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "c.png"]
+
+
+def test_a_folder_of_one_damaged_image_returns_its_error(folder, tiny, tmp_path):
+    for name in ("a.png", "c.png"):
+        (folder / name).unlink()
+    (result,) = colorize(folder, tmp_path / "out", model=tiny("per_pixel"))
+    assert isinstance(result.error, NircolorError)
+
+
+def test_options_reach_the_reader_and_the_writer(tiny, tmp_path):
+    array = noise(3, 20, 20, "uint16") // 16
+    path = save(tmp_path / "a.tif", array)
+    options = {"model": tiny("three_bands"), "bands_nm": (940, 780, 850), "scale": 4095}
+    colorize(path, tmp_path / "b.png", depth=8, **options)
+    np.testing.assert_allclose(load(tmp_path / "b.png")[0] / 255, array[[1, 2, 0]] / 4095, atol=0.003)
+    with pytest.raises(NircolorError, match="replaced only with"):
+        colorize(path, tmp_path / "b.png", **options)
+    assert colorize(path, tmp_path / "b.png", skip_existing=True, **options)[0].skipped
+    assert not colorize(path, tmp_path / "b.png", overwrite=True, **options)[0].skipped
+
+
+def test_arrays_are_returned(tiny):
+    nir = np.random.default_rng(0).random((1, 20, 30), np.float32)
+    assert colorize(nir, model=tiny("per_pixel")).shape == (3, 20, 30)
+    gray = np.full((20, 30), 1000, np.uint16)
+    assert (colorize(gray, model=tiny("per_pixel"), scale=2000)[:, :, 0] == 32768).all()
+
+
+def test_arguments_that_do_not_fit_the_input_are_refused(tmp_path):
+    gray = np.zeros((20, 30), np.uint8)
+    with pytest.raises(NircolorError, match="output: only for paths"):
+        colorize(gray, tmp_path / "out.png")
+    with pytest.raises(NircolorError, match="depth: only for paths"):
+        colorize(gray, depth=16)
+    with pytest.raises(NircolorError, match=r"a\.png: expected an output file or folder, got none"):
+        colorize(tmp_path / "a.png")
+    with pytest.raises(NircolorError, match="got NoneType"):
+        colorize(None)

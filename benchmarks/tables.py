@@ -21,6 +21,8 @@ PAGES = (
     "docs/captures.md",
     "docs/performance.md",
     "docs/models/satellite.md",
+    "docs/models/scene.md",
+    "docs/guides/colorize.md",
 )
 
 PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR = (
@@ -96,14 +98,21 @@ def scene() -> str:
     return markdown(["", *titles], rows)
 
 
-def scores(name: str, keys: Sequence[str], subset: int = 0, printed: str | None = None) -> str:
-    """All methods of a report with their intervals; ``printed`` heads a column of what papers print."""
+def scores(
+    name: str,
+    keys: Sequence[str],
+    subset: int = 0,
+    printed: str | None = None,
+    only: Sequence[str] | None = None,
+) -> str:
+    """Methods of a report with their intervals; ``printed`` heads a column of what papers print."""
     summary = read(name)["summary"][subset]
     rows = [
         [label]
         + ([PRINTED.get(label, "")] if printed else [])
         + [f"{value(of[key], key)} ({interval(of[key], key)})" for key in keys]
         for label, of in summary["methods"].items()
+        if only is None or label in only
     ]
     return markdown(["", *([printed] if printed else []), *(TITLES[key] for key in keys)], rows)
 
@@ -168,6 +177,7 @@ SATELLITE = [
     ("satellite", "satellite-1band"),
     ("satellite", "structure-aware, 3 bands"),
 ]
+SATELLITE_SHORT = ("NIR copied, 783/842/945 nm", "linear ridge, 783/842/945 nm", "satellite", "satellite-1band")
 TABLES: dict[str, Callable[[], str]] = {
     "scene": scene,
     "nirgnn": lambda: scores("nirgnn", (PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR), printed="printed"),
@@ -181,11 +191,12 @@ TABLES: dict[str, Callable[[], str]] = {
         "structure_aware", [*NETWORKS, *BANDS], (PSNR, SSIM, ANGLE, SHARP)
     ),
     "satellite": lambda: scores("satellite", (PSNR, SSIM, ANGLE, SHARP, COLOUR)),
-    "satellite-short": lambda: scores("satellite", (PSNR, SSIM, ANGLE)),
+    "satellite-short": lambda: scores("satellite", (PSNR, SSIM, ANGLE), only=SATELLITE_SHORT),
     "satellite-differences": lambda: differences("satellite", SATELLITE, (PSNR, SSIM, ANGLE, SHARP)),
     "captures": lambda: scores("captures", (PSNR, SSIM, ANGLE, COLOUR)),
     "captures-camera": lambda: scores("captures-camera", (PSNR, SSIM, ANGLE, COLOUR)),
     "synthesize": lambda: benchmark("synthesize"),
+    "speed": lambda: benchmark("speed"),
     "large_raster": lambda: benchmark("large_raster"),
     "graph_conv": lambda: benchmark("graph_conv", 1),
     "graph_conv-growth": lambda: benchmark("graph_conv", 2),

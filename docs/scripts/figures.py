@@ -58,7 +58,7 @@ FLOW = {
     "view": (2, 1, "context", "the whole image at 256²,\nfor models that take it"),
     "engine": (3, 0, "engine", "ONNX Runtime\nor PyTorch"),
     "blend": (2, 0, "strips", "tiles blended\nwhere they overlap"),
-    "writer": (1, 0, "writer", "same place, size, depth;\nalpha, EXIF, overviews"),
+    "writer": (1, 0, "writer", "same place, size, depth;\nalpha, overviews"),
     "output": (0, 0, "output file", "renamed into place\nwhen complete"),
 }
 ARROWS = ("input raster", "raster bands", "bands tiles", "bands view", "tiles engine", "view engine")

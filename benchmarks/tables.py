@@ -177,7 +177,12 @@ SATELLITE = [
     ("satellite", "satellite-1band"),
     ("satellite", "structure-aware, 3 bands"),
 ]
-SATELLITE_SHORT = ("NIR copied, 783/842/945 nm", "linear ridge, 783/842/945 nm", "satellite", "satellite-1band")
+SATELLITE_SHORT = (
+    "NIR copied, 783/842/945 nm",
+    "linear ridge, 783/842/945 nm",
+    "satellite",
+    "satellite-1band",
+)
 TABLES: dict[str, Callable[[], str]] = {
     "scene": scene,
     "nirgnn": lambda: scores("nirgnn", (PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR), printed="printed"),

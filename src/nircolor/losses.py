@@ -5,7 +5,7 @@ Images have values in [0, 1] and at least single precision. The numbered equatio
 Lee, Kim, "Multi-Band NIR Colorization Using Structure-Aware Network"; their means over images and pixels are
 taken over the valid pixels of the batch. The loss of a batch without valid pixels is 0.
 
-Example:
+Examples:
     >>> import torch
     >>> predicted, target = torch.full((1, 3, 16, 16), 0.5), torch.full((1, 3, 16, 16), 0.4)
     >>> valid = torch.ones(1, 1, 16, 16)
@@ -202,7 +202,7 @@ def sobel(x: Tensor) -> Tensor:
         Gradients, (N, 2C, H, W): the horizontal components of all channels, then the vertical ones. Positive
         where values increase to the right and downwards.
 
-    Example:
+    Examples:
         >>> ramp = torch.arange(5.0).expand(1, 1, 4, 5)
         >>> horizontal, vertical = sobel(ramp)[0, :, 2, 2].tolist()
         >>> horizontal, vertical

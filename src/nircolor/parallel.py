@@ -34,7 +34,7 @@ def in_parallel(
     Yields:
         What ``run`` returned.
 
-    Example:
+    Examples:
         >>> sorted(in_parallel([1, 2, 3], lambda job, check_cancelled: job**2, parallel=2))
         [1, 4, 9]
     """

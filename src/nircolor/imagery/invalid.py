@@ -36,7 +36,7 @@ def fill_invalid(image: Floats, valid: Mask) -> Floats:
     Returns:
         (bands, h, w) float32; ``image`` itself where all pixels are valid.
 
-    Example:
+    Examples:
         >>> image = np.array([[[0.5, 0.5, 0.0]]], np.float32)
         >>> fill_invalid(image, np.array([[True, True, False]])).tolist()
         [[[0.5, 0.5, 0.5]]]

@@ -56,7 +56,7 @@ class Colorizer:
         NircolorError: No such model, a damaged or foreign file, the device is not available, or the model
             needs PyTorch, which is not installed.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> colorizer = Colorizer("scene")
         >>> colorizer.colorize(np.full((1, 60, 80), 0.5, np.float32)).shape

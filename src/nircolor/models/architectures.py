@@ -41,7 +41,7 @@ def build(architecture: str, arguments: Mapping[str, Any] | None = None) -> Netw
     Raises:
         NircolorError: there is no such architecture, or its class refuses the arguments.
 
-    Example:
+    Examples:
         >>> network = build("unet", {"bands": 3, "width": 8})
         >>> network.bands
         3
@@ -59,7 +59,7 @@ def complete_arguments(architecture: str, arguments: Mapping[str, Any] | None = 
 
     Model files store the result, so that a later change of a default does not change the network.
 
-    Example:
+    Examples:
         >>> complete_arguments("unet", {"bands": 3})
         {'bands': 3, 'width': 64}
     """

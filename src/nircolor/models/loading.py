@@ -38,7 +38,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Network:
             An ``.onnx`` file holds what colorizing needs: ``structure_aware`` without the branches that serve
             training, and `cnn` without two of its scalars, can only be loaded from ``.safetensors``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> network = load("satellite")
         >>> with torch.inference_mode():

@@ -33,7 +33,7 @@ def fx10_nm(bands: int = SENSOR_BANDS) -> Array:
     Raises:
         ValueError: ``bands`` does not divide 448.
 
-    Example:
+    Examples:
         >>> fx10_nm(224)[:3].tolist()
         [397.68, 400.4, 403.12]
     """

@@ -74,7 +74,7 @@ _TEXTURE_DEPTH: Final = 0.08
 def material_reflectance(material: str) -> Array:
     """Return the reflectance of one of `MATERIALS` at `WAVELENGTHS_NM`, (61,) in [0, 1].
 
-    Example:
+    Examples:
         >>> meadow = material_reflectance("meadow")
         >>> bool(meadow[WAVELENGTHS_NM == 850] > 5 * meadow[WAVELENGTHS_NM == 670])
         True

@@ -41,9 +41,9 @@ def find_captures(paths: Iterable[str | os.PathLike[str]]) -> list[Capture]:
 
     Raises:
         NircolorError: A folder holds no capture, two captures have the same name, or there are only
-        references.
+            references.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp(), "leaf", "capture")
         >>> folder.mkdir(parents=True)

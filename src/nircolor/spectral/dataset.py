@@ -92,7 +92,8 @@ def synthesize(
         response: Response curves of the camera whose colour is wanted, or a CSV file of them (see
             `read_response`). Default: sRGB of the CIE 1931 observer under D65.
         response_nm: First and last wavelength and step in nm, for a CSV file without a column of wavelengths.
-        dark, white: Headers of the reference captures to use for all captures, instead of those beside each.
+        dark: Header of the dark reference to use for all captures, instead of those beside each.
+        white: Header of the white reference, like ``dark``.
         scale: Value that stands for a reflectance of 1, for captures that hold reflectance.
         jobs: Number of captures processed in parallel.
         overwrite: Replace a data set that was made with other settings.
@@ -104,10 +105,9 @@ def synthesize(
 
     Raises:
         NircolorError: An argument is invalid, no capture was found, the only capture failed, or ``output``
-        holds a
-            data set with other settings.
+            holds a data set with other settings.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from nircolor.simulation import simulate_captures
         >>> folder = tempfile.mkdtemp()

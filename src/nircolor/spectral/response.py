@@ -138,7 +138,7 @@ def read_response(
     Raises:
         NircolorError: The file cannot be read, has other columns, or does not match ``grid_nm``.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp(), "camera.csv")
         >>> _ = path.write_text("nm,R,G,B,NIR\\n400,0,0,1,0\\n600,1,1,0,0\\n850,0,0,0,1\\n1000,0,0,0,0\\n")

@@ -39,7 +39,7 @@ def curve_weights(path: Path, wavelengths_nm: Array, curve: Array, what: str) ->
         NircolorError: The capture lacks bands for more than a tenth of the curve, or has a gap of more than
         20 nm there.
 
-    Example:
+    Examples:
         >>> flat = np.ones_like(GRID_NM) * ((GRID_NM >= 780) & (GRID_NM <= 800))
         >>> curve_weights(Path("a.hdr"), np.array([770.0, 780, 790, 800]), flat, "a band").round(2).tolist()
         [0.0, 0.26, 0.48, 0.26]

@@ -1,9 +1,7 @@
 """`nircolor demo`: colorize a simulated NIR image and write a page that compares it with its true colours.
 
-``nir.jpg`` and ``truth.jpg`` show a landscape that was rendered from reflectance spectra by an earlier
-version of this
-package: module ``nircolor.app.demo.landscape`` at commit d114245, ``render_landscape()`` with default
-    arguments. Both
+``nir.jpg`` and ``truth.jpg`` show a landscape that an earlier version of this package rendered from
+reflectance spectra (module ``nircolor.app.demo.landscape`` at commit d114245, ``render_landscape()``). Both
 images follow from the same spectra, sun and sky, through the response of a silicon sensor behind a 750 nm
 long-pass filter and through the CIE 1931 observer.
 """

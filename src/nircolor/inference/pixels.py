@@ -65,15 +65,15 @@ def _floats(image: Array, card: Card, scale: float | None) -> Floats:
             f"image: expected floats of shape ({bands}, height, width), "
             f"{describe_bands(card.bands)} for model {card.name}, got {image.shape}"
         )
-    if scale is not None:
-        return image / _positive(scale)
-    finite = image[np.isfinite(image)]
-    if finite.size and finite.max() > 1 + _ROUNDING:
-        raise NircolorError(
-            f"image: expected floats in [0, 1], got values up to {finite.max():g}; "
-            "pass the value that means 1.0 as scale, or clip the array"
-        )
-    return image
+    if scale is None:
+        finite = image[np.isfinite(image)]
+        if finite.size and finite.max() > 1 + _ROUNDING:
+            raise NircolorError(
+                f"image: expected floats in [0, 1], got values up to {finite.max():g}; "
+                "pass the value that means 1.0 as scale, or clip the array"
+            )
+        scale = 1.0
+    return (image / _positive(scale)).astype(np.float32)
 
 
 def _from_integers(image: Array, card: Card, valid: Mask | None, scale: float | None) -> Pixels:

@@ -37,8 +37,8 @@ def test_blocks_make_up_the_scene() -> None:
 
 
 def test_the_scene_depends_on_the_seed() -> None:
-    np.testing.assert_array_equal(life(1).reflectance(), life(1).reflectance())
-    assert np.abs(life(1).reflectance() - life(2).reflectance()).mean() > 0.02
+    np.testing.assert_array_equal(life(1, 40, 50).reflectance(), life(1, 40, 50).reflectance())
+    assert np.abs(life(1, 40, 50).reflectance() - life(2, 40, 50).reflectance()).mean() > 0.02
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -132,6 +132,7 @@ def test_a_changed_capture_is_made_again(tmp_path, captures, record):
     assert [result.skipped for result in results] == [True, False, True]
 
 
+@pytest.mark.filterwarnings("ignore:.*of the pixels are")
 @pytest.mark.parametrize("changed", ["samples", "exposure of white"])
 def test_changes_that_keep_all_sizes_are_noticed(tmp_path, captures, changed):
     synthesize(captures, tmp_path / "set")
@@ -295,6 +296,7 @@ def test_invalid_arguments_are_refused(tmp_path, captures, options, message):
     assert not (tmp_path / "set").exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*outside of the colours")
 def test_many_clipped_pixels_cause_a_warning(tmp_path, captures):
     white = header(captures, 0).with_name("WHITEREF_id_0.hdr")
     white.write_text(white.read_text().replace("tint = 8.0", "tint = 80.0"))

@@ -257,10 +257,3 @@ def test_figures_can_be_drawn_again(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         path.name for path in (REPOSITORY / "docs/images").iterdir()
     }
-
-
-def test_docstring_examples_are_shown_as_code():
-    """mkdocstrings renders a section "Examples:" as code and "Example:" as running text."""
-    sources = (REPOSITORY / "src").rglob("*.py")
-    wrong = [path for path in sources if re.search(r"^ *Example:$", path.read_text("utf-8"), re.MULTILINE)]
-    assert not wrong

@@ -3,8 +3,6 @@
 import os
 from importlib.util import find_spec
 
-import pytest
-
 if "PYTEST_XDIST_WORKER" in os.environ:
     # the workers share the processor: without this each of them would start a thread per core. Numba is not
     # limited, since it cannot raise its number of threads afterwards, as some tests do

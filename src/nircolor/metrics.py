@@ -23,12 +23,12 @@ _SSIM_WINDOW = 11
 _GRAY_OF_RGB = np.array([0.2989, 0.5870, 0.1140])[:, None, None]
 
 
-def psnr_db(predicted: Image, target: Image, valid: Mask | None = None) -> float:
+def psnr(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """Peak signal-to-noise ratio in dB, from one mean squared error over all three channels; peak 1.
 
     Higher is better; infinite for identical images. Average it over images, not the errors.
 
-    >>> round(psnr_db(np.full((3, 4, 4), 0.5), np.full((3, 4, 4), 0.6)), 3)
+    >>> round(psnr(np.full((3, 4, 4), 0.5), np.full((3, 4, 4), 0.6)), 3)
     20.0
 
     References: convention of both papers.

@@ -13,7 +13,7 @@ def test_scores_are_the_metrics_with_the_mask():
     a, b = RNG.random((2, 3, 20, 20))
     valid = RNG.random((20, 20)) < 0.95
     assert score(a, b, valid) == Scores(
-        metrics.psnr_db(a, b, valid),
+        metrics.psnr(a, b, valid),
         metrics.ssim(a, b, valid),
         metrics.angular_error_deg(a, b, valid),
         metrics.angular_error_whole_image_rad(a, b, valid),

@@ -15,7 +15,7 @@ import yaml
 
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
-from nircolor.metrics import psnr_db
+from nircolor.metrics import psnr
 from nircolor.training.cli import train
 from nircolor.training.export import export
 from tests.training.shipped_recipes import write_image
@@ -180,7 +180,7 @@ def test_from_two_folders_of_images_to_colour(tmp_path, small_recipe, data_root)
     with rasterio.open(output) as got, rasterio.open(data_root / "pairs/rgb/a0_rgb.tif") as true:
         predicted, target = (file.read() / np.float32(255) for file in (got, true))
     gray = np.repeat(target[:1], 3, 0)
-    assert psnr_db(predicted, target) > max(20, psnr_db(gray, target) + 6)
+    assert psnr(predicted, target) > max(20, psnr(gray, target) + 6)
 
 
 def test_a_run_shows_itself(tmp_path, small_recipe):

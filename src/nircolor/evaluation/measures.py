@@ -86,7 +86,7 @@ CONVENTIONS = (
 def score(predicted: metrics.Image, target: metrics.Image, valid: Mask | None = None) -> Scores:
     """All measures of a predicted (3, h, w) image; see `nircolor.metrics` for input and errors."""
     return Scores(
-        psnr_db=metrics.psnr_db(predicted, target, valid),
+        psnr_db=metrics.psnr(predicted, target, valid),
         ssim=metrics.ssim(predicted, target, valid),
         angular_error_deg=metrics.angular_error_deg(predicted, target, valid),
         whole_image_rad=metrics.angular_error_whole_image_rad(predicted, target, valid),

@@ -20,7 +20,7 @@ from nircolor.imagery.cube import Cube
 from nircolor.imagery.formats import locate
 from nircolor.parallel import Progress, clear_traceback, in_parallel
 from nircolor.spectral.capture import Capture, find_captures
-from nircolor.spectral.response import CameraResponse, read_response
+from nircolor.spectral.response import CameraResponse, colour_science, read_response
 from nircolor.spectral.synthesis import PairFiles, SynthesisSettings, write_pair
 
 MANIFEST = "manifest.json"
@@ -42,7 +42,7 @@ class SynthesizedPair:
 
     Attributes:
         capture: The capture.
-        files: Absolute or relative paths of the pair's files: ``nir/NAME.tif``, ``rgb/NAME.png`` and, for a
+        files: Paths of the pair's files: ``nir/NAME.tif``, ``rgb/NAME.png`` and, for a
             camera response with an NIR channel, ``camera_nir/NAME.tif``. Empty if the capture failed.
         record: The pair's entry in the manifest: size, clipped pixels, hashes, versions. None if it failed.
         skipped: The pair existed and was up to date.
@@ -80,8 +80,7 @@ def synthesize(
     lists settings, sources and hashes. A pair that exists and is up to date is skipped, so an interrupted run
     continues where it stopped. The files do not depend on the order of the captures or on ``jobs``.
 
-    Source: the data set of Park et al., "Multi-Band NIR Colorization Using Structure-Aware Network", section
-    IV.
+    This follows Park et al., "Multi-Band NIR Colorization Using Structure-Aware Network", section IV.
 
     Args:
         captures: ENVI headers, folders of SPECIM captures, or folders of either; one path or several.
@@ -97,7 +96,8 @@ def synthesize(
         scale: Value that stands for a reflectance of 1, for captures that hold reflectance.
         jobs: Number of captures processed in parallel.
         overwrite: Replace a data set that was made with other settings.
-        on_progress: Called with the number of captures done, as a fraction, and their total.
+        on_progress: Called with the number of captures done, including parts of unfinished ones, and their
+            total.
 
     Returns:
         One result per capture, in the order in which the captures were found. If some of several captures
@@ -125,6 +125,8 @@ def synthesize(
         references=_references(dark, white, scale),
         scale=scale,
     )
+    # load it before the threads start: the import changes the warning filters, which is not thread-safe
+    colour_science()
     paths = [captures] if isinstance(captures, str | os.PathLike) else captures
     found = find_captures(paths)
     done = dict.fromkeys((capture.name for capture in found), 0.0)

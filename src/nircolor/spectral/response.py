@@ -24,7 +24,7 @@ _VISIBLE = (GRID_NM >= 400) & (GRID_NM <= 700)
 
 
 @functools.cache
-def _colour_science() -> ModuleType:
+def colour_science() -> ModuleType:
     """Import colour-science, which takes seconds, without its warnings about optional packages."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -35,7 +35,7 @@ def _colour_science() -> ModuleType:
 @functools.cache
 def daylight() -> Array:
     """Return CIE illuminant D65 at `GRID_NM`, (2301,); 0 where it is not defined."""
-    d65 = _colour_science().SDS_ILLUMINANTS["D65"]
+    d65 = colour_science().SDS_ILLUMINANTS["D65"]
     return np.interp(GRID_NM, d65.wavelengths, d65.values, left=0, right=0)
 
 
@@ -52,7 +52,7 @@ def observer_weights(path: Path, wavelengths_nm: Array) -> Array:
     Raises:
         NircolorError: The capture lacks bands from 400 to 700 nm.
     """
-    colour = _colour_science()
+    colour = colour_science()
     observer = colour.MSDS_CMFS["CIE 1931 2 Degree Standard Observer"]
     white = colour.xy_to_XYZ(colour.CCS_ILLUMINANTS["CIE 1931 2 Degree Standard Observer"]["D65"])
     light = daylight() * _VISIBLE

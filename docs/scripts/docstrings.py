@@ -1,4 +1,4 @@
-"""Griffe extension: read the docstring section "Example:" like "Examples:", that is, as code."""
+"""Griffe extension: docstrings as mkdocstrings expects them."""
 
 import re
 from typing import Any
@@ -6,10 +6,11 @@ from typing import Any
 import griffe
 
 
-class ExampleSections(griffe.Extension):
-    """Rename the section before docstrings are parsed."""
+class Docstrings(griffe.Extension):
+    """Read the section "Example:" like "Examples:", as code, and "::" before a block of code like ":"."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Change the docstring of one function, class, attribute or module."""
         if obj.docstring is not None:
-            obj.docstring.value = re.sub(r"(?m)^Example:$", "Examples:", obj.docstring.value)
+            text = re.sub(r"(?m)^Example:$", "Examples:", obj.docstring.value)
+            obj.docstring.value = re.sub(r"(?m)::$", ":", text)

@@ -130,13 +130,11 @@ class Colorizer:
     def colorize(self, image: Any, valid: Mask | None = None, *, scale: float | None = None) -> Any:
         """Colorize an image in memory.
 
-        ====================================================  ==========================================
-        Input                                                 Result
-        ====================================================  ==========================================
-        float array (bands, h, w) in [0, 1]                   float32 array (3, h, w) in [0, 1]
-        uint8 or uint16 array (h, w) or (h, w, bands)         array (h, w, 3) of the same type
-        PIL image (L, LA, RGB, RGBA, I;16, F, 1 or P)         8-bit PIL image, RGB or RGBA
-        ====================================================  ==========================================
+        | Input                                           | Result                                    |
+        |-------------------------------------------------|-------------------------------------------|
+        | float array (bands, h, w) in [0, 1]             | float32 array (3, h, w) in [0, 1]         |
+        | uint8 or uint16 array (h, w) or (h, w, bands)   | array (h, w, 3) of the same type          |
+        | PIL image (L, LA, RGB, RGBA, I;16, F, 1 or P)   | 8-bit PIL image, RGB or RGBA              |
 
         Bands are those of the model's card, in its order. Float arrays have the bands in the first axis,
         integer arrays always in the last. A model of one band also takes three integer channels, of which

@@ -1,14 +1,11 @@
-"""What the tests of several networks measure in the same way."""
+"""Measurements that the tests of several networks share."""
 
-import io
-
-import onnxruntime
 import torch
 
 
 @torch.no_grad()
-def awake(network):
-    """The network without a tensor that is all zero: last layers may start so, and then say nothing."""
+def without_zeros(network):
+    """Draw the parameters that are all zero: last layers may start so, and then hide the rest."""
     for parameter in network.parameters():
         if not parameter.any():
             parameter.normal_(std=0.3)
@@ -16,13 +13,13 @@ def awake(network):
 
 
 @torch.no_grad()
-def reached_px(network, height):
-    """Furthest pixel whose answer an impulse in the middle changes, wherever in a cell the impulse lies.
+def measured_receptive_field_px(network, height):
+    """Measure how far an impulse in the middle changes the output, at all positions in a cell.
 
-    With positive weights nothing cancels and nothing is rectified away; without biases all else is black, so
-    the impulse is the maximum of whatever it is pooled with.
+    With positive weights nothing cancels and no ReLU is closed; without biases all else is black, so the
+    impulse is the maximum wherever it is pooled.
     """
-    network = awake(network).double().eval()
+    network = without_zeros(network).double().eval()
     for name, parameter in network.named_parameters():
         parameter.zero_() if name.endswith("bias") else parameter.abs_()
     places = torch.arange(network.multiple_of)
@@ -33,60 +30,51 @@ def reached_px(network, height):
     return int((row - rows[image]).abs().max())
 
 
-def exported_answer(network, nir):
-    """What ONNX Runtime computes from ``nir`` with a graph that was traced at another size."""
-    multiple = network.multiple_of
-    rows, columns = (torch.export.Dim(side, min=1, max=4096) for side in ("rows", "columns"))
-    program = torch.onnx.export(
-        network,
-        (torch.rand(1, network.bands, 8 * multiple, 10 * multiple),),
-        input_names=["nir"],
-        output_names=["rgb"],
-        dynamo=True,
-        dynamic_shapes=({2: multiple * rows, 3: multiple * columns},),
-        opset_version=18,
-        verbose=False,
-    )
-    graph = io.BytesIO()
-    program.save(graph)
-    session = onnxruntime.InferenceSession(graph.getvalue(), providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(None, {"nir": nir.numpy()})[0])
-
-
 @torch.no_grad()
-def assert_every_band_has_a_say(network) -> None:
-    """Colour has the image's shape, and mirroring any one band changes it."""
-    nir = torch.rand(2, network.bands, 32, 48)
-    rgb = awake(network)(nir)
-    assert rgb.shape == (2, 3, 32, 48)
+def assert_every_band_matters(network, height=32, width=48) -> None:
+    """Check the output's shape, and that mirroring any one band changes the output."""
+    nir = torch.rand(2, network.bands, height, width)
+    rgb = without_zeros(network)(nir)
+    assert rgb.shape == (2, 3, height, width)
     for band in range(network.bands):
         changed = nir.clone()
         changed[:, band] = changed[:, band].flip(-1)
         assert not torch.allclose(network(changed), rgb, atol=1e-3)
 
 
+@torch.no_grad()
+def with_random_statistics(network):
+    """Draw the weights, biases and statistics of batch norms, which start as identities."""
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_(std=0.1)
+            layer.running_var.uniform_(0.5, 2)
+            layer.weight.uniform_(0.5, 2)
+            layer.bias.normal_(std=0.1)
+    return network
+
+
 def with_biases(layer):
-    """Biases begin at 0, which would hide their terms."""
+    """Draw all biases: they start at 0, which would hide their terms."""
     for name, parameter in layer.named_parameters():
         if "bias" in name:
             torch.nn.init.normal_(parameter)
     return layer
 
 
-def far(got, expected):
-    """Difference as a share of the largest value."""
+def relative_difference(got, expected):
+    """Largest difference, relative to the largest expected value."""
     return ((got - expected).abs().max() / expected.abs().max()).item()
 
 
 def assert_same_gradients(got, expected, tolerance):
-    """Gradients by name, of a graph convolution's parameters and whatever else.
+    """Compare gradients by name, each bias together with its weight.
 
-    A bias's gradient alone can be a sum that cancels, of which float32 leaves few digits in any form: so it
-    is looked at together with its weight's.
+    The gradient of a bias alone can be a sum that cancels, of which float32 keeps few digits in any form.
     """
     assert got.keys() == expected.keys()
     assert all(gradient.any() for gradient in expected.values())
     for part in {name.split(".")[0] for name in got}:
         names = [name for name in got if name.split(".")[0] == part]
         together = [torch.cat([g[name].flatten() for name in names]) for g in (got, expected)]
-        assert far(*together) < tolerance, part
+        assert relative_difference(*together) < tolerance, part

@@ -1,13 +1,13 @@
-"""`convnext_unet`: its stated reach, tile against whole, and what it starts from."""
+"""`convnext_unet`: receptive field, tiles against the whole image, and the start of training."""
 
 import pytest
 import torch
 
 from nircolor.models.convnext_unet import ConvNextUNet
-from tests.models.probes import assert_every_band_has_a_say, exported_answer, reached_px
+from tests.models.probes import assert_every_band_matters, measured_receptive_field_px
 
 
-def awake(**arguments) -> ConvNextUNet:
+def network_with_output(**arguments) -> ConvNextUNet:
     torch.manual_seed(0)
     network = ConvNextUNet(**({"bands": 1, "widths": (4, 6, 8)} | arguments)).eval()
     for layer in (network.leave, network.linear):
@@ -16,16 +16,16 @@ def awake(**arguments) -> ConvNextUNet:
 
 
 @pytest.mark.parametrize("widths", [(4,), (4, 6), (4, 6, 8)])
-def test_reach_is_exact(widths):
-    network = awake(widths=widths)
-    assert network.receptive_field_px == reached_px(
+def test_receptive_field_is_exact(widths):
+    network = network_with_output(widths=widths)
+    assert network.receptive_field_px == measured_receptive_field_px(
         network, height=-(-3 * network.receptive_field_px // 8) * 8
     )
 
 
 @torch.no_grad()
-def test_a_tile_answers_as_the_whole_image_does_beyond_its_reach():
-    network = awake().double()
+def test_a_tile_equals_the_whole_image_beyond_the_receptive_field():
+    network = network_with_output().double()
     whole = torch.rand(1, 1, 264, 296, dtype=torch.float64)
     tile = network(whole[..., 8:256, 24:280])
     edge = network.receptive_field_px
@@ -34,20 +34,20 @@ def test_a_tile_answers_as_the_whole_image_does_beyond_its_reach():
 
 
 @torch.no_grad()
-def test_an_even_image_stays_even_up_to_its_border():
-    """Zeros beyond the border would show: what is learnt on small images must hold inside large ones."""
-    rgb = awake(bands=2).double()(torch.full((1, 2, 48, 64), 0.3, dtype=torch.float64))
+def test_a_uniform_image_stays_uniform_up_to_its_border():
+    """Padding with zeros would change the border."""
+    rgb = network_with_output(bands=2).double()(torch.full((1, 2, 48, 64), 0.3, dtype=torch.float64))
     cell = rgb[..., 16:18, 16:18]
     torch.testing.assert_close(rgb, cell.tile(1, 1, 24, 32))
 
 
 @pytest.mark.parametrize("bands", [1, 3])
-def test_every_band_has_a_say(bands):
-    assert_every_band_has_a_say(awake(bands=bands))
+def test_every_band_matters(bands):
+    assert_every_band_matters(network_with_output(bands=bands))
 
 
-def test_training_from_nothing_moves_every_weight():
-    """Both last layers start at zero: two steps, and no part of the network is without a gradient."""
+def test_training_reaches_every_weight():
+    """Both last layers start at zero, so that the others have a gradient from the second step on."""
     torch.manual_seed(0)
     network = ConvNextUNet(bands=3, widths=(4, 6))
     optimizer = torch.optim.SGD(network.parameters(), 0.1)
@@ -56,18 +56,11 @@ def test_training_from_nothing_moves_every_weight():
         optimizer.zero_grad()
         (network(nir) - target).square().mean().backward()
         optimizer.step()
-    still = [name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0]
-    assert not still
+    without_gradient = [name for name, p in network.named_parameters() if not p.grad.abs().sum() > 0]
+    assert not without_gradient
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 60, 64), (1, 1, 64, 64), (3, 64, 64)])
 def test_other_shapes_are_refused(shape):
     with pytest.raises(ValueError, match="nir: expected"):
         ConvNextUNet(bands=3)(torch.zeros(shape))
-
-
-@torch.no_grad()
-def test_exported_it_answers_the_same():
-    network = awake(bands=3)
-    nir = torch.rand(1, 3, 40, 56)
-    torch.testing.assert_close(exported_answer(network, nir), network(nir), atol=1e-4, rtol=1e-4)

@@ -8,8 +8,12 @@ from onnx import numpy_helper
 
 from nircolor import models
 from nircolor.errors import NircolorError
-from nircolor.modelfile import open_session
+from nircolor.modelfile import Size, open_session
+from nircolor.training.onnx_export import to_onnx, write_onnx
 from nircolor.weights import shipped_models
+from tests.models.probes import with_random_statistics, without_zeros
+from tests.tiny_models import make_card
+from tests.torch_models import bands
 
 
 def random_inputs(card, side_px=96):
@@ -55,6 +59,52 @@ def test_shipped_models_compute_the_same_in_pytorch(name):
     expected, rgb = outputs(shipped_models()[name], network)
     assert np.abs(expected).max() > 0.1
     np.testing.assert_allclose(rgb, expected, rtol=0, atol=1e-4)
+
+
+def batch_norms(network):
+    return [layer for layer in network.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
+
+
+def export_onnx(path, network, architecture, arguments):
+    """Write a network as `nircolor export` does."""
+    size = Size(
+        multiple_of=network.multiple_of,
+        minimum=network.minimum_px,
+        receptive_field_px=network.receptive_field_px,
+    )
+    fields = {"bands": bands(network.bands), "architecture": architecture, "arguments": arguments}
+    card = make_card("small", **fields, size=size, context=None)
+    write_onnx(to_onnx(network, card), path, card)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("architecture", "arguments"),
+    [("unet", {"bands": 2, "width": 2, "norm": "batch"}), ("sshape", {"bands": 1, "width": 2})],
+)
+def test_an_exported_network_computes_the_same_after_loading(tmp_path, architecture, arguments):
+    torch.manual_seed(0)
+    network = with_random_statistics(without_zeros(models.build(architecture, arguments))).eval()
+    path = export_onnx(tmp_path / "small.onnx", network, architecture, arguments)
+    expected, rgb = outputs(path, network)
+    np.testing.assert_allclose(rgb, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    loaded = models.load(path)
+    np.testing.assert_allclose(outputs(path, loaded)[1], expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    # all are folded, and stay as they are in training
+    assert len(batch_norms(loaded)) == len(batch_norms(network)) > 0
+    assert not any(norm.training for norm in batch_norms(loaded.train()))
+
+
+def test_branches_that_serve_training_are_not_in_an_onnx_file(tmp_path):
+    """With batch normalization in dense blocks, the exported output is the network's."""
+    torch.manual_seed(0)
+    arguments = {"bands": 3, "width": 2, "norm": "batch"}
+    network = with_random_statistics(without_zeros(models.build("structure_aware", arguments))).eval()
+    path = export_onnx(tmp_path / "small.onnx", network, "structure_aware", arguments)
+    expected, rgb = outputs(path, network)
+    np.testing.assert_allclose(rgb, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+    with pytest.raises(NircolorError, match=r"missing \(gray\..*load the \.safetensors file"):
+        models.load(path)
 
 
 def test_a_path_is_taken_as_text_or_path():

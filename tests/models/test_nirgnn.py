@@ -51,7 +51,7 @@ def test_defaults_are_the_paper_s():
 
 @pytest.mark.parametrize(("bands", "side"), [(1, (9, 14)), (3, (12, 7))])
 @torch.no_grad()
-def test_every_band_has_a_say_and_sizes_are_free(bands, side):
+def test_every_band_matters_and_sizes_are_free(bands, side):
     network = small(bands=bands).eval()
     nir = torch.rand(2, bands, *side)
     rgb = network(nir)

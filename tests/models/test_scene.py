@@ -1,4 +1,4 @@
-"""`scene`: interpolation against a direct one, its stated reach, and that it uses what it is given."""
+"""`scene`: interpolation of the context, receptive field, and the influence of both inputs."""
 
 import pytest
 import torch
@@ -19,14 +19,14 @@ def context(edges=(0.0, 1.0, 0.0, 1.0), px=64, seed=0):
     return torch.cat([view, torch.tensor(edges)[None, :, None, None].expand(1, 4, px, px)], 1)
 
 
-def test_window_over_the_whole_is_plain_interpolation():
+def test_a_window_over_the_whole_map_is_plain_interpolation():
     grid = torch.rand(2, 3, 8, 12, dtype=torch.float64)
     edges = torch.tensor([[0.0, 1.0, 0.0, 1.0]] * 2, dtype=torch.float64)
     expected = F.interpolate(grid, size=(40, 30), mode="bilinear", align_corners=False)
     torch.testing.assert_close(sample_window(grid, edges, (40, 30)), expected)
 
 
-def test_window_is_the_part_of_the_whole():
+def test_a_window_is_a_part_of_the_whole_map():
     grid = torch.rand(1, 3, 8, 8, dtype=torch.float64)
     whole = sample_window(grid, torch.tensor([[0.0, 1.0, 0.0, 1.0]], dtype=torch.float64), (64, 32))
     part = sample_window(grid, torch.tensor([[0.25, 0.5, 0.5, 1.0]], dtype=torch.float64), (16, 16))
@@ -42,21 +42,22 @@ def test_each_image_of_a_batch_has_its_own_window():
 
 
 @pytest.mark.parametrize("widths", [(4, 6), (4, 6, 8)])
-def test_reach_is_exact(widths):
-    """The gradient of some pixel touches a pixel `receptive_field_px` away, and none beyond."""
-    network = small(widths=widths).double()
-    side = 16 * network.multiple_of
+def test_receptive_field_is_exact(widths):
+    """At some pixel the gradient reaches `receptive_field_px` pixels, and nowhere further."""
+    network = small(widths=widths).double().requires_grad_(False)
+    side = 14 * network.multiple_of
+    nir = torch.rand(1, 1, side, side, dtype=torch.float64, requires_grad=True)
+    rgb = network(nir, context().double())
     furthest = 0
     for offset in range(network.multiple_of):
-        nir = torch.rand(1, 1, side, side, dtype=torch.float64, requires_grad=True)
         pixel = side // 2 + offset
-        network(nir, context().double())[0, :, pixel, pixel].sum().backward()
-        rows = nir.grad[0, 0].abs().sum(1).nonzero()[:, 0]
+        (gradient,) = torch.autograd.grad(rgb[0, :, pixel, pixel].sum(), nir, retain_graph=True)
+        rows = gradient[0, 0].abs().sum(1).nonzero()[:, 0]
         furthest = max(furthest, pixel - int(rows.min()), int(rows.max()) - pixel)
     assert furthest == network.receptive_field_px
 
 
-def test_the_view_and_the_window_matter():
+def test_the_reduced_view_and_the_window_change_the_colours():
     network = small()
     nir = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():
@@ -65,7 +66,7 @@ def test_the_view_and_the_window_matter():
         assert not torch.allclose(base, network(nir, context((0.5, 1.0, 0.0, 0.5))), atol=1e-4)
 
 
-def test_untrained_it_gives_the_gray_image():
+def test_untrained_the_output_is_the_gray_image():
     nir = torch.rand(1, 1, 32, 48)
     network = Scene(context_width=6, widths=(4, 6, 8), context_px=64).eval()
     torch.testing.assert_close(network(nir, context()), nir.expand(1, 3, 32, 48))
@@ -83,5 +84,11 @@ def test_saturation_is_a_gain_on_the_distance_from_gray():
 
 
 def test_parameters_of_the_model_that_ships():
-    """Stated in the docs and the card; a change of the network must change them too."""
+    """The documentation and the model card state this number."""
     assert sum(p.numel() for p in Scene().parameters()) == 3_202_604
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 64, 32), (1, 4, 64, 64), (2, 5, 64, 64), (5, 64, 64)])
+def test_a_context_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"context: expected \(1, 5, 64, 64\), got"):
+        small()(torch.zeros(1, 1, 32, 32), torch.zeros(shape))

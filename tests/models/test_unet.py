@@ -1,10 +1,16 @@
-"""`unet`: its published size, its stated reach, and a signal that gets through before training."""
+"""`unet`: published size, receptive field, tiles, normalization and initialization."""
 
 import pytest
 import torch
+from torch.nn import functional as F
 
 from nircolor.models.unet import UNet
-from tests.models.probes import assert_every_band_has_a_say, awake, exported_answer, reached_px
+from tests.models.probes import (
+    assert_every_band_matters,
+    measured_receptive_field_px,
+    with_random_statistics,
+    without_zeros,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -18,13 +24,33 @@ def test_parameters_are_the_published_31_million(bands, parameters):
         assert sum(p.numel() for p in UNet(bands).parameters()) == parameters
 
 
-def test_reach_is_exact():
-    assert UNet.receptive_field_px == reached_px(UNet(width=2), height=18 * 16)
+def test_batch_norm_replaces_the_biases_of_the_blocks_by_two_parameters_each():
+    with torch.device("meta"):
+        parameters = sum(p.numel() for p in UNet(norm="batch").parameters())
+    # two convolutions of 64, 128, 256, 512 and 1024 channels, and on the way up of the first four
+    assert parameters == 31_030_723 + 2 * (1984 + 960)
 
 
 @torch.no_grad()
-def test_a_tile_answers_as_the_whole_image_does_beyond_its_reach():
-    network = awake(UNet(width=4)).double()
+def test_batch_norm_follows_each_convolution_of_the_blocks():
+    network, nir = with_random_statistics(UNet(width=4, norm="batch")).eval(), torch.rand(1, 1, 32, 32)
+    block = network.encoder.blocks[0]
+    h = nir
+    for conv, norm in ((block[0], block[1]), (block[3], block[4])):
+        h = F.conv2d(h, conv.weight, padding=1)
+        h = F.batch_norm(h, norm.running_mean, norm.running_var, norm.weight, norm.bias).relu()
+    torch.testing.assert_close(network.encoder(nir)[0], h)
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_receptive_field_is_exact(norm):
+    network = UNet(width=2, norm=norm)
+    assert network.receptive_field_px == measured_receptive_field_px(network, height=18 * 16) == 107
+
+
+@torch.no_grad()
+def test_a_tile_equals_the_whole_image_beyond_the_receptive_field():
+    network = without_zeros(UNet(width=4)).double()
     whole = torch.rand(1, 1, 272, 304, dtype=torch.float64)
     tile = network(whole[..., 16:272, 32:288])
     edge = network.receptive_field_px
@@ -33,8 +59,8 @@ def test_a_tile_answers_as_the_whole_image_does_beyond_its_reach():
 
 
 @pytest.mark.parametrize("bands", [1, 3, 5])
-def test_every_band_has_a_say(bands):
-    assert_every_band_has_a_say(UNet(bands, width=4))
+def test_every_band_matters(bands):
+    assert_every_band_matters(UNet(bands, width=4))
 
 
 @pytest.mark.parametrize(
@@ -47,19 +73,12 @@ def test_other_shapes_are_refused(shape):
 
 @torch.no_grad()
 def test_untrained_the_signal_reaches_the_bottom():
-    """With PyTorch's own initialisation it arrives there with a millionth of its power."""
+    """PyTorch's default initialization leaves a millionth of its power there."""
     nir = torch.rand(1, 1, 64, 64)
     bottom = UNet(width=16).encoder(nir)[-1]
     assert 0.1 < bottom.square().mean() / nir.square().mean() < 10
 
 
 @torch.no_grad()
-def test_untrained_it_answers_nothing_rather_than_noise():
+def test_untrained_the_output_is_zero():
     assert not UNet(width=4)(torch.rand(1, 1, 32, 32)).any()
-
-
-@torch.no_grad()
-def test_exported_it_answers_the_same_at_other_sizes():
-    network = awake(UNet(bands=2, width=2)).eval()
-    nir = torch.rand(1, 2, 48, 80)
-    torch.testing.assert_close(exported_answer(network, nir), network(nir), atol=1e-5, rtol=1e-4)

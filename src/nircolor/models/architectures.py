@@ -61,7 +61,7 @@ def complete_arguments(architecture: str, arguments: Mapping[str, Any] | None = 
 
     Examples:
         >>> complete_arguments("unet", {"bands": 3})
-        {'bands': 3, 'width': 64}
+        {'bands': 3, 'width': 64, 'norm': 'none'}
     """
     bound = signature(ARCHITECTURES[architecture]).bind(**(arguments or {}))
     bound.apply_defaults()

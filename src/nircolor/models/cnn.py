@@ -1,13 +1,8 @@
-"""`cnn`: what NIR-GNN is compared with (P2, section IV), the same network without its graphs.
-
-"Same overall architecture, but without the non-local graph-convolutional contribution", as wide as makes it
-about as large. A graph convolution (H^L + H^NL) / 2 + b becomes the 3×3 convolution H^L + b: the half is that
-of a mean of two, and one of them is gone.
-"""
+"""Convolutional counterpart of NIR-GNN (`cnn`)."""
 
 from torch import Tensor, nn
 
-from nircolor.models.graph.graph_conv import LocalConv
+from nircolor.models.graph import LocalConv
 from nircolor.models.nirgnn import BatchNorm, Unrolled
 
 
@@ -17,16 +12,36 @@ class _NoGraph(nn.Module):
 
 
 class Cnn(Unrolled):
-    """P2's CNN; 2,165,143 parameters with ``batch_norm="reference"``, 2,165,917 with the defaults.
+    """NIR-GNN with 3×3 convolutions in place of its graph convolutions.
+
+    The NIR-GNN paper compares its network with this one (section IV: "same overall architecture, but without
+    the non-local graph-convolutional contribution"); it is wider, to have about as many parameters. A graph
+    convolution (H^L + H^NL) / 2 + b becomes the 3×3 convolution H^L + b. The factor of 1/2 belongs to the
+    mean of two terms, and is dropped with the second. 2,165,143 parameters with ``batch_norm="reference"``,
+    2,165,917 with the defaults.
 
     Args:
-        bands: of the input.
-        width: F, features; a multiple of 3.
-        batch_norm: see `Unrolled`.
+        bands: NIR bands of the input.
+        width: features, F in the paper; a multiple of 3.
+        batch_norm: position of the batch norms, see `Unrolled`.
         bn_momentum: see `Unrolled`.
 
     Raises:
-        ValueError: a width that is no multiple of 3.
+        ValueError: an argument is out of its range.
+
+    Shapes:
+        - ``nir``: (N, bands, h, w) in [0, 1]; h and w are at least 4.
+        - Output: (N, 3, h, w), not clipped.
+
+    Reference:
+        Valsesia, Fracastoro, Magli, "NIR image colorization with graph-convolutional neural networks",
+        VCIP 2020.
+
+    Example:
+        >>> import torch
+        >>> network = Cnn(width=6).eval()
+        >>> network(torch.rand(1, 1, 20, 31)).shape
+        torch.Size([1, 3, 20, 31])
     """
 
     def __init__(

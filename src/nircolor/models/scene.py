@@ -1,15 +1,4 @@
-"""`scene`: a compact network that colours one broad NIR band on a CPU.
-
-What a image shows (sky, meadow, rock, a wall) is read off a reduced view of the *whole* image by an
-encoder that has seen photographs; where it shows it, sharply, is read off the NIR image itself. So the
-cost of understanding a image does not grow with its size, and all tiles of one image agree about it.
-
-- **Context**: the whole image, reduced to a small square, through EfficientNet-Lite0 and a top-down
-  decoder, becomes a map of what lies where.
-- **Detail**: a small U-Net on the tile at half resolution (pixels folded into channels and back). At each of
-  its levels the part of the map under the tile, interpolated to the level's size, scales and shifts the
-  features (Perez et al., "FiLM", AAAI 2018, here per pixel).
-"""
+"""Network for one broad NIR band and any scene (`scene`)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -19,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nircolor.models.efficientnet_lite import EfficientNetLite0
-from nircolor.models.network import Network
+from nircolor.models.network import Network, check_counts, check_widths
 
 
 class _ContextDecoder(nn.Module):
-    """From the encoder's pyramid to one map at stride 4, top down (Lin et al., "FPN", CVPR 2017)."""
+    """Merge the encoder's feature maps top down into one map at stride 4 (Lin et al., "FPN", CVPR 2017)."""
 
     def __init__(self, channels: tuple[int, ...], width: int, dropout: float) -> None:
         super().__init__()
@@ -43,7 +32,7 @@ class _ContextDecoder(nn.Module):
 
 
 class _ContextualConv(nn.Module):
-    """conv 3×3, scaled and shifted per pixel by the context map, ReLU."""
+    """3×3 convolution, scale and shift per pixel by the context map, ReLU."""
 
     def __init__(self, channels_in: int, channels_out: int, context_width: int) -> None:
         super().__init__()
@@ -51,7 +40,7 @@ class _ContextualConv(nn.Module):
         self.film = nn.Conv2d(context_width, 2 * channels_out, 1)
 
     def forward(self, x: Tensor, grid: Tensor, edges: Tensor) -> Tensor:
-        # all that commutes with interpolation comes before it, on the few cells of the map
+        # operations that commute with the interpolation run before it, on the few cells of the map
         scale, shift = self.film(grid).chunk(2, dim=1)
         size = (x.shape[2], x.shape[3])
         gain, offset = (sample_window(cells, edges, size) for cells in (1 + scale, shift))
@@ -59,11 +48,18 @@ class _ContextualConv(nn.Module):
 
 
 def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear interpolation of ``grid`` (N, C, h, w), which spans a whole image, over a window of it.
+    """Interpolate a map of the whole image bilinearly over a window of the image.
 
-    ``edges`` is (N, 4): top, bottom, left, right of the window, 0 to 1 across the image; ``size`` the rows
-    and columns wanted. Written as two matrix products with hat functions: exact at any zoom, differentiable,
-    and the fastest form on a CPU.
+    Written as two matrix products with hat functions: exact at any zoom, differentiable, and the fastest form
+    on a CPU.
+
+    Args:
+        grid: (N, C, rows, columns), spans the whole image.
+        edges: (N, 4), top, bottom, left and right of the window, 0 to 1 across the image.
+        size: rows and columns of the result.
+
+    Returns:
+        (N, C, *size).
     """
 
     def hats(low: Tensor, high: Tensor, wanted: int, cells: int) -> Tensor:
@@ -79,13 +75,46 @@ def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class Scene(Network):
-    """Reduced view of the whole image for what, the tile itself for where.
+    """Compact network that colorizes one broad NIR band on a CPU.
+
+    It consists of two parts:
+
+    - **Context**: an encoder trained on photographs (EfficientNet-Lite0) and a top-down decoder turn a
+      reduced view of the *whole* image into a map of its content (sky, meadow, rock, a wall). The cost of
+      this does not grow with the image, and all tiles of an image share it.
+    - **Detail**: a small U-Net runs on the tile at half resolution (pixels are folded into channels and
+      back). At each of its levels the part of the map that the tile covers is interpolated to the level's
+      size, and scales and shifts the features (FiLM, here per pixel).
+
+    3.2 M parameters with the defaults. It starts from the gray image: the untrained network returns its input
+    in all three channels.
 
     Args:
         context_width: channels of the context map.
         widths: channels of the detail U-Net at 1/2, 1/4, 1/8, … of the tile's resolution.
         context_px: side of the reduced view of the whole image, a multiple of 32.
-        dropout: share of the encoder's channels left out in training; pairs are few.
+        dropout: fraction of the encoder's channels that are dropped in training, at least 0 and below 1.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Shapes:
+        - ``nir``: (N, 1, h, w) in [0, 1]; h and w are multiples of 2 to the power of the number of widths, 16
+          by default.
+        - ``context``: (N, 5, context_px, context_px), see `forward`.
+        - Output: (N, 3, h, w), not clipped.
+
+    Reference:
+        Tan, Le, "EfficientNet", ICML 2019; Perez et al., "FiLM: Visual Reasoning with a General Conditioning
+        Layer", AAAI 2018.
+
+    Example:
+        >>> network = Scene(context_width=8, widths=(8, 16), context_px=64).eval()
+        >>> nir, view = torch.rand(1, 1, 32, 48), torch.rand(1, 1, 64, 64)
+        >>> edges = torch.tensor([0.0, 0.5, 0.25, 1.0])  # top, bottom, left, right
+        >>> context = torch.cat([view, edges.view(1, 4, 1, 1).expand(1, 4, 64, 64)], 1)
+        >>> network(nir, context).shape
+        torch.Size([1, 3, 32, 48])
     """
 
     def __init__(
@@ -96,11 +125,17 @@ class Scene(Network):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
+        check_counts(context_width=context_width, context_px=context_px)
+        check_widths(widths)
+        if context_px % 32:
+            raise ValueError(f"context_px: expected a multiple of 32, got {context_px}")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout: expected at least 0 and below 1, got {dropout}")
         self.context_px = context_px
-        # half resolution first, then a pooling a level
+        # half resolution first, then one pooling for each further level
         self.multiple_of = self.minimum_px = 2 ** len(widths)
-        # how far a pixel's answer looks in its tile: a cell of 2, 4, 8, … px for each of five 3×3 windows
-        # (entering, leaving, down, up and the interpolation)
+        # within the tile: one cell of 2, 4, 8, … px for each of five 3×3 windows (first and last convolution,
+        # encoder, decoder, interpolation)
         self.receptive_field_px = 5 * (self.multiple_of - 1)
         self.encoder = EfficientNetLite0()
         self.context = _ContextDecoder(self.encoder.channels[1:], context_width, dropout)
@@ -108,17 +143,17 @@ class Scene(Network):
         self.down = nn.ModuleList(_ContextualConv(a, b, context_width) for a, b in pairwise(widths))
         self.up = nn.ModuleList(_ContextualConv(a + b, a, context_width) for a, b in pairwise(widths))
         self.leave = nn.Conv2d(widths[0], 12, 3, padding=1)
-        # start from the gray image: the first steps then learn colour, not the image
+        # the network starts from the gray image, so that the first steps learn colour only
         nn.init.zeros_(self.leave.weight)
         assert self.leave.bias is not None
         nn.init.zeros_(self.leave.bias)
 
     @torch.no_grad()
     def saturate(self, gain: float) -> None:
-        """Multiply the colours' distance from gray by ``gain``, inside the last layer's weights.
+        """Multiply the distance of colours from gray by ``gain``, within the weights of the last layer.
 
-        Training on errors makes doubtful colours timid. The last layer adds colour to the gray image, so
-        the gain is a linear map of its output channels (three colours, four pixels each).
+        Training on errors makes uncertain colours pale. The last layer adds colour to the gray image, so the
+        gain is a linear map of its output channels (three colours, four pixels each).
         """
         gray = torch.full((3, 3), 1 / 3)
         gains = (gray + gain * (torch.eye(3) - gray)).repeat_interleave(4, 0).repeat_interleave(4, 1)
@@ -129,17 +164,23 @@ class Scene(Network):
         self.leave.bias.copy_(mixture @ self.leave.bias)
 
     def forward(self, nir: Tensor, context: Tensor) -> Tensor:
-        """Colour one tile.
+        """Compute the colour of one tile.
 
         Args:
-            nir: (N, 1, h, w) in [0, 1]; h and w multiples of 16.
-            context: (N, 5, context_px, context_px): the whole image's NIR, reduced by averaging; then top,
-                bottom, left and right edge of the tile, each a constant plane, 0 to 1 across the image.
+            nir: (N, 1, h, w) in [0, 1]; h and w are multiples of ``multiple_of``.
+            context: (N, 5, context_px, context_px): the NIR of the whole image, reduced by averaging; then
+                top, bottom, left and right edge of the tile, each a constant plane, 0 to 1 across the image.
 
         Returns:
             (N, 3, h, w), not clipped.
+
+        Raises:
+            ValueError: ``nir`` or ``context`` has another shape.
         """
         self.check(nir)
+        expected = (nir.shape[0], 5, self.context_px, self.context_px)
+        if not torch.compiler.is_compiling() and context.shape != expected:
+            raise ValueError(f"context: expected {expected}, got {tuple(context.shape)}")
         pyramid = self.encoder(context[:, :1])
         grid = self.context(pyramid[1:])
         edges = context[:, 1:, 0, 0]

@@ -1,58 +1,65 @@
-"""S-shape: the other comparison of the multi-band paper, a U-Net with an edge network behind it.
+"""S-shape network (`sshape`): a U-Net with batch normalization, and an edge network that trains it."""
 
-Dong, Kamata, Breckon, "Infrared Image Colorization Using a S-Shape Network", ICIP 2018. The edge network
-serves training alone: from the colour's error it must give the edges of the truth.
-"""
-
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nircolor.models.network import Network
-from nircolor.models.unet import Encoder, receptive_field_px
-
-
-def _double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
-    """Two times (conv 3×3, batch normalisation, ReLU)."""
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels_out),
-        nn.ReLU(),
-        nn.Conv2d(channels_out, channels_out, 3, padding=1, bias=False),
-        nn.BatchNorm2d(channels_out),
-        nn.ReLU(),
-    )
+from nircolor.models.network import Network, check_counts
+from nircolor.models.unet import Encoder, double_conv, unet_receptive_field_px
 
 
 class SShape(Network):
-    """ColorNet, the part that colours; 13.4 M parameters at the default width.
+    """ColorNet of the S-shape network: a U-Net with batch normalization and bilinear upsampling.
+
+    The multi-band colorization paper (Park et al., see `StructureAware`) compares its network with this one.
+    The second half of the S-shape network, `EdgeNet`, serves training only. 13.4 M parameters at the default
+    width.
 
     Args:
         bands: NIR bands of the input.
-        width: channels at the full resolution; 2, 4, 8 and again 8 times as many after the four poolings.
+        width: channels at full resolution; 2, 4, 8 and again 8 times as many after the four poolings.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Shapes:
+        - ``nir``: (N, bands, h, w) in [0, 1]; h and w are multiples of 16.
+        - Output: (N, 3, h, w), not clipped.
+
+    Reference:
+        Dong, Kamata, Breckon, "Infrared Image Colorization Using a S-Shape Network", ICIP 2018.
+
+    Example:
+        >>> network = SShape(bands=3, width=8).eval()
+        >>> network(torch.rand(1, 3, 32, 48)).shape
+        torch.Size([1, 3, 32, 48])
     """
 
     multiple_of = minimum_px = 16
-    # interpolation on the way up sees a cell further, of 1, 2, 4 and 8 px
-    receptive_field_px = receptive_field_px(convs=2) + 15
+    # bilinear upsampling reads one more cell at each level: 1, 2, 4 and 8 px
+    receptive_field_px = unet_receptive_field_px(convs=2) + 15
 
     def __init__(self, bands: int = 1, width: int = 64) -> None:
         super().__init__()
+        check_counts(bands=bands, width=width)
         self.bands = bands
+        block = partial(double_conv, norm="batch")
         down = [width, 2 * width, 4 * width, 8 * width, 8 * width]
         up = [8 * width, 4 * width, 2 * width, width, width]
-        self.encoder = Encoder(bands, down, _double_conv)
+        self.encoder = Encoder(bands, down, block)
         self.decoder = nn.ModuleList(
-            _double_conv(a + skip, b) for (a, b), skip in zip(pairwise(up), reversed(down[:-1]), strict=True)
+            block(a + skip, b) for (a, b), skip in zip(pairwise(up), reversed(down[:-1]), strict=True)
         )
         self.leave = nn.Conv2d(width, 3, 1)
 
     def forward(self, nir: Tensor) -> Tensor:
-        """Colour of ``nir`` (N, bands, h, w), values in [0, 1]: (N, 3, h, w), not clipped.
+        """Compute the colour (N, 3, h, w) of ``nir`` (N, bands, h, w), not clipped.
 
-        Raises ValueError for other bands, and for sides that are not multiples of 16.
+        Raises:
+            ValueError: another number of bands, or sides that are not multiples of 16.
         """
         self.check(nir)
         *skips, h = self.encoder(nir)
@@ -62,28 +69,42 @@ class SShape(Network):
 
 
 class EdgeNet(nn.Module):
-    """Shallow encoder and decoder, from the error of a colouring to the edges of the truth.
+    """Edge network of the S-shape network: estimates the edges of the true image from the colour error.
+
+    A shallow encoder and decoder. It serves training only; see `losses.edge_loss`.
 
     Args:
-        width: channels between the two.
+        width: channels between encoder and decoder.
+
+    Raises:
+        ValueError: ``width`` is below 1.
+
+    Example:
+        >>> EdgeNet(width=8).eval()(torch.rand(1, 3, 32, 48)).shape
+        torch.Size([1, 1, 32, 48])
     """
 
     def __init__(self, width: int = 64) -> None:
         super().__init__()
-        # 4×4 holds the Sobel windows of the four pixels that it stands for; the error shrinks in training,
-        # and normalised it stays visible
+        check_counts(width=width)
+        # a 4×4 kernel covers the Sobel windows of the four pixels that share a cell; batch normalization
+        # keeps the error in range while it shrinks during training
         self.encoder = nn.Sequential(
             nn.Conv2d(3, width, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)
         )
         self.decoder = nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1)
-        # from zero it learns many times faster, and has no say in the colours before it has learnt anything
+        # zero weights learn several times faster, and give the colours no gradient before that
         nn.init.zeros_(self.decoder.weight)
         assert self.decoder.bias is not None
         nn.init.zeros_(self.decoder.bias)
 
     def forward(self, difference: Tensor) -> Tensor:
-        """Edges (N, 1, h, w) as `losses.edge_map` has them.
+        """Estimate edges as `losses.edge_map` computes them.
 
-        ``difference`` is (N, 3, h, w): predicted − true colour, 0 where the truth is not valid; even sides.
+        Args:
+            difference: (N, 3, h, w), predicted minus true colour, 0 at invalid pixels; h and w are even.
+
+        Returns:
+            (N, 1, h, w).
         """
         return self.decoder(self.encoder(difference))

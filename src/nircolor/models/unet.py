@@ -1,31 +1,41 @@
-"""U-Net: the comparison of the multi-band paper, and the trunk of its own network (`structure_aware`).
-
-Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", MICCAI 2015, as
-it is used for images today: zero padding keeps the size, and nothing is normalised.
-"""
+"""U-Net (`unet`), and the encoder and decoder that `sshape` and `structure_aware` share with it."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nircolor.models.network import Network
+from nircolor.models.network import Network, check_choice, check_counts
+
+Norm = Literal["none", "batch"]
+"""Normalization after the convolutions of a block."""
 
 Block = Callable[[int, int], nn.Module]
-"""From channels in and channels out to the convolutions of one level."""
+"""Function from input channels and output channels to the convolutions of one level."""
 
 _POOLINGS = 4
 _CELL_PX = 2**_POOLINGS
 
 
-def double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
-    """Two times (conv 3×3, ReLU)."""
+def normalized_conv(channels_in: int, channels_out: int, kernel: int, norm: Norm) -> list[nn.Module]:
+    """Make a convolution that keeps the size of its input, and its normalization.
+
+    Batch normalization adds a bias of its own, so the convolution before it has none.
+    """
+    conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=norm == "none")
+    return [conv] if norm == "none" else [conv, nn.BatchNorm2d(channels_out)]
+
+
+def double_conv(channels_in: int, channels_out: int, norm: Norm = "none") -> nn.Sequential:
+    """Make the block of a U-Net: two times (3×3 convolution, normalization, ReLU)."""
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 3, padding=1),
+        *normalized_conv(channels_in, channels_out, 3, norm),
         nn.ReLU(),
-        nn.Conv2d(channels_out, channels_out, 3, padding=1),
+        *normalized_conv(channels_out, channels_out, 3, norm),
         nn.ReLU(),
     )
 
@@ -35,34 +45,37 @@ def level_widths(width: int) -> tuple[int, ...]:
     return tuple(width * 2**level for level in range(_POOLINGS + 1))
 
 
-def receptive_field_px(convs: int) -> int:
-    """Reach of a U-Net with ``convs`` 3×3 convolutions a block.
+def unet_receptive_field_px(convs: int) -> int:
+    """Receptive-field radius, in pixels, of a U-Net with ``convs`` 3×3 convolutions in each block.
 
-    Each convolution sees a cell further: of 1, 2, 4, 8 px on the way down and again on the way up, of 16 px
-    at the bottom. And a pixel is anywhere in its cell of 16 px.
+    A 3×3 convolution adds one cell of its level: 1, 2, 4 and 8 px in the encoder and again in the decoder,
+    16 px at the coarsest level. To this the position of a pixel in its cell of 16 px is added.
     """
     return convs * (3 * _CELL_PX - 2) + _CELL_PX - 1
 
 
 def he_init(network: nn.Module) -> None:
-    """Normal weights that keep a signal's power through convolutions and ReLUs, zero biases.
+    """Initialize convolutions with He's normal distribution and zero biases, last layers with zero.
 
-    He et al., "Delving Deep into Rectifiers", ICCV 2015. With PyTorch's default each layer takes five sixths
-    of the power. No normalisation makes up for it here, so after twenty layers only biases would be left.
-    A decoder's last layer starts at zero: else the first hundreds of steps go into unlearning random colours.
+    PyTorch's default keeps a sixth of the signal's power in each convolution. Without normalization nothing
+    restores it, and after twenty layers only the biases are left. The last layer of each `Decoder` is
+    initialized with zero, as the first hundreds of steps would otherwise be spent on removing random colours.
+
+    Reference:
+        He et al., "Delving Deep into Rectifiers", ICCV 2015.
     """
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            assert layer.bias is not None
-            nn.init.zeros_(layer.bias)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
     for part in network.modules():
         if isinstance(part, Decoder):
             nn.init.zeros_(part.leave.weight)
 
 
 class Encoder(nn.Module):
-    """A block at the full resolution, then 2×2 max pooling and a block for each further level.
+    """A block at full resolution, then 2×2 max pooling and a block for each further level.
 
     Args:
         bands: channels of the input.
@@ -75,7 +88,7 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(block(a, b) for a, b in pairwise((bands, *widths)))
 
     def forward(self, nir: Tensor) -> list[Tensor]:
-        """Features of each level, finest first."""
+        """Compute the features of each level, finest first: (N, widths[i], h / 2ⁱ, w / 2ⁱ)."""
         features = [self.blocks[0](nir)]
         for block in self.blocks[1:]:
             features.append(block(F.max_pool2d(features[-1], 2)))
@@ -83,11 +96,13 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """2×2 transposed convolution up, the encoder's features beside it, a block; at the end a linear 1×1.
+    """2×2 transposed convolution, concatenation with the encoder's features and a block for each level.
+
+    A 1×1 convolution without activation follows at the end.
 
     Args:
         widths: channels of the encoder's levels, finest first.
-        channels: of the output.
+        channels: channels of the output.
         block: makes the block of a level.
     """
 
@@ -99,6 +114,7 @@ class Decoder(nn.Module):
         self.leave = nn.Conv2d(widths[0], channels, 1)
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
+        """Combine the features of an `Encoder` to (N, channels, h, w)."""
         *skips, h = features
         for up, block, skip in zip(self.up, self.blocks, reversed(skips), strict=True):
             h = block(torch.cat([skip, up(h)], 1))
@@ -106,28 +122,53 @@ class Decoder(nn.Module):
 
 
 class UNet(Network):
-    """Plain U-Net, 31.0 M parameters at the default width.
+    """U-Net: a convolutional encoder and decoder with skip connections at five resolutions.
+
+    The multi-band colorization paper (Park et al., see `StructureAware`) compares its network with this one.
+    Differences to the original: convolutions are padded with zeros and keep the size of the image, and the
+    output is linear. 31.0 M parameters at the default width.
 
     Args:
         bands: NIR bands of the input.
-        width: channels at the full resolution; they double with each of the four poolings.
+        width: channels at full resolution; they double with each of the four poolings.
+        norm: ``"batch"`` adds batch normalization after each convolution of the blocks; ``"none"`` is the
+            network as published.
+
+    Raises:
+        ValueError: an argument is out of its range.
+
+    Shapes:
+        - ``nir``: (N, bands, h, w) in [0, 1]; h and w are multiples of 16.
+        - Output: (N, 3, h, w), not clipped.
+
+    Reference:
+        Ronneberger, Fischer, Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+        MICCAI 2015.
+
+    Example:
+        >>> network = UNet(bands=3, width=8)
+        >>> network(torch.rand(1, 3, 32, 48)).shape
+        torch.Size([1, 3, 32, 48])
     """
 
     multiple_of = minimum_px = _CELL_PX
-    receptive_field_px = receptive_field_px(convs=2)
+    receptive_field_px = unet_receptive_field_px(convs=2)
 
-    def __init__(self, bands: int = 1, width: int = 64) -> None:
+    def __init__(self, bands: int = 1, width: int = 64, norm: Norm = "none") -> None:
         super().__init__()
+        check_counts(bands=bands, width=width)
+        check_choice("norm", norm, get_args(Norm))
         self.bands = bands
-        widths = level_widths(width)
-        self.encoder = Encoder(bands, widths, double_conv)
-        self.decoder = Decoder(widths, 3, double_conv)
+        block, widths = partial(double_conv, norm=norm), level_widths(width)
+        self.encoder = Encoder(bands, widths, block)
+        self.decoder = Decoder(widths, 3, block)
         he_init(self)
 
     def forward(self, nir: Tensor) -> Tensor:
-        """Colour of ``nir`` (N, bands, h, w), values in [0, 1]: (N, 3, h, w), not clipped.
+        """Compute the colour (N, 3, h, w) of ``nir`` (N, bands, h, w), not clipped.
 
-        Raises ValueError for other bands, and for sides that are not multiples of 16.
+        Raises:
+            ValueError: another number of bands, or sides that are not multiples of 16.
         """
         self.check(nir)
         return self.decoder(self.encoder(nir))

@@ -15,7 +15,7 @@ from nircolor.models.graph.edge_sums import in_blocks, sum_edges
 from nircolor.models.graph.edges import direct, factored
 from nircolor.models.graph.graph_conv import GraphConv
 from nircolor.models.graph.knn import Graph, nearest
-from tests.models.probes import assert_same_gradients, far, with_biases
+from tests.models.probes import assert_same_gradients, relative_difference, with_biases
 
 
 @pytest.fixture(autouse=True)
@@ -31,14 +31,12 @@ def plain(h, graph, net):
     return in_blocks(h, graph, net, factored)
 
 
-def random_graph(images, height, width, k, receptive_field_px):
+def random_graph(images, height, width, k, radius_px):
     """Any pixel in reach, itself and the same one twice included."""
     shape = (images, height, width, k)
-    rows = torch.arange(height)[:, None, None] + torch.randint(
-        -receptive_field_px, receptive_field_px + 1, shape
-    )
-    columns = torch.arange(width)[:, None] + torch.randint(-receptive_field_px, receptive_field_px + 1, shape)
-    return Graph(rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1), receptive_field_px)
+    rows = torch.arange(height)[:, None, None] + torch.randint(-radius_px, radius_px + 1, shape)
+    columns = torch.arange(width)[:, None] + torch.randint(-radius_px, radius_px + 1, shape)
+    return Graph(rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1), radius_px)
 
 
 def outcome(form, layer, h, graph):
@@ -59,7 +57,7 @@ def outcome(form, layer, h, graph):
     rank=st.integers(1, 5),
     k=st.integers(1, 9),
     size=st.tuples(st.integers(1, 2), st.integers(3, 13), st.integers(3, 13)),
-    receptive_field_px=st.integers(1, 6),
+    radius_px=st.integers(1, 6),
     strip_px=st.sampled_from([1, 7, 512]),
     dense=st.booleans(),
     dtype=st.sampled_from([torch.float32, torch.float64]),
@@ -67,7 +65,7 @@ def outcome(form, layer, h, graph):
 )
 @settings(max_examples=60, deadline=None)
 def test_machine_code_is_the_formula_and_so_are_its_gradients(
-    thirds, fan_out, rank, k, size, receptive_field_px, strip_px, dense, dtype, seed
+    thirds, fan_out, rank, k, size, radius_px, strip_px, dense, dtype, seed
 ):
     """However a image is cut into strips."""
     torch.manual_seed(seed)
@@ -78,13 +76,13 @@ def test_machine_code_is_the_formula_and_so_are_its_gradients(
     )
     images, height, width_px = size
     h = torch.randn(images, width, height, width_px, dtype=dtype)
-    graph = random_graph(images, height, width_px, k, receptive_field_px)
+    graph = random_graph(images, height, width_px, k, radius_px)
     expected, expected_gradients = outcome(by_formula, layer, h, graph)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(edge_sums_cpu, "_STRIP_PX", strip_px)
         got, gradients = outcome(edge_sums_cpu.sum_edges, layer, h, graph)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
-    assert far(got, expected) < tolerance
+    assert relative_difference(got, expected) < tolerance
     # in float32 an argument of the LeakyReLU can be 0 but for rounding, and its gradient jumps there
     if dtype == torch.float64:
         assert_same_gradients(gradients, expected_gradients, tolerance)
@@ -99,7 +97,7 @@ def test_as_in_the_network(form, window_px):
     graph = nearest(h, 8, window_px)
     expected, expected_gradients = outcome(by_formula, layer, h, graph)
     got, gradients = outcome(form, layer, h, graph)
-    assert far(got, expected) < 1e-5
+    assert relative_difference(got, expected) < 1e-5
     assert_same_gradients(gradients, expected_gradients, 1e-5)
 
 
@@ -110,7 +108,7 @@ def test_blocks_change_neither_outputs_nor_gradients(monkeypatch):
     whole, gradients = outcome(plain, layer, h, graph)
     monkeypatch.setattr(edge_sums, "_BLOCK_PX", 4)
     in_parts, gradients_in_parts = outcome(plain, layer, h, graph)
-    assert far(in_parts, whole) < 1e-12
+    assert relative_difference(in_parts, whole) < 1e-12
     assert_same_gradients(gradients_in_parts, gradients, 1e-12)
 
 
@@ -142,8 +140,8 @@ def test_mixed_precision_gives_the_same():
         got, gradients = outcome(sum_edges, layer, h, graph)
         of_half = sum_edges(h.bfloat16(), graph, layer.edge_network())
     assert got.dtype == torch.float32
-    assert far(got, expected) < 1e-5
-    assert far(of_half, expected) < 1e-5
+    assert relative_difference(got, expected) < 1e-5
+    assert relative_difference(of_half, expected) < 1e-5
     assert_same_gradients(gradients, expected_gradients, 1e-5)
 
 
@@ -167,9 +165,8 @@ def test_an_inference_tensor_is_taken():
     with torch.inference_mode():
         h = h.clone()
         graph = nearest(h, 8)
-        assert (
-            far(layer(h, graph), layer.local(h) / 2 + by_formula(h, graph, layer.edge_network()) / 2) < 1e-5
-        )
+        expected = (layer.local(h) + by_formula(h, graph, layer.edge_network())) / 2
+        assert relative_difference(layer(h, graph), expected) < 1e-5
 
 
 def test_without_numba_it_is_the_same_and_says_so_once(monkeypatch):
@@ -183,7 +180,7 @@ def test_without_numba_it_is_the_same_and_says_so_once(monkeypatch):
         warnings.simplefilter("error")
         outcome(sum_edges, layer, h, graph)
     fast, expected = outcome(edge_sums_cpu.sum_edges, layer, h, graph)
-    assert far(slow, fast) < 1e-5
+    assert relative_difference(slow, fast) < 1e-5
     assert_same_gradients(gradients, expected, 1e-5)
 
 
@@ -209,7 +206,7 @@ def test_what_a_gpu_runs_compiles_in_one_piece_and_is_the_formula(monkeypatch):
     finally:
         edge_sums.compiled.cache_clear()
     expected, expected_gradients = outcome(by_formula, layer, h, graph)
-    assert far(got, expected) < 1e-5
+    assert relative_difference(got, expected) < 1e-5
     assert_same_gradients(gradients, expected_gradients, 1e-5)
 
 

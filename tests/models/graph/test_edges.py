@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nircolor.models.graph import edges
 from nircolor.models.graph.edges import EdgeNetwork, at_once, direct, factored, piecewise
 from nircolor.models.graph.graph_conv import GraphConv
-from tests.models.probes import assert_same_gradients, far, with_biases
+from tests.models.probes import assert_same_gradients, relative_difference, with_biases
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +53,7 @@ def test_factored_is_the_formula_and_so_are_its_gradients(
         of_leaves = torch.autograd.grad((outputs[-1] * weight).sum(), list(leaves.values()))
         gradients.append(dict(zip(leaves, of_leaves, strict=True)))
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
-    assert far(outputs[1], outputs[0]) < tolerance
+    assert relative_difference(outputs[1], outputs[0]) < tolerance
     assert_same_gradients(gradients[1], gradients[0], tolerance)
 
 

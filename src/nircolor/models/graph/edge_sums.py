@@ -54,7 +54,7 @@ def in_blocks(h: Tensor, graph: Graph, net: EdgeNetwork, form: Callable[..., Ten
     """`sum_edges` by ``form``, which is one of `edges` or does the same; a training patch is one block."""
     images, _, height, width = h.shape
     out = h.new_empty(images, net.phi.shape[2], height, width)
-    for block, around in blocks(height, width, _BLOCK_PX, graph.receptive_field_px):
+    for block, around in blocks(height, width, _BLOCK_PX, graph.radius_px):
         centres, sources = (area.vectors(h).flatten(0, 1) for area in (block, around))
         sums = form(centres, sources, graph.part(block, around), net)
         out[:, :, *block.cut] = sums.view(images, block.height, block.width, -1).permute(0, 3, 1, 2)

@@ -63,7 +63,7 @@ class Area(NamedTuple):
         return features[:, :, *self.cut].permute(0, 2, 3, 1).flatten(1, 2)
 
 
-def blocks(height: int, width: int, side_px: int, receptive_field_px: int) -> Iterator[tuple[Area, Area]]:
+def blocks(height: int, width: int, side_px: int, radius_px: int) -> Iterator[tuple[Area, Area]]:
     """Cut a image into blocks; with each comes the part of the image that is within reach of it."""
     for top in range(0, height, side_px):
         for left in range(0, width, side_px):
@@ -71,10 +71,10 @@ def blocks(height: int, width: int, side_px: int, receptive_field_px: int) -> It
             yield (
                 block,
                 Area(
-                    max(block.top - receptive_field_px, 0),
-                    min(block.bottom + receptive_field_px, height),
-                    max(block.left - receptive_field_px, 0),
-                    min(block.right + receptive_field_px, width),
+                    max(block.top - radius_px, 0),
+                    min(block.bottom + radius_px, height),
+                    max(block.left - radius_px, 0),
+                    min(block.right + radius_px, width),
                 ),
             )
 
@@ -84,11 +84,11 @@ class Graph(NamedTuple):
 
     Attributes:
         neighbours: (N, h, w, k) int64: row · w + column of each pixel's neighbours, nearest first.
-        receptive_field_px: no neighbour is more rows or columns away than this.
+        radius_px: no neighbour is more rows or columns away than this.
     """
 
     neighbours: Tensor
-    receptive_field_px: int
+    radius_px: int
 
     def part(self, block: Area, around: Area) -> Tensor:
         """(N · pixels of block, k): a block's neighbours as indices into the pixels of ``around``.
@@ -102,7 +102,7 @@ class Graph(NamedTuple):
         return (index + first[:, None, None]).flatten(0, 1)
 
 
-def fewest_candidates(height: int, width: int, receptive_field_px: int) -> int:
+def fewest_candidates(height: int, width: int, radius_px: int) -> int:
     """How many pixels the worst placed pixel of a image has to choose its neighbours from."""
 
     def seen(length: int) -> set[tuple[int, int]]:
@@ -111,7 +111,7 @@ def fewest_candidates(height: int, width: int, receptive_field_px: int) -> int:
         def within(at: int, reach: int) -> int:
             return min(at + reach, length - 1) - max(at - reach, 0) + 1
 
-        return {(within(at, receptive_field_px), within(at, 1)) for at in range(length)}
+        return {(within(at, radius_px), within(at, 1)) for at in range(length)}
 
     return min(a * b - near_a * near_b for a, near_a in seen(height) for b, near_b in seen(width))
 
@@ -130,30 +130,28 @@ def nearest(features: Tensor, k: int, window_px: int | None = None) -> Graph:
         ValueError: some pixel has fewer than k others to choose from.
     """
     images, _, height, width = features.shape
-    receptive_field_px = max(height, width) if window_px is None else window_px // 2
-    if (fewest := fewest_candidates(height, width, receptive_field_px)) < k:
+    radius_px = max(height, width) if window_px is None else window_px // 2
+    if (fewest := fewest_candidates(height, width, radius_px)) < k:
         raise ValueError(f"features: {height}×{width} px leave some pixel {fewest} candidates, {k} needed")
-    most = min(height, _BLOCK_PX + 2 * receptive_field_px) * min(width, _BLOCK_PX + 2 * receptive_field_px)
+    most = min(height, _BLOCK_PX + 2 * radius_px) * min(width, _BLOCK_PX + 2 * radius_px)
     index_bits = (most - 1).bit_length()
     grid = _grid(features, index_bits)
     neighbours = torch.empty(images, height, width, k, dtype=torch.int64, device=features.device)
     if knn_kernels is not None and features.device.type == "cpu":
-        pieces = [
-            (n, *tile) for n in range(images) for tile in blocks(height, width, _TILE_PX, receptive_field_px)
-        ]
+        pieces = [(n, *tile) for n in range(images) for tile in blocks(height, width, _TILE_PX, radius_px)]
         kind = _kind()
-        on_cores(lambda piece: _walk(features, grid, kind, receptive_field_px, neighbours, *piece), pieces)
+        on_cores(lambda piece: _walk(features, grid, kind, radius_px, neighbours, *piece), pieces)
     else:
-        for block, around in blocks(height, width, _BLOCK_PX, receptive_field_px):
-            _sort(features, grid, index_bits, receptive_field_px, neighbours, block, around)
-    return Graph(neighbours, receptive_field_px)
+        for block, around in blocks(height, width, _BLOCK_PX, radius_px):
+            _sort(features, grid, index_bits, radius_px, neighbours, block, around)
+    return Graph(neighbours, radius_px)
 
 
 def _walk(
     features: Tensor,
     grid: Tensor,
     kind: torch.dtype,
-    receptive_field_px: int,
+    radius_px: int,
     neighbours: Tensor,
     image: int,
     tile: Area,
@@ -183,7 +181,7 @@ def _walk(
     chosen = np.zeros((tile.height, tile.width, found.shape[2] + _SPARE), np.int64)
     bounds = torch.full(chosen.shape, torch.inf, dtype=kind).numpy()
     # a row of candidates may be longer than what is wanted at once
-    most = max(_CANDIDATES, min(_STRIP_PX + 2 * receptive_field_px, around.width))
+    most = max(_CANDIDATES, min(_STRIP_PX + 2 * radius_px, around.width))
     scratch = torch.empty(tile.height * _STRIP_PX * most, dtype=kind)
     for left in range(tile.left, tile.right, _STRIP_PX):
         strip = Area(tile.top, tile.bottom, left, min(left + _STRIP_PX, tile.right))
@@ -191,15 +189,15 @@ def _walk(
         a[:, :, count] = 1
         a[:, :, count + 1] *= epsilon
         first, end = (
-            max(strip.left - receptive_field_px, around.left),
-            min(strip.right + receptive_field_px, around.right),
+            max(strip.left - radius_px, around.left),
+            min(strip.right + radius_px, around.right),
         )
         rows = max(1, _CANDIDATES // (end - first))
         for top in range(around.top, around.bottom, rows):
             candidates = Area(top, min(top + rows, around.bottom), first, end)
             pixels = strip._replace(
-                top=max(top - receptive_field_px, tile.top),
-                bottom=min(candidates.bottom + receptive_field_px, tile.bottom),
+                top=max(top - radius_px, tile.top),
+                bottom=min(candidates.bottom + radius_px, tile.bottom),
             )
             pair = (
                 a[_relative(pixels, strip).cut].flatten(0, 1),
@@ -209,9 +207,9 @@ def _walk(
             values = torch.mm(*pair, out=scratch[: shape[0] * shape[1]].view(shape))
             cut = _relative(pixels, tile).cut
             knn_kernels.keep_smallest(
-                values.numpy(), pixels, candidates, receptive_field_px, width, bounds[cut], chosen[cut]
+                values.numpy(), pixels, candidates, radius_px, width, bounds[cut], chosen[cut]
             )
-    knn_kernels.settle(vectors.numpy(), around, tile, receptive_field_px, width, bounds, chosen, found)
+    knn_kernels.settle(vectors.numpy(), around, tile, radius_px, width, bounds, chosen, found)
 
 
 def _kind() -> torch.dtype:
@@ -228,7 +226,7 @@ def _sort(
     features: Tensor,
     grid: Tensor,
     index_bits: int,
-    receptive_field_px: int,
+    radius_px: int,
     neighbours: Tensor,
     block: Area,
     around: Area,
@@ -239,9 +237,7 @@ def _sort(
     squared = a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None]
     squared.baddbmm_(a, b.mT, alpha=-2)
     keys = squared.long().bitwise_left_shift_(index_bits)
-    keys.bitwise_or_(
-        _indices(_relative(block, around), around.height, around.width, receptive_field_px, keys.device)
-    )
+    keys.bitwise_or_(_indices(_relative(block, around), around.height, around.width, radius_px, keys.device))
     index = keys.topk(neighbours.shape[3], largest=False).values & ((1 << index_bits) - 1)
     flat = (index // around.width + around.top) * width + index % around.width + around.left
     neighbours[:, *block.cut] = flat.view(images, block.height, block.width, -1)
@@ -268,13 +264,13 @@ def _relative(block: Area, around: Area) -> Area:
 
 # one: blocks away from the borders all ask for the same
 @lru_cache(maxsize=1)
-def _indices(block: Area, height: int, width: int, receptive_field_px: int, device: torch.device) -> Tensor:
+def _indices(block: Area, height: int, width: int, radius_px: int, device: torch.device) -> Tensor:
     """(pixels of block, height · width) int64: the index of each candidate, and all bits set where excluded.
 
     Excluded are the pixel itself, its eight neighbours, and all outside its window.
     """
     rows = (torch.arange(block.top, block.bottom)[:, None] - torch.arange(height)).abs()[:, None, :, None]
     columns = (torch.arange(block.left, block.right)[:, None] - torch.arange(width)).abs()[:, None]
-    excluded = (rows <= 1) & (columns <= 1) | (rows > receptive_field_px) | (columns > receptive_field_px)
+    excluded = (rows <= 1) & (columns <= 1) | (rows > radius_px) | (columns > radius_px)
     index = torch.arange(height * width).view(height, width)
     return index.masked_fill(excluded, torch.iinfo(torch.int64).max).flatten(2).flatten(0, 1).to(device)

@@ -12,7 +12,7 @@ def keep_smallest(
     values: Any,
     pixels: Any,
     candidates: Any,
-    receptive_field_px: int,
+    radius_px: int,
     width: int,
     smallest: Any,
     neighbours: Any,
@@ -27,7 +27,7 @@ def keep_smallest(
         values: (pixels, candidates), both row by row.
         pixels: top, bottom, left and right in the image.
         candidates: the same.
-        receptive_field_px: rows and columns from a pixel to the border of its window.
+        radius_px: rows and columns from a pixel to the border of its window.
         width: of the image.
         smallest: (rows, columns, k) of the pixels: their k smallest values yet, in order; updated.
         neighbours: (rows, columns, k) int64: row · width + column of each; updated.
@@ -43,10 +43,10 @@ def keep_smallest(
             of_pixel = values[pixel]
             pixel += 1
             limit = mine[last]
-            for row in range(max(top, y - receptive_field_px), min(bottom, y + receptive_field_px + 1)):
+            for row in range(max(top, y - radius_px), min(bottom, y + radius_px + 1)):
                 near = abs(row - y) <= 1
                 for right_of_it in range(1 + near):
-                    begin, end = max(left, x - receptive_field_px), min(right, x + receptive_field_px + 1)
+                    begin, end = max(left, x - radius_px), min(right, x + radius_px + 1)
                     if right_of_it:
                         begin = x + 2
                     elif near:
@@ -77,7 +77,7 @@ def settle(
     vectors: Any,
     around: Any,
     tile: Any,
-    receptive_field_px: int,
+    radius_px: int,
     width: int,
     bounds: Any,
     chosen: Any,
@@ -92,7 +92,7 @@ def settle(
         vectors: (rows, columns, F) float64 of ``around``, whole numbers.
         around: top, bottom, left and right in the image of what is within reach of the tile.
         tile: the same of the tile.
-        receptive_field_px: rows and columns from a pixel to the border of its window.
+        radius_px: rows and columns from a pixel to the border of its window.
         width: of the image.
         bounds: (rows, columns, more than k) of the tile, in order: no more than (‖b − a‖² − ‖a‖²) / 2 of each
             candidate b of pixel a; infinite where there is none.
@@ -117,13 +117,11 @@ def settle(
             if (squared[k - 1] - _distance(a, origin)) / 2 < of_pixel[of_pixel.size - 1]:
                 continue
             squared[:] = np.inf
-            for row in range(max(top, y - receptive_field_px), min(bottom, y + receptive_field_px + 1)):
+            for row in range(max(top, y - radius_px), min(bottom, y + radius_px + 1)):
                 # nothing is nearer than k that are the same: so constant areas cost little
                 if squared[k - 1] == 0:
                     break
-                for column in range(
-                    max(left, x - receptive_field_px), min(right, x + receptive_field_px + 1)
-                ):
+                for column in range(max(left, x - radius_px), min(right, x + radius_px + 1)):
                     if abs(row - y) > 1 or abs(column - x) > 1:
                         distance = _distance(a, vectors[row - top, column - left])
                         _insert(distance, row * width + column, squared, found)

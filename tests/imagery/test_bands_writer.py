@@ -16,7 +16,7 @@ _BANDS = [SpectralBand(783.4, 10), SpectralBand(850, 25.5), SpectralBand(1004.52
 def _write(raster, path, reflectance, valid=None, step=3):
     valid = np.ones(reflectance.shape[1:], bool) if valid is None else valid
     bands = _BANDS[: len(reflectance)]
-    with BandsWriter(raster, path, bands) as writer:
+    with BandsWriter(raster.grid, path, bands) as writer:
         for top in range(0, raster.height, step):
             stop = min(top + step, raster.height)
             writer.write(reflectance[:, top:stop], valid[top:stop], (top, stop, 0, raster.width))
@@ -100,7 +100,7 @@ def test_it_lies_where_its_source_lies(tmp_path):
 def test_windows_land_where_they_belong(tmp_path, raster):
     reflectance = noise(2, 10, 7, "float32", seed=3)
     valid = np.ones((10, 7), bool)
-    with BandsWriter(raster, tmp_path / "b.tif", _BANDS[:2]) as writer:
+    with BandsWriter(raster.grid, tmp_path / "b.tif", _BANDS[:2]) as writer:
         for row0, row1, col0, col1 in ((4, 10, 0, 7), (0, 4, 5, 7), (0, 4, 0, 5)):
             writer.write(
                 reflectance[:, row0:row1, col0:col1],
@@ -120,6 +120,6 @@ def test_a_place_that_is_not_there_is_one_line(tmp_path, raster):
 def test_a_failure_within_is_not_hidden(tmp_path, raster):
     with (
         pytest.raises(ZeroDivisionError),
-        BandsWriter(raster, tmp_path / "b.tif", _BANDS[:1]),
+        BandsWriter(raster.grid, tmp_path / "b.tif", _BANDS[:1]),
     ):
         raise ZeroDivisionError

@@ -16,7 +16,7 @@ from rasterio.transform import Affine
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import create_like, open_raster
-from nircolor.imagery.tiff import check_whole
+from nircolor.imagery.writer import check_complete
 from tests.imagery.imagery_samples import names, noise, save
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
@@ -177,9 +177,9 @@ def test_a_missing_block_of_an_overview_is_found(tmp_path, gap):
         dataset.build_overviews([2, 4], Resampling.average)
     if gap:
         with pytest.raises(NircolorError, match=r"out\.tif: could not be written in full"):
-            check_whole(path, tmp_path / "out.tif")
+            check_complete(path, tmp_path / "out.tif")
     else:
-        check_whole(path, tmp_path / "out.tif")
+        check_complete(path, tmp_path / "out.tif")
 
 
 @pytest.mark.parametrize("limit", [1_000_000, 3_800_000, 4_500_000])

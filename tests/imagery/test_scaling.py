@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import open_raster, percentile_stretch
+from nircolor.imagery import open_raster
 from tests.imagery.imagery_samples import noise, save, save_envi
 
 
@@ -134,7 +134,7 @@ def test_the_stretch_is_one_for_the_whole_image(tmp_path):
         whole, _ = raster.read()
         part, _ = raster.read((50, 60, 0, 10))
         assert "stretch" in raster.scale_rule
-        assert percentile_stretch(raster, 10, 90) == pytest.approx((1100, 1900), abs=0.2)
+        np.testing.assert_allclose(raster.black_white, [[[1100]], [[1900]]], atol=0.2)
     np.testing.assert_allclose(whole, np.clip((array - 1100) / 800, 0, 1), atol=1e-3)
     np.testing.assert_array_equal(part, whole[:, 50:60, :10])
 
@@ -145,3 +145,10 @@ def test_a_stretch_of_nothing_is_refused(tmp_path):
         open_raster(path, stretch=(2, 98))
     with pytest.raises(NircolorError, match="percentiles"):
         open_raster(path, stretch=(98, 2))
+
+
+def test_a_stretch_keeps_white_for_the_smallest_value(tmp_path):
+    array = np.arange(100, dtype=np.uint8).reshape(1, 10, 10)
+    path = save(tmp_path / "a.tif", array, photometric="MINISWHITE")
+    with open_raster(path, stretch=(0, 100)) as raster:
+        np.testing.assert_allclose(raster.read()[0], 1 - array / 99, atol=1e-6)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nircolor.imagery.srgb import encode_srgb
+from nircolor.imagery import encode_srgb
 
 _LINEAR = np.linspace(0, 1, 65536)
 

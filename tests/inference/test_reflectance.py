@@ -5,8 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from nircolor.imagery import open_raster
-from nircolor.imagery.srgb import encode_srgb
+from nircolor.imagery import encode_srgb, open_raster
 from nircolor.inference import Colorizer, Reading
 from tests.imagery.envi_captures import Sensor, listed, random_scene, save_cube
 from tests.imagery.imagery_samples import load, noise, save

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.imagery.srgb import encode_srgb
+from nircolor.imagery import encode_srgb
 from nircolor.spectral.response import daylight, observer_weights, read_response
 from nircolor.spectral.weights import GRID_NM
 

@@ -1,30 +1,47 @@
-"""Images in and out: files <-> arrays, by windows, with georeference and wavelengths.
+"""Image files and arrays: formats, windows, georeference, wavelengths, calibration, scaling.
 
 with open_raster("scene.tif") as raster, create_like(raster, "colour.tif") as writer:
-    nir, valid = raster.read(window)      # (bands, h, w) float32 in [0, 1]
+    nir, valid = raster.read(window)      # (bands, h, w) float32 in [0, 1]; valid: (h, w)
     writer.write(rgb, valid, window)      # (3, h, w) float32 in [0, 1]
 """
 
-from nircolor.imagery.formats import EXTENSIONS, find_images, is_image
+from nircolor.imagery.bands_writer import BandsWriter, SpectralBand
+from nircolor.imagery.calibration import Calibration, References
+from nircolor.imagery.cube import Cube
+from nircolor.imagery.embedded import Encoded, encode_jpeg, encode_png
+from nircolor.imagery.formats import EXTENSIONS, OUTPUT_DRIVERS, find_images, is_image, output_path_for
+from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.invalid import fill_invalid, fill_values
-from nircolor.imagery.naming import OUTPUT_DRIVERS, output_path_for
 from nircolor.imagery.orientation import Window
-from nircolor.imagery.raster import Raster, open_raster
-from nircolor.imagery.stretch import percentile_stretch
+from nircolor.imagery.raster import Raster, image_size, open_raster
+from nircolor.imagery.reduction import AreaMean
+from nircolor.imagery.scaling import encode_srgb
 from nircolor.imagery.writer import ColourWriter, create_like
 
 __all__ = [
     "EXTENSIONS",
     "OUTPUT_DRIVERS",
+    "AreaMean",
+    "BandsWriter",
+    "Calibration",
     "ColourWriter",
+    "Cube",
+    "Encoded",
+    "Georeference",
+    "Grid",
     "Raster",
+    "References",
+    "SpectralBand",
     "Window",
     "create_like",
+    "encode_jpeg",
+    "encode_png",
+    "encode_srgb",
     "fill_invalid",
     "fill_values",
     "find_images",
+    "image_size",
     "is_image",
     "open_raster",
     "output_path_for",
-    "percentile_stretch",
 ]

@@ -1,5 +1,6 @@
-"""Multi-band reflectance as a TIFF that says its wavelengths."""
+"""Write multi-band reflectance as a TIFF with wavelengths."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -10,35 +11,48 @@ from rasterio.windows import Window as RasterioWindow
 
 from nircolor.arrays import Floats, Mask
 from nircolor.imagery.gdal import gdal_for, open_dataset
+from nircolor.imagery.grid import Grid
 from nircolor.imagery.orientation import Window
-from nircolor.imagery.raster import Raster
-from nircolor.imagery.tiff import check_whole
+from nircolor.imagery.writer import check_complete
 
-# the custom of satellite products; finer than any sensor's noise
+# as in satellite products; finer than the noise of any sensor
 _VALUES_PER_REFLECTANCE = 10_000
 _NODATA = 65_535
 
 
 class SpectralBand(NamedTuple):
-    """Where a band lies and how wide it is."""
+    """A spectral band.
+
+    Attributes:
+        center_nm: centre in nm.
+        fwhm_nm: full width at half maximum in nm.
+    """
 
     center_nm: float
     fwhm_nm: float
 
 
 class BandsWriter:
-    """Writes reflectance × 10,000, with the size and place of a raster; use it in `with`.
+    """Writer of a TIFF with reflectance × 10,000 in 16 bits, to be used in a ``with`` block.
 
-    The file grows where it will stay: whoever wants it whole or not at all gives a path in a folder of their
-    own and moves the file. Brighter than white, up to 6.5, is kept. Invalid pixels are nodata.
+    Values are kept up to a reflectance of 6.5; negative ones become 0. Invalid pixels become nodata (65,535).
+    Not atomic: write to a temporary path and rename.
+
+    Args:
+        grid: size and georeference, of the input.
+        path: the output.
+        bands: centre and width of each band.
+
+    Raises:
+        NircolorError: the file cannot be written.
     """
 
-    def __init__(self, raster: Raster, path: Path, bands: Sequence[SpectralBand]) -> None:
-        self.path, self._raster, self._bands = path, raster, tuple(bands)
+    def __init__(self, grid: Grid, path: str | os.PathLike[str], bands: Sequence[SpectralBand]) -> None:
+        self.path, self._bands = Path(path), tuple(bands)
         profile = {
             "driver": "GTiff",
-            "width": raster.width,
-            "height": raster.height,
+            "width": grid.width,
+            "height": grid.height,
             "count": len(self._bands),
             "dtype": "uint16",
             "photometric": "MINISBLACK",
@@ -47,11 +61,11 @@ class BandsWriter:
             "predictor": 2,
             "bigtiff": "IF_SAFER",
         }
-        if raster.may_have_invalid:
+        if grid.may_have_invalid:
             profile["nodata"] = _NODATA
-        with gdal_for(path, "cannot be written"):
-            self._dataset = open_dataset(path, "w", **profile)
-            raster.georeference.write_to(self._dataset)
+        with gdal_for(self.path, "cannot be written"):
+            self._dataset = open_dataset(self.path, "w", **profile)
+            grid.georeference.write_to(self._dataset)
             self._dataset.scales = (1 / _VALUES_PER_REFLECTANCE,) * len(self._bands)
             for index, band in enumerate(self._bands, 1):
                 self._dataset.set_band_description(index, f"{band.center_nm:g} nm")
@@ -66,7 +80,16 @@ class BandsWriter:
                 )
 
     def write(self, reflectance: Floats, valid: Mask, window: Window) -> None:
-        """Write (bands, h, w) and valid (h, w) at `window` (row0, row1, col0, col1)."""
+        """Write a window.
+
+        Args:
+            reflectance: (bands, h, w), float32, 1 for a perfect diffuse reflector.
+            valid: (h, w), False for invalid pixels.
+            window: (row0, row1, col0, col1).
+
+        Raises:
+            NircolorError: the file cannot be written.
+        """
         values = np.rint(reflectance * _VALUES_PER_REFLECTANCE)
         values = np.clip(values, 0, _NODATA - 1, out=values)
         values[:, ~valid] = _NODATA
@@ -85,4 +108,4 @@ class BandsWriter:
         with gdal_for(self.path, "cannot be written"):
             self._dataset.close()
             if kind is None:
-                check_whole(self.path, self.path)
+                check_complete(self.path, self.path)

@@ -1,4 +1,4 @@
-"""Which files are images: by name when walking folders, by content when opening one."""
+"""File names and formats: find images in a folder, find the driver that reads a file, name output files."""
 
 import os
 import warnings
@@ -9,8 +9,8 @@ from pathlib import Path
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import envi
 
-FORMATS = "PNG, JPEG, TIFF or ENVI"
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".hdr")
+OUTPUT_DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "GTiff", ".tiff": "GTiff"}
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -23,26 +23,50 @@ _SIGNATURES = (
 
 
 @dataclass(frozen=True)
-class Source:
-    """A plain local file and the one GDAL driver that may open it."""
+class ImageFile:
+    """A local image file and the one GDAL driver that may open it.
 
-    path: Path  # as the user named it
-    data: Path  # absolute; differs from `path` where an ENVI header was named
-    driver: str  # "PNG", "JPEG", "GTiff" or "ENVI"
-    header: Path | None = None  # of ENVI
+    Attributes:
+        path: as the user named it.
+        data: absolute path of the file that holds the pixels; for ENVI not always ``path``.
+        driver: "PNG", "JPEG", "GTiff" or "ENVI".
+        header: absolute path of the ENVI header; None for other formats.
+    """
+
+    path: Path
+    data: Path
+    driver: str
+    header: Path | None = None
 
 
 def is_image(path: str | os.PathLike[str]) -> bool:
-    """Whether the name is that of a image nircolor opens; an ENVI capture goes by its `.hdr` alone."""
+    """Return whether a file name has the extension of a supported image; the file need not exist.
+
+    ENVI files are recognized by their header, ``.hdr``. Hidden files are no images.
+
+    Example:
+        >>> is_image("night.JPG"), is_image("cube.hdr"), is_image("cube.raw")
+        (True, True, False)
+    """
     path = Path(path)
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
 
 
 def find_images(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:
-    """The images in `folder`, sorted by path; hidden files and folders are left out.
+    """List the images in a folder.
 
-    Links to folders are not followed. Raises `NircolorError` if `folder` cannot be listed; a folder
-    in it that cannot is left out with a warning.
+    Hidden files and folders, dark and white references, and links to folders are left out.
+
+    Args:
+        folder: the folder.
+        recursive: include the folders below it. One that cannot be listed is left out with a
+            `NircolorWarning`.
+
+    Returns:
+        Paths that begin with ``folder``, sorted.
+
+    Raises:
+        NircolorError: ``folder`` cannot be listed.
     """
     folder = Path(folder)
     try:
@@ -63,39 +87,86 @@ def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
             yield entry
 
 
-def locate(path: str | os.PathLike[str]) -> Source:
-    """Find the file that holds the pixels and, by its first bytes, the driver that may read it.
+def locate(path: str | os.PathLike[str]) -> ImageFile:
+    """Find the file that holds the pixels of an image, and the driver that its first bytes ask for.
 
-    Only plain local files: no `/vsi` path, address, GDAL connection string, folder or device. A
-    VRT (which reads other files) has no allowed signature, whatever its name. Raises
-    `NircolorError`.
+    Only plain local files are accepted: no ``/vsi`` path, URL, GDAL connection string, folder or device. A
+    VRT, which reads other files, has none of the accepted signatures, whatever its name.
+
+    Raises:
+        NircolorError: the file does not exist, cannot be read or is in another format.
     """
     path = Path(path)
-    data = Path(os.path.abspath(path))  # noqa: PTH100 - `absolute` keeps "..", which "/x/../vsimem" needs gone
+    # `Path.absolute` would keep the ".." of "/x/../vsimem"
+    data = Path(os.path.abspath(path))  # noqa: PTH100
     if data.parts[1:2] and data.parts[1].startswith("vsi"):
         raise NircolorError(f"{path}: only plain local files are opened, not GDAL's virtual ones")
     try:
         if data.is_dir():
-            raise NircolorError(f"{path}: expected a image file, got a folder")
+            raise NircolorError(f"{path}: expected an image file, got a folder")
         if not data.exists():
             hint = " (only plain local files are opened)" if ":" in str(path) else ""
             raise NircolorError(f"{path}: no such file{hint}")
         if not data.is_file():
-            raise NircolorError(f"{path}: expected a image file, got a device or pipe")
+            raise NircolorError(f"{path}: expected an image file, got a device or pipe")
         with data.open("rb") as file:
             start = file.read(16)
         if not start:
             raise NircolorError(f"{path}: the file is empty")
         if data.suffix.lower() == ".hdr" and start.startswith(b"ENVI"):
-            return Source(path, envi.data_file(data), "ENVI", data)
+            return ImageFile(path, envi.data_file(data), "ENVI", data)
         header = None if is_image(data) else envi.header_file(data)
         if header is not None:
-            return Source(path, data, "ENVI", header)
+            return ImageFile(path, data, "ENVI", header)
     except OSError as error:
         raise NircolorError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:  # a null byte in the name
         raise NircolorError(f"{path!r}: not a file name ({error})") from error
     for signature, driver in _SIGNATURES:
         if start.startswith(signature):
-            return Source(path, data, driver)
-    raise NircolorError(f"{path}: expected a {FORMATS} image, got a file that begins with {start[:8]!r}")
+            return ImageFile(path, data, driver)
+    raise NircolorError(
+        f"{path}: expected a PNG, JPEG, TIFF or ENVI image, got a file that begins with {start[:8]!r}"
+    )
+
+
+def output_driver(path: Path) -> str:
+    """Return the GDAL driver for an output name; raise `NircolorError` for an unknown extension."""
+    try:
+        return OUTPUT_DRIVERS[path.suffix.lower()]
+    except KeyError:
+        allowed = ", ".join(OUTPUT_DRIVERS)
+        raise NircolorError(
+            f"{path}: expected an output name that ends in {allowed}, got {path.name!r}"
+        ) from None
+
+
+def output_path_for(
+    input_path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    root: str | os.PathLike[str] | None = None,
+) -> Path:
+    """Return the output file for an input image.
+
+    Two inputs can get the same output (``a.hdr`` and ``a.tif``); the caller has to compare.
+
+    Args:
+        input_path: the input.
+        output: a file, if it ends in one of `OUTPUT_DRIVERS` and is no existing folder; else a folder, in
+            which the input keeps its name. ENVI files become ``.tif``.
+        root: the folder that was searched; subfolders below it are kept in the output folder.
+
+    Example:
+        >>> output_path_for("in/day 1/cube.hdr", "out", root="in").as_posix()
+        'out/day 1/cube.tif'
+    """
+    input_path, folder = Path(input_path), Path(output)
+    if folder.suffix.lower() in OUTPUT_DRIVERS and not folder.is_dir() and not str(output).endswith(os.sep):
+        return folder
+    name = input_path.name
+    if input_path.suffix.lower() not in OUTPUT_DRIVERS:
+        name = f"{envi.stem(input_path).name}.tif"
+    if root is not None:
+        folder /= input_path.parent.relative_to(root)
+    return folder / name

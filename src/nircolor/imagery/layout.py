@@ -1,7 +1,7 @@
-"""What a file's stored bands mean: data, alpha, a palette, one gray image in three equal channels."""
+"""Roles of the bands in a file: data, alpha, palette indices, red, green and blue."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +17,45 @@ _CMYK = {ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.
 
 @dataclass(frozen=True)
 class Layout:
-    """The stored bands (1-based) that hold data, and how to read them."""
+    """Roles of the bands in a file.
+
+    Attributes:
+        stored: bands that hold data, 1-based.
+        alpha: band that holds the alpha channel, 1-based, or None.
+        palette: (256, 1 or 3) uint8, gray or RGB of each index, where the data band holds indices.
+        opaque: (256,) bool, False for indices that the palette makes transparent; None where it makes none.
+        is_colour: whether the data are red, green and blue without wavelengths.
+    """
 
     stored: tuple[int, ...]
     alpha: int | None = None
-    palette: Array | None = None  # (256, 1 or 3) uint8: what an index stands for
-    opaque: Array | None = None  # (256,) bool: the palette's own transparency
+    palette: Array | None = None
+    opaque: Array | None = None
     is_colour: bool = False
 
     @property
     def bands(self) -> int:
-        """Count of data bands after the palette is expanded."""
+        """Number of data bands after the palette is expanded."""
         return len(self.stored) if self.palette is None else int(self.palette.shape[1])
 
 
 def of_dataset(
     path: Path, dataset: Any, wavelengths_nm: Sequence[float | None], given_bands: int | None
 ) -> Layout:
-    """The layout by the file's own words; `is_colour` still to be confirmed by `settle_gray`.
+    """Derive the layout from the metadata of an open rasterio dataset.
 
-    A band that states a wavelength, or to which the user gave one (`given_bands` equals the stored
-    count), is data even where its file calls it alpha or red: GDAL gives those roles to any 3 or 4
-    bands of 8 bits.
+    A band with a wavelength, from the file or from the user, is data even where the file calls it alpha or
+    red: GDAL gives those roles to any 3 or 4 bands of 8 bits.
+
+    Args:
+        path: the path that error messages name.
+        dataset: the dataset.
+        wavelengths_nm: wavelength or None of each stored band.
+        given_bands: number of wavelengths that the user gave, or None.
+
+    Returns:
+        The layout. `is_colour` does not yet take into account that three channels may hold one gray image
+        (`StoredImage.is_gray`).
     """
     roles = tuple(dataset.colorinterp)
     if _CMYK & set(roles):
@@ -61,14 +78,8 @@ def of_dataset(
     return Layout(data, alpha, is_colour=photograph)
 
 
-def settle_gray(layout: Layout, spread: float) -> Layout:
-    """Reduce an RGB layout whose channels are at most `spread` apart to its first band, if that is gray."""
-    gray = layout.is_colour and layout.palette is None and spread <= 0
-    return replace(layout, stored=layout.stored[:1], is_colour=False) if gray else layout
-
-
 def doubt(path: Path, layout: Layout) -> str | None:
-    """A warning where the image is a colour photograph."""
+    """Return a warning where the image is a colour photograph, else None."""
     if not layout.is_colour:
         return None
     return (
@@ -85,7 +96,7 @@ def _palette(path: Path, dataset: Any, alpha: int | None) -> Layout:
         if 0 <= index < 256:
             table[index] = colour
     opaque = table[:, 3] > 0
-    # indices the palette does not name stay black and opaque, as GDAL's own expansion has them
+    # GDAL expands indices that the palette lacks to opaque black
     opaque[[i for i in range(256) if i not in dataset.colormap(1)]] = True
     is_gray = bool((table[:, 0] == table[:, 1]).all() and (table[:, 1] == table[:, 2]).all())
     return Layout(

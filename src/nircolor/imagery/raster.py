@@ -1,11 +1,13 @@
-"""`open_raster`: any allowed image file as windows of float32 in [0, 1], upright, with what is invalid."""
+"""Open image files and read windows of them as float32 in [0, 1], upright, with a mask of valid pixels."""
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import isqrt
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from rasterio.crs import CRS
@@ -14,18 +16,20 @@ from rasterio.transform import Affine
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import envi, layout, orientation, scaling, wavelengths
-from nircolor.imagery.calibration import Calibration, References, find_references, load_calibration
+from nircolor.imagery.calibration import Calibration, find_references, load_calibration
 from nircolor.imagery.cube import Cube
-from nircolor.imagery.formats import Source, locate
+from nircolor.imagery.formats import ImageFile, locate
 from nircolor.imagery.gdal import descriptions_of, gdal_for, open_dataset, tags_of
-from nircolor.imagery.georeference import Georeference
+from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.reduction import AreaMean
-from nircolor.imagery.stored import StoredImage, check_size, look_at
-from nircolor.imagery.stretch import percentile_stretch
+from nircolor.imagery.stored import StoredImage, check_size
 
 # values converted at a time for a reduced view: 16 MB as float32
 _STRIP_VALUES = 4 << 20
+# side of the reduced view from which percentiles are taken, and its number of values: cubes have many bands
+_STRETCH_PX, _STRETCH_VALUES = 1024, 8 << 20
+_DAMAGED = "the image is damaged or cut off"
 
 
 def open_raster(
@@ -35,177 +39,204 @@ def open_raster(
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
 ) -> "Raster":
-    """Open a PNG, JPEG, TIFF, GeoTIFF or ENVI image (header or data file); use it in `with`.
+    """Open a PNG, JPEG, TIFF, GeoTIFF or ENVI image.
 
-    - `bands_nm`: the bands' wavelengths in nm in the file's order, one a data band.
-    - `scale`: the file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`).
-    - `stretch`: (low, high) percentiles of the whole image to map to 0 and 1, instead of the rule.
+    A raw ENVI capture with dark and white references beside it (`imagery.calibration`) is read as
+    reflectance, unless ``scale`` or ``stretch`` is given.
 
-    A raw ENVI capture with dark and white references beside it (`calibration`) reads as reflectance, unless
-    `scale` or `stretch` says otherwise.
+    Only the header is read, with two exceptions that need pixels: three RGB channels without wavelengths are
+    compared, since they may hold one gray image, and values of more than 8 bits whose scale is not stated are
+    sampled, to warn where they use a small part of their range. PNG and JPEG images that were decoded for
+    this stay in memory up to 96 MiB.
 
-    Raises `NircolorError` (one line for the user) for anything that is no whole, plain local image,
-    and warns (`NircolorWarning`) of colour photographs and of values that do not suit the rule.
+    Args:
+        path: the image; for ENVI its header or its data file.
+        bands_nm: wavelength of each band in nm, in the order of the file.
+        scale: file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`).
+        stretch: (low, high) percentiles of the whole image that map to 0 and 1, instead of the rule.
+
+    Returns:
+        The open image, to be used in a ``with`` block.
+
+    Raises:
+        NircolorError: the file is not a complete local image, or the options do not fit it.
+
+    Warns:
+        NircolorWarning: the image is a colour photograph, has further pages, or its values do not suit the
+            rule.
+
+    Example:
+        >>> import tempfile, rasterio
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     profile = {"driver": "GTiff", "width": 4, "height": 3, "count": 1, "dtype": "uint8"}
+        ...     with rasterio.open(f"{folder}/nir.tif", "w", crs="EPSG:32633", **profile) as file:
+        ...         file.write(np.full((1, 3, 4), 51, np.uint8))
+        ...     with open_raster(f"{folder}/nir.tif", bands_nm=[850]) as raster:
+        ...         print(raster.bands, raster.height, raster.width, raster.wavelengths_nm)
+        ...         nir, valid = raster.read((0, 2, 0, 4))
+        1 3 4 (850.0,)
+        >>> nir.shape, round(float(nir[0, 0, 0]), 3), bool(valid.all())
+        ((1, 2, 4), 0.2, True)
     """
-    return Raster(locate(path), bands_nm, scale, stretch)
+    file = locate(path)
+    header = _read_header(file)
+    references = find_references(file.header) if file.header and scale is None and stretch is None else None
+    with _opened(file) as dataset:
+        stored_nm = wavelengths.of_dataset(dataset, header)
+        if "bbl" in header:
+            stored_nm = envi.without_bad_bands(file.path, stored_nm, header["bbl"])
+        given = None if bands_nm is None else len(bands_nm)
+        roles = layout.of_dataset(file.path, dataset, stored_nm, given)
+        georeference = Georeference.of_dataset(dataset)
+        turn = _orientation_of(file, dataset, georeference)
+        stored = StoredImage(dataset, roles, across_rows=orientation.swaps_axes(turn))
+        if roles.is_colour and roles.palette is None and stored.is_gray():
+            stored.reduce_to_gray()
+        roles = stored.layout
+        height, width = _upright_size(dataset, turn)
+        grid = Grid(
+            width,
+            height,
+            np.dtype(dataset.dtypes[0]),
+            georeference,
+            nodata=dataset.nodata,
+            has_alpha=roles.alpha is not None,
+            has_mask=stored.has_mask,
+            may_have_invalid=stored.may_have_invalid,
+        )
+        # the stored band of each data band: a palette makes three of one
+        data = roles.stored * (roles.bands // len(roles.stored))
+        bands = tuple(stored_nm[i - 1] for i in data)
+        if bands_nm is not None:
+            bands = wavelengths.given(file.path, bands_nm, roles.bands)
+        descriptions = descriptions_of(dataset)
+        names = tuple(descriptions[i - 1] for i in data)
+        if references is not None:
+            rule: scaling.Scale | Calibration = load_calibration(Cube(file.path), references)
+        else:
+            rule = _choose_scale(file.path, stored, dataset, data, header, scale, stretch)
+        largest = 0.0
+        if rule.by_type and grid.dtype != np.uint8:
+            largest = max((float(part[:, ok].max()) for part, ok in stored.sample() if ok.any()), default=0.0)
+        for doubt in (
+            _pages_doubt(file.path, len(dataset.subdatasets)),
+            layout.doubt(file.path, roles) if bands_nm is None else None,
+            scaling.doubt(file.path, grid.dtype, largest, rule, spectral=any(bands)),
+        ):
+            if doubt:
+                warnings.warn(doubt, NircolorWarning, stacklevel=2)
+    return Raster(file, stored, grid, turn, rule, bands, names)
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return height and width of an image in pixels, upright, from its header alone.
+
+    Args:
+        path: the image; for ENVI its header or its data file.
+
+    Raises:
+        NircolorError: the file is not a local image.
+
+    Example:
+        >>> import tempfile
+        >>> from nircolor.imagery import encode_png
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "nir.png")
+        ...     _ = path.write_bytes(encode_png(np.zeros((1, 3, 4), np.float32)).data)
+        ...     image_size(path)
+        (3, 4)
+    """
+    file = locate(path)
+    _read_header(file)
+    with _opened(file) as dataset:
+        size = _upright_size(dataset, _orientation_of(file, dataset, Georeference.of_dataset(dataset)))
+        dataset.close()
+    return size
 
 
 class Raster:
-    """An open image. Made by `open_raster`; attributes stay readable after `close`.
+    """An open image, made by `open_raster`. Several threads may read it; attributes remain after `close`.
 
-    - `path`, as given; `driver`; `width`, `height` in pixels, upright (EXIF orientation applied
-      unless georeferenced).
-    - `bands`: data bands, without alpha; a gray image stored as three equal channels counts as one.
-      `wavelengths_nm`: centre or None a band; `names`: description or None a band.
-    - `dtype` of the file; `full_scale`, the file value that maps to 1.0, and `scale_rule`, why;
-      `depth`, 8 or 16, the output depth that suits the input.
-    - `nodata`; `has_alpha`; `has_mask` (a mask band or transparent colours); `may_have_invalid`.
-    - `georeference`, and of it `crs`, `transform`; `is_georeferenced`.
-    - `is_colour_photograph`: three RGB channels that differ and name no wavelengths.
+    Attributes:
+        path: as given.
+        driver: "PNG", "JPEG", "GTiff" or "ENVI".
+        grid: size, type, georeference and kinds of invalid pixels; its values are attributes here as well.
+        height, width: in pixels, upright: EXIF orientation is applied unless the image is georeferenced.
+        dtype: type of the values in the file.
+        depth: 8 or 16, bits of an output that keeps the precision.
+        bands: number of data bands, without alpha. Gray stored as three equal channels counts as one band.
+        wavelengths_nm: centre in nm, or None, of each band.
+        names: description, or None, of each band.
+        is_colour_photograph: whether the bands are RGB, differ, and have no wavelengths.
+        nodata: value that marks invalid pixels, or None.
+        has_alpha: whether there is an alpha channel.
+        has_mask: whether there is a mask band or a transparent colour.
+        may_have_invalid: whether pixels can be invalid.
+        georeference: location on Earth; `crs` and `transform` are parts of it.
     """
 
     def __init__(
         self,
-        source: Source,
-        bands_nm: Sequence[float] | None,
-        scale: float | None,
-        stretch: tuple[float, float] | None,
+        file: ImageFile,
+        stored: StoredImage,
+        grid: Grid,
+        orientation: int,
+        scale: scaling.Scale | Calibration,
+        wavelengths_nm: tuple[float | None, ...],
+        names: tuple[str | None, ...],
     ) -> None:
-        self.path, self.driver = source.path, source.driver
-        self._header: dict[str, str] = {}
-        self._references: References | None = None
-        if source.header is not None:
-            self._header = envi.parse_header(source.header, path=source.path)
-            envi.check_length(source.path, source.data, self._header)
-            if scale is None and stretch is None:
-                self._references = find_references(source.header)
-        with gdal_for(self.path, f"cannot be opened as {self.driver}"):
-            self._dataset = open_dataset(source.data, driver=self.driver)
-        try:
-            with gdal_for(self.path, "the image is damaged or cut off"):
-                self._describe(source, bands_nm)
-                largest = self._settle(bands_nm, scale)
-            if stretch is not None:
-                self._stretch(*stretch)
-            doubts = [
-                _pages_doubt(self.path, len(self._dataset.subdatasets)),
-                layout.doubt(self.path, self._layout) if bands_nm is None else None,
-                scaling.doubt(self.path, self.dtype, largest, self._scale, spectral=any(self.wavelengths_nm)),
-            ]
-            for doubt in filter(None, doubts):
-                warnings.warn(doubt, NircolorWarning, stacklevel=3)
-        except BaseException:
-            self.close()
-            raise
-
-    def _describe(self, source: Source, bands_nm: Sequence[float] | None) -> None:
-        """Everything the metadata says."""
-        dataset = self._dataset
-        check_size(self.path, dataset, source.data.stat().st_size)
-        self.dtype = np.dtype(dataset.dtypes[0])
-        if self.dtype.kind not in "uif":
-            raise NircolorError(f"{self.path}: expected bands of real numbers, got {dataset.dtypes[0]}")
-        self.nodata: float | None = dataset.nodata
-        self.georeference = Georeference.of_dataset(dataset)
-        self._orientation = 1
-        if not self.georeference:
-            self._orientation = (
-                orientation.of_tiff(source.data)
-                if self.driver == "GTiff"
-                else orientation.parse(tags_of(dataset).get("EXIF_Orientation"))
-            )
-        self._stored_nm = wavelengths.of_dataset(dataset, self._header)
-        if "bbl" in self._header:
-            self._stored_nm = envi.without_bad_bands(self.path, self._stored_nm, self._header["bbl"])
-        given = None if bands_nm is None else len(bands_nm)
-        self._layout = layout.of_dataset(self.path, dataset, self._stored_nm, given)
-        self.has_alpha = self._layout.alpha is not None
-        self._stored = StoredImage(dataset, self._layout)
-        self.has_mask = self._stored.has_mask
-        self.may_have_invalid = self._stored.may_have_invalid
-        self.height, self.width = dataset.height, dataset.width
-        if orientation.swaps_axes(self._orientation):
-            self.height, self.width = self.width, self.height
-        self.depth = 8 if self.dtype.itemsize == 1 else 16
-
-    def _settle(self, bands_nm: Sequence[float] | None, scale: float | None) -> float:
-        """What only a look at the values can tell: gray in three channels. Returns the largest value seen."""
-        dataset = self._dataset
-        look = self._layout.is_colour or self.dtype != np.uint8
-        seen = look_at(self._stored.sample() if look else ())
-        self._layout = layout.settle_gray(self._layout, seen.spread)
-        self._stored.layout = self._layout
-        self.bands = self._layout.bands
-        self.is_colour_photograph = self._layout.is_colour
-        kept = self._layout.stored * (self.bands // len(self._layout.stored))
-        self.wavelengths_nm: tuple[float | None, ...] = tuple(self._stored_nm[i - 1] for i in kept)
-        if bands_nm is not None:
-            self.wavelengths_nm = wavelengths.given(self.path, bands_nm, self.bands)
-        names = descriptions_of(dataset)
-        self.names: tuple[str | None, ...] = tuple(names[i - 1] for i in kept)
-        structure = tags_of(dataset, 0, "IMAGE_STRUCTURE") | tags_of(dataset, kept[0], "IMAGE_STRUCTURE")
-        if self._references is not None:
-            self._scale: scaling.Scale | Calibration = load_calibration(Cube(self.path), self._references)
-            return seen.largest
-        nbits = structure.get("NBITS", "")
-        self._scale = scaling.choose(
-            self.path,
-            self.dtype,
-            scale=scale,
-            nbits=int(nbits) if nbits.isdigit() and self._layout.palette is None else None,
-            scales=[dataset.scales[i - 1] for i in kept],
-            offsets=[dataset.offsets[i - 1] for i in kept],
-            tags=tags_of(dataset) | self._header,
-        )
-        if structure.get("MINISWHITE") == "YES":
-            self._scale = self._scale.inverted()
-        return seen.largest
-
-    def _stretch(self, low: float, high: float) -> None:
-        black, white = percentile_stretch(self, low, high)
-        rule = f"stretch: percentiles {low:g} and {high:g}, {black:g} maps to 0 and {white:g} to 1"
-        self._scale = scaling.Scale.same(self.bands, white, rule, black=black)
+        self.path, self.driver = file.path, file.driver
+        self.grid = grid
+        self.height, self.width = grid.height, grid.width
+        self.dtype, self.depth = grid.dtype, grid.depth
+        self.nodata, self.georeference = grid.nodata, grid.georeference
+        self.has_alpha, self.has_mask = grid.has_alpha, grid.has_mask
+        self.may_have_invalid = grid.may_have_invalid
+        self.bands = stored.layout.bands
+        self.is_colour_photograph = stored.layout.is_colour
+        self.wavelengths_nm, self.names = wavelengths_nm, names
+        self._stored, self._orientation, self._scale = stored, orientation, scale
 
     @property
     def crs(self) -> CRS | None:
-        """The coordinate reference system, if any."""
+        """Coordinate reference system, or None."""
         return self.georeference.crs
 
     @property
     def transform(self) -> Affine:
-        """Pixel to map coordinates; the identity where there are none."""
+        """Map from (column, row) to coordinates; the identity where there is none."""
         return self.georeference.transform
 
     @property
     def is_georeferenced(self) -> bool:
-        """Whether the file says where on Earth its pixels lie."""
+        """Whether the file states where on Earth its pixels are."""
         return bool(self.georeference)
 
     @property
     def full_scale(self) -> float:
-        """The file value that maps to 1.0 (of the first band, where they differ)."""
+        """File value that maps to 1.0, of the first band."""
         return float(np.mean(self._scale.white[0]))
 
     @property
     def is_reflectance(self) -> bool:
-        """Whether values are linear reflectances by the file's own words or references."""
+        """Whether values are linear reflectance, by metadata or by references."""
         return self._scale.is_reflectance
 
     @property
     def calibration(self) -> Calibration | None:
-        """Dark and white references, where values are made reflectances by them."""
+        """Calibration by dark and white references, or None where there are none."""
         return self._scale if isinstance(self._scale, Calibration) else None
 
     @property
     def black_white(self) -> tuple[Array, Array]:
-        """The file values that map to 0 and to 1, each (bands, 1), or (bands, width) by references."""
+        """File values that map to 0 and to 1, each (bands, 1), or (bands, width) by references."""
         if isinstance(self._scale, Calibration):
             return self._scale.dark, self._scale.white
         return np.array(self._scale.black)[:, None], np.array(self._scale.white)[:, None]
 
     @property
     def scale_rule(self) -> str:
-        """Why `full_scale` is what it is, in words."""
+        """Reason for `full_scale`, as text for the user."""
         return self._scale.rule
 
     def read(
@@ -214,27 +245,35 @@ class Raster:
         bands: Sequence[int] | None = None,
         out_shape: tuple[int, int] | None = None,
     ) -> tuple[Floats, Mask]:
-        """Read pixels: float32 (bands, h, w) in [0, 1], and valid (h, w) bool.
+        """Read pixels.
 
-        `window` is (row0, row1, col0, col1) of the upright image, all of it by default; `bands` are
-        0-based. With `out_shape` (h, w) each pixel is the mean of the valid area it covers, read strip
-        by strip. Invalid pixels (alpha 0, nodata, NaN, infinite, in any of `bands`) are 0; other values
-        are clipped. Raises `NircolorError` where the file turns out damaged, `ValueError` for a window,
-        bands or shape outside the image.
+        Args:
+            window: (row0, row1, col0, col1) of the upright image; all of it by default.
+            bands: 0-based indices; all bands by default.
+            out_shape: (h, w) of the result: each pixel is the mean of the valid area that it covers. The
+                file is read in strips. By default the size of the window.
+
+        Returns:
+            Values (bands, h, w), float32, clipped to [0, 1], and a mask (h, w), False for pixels that are
+            invalid in one of ``bands`` (alpha 0, nodata, NaN, infinite); their values are 0.
+
+        Raises:
+            NircolorError: the file is damaged.
+            ValueError: the window, bands or shape are not possible.
+
+        Example:
+            >>> import tempfile
+            >>> from nircolor.imagery import encode_png
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = Path(folder, "nir.png")
+            ...     _ = path.write_bytes(encode_png(np.ones((1, 6, 8), np.float32)).data)
+            ...     with open_raster(path) as raster:
+            ...         whole, valid = raster.read()
+            ...         corner, _ = raster.read((0, 2, 0, 3))
+            ...         view, _ = raster.read(out_shape=(3, 4))
+            >>> whole.shape, valid.shape, corner.shape, view.shape
+            ((1, 6, 8), (6, 8), (1, 2, 3), (1, 3, 4))
         """
-        return self._read(window, bands, out_shape, scaled=True)
-
-    def read_native(self, out_shape: tuple[int, int]) -> tuple[Floats, Mask]:
-        """A reduced view (bands, h, w) of the whole image in the file's own values, unscaled."""
-        return self._read(None, None, out_shape, scaled=False)
-
-    def _read(
-        self,
-        window: Window | None,
-        bands: Sequence[int] | None,
-        out_shape: tuple[int, int] | None,
-        scaled: bool,
-    ) -> tuple[Floats, Mask]:
         row0, row1, col0, col1 = window = window or (0, self.height, 0, self.width)
         bands = range(self.bands) if bands is None else bands
         if not (0 <= row0 < row1 <= self.height and 0 <= col0 < col1 <= self.width):
@@ -244,46 +283,20 @@ class Raster:
         if out_shape is not None and min(out_shape) < 1:
             raise ValueError(f"expected a shape of at least 1 x 1, got {out_shape}")
         place = orientation.stored_window(window, self._orientation, self.height, self.width)
-        with gdal_for(self.path, "the image is damaged or cut off"):
+        with gdal_for(self.path, _DAMAGED):
             if out_shape is None or out_shape == (row1 - row0, col1 - col0):
-                if self._orientation > 2 and window != (0, self.height, 0, self.width):
-                    self._stored.keep_whole()
-                values, valid = self._convert(place, bands, scaled)
+                values, valid = _read_scaled(self._stored, self._scale, place, bands)
             else:
-                swap = orientation.swaps_axes(self._orientation)
-                values, valid = self._reduce(place, bands, out_shape[::-1] if swap else out_shape, scaled)
+                shape = out_shape[::-1] if orientation.swaps_axes(self._orientation) else out_shape
+                values, valid = _read_reduced(self._stored, self._scale, place, bands, shape)
         return (
             np.ascontiguousarray(orientation.upright(values, self._orientation)),
             np.ascontiguousarray(orientation.upright(valid, self._orientation)),
         )
 
-    def _convert(self, place: Window, bands: Sequence[int], scaled: bool) -> tuple[Floats, Mask]:
-        if scaled and isinstance(self._scale, Calibration):
-            row0, row1, col0, col1 = place
-            native, valid = self._stored.load((row0, row1, 0, self.width), bands)
-            values = self._scale.apply(native, bands)[:, :, col0:col1]
-            valid = self._scale.mend_valid(valid, bands)[:, col0:col1]
-        else:
-            native, valid = self._stored.load(place, bands)
-            values = self._scale.apply(native, bands) if scaled else native.astype(np.float32)
-        if not valid.all():
-            values[:, ~valid] = 0
-        return values, valid
-
-    def _reduce(
-        self, place: Window, bands: Sequence[int], out_shape: tuple[int, int], scaled: bool
-    ) -> tuple[Floats, Mask]:
-        row0, row1, col0, col1 = place
-        mean = AreaMean(len(bands), (row1 - row0, col1 - col0), out_shape)
-        rows = max(1, _STRIP_VALUES // ((col1 - col0) * len(bands)))
-        for row in range(row0, row1, rows):
-            values, valid = self._convert((row, min(row + rows, row1), col0, col1), bands, scaled)
-            mean.add(row - row0, values, valid)
-        return mean.result()
-
     def close(self) -> None:
         """Close the file; a second call does nothing."""
-        self._dataset.close()
+        self._stored.close()
 
     def __enter__(self) -> Self:
         return self
@@ -292,6 +305,114 @@ class Raster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _read_header(file: ImageFile) -> dict[str, str]:
+    """Parse the ENVI header and check the length of the data; return no fields for other formats."""
+    if file.header is None:
+        return {}
+    header = envi.parse_header(file.header, path=file.path)
+    envi.check_length(file.path, file.data, header)
+    return header
+
+
+@contextmanager
+def _opened(file: ImageFile) -> Iterator[Any]:
+    """Open and check a dataset; it is closed again where the block fails."""
+    with gdal_for(file.path, f"cannot be opened as {file.driver}"):
+        dataset = open_dataset(file.data, driver=file.driver)
+    try:
+        with gdal_for(file.path, _DAMAGED):
+            check_size(file.path, dataset, file.data.stat().st_size)
+            if np.dtype(dataset.dtypes[0]).kind not in "uif":
+                raise NircolorError(f"{file.path}: expected bands of real numbers, got {dataset.dtypes[0]}")
+            yield dataset
+    except BaseException:
+        dataset.close()
+        raise
+
+
+def _orientation_of(file: ImageFile, dataset: Any, georeference: Georeference) -> int:
+    if georeference:
+        return 1
+    if file.driver == "GTiff":
+        return orientation.of_tiff(file.data)
+    return orientation.parse(tags_of(dataset).get("EXIF_Orientation"))
+
+
+def _upright_size(dataset: Any, turn: int) -> tuple[int, int]:
+    """Return height and width after rotation."""
+    size = (int(dataset.height), int(dataset.width))
+    return size[::-1] if orientation.swaps_axes(turn) else size
+
+
+def _choose_scale(
+    path: Path,
+    stored: StoredImage,
+    dataset: Any,
+    data: Sequence[int],
+    header: dict[str, str],
+    scale: float | None,
+    stretch: tuple[float, float] | None,
+) -> scaling.Scale:
+    """Choose the scale by the stretch, if one is given, or by the rule; `data` are stored bands, 1-based."""
+    structure = tags_of(dataset, 0, "IMAGE_STRUCTURE") | tags_of(dataset, data[0], "IMAGE_STRUCTURE")
+    if stretch is not None:
+        low, high = stretch
+        side = min(_STRETCH_PX, isqrt(_STRETCH_VALUES // len(data)))
+        window = (0, stored.height, 0, stored.width)
+        shape = (min(stored.height, side), min(stored.width, side))
+        values, valid = _read_reduced(stored, None, window, range(len(data)), shape)
+        black, white = scaling.percentile_stretch(path, values[:, valid], low, high)
+        rule = f"stretch: percentiles {low:g} and {high:g}, {black:g} maps to 0 and {white:g} to 1"
+        chosen = scaling.Scale.same(len(data), white, rule, black=black)
+    else:
+        nbits = structure.get("NBITS", "")
+        chosen = scaling.choose(
+            path,
+            np.dtype(dataset.dtypes[0]),
+            scale=scale,
+            nbits=int(nbits) if nbits.isdigit() and stored.layout.palette is None else None,
+            scales=[dataset.scales[i - 1] for i in data],
+            offsets=[dataset.offsets[i - 1] for i in data],
+            tags=tags_of(dataset) | header,
+        )
+    return chosen.inverted() if structure.get("MINISWHITE") == "YES" else chosen
+
+
+def _read_scaled(
+    stored: StoredImage, scale: scaling.Scale | Calibration | None, place: Window, bands: Sequence[int]
+) -> tuple[Floats, Mask]:
+    """Read a stored window, scaled to [0, 1], or in the values of the file where `scale` is None."""
+    if isinstance(scale, Calibration):
+        # dead pixels of the sensor take the values of other columns
+        row0, row1, col0, col1 = place
+        native, valid = stored.load((row0, row1, 0, stored.width), bands)
+        values = scale.apply(native, bands)[:, :, col0:col1]
+        valid = scale.mend_valid(valid, bands)[:, col0:col1]
+    else:
+        native, valid = stored.load(place, bands)
+        values = native.astype(np.float32) if scale is None else scale.apply(native, bands)
+    if not valid.all():
+        values[:, ~valid] = 0
+    return values, valid
+
+
+def _read_reduced(
+    stored: StoredImage,
+    scale: scaling.Scale | Calibration | None,
+    place: Window,
+    bands: Sequence[int],
+    out_shape: tuple[int, int],
+) -> tuple[Floats, Mask]:
+    """Read a stored window as `_read_scaled` does, averaged to `out_shape`, strip by strip."""
+    row0, row1, col0, col1 = place
+    mean = AreaMean(len(bands), (row1 - row0, col1 - col0), out_shape)
+    rows = max(1, _STRIP_VALUES // ((col1 - col0) * len(bands)))
+    for row in range(row0, row1, rows):
+        values, valid = _read_scaled(stored, scale, (row, min(row + rows, row1), col0, col1), bands)
+        mean.add(row - row0, values, valid)
+    return mean.result()
 
 
 def _pages_doubt(path: Path, pages: int) -> str | None:

@@ -1,8 +1,8 @@
-"""An open dataset as it is stored: native values and validity by window, before turning and scaling."""
+"""Read windows of a dataset as stored: native values and validity, before rotation and scaling."""
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,16 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
 
-# No image compresses better than this; a header that claims more lies about its size.
+# No image compresses better than this: a header that claims more is wrong about the size.
 _MAX_RATIO, _ALWAYS_FINE_BYTES = 20_000, 64 << 20
 _MAX_BLOCK_BYTES = 2 << 30
 _MAX_BANDS = 4096  # hyperspectral cameras have some hundreds
-# A image to be turned is read across its rows; decoding it once is worth this many bytes.
-_KEEP_WHOLE_BYTES = 512 << 20
+# Images up to these sizes stay in memory once decoded: PNG and JPEG, which GDAL would decode from the top for
+# each pass (96 MiB are 33 megapixels in RGB), and images that are read across their rows. GDAL's own cache
+# holds TIFFs up to `GDAL_CACHEMAX`.
+_KEEP_BYTES, _KEEP_ROTATED_BYTES = 96 << 20, 512 << 20
+# values read at a time when a whole image is scanned
+_SCAN_VALUES = 4 << 20
 _SAMPLE_STRIPS, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 6, 16, 8192
 _SAMPLE_ALL_PIXELS = 1 << 20
 _SAMPLE_BANDS = 8
@@ -29,10 +33,10 @@ _GRAY_TOLERANCE = 4
 
 
 def check_size(path: Path, dataset: Any, length: int) -> None:
-    """Raise `NircolorError` where the header claims far more pixels than a file of `length` bytes holds."""
+    """Raise `NircolorError` where the header claims far more pixels than `length` bytes can hold."""
     if not dataset.count:
         raise NircolorError(f"{path}: holds no image")
-    if dataset.count > _MAX_BANDS:  # asking each for its type would take minutes
+    if dataset.count > _MAX_BANDS:  # reading the type of each would take minutes
         raise NircolorError(f"{path}: expected at most {_MAX_BANDS} bands, the header claims {dataset.count}")
     itemsize = np.dtype(dataset.dtypes[0]).itemsize
     claimed = dataset.width * dataset.height * dataset.count * itemsize
@@ -46,44 +50,38 @@ def check_size(path: Path, dataset: Any, length: int) -> None:
         raise NircolorError(f"{path}: stored in one piece of {rows} x {cols} pixels, too large to decode")
 
 
-@dataclass(frozen=True)
-class Looks:
-    """What samples show: the largest valid value, and how far apart the bands of a pixel get."""
-
-    largest: float = 0.0
-    spread: float = 0.0  # beyond what JPEG does to gray
-
-
-def look_at(samples: Iterable[tuple[Array, Mask]]) -> Looks:
-    """Take in the windows of `StoredImage.sample`, one at a time."""
-    largest = spread = 0.0
-    for values, valid in samples:
-        if not valid.any():
-            continue
-        highest, lowest = values.max(axis=0)[valid], values.min(axis=0)[valid]
-        largest = max(largest, float(highest.max()))
-        tolerance = _GRAY_TOLERANCE if values.dtype == np.uint8 else 0
-        spread = max(spread, float((highest.astype(np.float64) - lowest).max()) - tolerance)
-    return Looks(largest, spread)
-
-
 class StoredImage:
-    """Reads windows of a rasterio dataset through a `Layout`; safe to call from several threads."""
+    """Windows of a rasterio dataset, read through a `Layout`. Several threads may use one.
 
-    def __init__(self, dataset: Any, layout: Layout) -> None:
+    Args:
+        dataset: the dataset, open for reading; `close` closes it.
+        layout: the meaning of its bands.
+        across_rows: whether windows will be read column by column, as of an image to be rotated.
+
+    Attributes:
+        layout: the meaning of the bands.
+        height, width: in pixels, as stored.
+        has_mask: whether there is a mask band or a transparent colour.
+        may_have_invalid: whether pixels can be invalid: alpha, mask, nodata or floating point.
+    """
+
+    def __init__(self, dataset: Any, layout: Layout, *, across_rows: bool = False) -> None:
         self.layout = layout
         self.height, self.width = int(dataset.height), int(dataset.width)
         self._dataset = dataset
-        self._lock = threading.Lock()  # GDAL datasets belong to one thread at a time
-        self._whole: tuple[Array, Mask] | None = None
+        self._dtype: np.dtype[Any] = np.dtype(dataset.dtypes[0])
+        self._lock = threading.Lock()  # a GDAL dataset may be used by one thread at a time
         flags = set(dataset.mask_flag_enums[layout.stored[0] - 1])
-        # a mask band or a transparent colour, which only GDAL's own mask knows
+        # a mask band or a transparent colour, for which GDAL computes a mask
         self._has_mask_band = not flags & {MaskFlags.all_valid, MaskFlags.alpha} and flags != {
             MaskFlags.nodata
         }
         self.has_mask = self._has_mask_band or layout.opaque is not None
+        # a transparent colour is one value in each band, invalid where all match; others apply band by band
+        by_colour = flags == {MaskFlags.per_dataset, MaskFlags.nodata}
         self._nodata = [
-            _as_stored(dataset.nodatavals[i - 1], np.dtype(dataset.dtypes[i - 1])) for i in layout.stored
+            None if by_colour else _as_stored(dataset.nodatavals[i - 1], np.dtype(dataset.dtypes[i - 1]))
+            for i in layout.stored
         ]
         self.may_have_invalid = bool(
             self.has_mask
@@ -91,68 +89,154 @@ class StoredImage:
             or any(value is not None for value in self._nodata)
             or any(np.dtype(dataset.dtypes[i - 1]).kind == "f" for i in layout.stored)
         )
+        # decoded rows that stay in memory: (stored bands, h, w) up to row `_kept_rows`
+        self._kept: Array | None = None
+        self._kept_mask: Array | None = None
+        self._kept_rows = 0
+        planes = [*layout.stored, *([layout.alpha] if layout.alpha else [])]
+        self._plane_of = {band: plane for plane, band in enumerate(planes)}
+        self._decodes_in_order = dataset.driver in ("PNG", "JPEG")
+        limit = _KEEP_ROTATED_BYTES if across_rows else _KEEP_BYTES if self._decodes_in_order else 0
+        if len(planes) * self.height * self.width * self._dtype.itemsize <= limit:
+            # memory is taken row by row, as rows are filled in
+            self._kept = np.empty((len(planes), self.height, self.width), self._dtype)
+            if self._has_mask_band:
+                self._kept_mask = np.empty((self.height, self.width), np.uint8)
 
     def load(self, window: Window, bands: Sequence[int]) -> tuple[Array, Mask]:
-        """Native values (bands, h, w) and valid (h, w): no alpha of 0, nodata, mask, NaN or infinity.
+        """Read a window.
 
-        A pixel is valid where all of `bands` (0-based data bands) are.
+        Args:
+            window: (row0, row1, col0, col1) of the stored image.
+            bands: 0-based data bands.
+
+        Returns:
+            Native values (bands, h, w), and (h, w) where all of ``bands`` are valid: not nodata, masked,
+            NaN, infinite or of alpha 0.
         """
-        if self._whole is not None:
-            row0, row1, col0, col1 = window
-            values, valid = self._whole
-            part = values[list(bands), row0:row1, col0:col1]
-            return part, valid[row0:row1, col0:col1] & _finite(part)
         with self._lock:
             return self._load(window, bands)
 
-    def keep_whole(self) -> None:
-        """Decode everything once, if it is small enough, for reading that goes across the rows."""
-        size = self.layout.bands * self.height * self.width
-        size *= np.dtype(self._dataset.dtypes[0]).itemsize
-        if self._whole is None and size <= _KEEP_WHOLE_BYTES:
-            bands = range(self.layout.bands)
-            if np.dtype(self._dataset.dtypes[0]).kind == "f" or any(
-                value is not None for value in self._nodata
-            ):
-                return  # validity depends on the bands asked for; such files are tiled TIFFs, quick to read
-            self._whole = self.load((0, self.height, 0, self.width), bands)
+    def is_gray(self) -> bool:
+        """Return whether three channels are equal at every valid pixel, up to the rounding of JPEG.
+
+        Only a coloured image is settled without reading all of it.
+        """
+        tolerance = _GRAY_TOLERANCE if self._dtype == np.uint8 else 0
+        if not self._decodes_in_order and any(_spread(*part) > tolerance for part in self.sample()):
+            return False
+        return not any(
+            _spread(*self.load(window, range(self.layout.bands))) > tolerance for window in self._parts()
+        )
+
+    def reduce_to_gray(self) -> None:
+        """Use the first of three equal channels alone from now on."""
+        self.layout = replace(self.layout, stored=self.layout.stored[:1], is_colour=False)
+        if self._kept is not None:
+            planes = [self._plane_of[self.layout.stored[0]]]
+            planes += [self._plane_of[self.layout.alpha]] if self.layout.alpha else []
+            self._kept = self._kept[planes]
+            self._plane_of = {
+                band: planes.index(plane) for band, plane in self._plane_of.items() if plane in planes
+            }
 
     def sample(self) -> Iterator[tuple[Array, Mask]]:
-        """Windows that show what the image holds, of up to 8 data bands; all of a small image."""
+        """Read windows that are spread over the image, of up to 8 data bands; all of a small image."""
         bands = np.unique(np.linspace(0, self.layout.bands - 1, _SAMPLE_BANDS).astype(int)).tolist()
         if self.height * self.width <= _SAMPLE_ALL_PIXELS:
             yield self.load((0, self.height, 0, self.width), bands)
             return
         rows, cols = min(_SAMPLE_ROWS, self.height), min(_SAMPLE_COLUMNS, self.width)
         strips = min(_SAMPLE_STRIPS, self.height // rows)
-        for i in range(strips):  # downwards, as PNG and JPEG are decoded
+        for i in range(strips):  # from the top, the order in which PNG and JPEG are decoded
             share = i / max(strips - 1, 1)
             row0, col0 = int(share * (self.height - rows)), int(share * (self.width - cols))
             yield self.load((row0, row0 + rows, col0, col0 + cols), bands)
 
+    def close(self) -> None:
+        """Close the dataset and release the memory; a second call does nothing."""
+        self._kept = self._kept_mask = None
+        self._dataset.close()
+
+    def _parts(self) -> Iterator[Window]:
+        """Windows that cover the image, each block of the file in one of them where blocks are small."""
+        block_rows, block_cols = self._dataset.block_shapes[0]
+        values = _SCAN_VALUES // self.layout.bands
+        rows = block_rows * max(1, values // (block_rows * self.width))
+        cols = min(self.width, block_cols * max(1, values // (rows * block_cols)))
+        rows = min(self.height, rows, max(1, values // cols))
+        for row in range(0, self.height, rows):
+            for col in range(0, self.width, cols):
+                yield row, min(row + rows, self.height), col, min(col + cols, self.width)
+
     def _load(self, window: Window, bands: Sequence[int]) -> tuple[Array, Mask]:
-        row0, row1, col0, col1 = window
         valid: Mask
-        place = RasterioWindow(col0, row0, col1 - col0, row1 - row0)
-        if self.layout.palette is not None:
-            indices = self._dataset.read(1, window=place)
-            values = np.moveaxis(self.layout.palette[indices][..., list(bands)], -1, 0)
+        layout = self.layout
+        if layout.palette is not None:
+            indices = self._read([1], window)[0]
+            values = np.moveaxis(layout.palette[indices][..., list(bands)], -1, 0)
             valid = np.ones(indices.shape, bool)
-            if self.layout.opaque is not None:
-                valid &= self.layout.opaque[indices]
+            if layout.opaque is not None:
+                valid &= layout.opaque[indices]
             if self._nodata[0] is not None:
                 valid &= np.asarray(indices != self._nodata[0])
         else:
-            values = self._dataset.read([self.layout.stored[i] for i in bands], window=place)
+            values = self._read([layout.stored[i] for i in bands], window)
             valid = _finite(values)
             for value, band in zip(values, bands, strict=True):
                 if self._nodata[band] is not None:
                     valid &= np.asarray(value != self._nodata[band])
-        if self.layout.alpha is not None:
-            valid &= self._dataset.read(self.layout.alpha, window=place) > 0
+        if layout.alpha is not None:
+            valid &= self._read([layout.alpha], window)[0] > 0
         if self._has_mask_band:
-            valid &= self._dataset.read_masks(self.layout.stored[0], window=place) > 0
+            valid &= self._read_mask(window) > 0
         return values, valid
+
+    def _read(self, stored: list[int], window: Window) -> Array:
+        """Read stored bands (1-based) of a window: (bands, h, w), a copy."""
+        row0, row1, col0, col1 = window
+        if self._kept is None:
+            values: Array = self._dataset.read(stored, window=_place(window))
+            return values
+        self._keep(row1)
+        return self._kept[[self._plane_of[band] for band in stored], row0:row1, col0:col1]
+
+    def _read_mask(self, window: Window) -> Array:
+        """Read GDAL's mask of a window (h, w): 0 where invalid."""
+        row0, row1, col0, col1 = window
+        if self._kept_mask is None:
+            mask: Array = self._dataset.read_masks(self.layout.stored[0], window=_place(window))
+            return mask
+        self._keep(row1)
+        return self._kept_mask[row0:row1, col0:col1]
+
+    def _keep(self, stop: int) -> None:
+        """Decode rows up to `stop` into memory, after those that were decoded before."""
+        if self._kept is None or stop <= self._kept_rows:
+            return
+        if self._kept_mask is not None:
+            # reading bands and mask in turns, part by part, would restart the decoder each time
+            stop = self.height
+        place = _place((self._kept_rows, stop, 0, self.width))
+        self._kept[:, self._kept_rows : stop] = self._dataset.read(list(self._plane_of), window=place)
+        if self._kept_mask is not None:
+            self._kept_mask[self._kept_rows : stop] = self._dataset.read_masks(
+                self.layout.stored[0], window=place
+            )
+        self._kept_rows = stop
+
+
+def _place(window: Window) -> RasterioWindow:
+    row0, row1, col0, col1 = window
+    return RasterioWindow(col0, row0, col1 - col0, row1 - row0)
+
+
+def _spread(values: Array, valid: Mask) -> float:
+    """Return the largest difference between the bands (bands, h, w) of a valid pixel."""
+    if not valid.any():
+        return 0.0
+    highest, lowest = values.max(axis=0)[valid], values.min(axis=0)[valid]
+    return float((highest.astype(np.float64) - lowest).max())
 
 
 def _finite(values: Array) -> Mask:
@@ -163,7 +247,7 @@ def _finite(values: Array) -> Mask:
 
 
 def _as_stored(nodata: float | None, dtype: np.dtype[Any]) -> Any:
-    """`nodata` in the band's own type, or None where no value can equal it (NaN is found as not finite)."""
+    """Return `nodata` in the type of the band, or None where no finite value can equal it."""
     if nodata is None or np.isnan(nodata):
         return None
     if dtype.kind == "f":

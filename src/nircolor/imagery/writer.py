@@ -1,4 +1,4 @@
-"""`create_like`: a colour image with the size, place and depth of its input, whole or not at all."""
+"""Write colour images with the size, georeference and bit depth of their input, atomically."""
 
 import contextlib
 import os
@@ -14,29 +14,63 @@ from rasterio.windows import Window as RasterioWindow
 
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
+from nircolor.imagery.formats import output_driver
 from nircolor.imagery.gdal import gdal_for, open_dataset
-from nircolor.imagery.naming import output_driver
+from nircolor.imagery.grid import Grid
 from nircolor.imagery.orientation import Window
-from nircolor.imagery.overviews import COG_OPTIONS, wants_overviews
 from nircolor.imagery.raster import Raster
-from nircolor.imagery.tiff import check_whole, tiff_profile
 
 _JPEG_MAX_SIDE = 65_500
+# GeoTIFFs with a longer side get overviews; smaller ones fit on a screen and are read at once
+_LARGEST_WITHOUT_OVERVIEWS_PX = 1024
+# GDAL's Cloud Optimized GeoTIFF: tiled, with overviews stored before the pixels, so that a viewer needs one
+# short read to show the whole image. Overviews added to a finished file would lie at its end.
+_COG_OPTIONS: dict[str, Any] = {
+    "blocksize": 512,
+    "compress": "DEFLATE",
+    "predictor": "YES",
+    # means of valid pixels: GDAL leaves out nodata and transparent pixels
+    "overview_resampling": "AVERAGE",
+    "bigtiff": "IF_SAFER",
+    "num_threads": "ALL_CPUS",
+}
 _COPY_OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {"zlevel": 6},
     "JPEG": {"quality": 95},
-    "COG": COG_OPTIONS,
+    "COG": _COG_OPTIONS,
 }
 
 
 def create_like(
     raster: Raster, path: str | os.PathLike[str], *, depth: int | None = None, overwrite: bool = False
 ) -> "ColourWriter":
-    """A writer of the colour image of `raster`; the extension of `path` chooses PNG, JPEG or TIFF.
+    """Create a colour image with the size, georeference and bit depth of an open image.
 
-    `depth` is 8 or 16 bits a channel, by default the input's (JPEG: always 8). Raises `NircolorError`
-    for an extension or depth that cannot be, and for a `path` that exists (above all the input
-    itself, by whatever name) unless `overwrite`.
+    Large georeferenced TIFFs are written as Cloud Optimized GeoTIFF.
+
+    Args:
+        raster: the input.
+        path: the output; its extension selects PNG, JPEG or TIFF.
+        depth: 8 or 16 bits per channel, by default those of the input. JPEG has always 8.
+        overwrite: replace an existing file.
+
+    Returns:
+        A writer, to be used in a ``with`` block.
+
+    Raises:
+        NircolorError: the extension or depth is not possible, or ``path`` exists (or is the input itself,
+            under any name) and ``overwrite`` is not set.
+
+    Example:
+        >>> import tempfile
+        >>> from nircolor.imagery import encode_png, open_raster
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     nir = Path(folder, "nir.png")
+        ...     _ = nir.write_bytes(encode_png(np.ones((1, 3, 4), np.float32)).data)
+        ...     with open_raster(nir) as raster, create_like(raster, f"{folder}/colour.tif") as writer:
+        ...         writer.write(np.zeros((3, 3, 4), np.float32))
+        ...     sorted(file.name for file in Path(folder).iterdir())
+        ['colour.tif', 'nir.png']
     """
     path = Path(path)
     driver = output_driver(path)
@@ -45,73 +79,81 @@ def create_like(
     if driver == "JPEG":
         if depth == 16:
             raise NircolorError(f"{path}: JPEG holds 8 bits a channel, 16 were asked for; write PNG or TIFF")
-        if max(raster.width, raster.height) > _JPEG_MAX_SIDE:
+        if max(raster.grid.width, raster.grid.height) > _JPEG_MAX_SIDE:
             raise NircolorError(
                 f"{path}: JPEG holds at most {_JPEG_MAX_SIDE} pixels a side, the image is "
                 f"{raster.width} x {raster.height}; write PNG or TIFF"
             )
         depth = 8
-    writer = ColourWriter(raster, path, driver, depth or raster.depth, overwrite)
-    writer.check_free()
-    return writer
+    _check_free(path, raster.path, overwrite)
+    return ColourWriter(raster.grid, raster.path, path, driver, depth or raster.depth, overwrite)
+
+
+def _check_free(path: Path, source: Path, overwrite: bool) -> None:
+    """Raise `NircolorError` if `path` exists and may not be replaced."""
+    if not os.path.lexists(path):
+        return
+    if path.is_dir():
+        raise NircolorError(f"{path}: expected an output file, got a folder")
+    if overwrite:
+        return
+    same = source.exists() and path.exists() and path.samefile(source)
+    problem = "is the input itself" if same else "exists already"
+    raise NircolorError(f"{path}: {problem}; it is replaced only with --overwrite")
 
 
 class ColourWriter:
-    """Takes windows in any order; leaving the `with` block cleanly makes the file appear, complete.
+    """Writer of a colour image, made by `create_like`. Not for several threads.
 
-    Until then everything lies in a hidden folder beside it, which goes away on any exception,
-    Ctrl-C included. GeoTIFF keeps CRS, transform, ground control points and RPCs, and has overviews where
-    it is large. For one thread.
+    The file appears, complete, when the ``with`` block ends without an error. Until then all data is in a
+    hidden folder beside it, which is removed on any exception, `KeyboardInterrupt` included. GeoTIFFs keep
+    CRS, transform, ground control points and RPCs.
 
-    Invalid pixels: transparent where the input had an alpha channel or mask, and in PNG; in TIFF else
-    the input's nodata value where the output depth can hold it, or 0 (valid pixels that come out as
-    that value move by one step, so that black is not taken for a hole); black in JPEG.
+    Invalid pixels become transparent in PNG, and where the input has an alpha channel or a mask; black in
+    JPEG; in other TIFFs the nodata value of the input if the output can hold it, else 0. Valid pixels that
+    would get the nodata value are changed by one step.
+
+    Attributes:
+        path: the output.
+        driver: "PNG", "JPEG" or "GTiff".
+        depth: 8 or 16 bits per channel.
     """
 
-    def __init__(self, raster: Raster, path: Path, driver: str, depth: int, overwrite: bool) -> None:
+    def __init__(
+        self, grid: Grid, source: Path, path: Path, driver: str, depth: int, overwrite: bool
+    ) -> None:
         self.path, self.driver, self.depth = path, driver, depth
-        self._raster, self._overwrite = raster, overwrite
-        # GDAL writes these in one go, from a staged TIFF; others are staged as they shall be
-        self._copied_as = driver if driver != "GTiff" else "COG" if wants_overviews(raster) else None
+        self._grid, self._source, self._overwrite = grid, source, overwrite
+        # GDAL writes PNG, JPEG and COG in one pass, as a copy of a staged TIFF; others are staged in final
+        # form
+        self._copied_as = driver if driver != "GTiff" else "COG" if _wants_overviews(grid) else None
         self._dtype: np.dtype[Any] = np.dtype(np.uint8 if depth == 8 else np.uint16)
         self._top = 2**depth - 1
-        keeps_alpha = raster.has_alpha or raster.has_mask
-        self._alpha = driver != "JPEG" and (keeps_alpha or (driver == "PNG" and raster.may_have_invalid))
+        keeps_alpha = grid.has_alpha or grid.has_mask
+        self._alpha = driver != "JPEG" and (keeps_alpha or (driver == "PNG" and grid.may_have_invalid))
         self._alpha_needed = keeps_alpha
         self._nodata: int | None = None
-        if driver == "GTiff" and not self._alpha and raster.may_have_invalid:
-            self._nodata = _nodata_for(raster.nodata, self._top)
+        if driver == "GTiff" and not self._alpha and grid.may_have_invalid:
+            self._nodata = _nodata_for(grid.nodata, self._top)
         self._any_invalid = False
         self._pixels = 0
         self._folder: Path | None = None
 
-    def check_free(self) -> None:
-        """Raise `NircolorError` if `path` exists and may not be replaced."""
-        if not os.path.lexists(self.path):
-            return
-        if self.path.is_dir():
-            raise NircolorError(f"{self.path}: expected an output file, got a folder")
-        if self._overwrite:
-            return
-        same = self._raster.path.exists() and self.path.exists() and self.path.samefile(self._raster.path)
-        what = "is the input itself" if same else "exists already"
-        raise NircolorError(f"{self.path}: {what}; it is replaced only with --overwrite")
-
     def __enter__(self) -> Self:
-        raster = self._raster
+        grid = self._grid
         with gdal_for(self.path, "cannot be written"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # a folder, not a file: whatever GDAL puts beside a file goes with it
+            # a folder, not a file, so that side files of GDAL are removed with it
             self._folder = Path(tempfile.mkdtemp(prefix=".nircolor-", dir=self.path.parent))
         try:
             with gdal_for(self.path, "cannot be written"):
                 self._staged = self._folder / "staged.tif"
                 bands = 4 if self._alpha else 3
-                profile = tiff_profile(raster, bands, self._dtype, final=self._copied_as is None)
+                profile = _tiff_profile(grid, bands, self._dtype, final=self._copied_as is None)
                 self._dataset = open_dataset(self._staged, "w", **profile)
                 if self.driver == "GTiff":
-                    raster.georeference.write_to(self._dataset)
-                    if raster.nodata is not None and self._nodata is not None:
+                    grid.georeference.write_to(self._dataset)
+                    if grid.nodata is not None and self._nodata is not None:
                         self._dataset.nodata = self._nodata
         except BaseException:
             self._discard()
@@ -119,13 +161,18 @@ class ColourWriter:
         return self
 
     def write(self, rgb: Floats, valid: Mask | None = None, window: Window | None = None) -> None:
-        """Write one window: rgb (3, h, w) float in [0, 1] (else clipped), valid (h, w), all by default.
+        """Write a window. Every pixel has to be written once, in any order, before the block ends.
 
-        `window` is (row0, row1, col0, col1), the whole image by default. Every pixel must be
-        written once before the block ends. Raises `NircolorError` when the disk refuses, `ValueError`
-        for shapes that do not fit.
+        Args:
+            rgb: (3, h, w) float; values are clipped to [0, 1].
+            valid: (h, w), False for invalid pixels; by default all are valid.
+            window: (row0, row1, col0, col1), by default the whole image.
+
+        Raises:
+            NircolorError: the file cannot be written.
+            ValueError: shapes do not fit.
         """
-        row0, row1, col0, col1 = window or (0, self._raster.height, 0, self._raster.width)
+        row0, row1, col0, col1 = window or (0, self._grid.height, 0, self._grid.width)
         shape = (row1 - row0, col1 - col0)
         if rgb.shape != (3, *shape) or (valid is not None and valid.shape != shape):
             raise ValueError(f"expected rgb (3, {shape[0]}, {shape[1]}) and a mask to match, got {rgb.shape}")
@@ -136,13 +183,13 @@ class ColourWriter:
         self._pixels += shape[0] * shape[1]
 
     def _encode(self, rgb: Floats, valid: Mask | None) -> np.ndarray[Any, np.dtype[Any]]:
-        """Integers (3 or 4, h, w): rounded half up, with holes as this output marks them."""
-        # one float copy, worked on in place: strips of large images are hundreds of megabytes
+        """Convert to integers (3 or 4, h, w), rounded half up, with invalid pixels marked."""
+        # one float copy, changed in place: strips of large images take hundreds of megabytes
         scaled = np.nan_to_num(rgb, nan=0.0)
         np.clip(scaled, 0, 1, out=scaled)
         scaled *= np.float32(self._top)
         scaled += np.float32(0.5)
-        # conversion to integers cuts off, which is rounding down as nothing is negative
+        # conversion to integers truncates
         values = scaled.astype(self._dtype)
         valid = np.ones(rgb.shape[1:], bool) if valid is None else valid
         if self._nodata is not None:
@@ -165,32 +212,32 @@ class ColourWriter:
             self._discard()
 
     def _finish(self) -> None:
-        if self._pixels != self._raster.width * self._raster.height:
+        if self._pixels != self._grid.width * self._grid.height:
             raise RuntimeError(f"{self.path}: only {self._pixels} pixels were written, not all")
         with gdal_for(self.path, "cannot be written"):
             if self._nodata is not None and self._any_invalid:
                 self._dataset.nodata = self._nodata
             self._dataset.close()
-            check_whole(self._staged, self.path)
+            check_complete(self._staged, self.path)
             if self._alpha and not (self._any_invalid or self._alpha_needed):
                 self._drop_alpha()
             whole = self._staged if self._copied_as is None else self._copy(self._copied_as)
-            self.check_free()  # somebody else may have been quicker
-            os.replace(whole, self.path)  # noqa: PTH105 - said as what it is: atomic
+            _check_free(self.path, self._source, self._overwrite)  # it may have appeared meanwhile
+            os.replace(whole, self.path)  # noqa: PTH105 - atomic
 
     def _copy(self, driver: str) -> Path:
-        """The staged file in its final format."""
+        """Copy the staged file to its final format."""
         whole = self._staged.with_name(f"whole{self.path.suffix}")
         with open_dataset(self._staged, driver="GTiff") as staged:
             rasterio.shutil.copy(staged, whole, driver=driver, strict=False, **_COPY_OPTIONS[driver])
         if driver == "COG":
-            check_whole(whole, self.path)
+            check_complete(whole, self.path)
         return whole
 
     def _drop_alpha(self) -> None:
-        """Stage again without the alpha channel, which turned out to be opaque everywhere."""
+        """Copy the staged file without its alpha channel, which is opaque everywhere."""
         opaque = self._staged.with_name("opaque.tif")
-        profile = tiff_profile(self._raster, 3, self._dtype, final=False)
+        profile = _tiff_profile(self._grid, 3, self._dtype, final=False)
         with (
             open_dataset(self._staged, driver="GTiff") as staged,
             open_dataset(opaque, "w", **profile) as out,
@@ -198,12 +245,12 @@ class ColourWriter:
             for row in range(0, staged.height, 256):
                 strip = RasterioWindow(0, row, staged.width, min(256, staged.height - row))
                 out.write(staged.read((1, 2, 3), window=strip), window=strip)
-        check_whole(opaque, self.path)
+        check_complete(opaque, self.path)
         self._staged = opaque
 
     def _discard(self) -> None:
         if hasattr(self, "_dataset"):
-            with contextlib.suppress(Exception):  # what could not be written is thrown away here
+            with contextlib.suppress(Exception):  # the file is removed anyway
                 self._dataset.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -211,6 +258,78 @@ class ColourWriter:
 
 
 def _nodata_for(nodata: float | None, top: int) -> int:
-    """The input's nodata value where `0..top` has it, else 0."""
+    """Return the nodata value of the input if it is an integer in 0..top, else 0."""
     fits = nodata is not None and np.isfinite(nodata) and nodata == int(nodata) and 0 <= nodata <= top
     return int(nodata) if fits and nodata is not None else 0
+
+
+def _wants_overviews(grid: Grid) -> bool:
+    """Return whether a TIFF gets overviews: large ones for a GIS. Photo viewers would show them as pages."""
+    return bool(grid.georeference) and max(grid.width, grid.height) > _LARGEST_WITHOUT_OVERVIEWS_PX
+
+
+def _tiff_profile(grid: Grid, bands: int, dtype: np.dtype[Any], *, final: bool) -> dict[str, Any]:
+    """Return rasterio's creation profile for an RGB or RGBA TIFF.
+
+    Args:
+        grid: size of the image.
+        bands: 3, or 4 with alpha.
+        dtype: type of the values.
+        final: tiled and compressed; else plain strips, to be copied to PNG, JPEG or COG.
+    """
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "width": grid.width,
+        "height": grid.height,
+        "count": bands,
+        "dtype": dtype.name,
+        "photometric": "RGB",
+        "interleave": "pixel",
+        "bigtiff": "IF_SAFER",
+    }
+    if bands == 4:
+        profile["alpha"] = "NON-PREMULTIPLIED"
+    if not final:
+        return profile | {"blockysize": 16}
+    profile |= {"compress": "deflate", "predictor": 2, "num_threads": "ALL_CPUS"}
+    side = min(grid.width, grid.height)
+    if side >= 256:  # in smaller images a tile would be mostly padding
+        tile = 512 if side >= 1024 else 256
+        profile |= {"tiled": True, "blockxsize": tile, "blockysize": tile}
+    return profile
+
+
+def check_complete(path: Path, shown: Path) -> None:
+    """Check that no block of a TIFF, overviews included, is missing or beyond the end of the file.
+
+    GDAL writes compressed blocks late and does not report a full disk then.
+
+    Args:
+        path: the TIFF.
+        shown: the path that the error names.
+
+    Raises:
+        NircolorError: a block is missing.
+    """
+    with open_dataset(path, driver="GTiff") as dataset:
+        complete = _has_all_blocks(dataset, path)
+        levels = len(dataset.overviews(1))
+    for level in range(levels):
+        with open_dataset(path, driver="GTiff", overview_level=level) as overview:
+            complete = complete and _has_all_blocks(overview, path)
+    if not complete:
+        raise NircolorError(f"{shown}: could not be written in full (is the disk full?)")
+
+
+def _has_all_blocks(dataset: Any, path: Path) -> bool:
+    length = path.stat().st_size
+    rows, cols = dataset.block_shapes[0]
+    bands = dataset.indexes if dataset.profile.get("interleave") == "band" else [1]
+    for band in bands:
+        for y in range(-(-dataset.height // rows)):
+            for x in range(-(-dataset.width // cols)):
+                start = dataset.get_tag_item(f"BLOCK_OFFSET_{x}_{y}", "TIFF", band)
+                size = dataset.get_tag_item(f"BLOCK_SIZE_{x}_{y}", "TIFF", band)
+                if start is None or size is None or int(start) + int(size) > length:
+                    return False
+    return True

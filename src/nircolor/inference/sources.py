@@ -5,9 +5,8 @@ from typing import Protocol
 import numpy as np
 
 from nircolor.arrays import Floats, Mask
-from nircolor.imagery import Raster
+from nircolor.imagery import Raster, encode_srgb
 from nircolor.imagery.reduction import AreaMean
-from nircolor.imagery.srgb import encode_srgb
 from nircolor.modelfile import Card, match_bands
 
 # values of a file read at a time for a reduced view: 16 MB as float32

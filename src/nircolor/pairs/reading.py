@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nircolor import imagery
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import Raster, fill_invalid, open_raster
@@ -67,16 +68,12 @@ def read_nir(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, M
 
 
 def image_size(pair: Pair) -> tuple[int, int]:
-    """Height and width of the pair's NIR image in pixels; reads little more than the file's header.
+    """Return height and width of a pair's NIR image in pixels, from the header of the file alone.
 
     Raises:
         NircolorError: the file cannot be opened.
     """
-    with warnings.catch_warnings():
-        # reading the pixels says these
-        warnings.simplefilter("ignore", NircolorWarning)
-        with open_raster(pair.nir, scale=pair.nir_scale) as raster:
-            return raster.height, raster.width
+    return imagery.image_size(pair.nir)
 
 
 def read_colour(

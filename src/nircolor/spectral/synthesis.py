@@ -15,12 +15,11 @@ import numpy as np
 
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError
-from nircolor.imagery import create_like, open_raster
+from nircolor.imagery import create_like, encode_srgb, open_raster
 from nircolor.imagery.bands_writer import BandsWriter, SpectralBand
 from nircolor.imagery.calibration import CONVERTER_TOPS, Calibration, References, load_calibration
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.raster import Raster
-from nircolor.imagery.srgb import encode_srgb
 from nircolor.parallel import Progress
 from nircolor.spectral.capture import Capture
 from nircolor.spectral.response import CameraResponse, observer_weights
@@ -151,7 +150,7 @@ def write_pair(
         if files.camera_nir is not None:
             parts[files.camera_nir] = slice(narrow, narrow + 1)
         writers = {
-            stack.enter_context(BandsWriter(raster, folder / path, bands[part])): part
+            stack.enter_context(BandsWriter(raster.grid, folder / path, bands[part])): part
             for path, part in parts.items()
         }
         rgb_writer = stack.enter_context(create_like(raster, folder / files.rgb, depth=8))

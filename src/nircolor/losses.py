@@ -1,6 +1,6 @@
 """Differentiable training losses on (N, C, H, W) tensors.
 
-All losses ignore invalid pixels: ``valid`` is a mask of shape (N, 1, H, W), 1 where the target is valid, else 0.
+All losses ignore invalid pixels: ``valid`` is a mask of shape (N, 1, H, W), 1 where the target is valid.
 Images have values in [0, 1] and at least single precision. The numbered equations are those of Park, Lee,
 Lee, Kim, "Multi-Band NIR Colorization Using Structure-Aware Network"; their means over images and pixels are
 taken over the valid pixels of the batch. The loss of a batch without valid pixels is 0.
@@ -222,7 +222,7 @@ def edge_map(rgb: Tensor) -> Tensor:
 
 
 def _valid_window(valid: Tensor) -> Tensor:
-    """Return a mask that is 1 where all pixels of the 3 × 3 window that lie in the image are valid, else 0."""
+    """Return a mask that is 1 where all pixels of the 3 × 3 window inside the image are valid."""
     return 1 - F.max_pool2d(1 - valid, 3, stride=1, padding=1)
 
 

@@ -141,11 +141,11 @@ def command_page(name: str) -> str:
     """The page of a command: help, usage, arguments and options."""
     command = commands()[name]
     context = typer.Context(command, info_name=f"nircolor {name}")
-    usage = " ".join([f"nircolor {name}", *command.collect_usage_pieces(context)])
+    usage = " ".join([f"nircolor {name}", "[OPTIONS]", *map(argument_name, arguments(command))])
     lines = [f"# nircolor {name}", "", *paragraphs(command.help), "", "```text", usage, "```", ""]
     for kind in ("argument", "option"):
         rows = [
-            f"| {option_cell(record[0])} | {cell(record[1])} |"
+            f"| {option_cell(parameter, record[0])} | {cell(record[1])} |"
             for parameter in command.params
             if parameter.param_type_name == kind
             and not getattr(parameter, "hidden", False)
@@ -157,6 +157,17 @@ def command_page(name: str) -> str:
         title, page = GUIDES[name]
         lines += [f"Guide: [{title}](../{page})", ""]
     return "\n".join(lines)
+
+
+def arguments(command: Any) -> list[Any]:
+    """The positional parameters of a command."""
+    return [one for one in command.params if one.param_type_name == "argument"]
+
+
+def argument_name(argument: Any) -> str:
+    """``INPUT...``, in brackets where it is optional."""
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required else f"[{name}]"
 
 
 def summary(command: Any) -> str:
@@ -181,9 +192,11 @@ def plain(text: str | None) -> str:
     return re.sub(r"\[/?(bold|italic|dim|cyan|green|yellow)\]", "", (text or "").replace("\b", "")).strip()
 
 
-def option_cell(text: str) -> str:
-    """``--output, -o PATH`` as code, its name and its value apart."""
-    return f"`{text}`"
+def option_cell(parameter: Any, text: str) -> str:
+    """``--output, -o PATH`` or ``INPUT...`` as code."""
+    if parameter.param_type_name == "argument":
+        return f"`{argument_name(parameter).strip('[]')}`"
+    return f"`{text.replace(' range>', '>')}`"
 
 
 def cell(text: str) -> str:
@@ -219,4 +232,5 @@ def run_notebook(path: Path) -> tuple[str, dict[str, bytes]]:
     markdown, resources = exporter.from_notebook_node(
         notebook, {"unique_key": path.stem, "output_files_dir": f"{path.stem}_files"}
     )
-    return markdown, resources["outputs"]
+    # printed text and the value of a cell come as two blocks far apart
+    return re.sub(r"\n(\s*\n){2,}", "\n\n", markdown), resources["outputs"]

@@ -5,7 +5,7 @@ import pytest
 from onnx import helper
 
 from nircolor.app import listing
-from nircolor.modelfile import Score, describe_bands, read_card
+from nircolor.modelfile import CardScore, describe_bands, read_card
 from nircolor.weights import shipped_models
 from tests.imagery.imagery_samples import noise, save, save_envi
 from tests.tiny_models import THREE, make_card, save_model
@@ -23,7 +23,7 @@ def test_models_says_bands_licence_and_data(nircolor):
 
 
 def test_info_of_a_model_file(nircolor, tmp_path):
-    score = Score(data="a set", psnr_db=16.3, ssim=0.54, angular_error_deg=6.0, source="results/a.json")
+    score = CardScore(data="a set", psnr_db=16.3, ssim=0.54, angular_error_deg=6.0, source="results/a.json")
     card = make_card("own", bands=THREE, summary="for [red] bands", scores=(score,))
     path = save_model(tmp_path / "OWN.ONNX", card, [helper.make_node("Identity", ["nir"], ["rgb"])])
     outcome = nircolor("info", path)

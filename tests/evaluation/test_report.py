@@ -16,7 +16,7 @@ from nircolor.evaluation.measures import MEASURES, score
 from nircolor.evaluation.report import FILES, write_report
 from nircolor.evaluation.scorecard import Row, read_csv
 from nircolor.imagery.embedded import encode_png
-from nircolor.modelfile import Card, Score
+from nircolor.modelfile import Card, CardScore
 
 HOSTILE = '<script>alert(1)</script>&"|*_x_'
 PSNR = MEASURES[0]
@@ -344,7 +344,7 @@ def test_a_subset_without_images_has_no_table(tmp_path):
 
 
 def test_scores_for_a_models_card(written, tmp_path, five):
-    rows = [Score.model_validate(row) for row in strict_json(written / "card_scores.json")]
+    rows = [CardScore.model_validate(row) for row in strict_json(written / "card_scores.json")]
     total = strict_json(written / "report.json")["summary"][1]["methods"]["tiny"]
     assert [row.data for row in rows] == ["a <set>, all 5 images", "a <set>, the clean"]
     assert rows[1].psnr_db == round(total["psnr_db"]["value"], 3)

@@ -33,7 +33,7 @@ def record(evaluation: Evaluation, summaries: list[Summary]) -> dict[str, Any]:
 def card_scores(
     evaluation: Evaluation, summaries: list[Summary], folder: Path
 ) -> dict[str, list[dict[str, Any]]]:
-    """Rows of `modelfile.Score`, one a subset, by file name, for each model of one run."""
+    """Rows of `modelfile.CardScore`, one a subset, by file name, for each model of one run."""
     models = [one.label for one in evaluation.methods if one.kind == "model" and len(one.origin) == 1]
     slug = slugs(models)
     return {

@@ -36,7 +36,7 @@ def colorize_strips(
     """
     size = engine.card.size
     down, across = (
-        cut(side, tile_px, size.shared_px, size.multiple_of, size.minimum)
+        cut(side, tile_px, size.tile_overlap_px, size.multiple_of, size.minimum)
         for side in (source.height, source.width)
     )
     view, fill = _view(engine.card, source)

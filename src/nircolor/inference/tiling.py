@@ -121,7 +121,9 @@ def tile_size_px(card: Card, width_px: int, jobs: int = 1) -> int:
 def round_tile(side: float, card: Card) -> int:
     """Round a tile's side down to the network's multiple, but keep it well above the overlap."""
     multiple = card.size.multiple_of
-    radius, overlap = (_round_up(px, multiple) for px in (card.size.receptive_field_px, card.size.shared_px))
+    radius, overlap = (
+        _round_up(px, multiple) for px in (card.size.receptive_field_px, card.size.tile_overlap_px)
+    )
     smallest = max(
         2 * radius + multiple,
         _round_up(overlap * 3 // 2, multiple) + multiple,

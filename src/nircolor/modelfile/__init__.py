@@ -1,4 +1,4 @@
-"""The card, the bands it asks for, and the files that carry it."""
+"""Model files: the model card, reading and writing files, and matching a file's bands to a model."""
 
 from nircolor.modelfile.bands import describe_bands, match_bands
 from nircolor.modelfile.card import (
@@ -6,28 +6,37 @@ from nircolor.modelfile.card import (
     Band,
     Card,
     CardMetadata,
+    CardScore,
     Context,
     EngineName,
     Licence,
-    Score,
     Size,
+    first_fault,
 )
-from nircolor.modelfile.formats import engine_for, is_model_file, read_card
-from nircolor.modelfile.onnx_file import open_session
-from nircolor.modelfile.safetensors_file import read_safetensors, write_safetensors
+from nircolor.modelfile.files import (
+    ENGINE_BY_SUFFIX,
+    engine_for,
+    is_model_file,
+    open_session,
+    read_card,
+    read_safetensors,
+    write_safetensors,
+)
 
 __all__ = [
     "CARD_KEY",
+    "ENGINE_BY_SUFFIX",
     "Band",
     "Card",
     "CardMetadata",
+    "CardScore",
     "Context",
     "EngineName",
     "Licence",
-    "Score",
     "Size",
     "describe_bands",
     "engine_for",
+    "first_fault",
     "is_model_file",
     "match_bands",
     "open_session",

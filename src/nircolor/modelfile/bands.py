@@ -1,4 +1,4 @@
-"""Which of a file's bands a model sees."""
+"""Match the bands of a file to those of a model by wavelength."""
 
 from collections.abc import Sequence
 
@@ -15,20 +15,27 @@ _ROUNDING_NM = 0.5
 def match_bands(
     bands: Sequence[Band], wavelengths_nm: Sequence[float | None], name: str, wanted_by: str
 ) -> Floats:
-    """Mix a file's bands into those wanted: a matrix (wanted bands, file's bands), rows summing to 1.
+    """Compute the weights that mix the bands of a file into the wanted bands.
 
-    A narrow band takes the file's nearest line within its tolerance. A broad one takes the mean of all
-    lines within its width, or the nearest where none lies there. A file without wavelengths must have exactly
-    the wanted bands, in their order.
+    A narrow band takes the file's nearest band within its tolerance. A broad band takes the mean of all the
+    file's bands within its width, or the nearest one within its tolerance where there is none. A file without
+    wavelengths must have exactly the wanted bands, in their order.
 
     Args:
-        bands: those wanted.
-        wavelengths_nm: of the file's bands, None where unknown.
-        name: of the file, for messages.
-        wanted_by: what the bands are for, for messages: ``model scene``.
+        bands: Wanted bands.
+        wavelengths_nm: Wavelengths of the file's bands in nm, None where unknown.
+        name: Name of the file, for messages.
+        wanted_by: What the bands are for, for messages: ``model scene``.
+
+    Returns:
+        (wanted bands, file's bands) float32; each row sums to 1.
 
     Raises:
-        NircolorError: a band is missing; the message lists what the file has.
+        NircolorError: A band is missing; the message lists the bands of the file.
+
+    Example:
+        >>> match_bands([Band(center_nm=850, fwhm_nm=10, tolerance_nm=10)], [660, 848], "a.tif", "model a")
+        array([[0., 1.]], dtype=float32)
     """
     known = [nm for nm in wavelengths_nm if nm is not None]
     if not known:
@@ -38,16 +45,22 @@ def match_bands(
                 f"{len(wavelengths_nm)} bands without wavelengths (name that of each: --bands 780,850,…)"
             )
         return np.eye(len(bands), dtype=np.float32)
-    return np.stack([_mixture(band, wavelengths_nm, name, wanted_by) for band in bands])
+    return np.stack([_weights(band, wavelengths_nm, name, wanted_by) for band in bands])
 
 
 def describe_bands(bands: Sequence[Band]) -> str:
-    """Bands in words: ``1 band (850 nm, 250 nm wide)``."""
+    """Describe bands in words.
+
+    Example:
+        >>> describe_bands([Band(center_nm=850, fwhm_nm=250, tolerance_nm=125)])
+        '1 band (850 nm, 250 nm wide)'
+    """
     parts = [f"{b.center_nm:g} nm" + (f", {b.fwhm_nm:g} nm wide" if b.is_broad else "") for b in bands]
     return f"{len(parts)} band{'s'[: len(parts) > 1]} ({'; '.join(parts)})"
 
 
-def _mixture(band: Band, wavelengths_nm: Sequence[float | None], name: str, wanted_by: str) -> Floats:
+def _weights(band: Band, wavelengths_nm: Sequence[float | None], name: str, wanted_by: str) -> Floats:
+    """Weights (file's bands,) of one wanted band."""
     distances = np.array([np.inf if nm is None else abs(nm - band.center_nm) for nm in wavelengths_nm])
     chosen = distances <= band.fwhm_nm / 2 if band.is_broad else np.zeros(len(distances), bool)
     nearest = int(distances.argmin())

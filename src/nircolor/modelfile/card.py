@@ -1,4 +1,4 @@
-"""The card: everything the engine and the user must know of a model, carried inside its file."""
+"""The model card: metadata that is stored in each model file and describes how to use the model."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +8,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from nircolor.errors import NircolorError
 
-# where in a file's metadata the card lies, as JSON
+# key of the card, as JSON, in a model file's metadata
 CARD_KEY = "nircolor.card"
 
 EngineName = Literal["onnxruntime", "torch"]
@@ -17,12 +17,22 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Part(BaseModel):
-    # a card written by a newer nircolor must not be half understood
+    # unknown fields are refused: a card of a newer nircolor must not be misread
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Band(_Part):
-    """One input band: where it lies, how wide it is, how far off a file's band may lie."""
+    """An input band of a model.
+
+    Attributes:
+        center_nm: Centre wavelength in nm.
+        fwhm_nm: Full width at half maximum in nm.
+        tolerance_nm: Largest distance in nm between ``center_nm`` and the band of a file that is used for it.
+
+    Example:
+        >>> Band(center_nm=850, fwhm_nm=250, tolerance_nm=125).is_broad
+        True
+    """
 
     center_nm: Positive
     fwhm_nm: Positive
@@ -30,53 +40,78 @@ class Band(_Part):
 
     @property
     def is_broad(self) -> bool:
-        """Broad bands are averaged from a cube's lines; narrow ones take the nearest line."""
+        """Whether the band is the average of a file's narrow bands, rather than the nearest of them."""
         return self.fwhm_nm > 50
 
 
 class Size(_Part):
-    """Image sizes that the network takes; ``receptive_field_px``: radius of the receptive field.
+    """Image sizes that a network accepts, and the overlap of tiles.
 
-    Tiles overlap by ``overlap_px``, or by the reach where nothing is said.
+    Attributes:
+        multiple_of: Height and width must be multiples of this number of pixels.
+        minimum: Shortest side in pixels.
+        receptive_field_px: Receptive-field radius in pixels (``reach_px`` in model files of version 0.1).
+        overlap_px: Overlap of neighbouring tiles in pixels; None for the receptive-field radius.
     """
 
     multiple_of: Annotated[int, Field(ge=1)]
     minimum: Annotated[int, Field(ge=1)]
-    # model files of version 0.1 call it reach_px
     receptive_field_px: Annotated[
         int, Field(ge=0, validation_alias=AliasChoices("receptive_field_px", "reach_px"))
     ]
     overlap_px: Annotated[int, Field(ge=0)] | None = None
 
     @property
-    def shared_px(self) -> int:
-        """How much neighbouring tiles share."""
+    def tile_overlap_px(self) -> int:
+        """Overlap of neighbouring tiles in pixels, with the default applied."""
         return self.receptive_field_px if self.overlap_px is None else self.overlap_px
 
     def fit(self, px: int) -> int:
-        """The shortest side that the network takes and that is no shorter than ``px``."""
+        """Return the shortest accepted side that is at least ``px`` long.
+
+        Example:
+            >>> Size(multiple_of=16, minimum=32, receptive_field_px=75).fit(100)
+            112
+        """
         return -(-max(px, self.minimum) // self.multiple_of) * self.multiple_of
 
 
 class Context(_Part):
-    """The reduced view of the whole image that goes in beside a tile.
+    """Second input of models that see the whole image beside each tile.
 
-    Input ``context`` is (N, bands + 4, size_px, size_px): the image's bands reduced by area averaging, then
-    the tile's top, bottom, left and right edge as constant planes, 0 to 1 across the image.
+    The input ``context`` has the shape (N, bands + 4, size_px, size_px): the bands of the whole image,
+    reduced by area averaging, then the tile's top, bottom, left and right edge as constant planes, in
+    fractions of the image's height and width.
+
+    Attributes:
+        size_px: Side of the reduced view in pixels.
     """
 
     size_px: Annotated[int, Field(ge=8)]
 
 
 class Licence(_Part):
-    """Under which terms the weights stand (the code is Apache-2.0) and what they were trained on."""
+    """Terms of use of the weights (the code is under Apache-2.0).
+
+    Attributes:
+        weights: Licence of the weights.
+        training_data: Data that the weights were trained on, and its terms.
+    """
 
     weights: str
     training_data: str
 
 
-class Score(_Part):
-    """One row of ``scores``: what was measured on what, and the command's output it is taken from."""
+class CardScore(_Part):
+    """Scores of a model on one data set.
+
+    Attributes:
+        data: Name of the data set.
+        psnr_db: Mean PSNR in dB.
+        ssim: Mean SSIM.
+        angular_error_deg: Mean angular error in degrees.
+        source: Report or command that the scores are taken from.
+    """
 
     data: str
     psnr_db: float
@@ -86,20 +121,40 @@ class Score(_Part):
 
 
 class CardMetadata(_Part):
-    """The part of a card that only the author of a model knows: a recipe's ``about``."""
+    """The part of a card that the author of a model writes: ``card`` in a recipe.
+
+    Attributes:
+        name: Name of the model: lower-case letters, digits, ``_``, ``.`` and ``-``.
+        summary: One sentence for users.
+        bands: Input bands, in order.
+        encoding: "gamma" for values encoded like photographs (sRGB), "reflectance" for linear values.
+        white_reflectance: Reflectance that a colour value of 1.0 stands for; None where colours are encoded
+            like photographs.
+        licence: Terms of use.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
     summary: str
     bands: Annotated[tuple[Band, ...], Field(min_length=1)]
-    # "gamma": photographs as cameras store them; "reflectance": linear
     encoding: Literal["gamma", "reflectance"]
-    # the reflectance that a colour of 1 stands for; None where colour is encoded as cameras store it
     white_reflectance: Fraction | None = None
     licence: Licence
 
 
 class Card(CardMetadata):
-    """A model's only source of truth; nothing is guessed from file names."""
+    """A complete model card, as stored in a model file. Nothing is inferred from file names.
+
+    Attributes:
+        card_version: Version of the format.
+        architecture: Name of the network in `nircolor.models.ARCHITECTURES`.
+        arguments: Arguments of its constructor.
+        engine: Engine that runs the model file.
+        size: Image sizes that the network accepts.
+        context: Second input of the network, None for networks without it.
+        bytes_per_px: Memory in bytes per input pixel while the network runs, measured at export.
+        multiply_adds_per_px: Multiply-adds per input pixel, measured at export.
+        scores: Scores on data sets.
+    """
 
     card_version: Literal[1] = 1
     architecture: str
@@ -107,23 +162,22 @@ class Card(CardMetadata):
     engine: EngineName = "onnxruntime"
     size: Size
     context: Context | None = None
-    # memory that one input pixel takes while the network runs, measured at export
     bytes_per_px: Positive
     multiply_adds_per_px: Positive
-    scores: tuple[Score, ...] = ()
+    scores: tuple[CardScore, ...] = ()
 
 
 def card_in(metadata: Mapping[str, str], path: Path, *, kind: str, engine: EngineName) -> Card:
-    """The card in a file's metadata.
+    """Read the card in a model file's metadata.
 
     Args:
-        metadata: of the file.
-        path: of the file, for messages.
-        kind: of the file, for messages: "an ONNX file".
-        engine: what runs files of this kind.
+        metadata: Metadata of the file.
+        path: The file, for messages.
+        kind: Kind of the file, for messages: "an ONNX file".
+        engine: Engine that runs files of this kind.
 
     Raises:
-        NircolorError: there is none, it is not valid, or it is that of another kind of file.
+        NircolorError: There is no card, it is invalid, or it is for another engine.
     """
     if CARD_KEY not in metadata:
         raise NircolorError(f"{path}: expected a nircolor model file, got {kind} without a card")
@@ -139,6 +193,6 @@ def card_in(metadata: Mapping[str, str], path: Path, *, kind: str, engine: Engin
 
 
 def first_fault(error: ValidationError, root: str) -> str:
-    """Where the first fault lies, and what it is; ``root`` names the whole."""
+    """Format the first error of a validation as ``location: message``; ``root`` names the whole."""
     first = error.errors()[0]
     return f"{'.'.join(str(part) for part in first['loc']) or root}: {first['msg']}"

@@ -12,8 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from nircolor.errors import NircolorError, NircolorWarning, first_line
 from nircolor.extras import require
 from nircolor.imagery import find_images, open_raster
-from nircolor.modelfile import Band
-from nircolor.modelfile.card import first_fault
+from nircolor.modelfile import Band, first_fault
 from nircolor.pairs.layouts import Folders, MultiBandFiles, Scenes, Vcip
 from nircolor.pairs.pair import Pair
 from nircolor.pairs.paired_set import PairedSet

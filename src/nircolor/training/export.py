@@ -10,9 +10,16 @@ import torch
 from pydantic import TypeAdapter, ValidationError
 
 from nircolor.errors import NircolorError
-from nircolor.modelfile import Card, Context, Score, Size, write_safetensors
-from nircolor.modelfile.card import EngineName, first_fault
-from nircolor.modelfile.formats import ENGINE_BY_SUFFIX
+from nircolor.modelfile import (
+    ENGINE_BY_SUFFIX,
+    Card,
+    CardScore,
+    Context,
+    EngineName,
+    Size,
+    first_fault,
+    write_safetensors,
+)
 from nircolor.models import Network
 from nircolor.training.checkpoint import Trained, read_checkpoint
 from nircolor.training.measures import bytes_per_px, multiply_adds_per_px, random_inputs, run_file
@@ -52,7 +59,7 @@ def export(
         output: the model file: ``.onnx`` for networks that ONNX Runtime runs, ``.safetensors`` for all.
         half: store the weights in half precision, in half the space; they are computed with as single.
         saturation: gain on the colours' distance from gray; for networks that have `saturate`.
-        scores: JSON list of `modelfile.Score`, for the card.
+        scores: JSON list of `modelfile.CardScore`, for the card.
         overwrite: replace a model that is there.
 
     Raises:
@@ -74,7 +81,8 @@ def export(
     card = card.model_copy(update={"multiply_adds_per_px": multiply_adds_per_px(network, card)})
 
     write, halve = _writer(network, card)
-    unfinished = output.with_name(f".{output.name}.part")
+    # its extension tells the readers which engine it is for
+    unfinished = output.with_name(f".{output.stem}.part{output.suffix}")
     rounding = None
     try:
         write(unfinished, card)
@@ -110,11 +118,11 @@ def _engine_of(output: Path, overwrite: bool) -> EngineName:
     return ENGINE_BY_SUFFIX[output.suffix.lower()]
 
 
-def _read_scores(path: Path | None) -> tuple[Score, ...]:
+def _read_scores(path: Path | None) -> tuple[CardScore, ...]:
     if path is None:
         return ()
     try:
-        return TypeAdapter(tuple[Score, ...]).validate_json(path.read_bytes())
+        return TypeAdapter(tuple[CardScore, ...]).validate_json(path.read_bytes())
     except OSError as error:
         raise NircolorError(f"{path}: expected a JSON list of scores ({error.strerror})") from error
     except ValidationError as error:
@@ -133,7 +141,7 @@ def _saturate(trained: Trained, gain: float, checkpoint: Path) -> None:
     saturate(gain)
 
 
-def _card(trained: Trained, engine: EngineName, scores: tuple[Score, ...], checkpoint: Path) -> Card:
+def _card(trained: Trained, engine: EngineName, scores: tuple[CardScore, ...], checkpoint: Path) -> Card:
     network = trained.network
     where = f"{checkpoint}: its recipe's model.init_args.card"
     try:

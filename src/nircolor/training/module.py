@@ -13,8 +13,7 @@ from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from nircolor.errors import NircolorError
 from nircolor.losses import ssim_loss
-from nircolor.modelfile import CardMetadata
-from nircolor.modelfile.card import first_fault
+from nircolor.modelfile import CardMetadata, first_fault
 from nircolor.models import build, complete_arguments
 
 # "nir", "rgb", "valid" and, for networks that want it, "context" (tensors); "name" (list of texts)

@@ -1,4 +1,4 @@
-"""The model files that ship, and how a model's name becomes a path."""
+"""Shipped model files, and the path of a model by its name."""
 
 import os
 from pathlib import Path
@@ -9,15 +9,24 @@ _FOLDER = Path(__file__).parent
 
 
 def shipped_models() -> dict[str, Path]:
-    """Name and path of each model file in the package."""
+    """List the shipped models: name and path of each model file.
+
+    Example:
+        >>> sorted(shipped_models())
+        ['satellite', 'satellite-1band', 'scene']
+    """
     return {path.stem: path for path in sorted(_FOLDER.glob("*.onnx"))}
 
 
 def find_model(name_or_path: str | os.PathLike[str]) -> Path:
-    """The file of a model that ships, by name, or the given path.
+    """Return the path of a shipped model, or the given path of a model file.
 
     Raises:
-        NircolorError: neither; the message lists what ships.
+        NircolorError: No shipped model has this name; the message lists those there are.
+
+    Example:
+        >>> find_model("scene").name
+        'scene.onnx'
     """
     path = Path(name_or_path)
     shipped = shipped_models()

@@ -9,7 +9,7 @@ from onnx import helper
 from pydantic import ValidationError
 
 from nircolor.errors import NircolorError
-from nircolor.modelfile import Band, Card, Context, Score, open_session, read_card
+from nircolor.modelfile import Band, Card, CardScore, Context, open_session, read_card
 from tests.tiny_models import BROAD, make_card, per_pixel, position, save_model
 
 _IDENTITY = [helper.make_node("Concat", ["nir", "nir", "nir"], ["rgb"], axis=1)]
@@ -30,7 +30,7 @@ def test_the_card_comes_back_as_it_was_written(tmp_path):
         arguments={"widths": [24, 32], "dropout": 0.1},
         encoding="reflectance",
         scores=(
-            Score(data="a set", psnr_db=16.3, ssim=0.54, angular_error_deg=6.0, source="results/a.json"),
+            CardScore(data="a set", psnr_db=16.3, ssim=0.54, angular_error_deg=6.0, source="results/a.json"),
         ),
     )
     assert read_card(save_model(tmp_path / "a.onnx", card, _IDENTITY)) == card

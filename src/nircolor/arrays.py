@@ -1,4 +1,4 @@
-"""The kinds of arrays that rooms hand to each other."""
+"""Array type aliases."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 # images: (bands, height, width) in [0, 1] unless a docstring says otherwise
 Floats = NDArray[np.float32]
-# (height, width), True where a pixel is valid
+# (height, width), True for valid pixels
 Mask = NDArray[np.bool_]
-# values as a file stores them
+# arrays of any type, such as the values of a file
 Array = NDArray[Any]

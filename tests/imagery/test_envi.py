@@ -5,7 +5,7 @@ import time
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import open_raster
+from nircolor.imagery import Cube, image_size, open_raster
 from nircolor.imagery.envi import parse_header
 from tests.imagery.imagery_samples import noise, save_envi
 
@@ -93,3 +93,32 @@ def test_sizes_must_be_plain_whole_numbers(tmp_path, text):
     header = save_envi(tmp_path, noise(1, 3, 4), lines=text)
     with pytest.raises(NircolorError, match=r"cube\.hdr: the ENVI header lacks a whole number for 'lines'"):
         open_raster(header)
+
+
+def test_a_header_that_cannot_be_read_is_one_line(tmp_path, monkeypatch):
+    header = save_envi(tmp_path, noise(1, 3, 4))
+
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("nircolor.imagery.envi.parse_header", refuse)
+    for opened in (open_raster, image_size, Cube):
+        with pytest.raises(NircolorError, match=r"cube\.hdr: cannot be read \(Permission denied\)"):
+            opened(header)
+
+
+@pytest.mark.parametrize("named", ["cube.hdr", "cube.raw", "cube.raw.hdr"])
+def test_two_headers_of_one_file_must_agree(tmp_path, named):
+    header = save_envi(tmp_path, noise(2, 4, 5))
+    other = tmp_path / "cube.raw.hdr"
+    other.write_text(header.read_text())
+    with open_raster(tmp_path / named) as raster:
+        assert (raster.height, raster.width) == (4, 5)
+    # GDAL prefers this one, whichever is named
+    other.write_text(header.read_text().replace("lines = 4", "lines = 2"))
+    if named == "cube.hdr":
+        with pytest.raises(NircolorError, match=r"got cube\.raw\.hdr and cube\.hdr, which differ"):
+            open_raster(tmp_path / named)
+    else:
+        with open_raster(tmp_path / named) as raster:
+            assert (raster.height, Cube(tmp_path / named).lines) == (2, 2)

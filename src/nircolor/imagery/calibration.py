@@ -1,7 +1,7 @@
-"""Dark and white references beside a raw capture, and the reflectance that they make of it.
+"""Calibrate raw captures of line scanners to reflectance with dark and white references.
 
-SPECIM's software writes `X.hdr`, `DARKREF_X.hdr`, `WHITEREF_X.hdr` and, where the white reference was taken
-with an exposure of its own, `WHITEDARKREF_X.hdr`, each beside its data file.
+SPECIM's software writes `X.hdr`, `DARKREF_X.hdr`, `WHITEREF_X.hdr` and, where the white reference has another
+exposure, `WHITEDARKREF_X.hdr`, each beside its data file.
 """
 
 import math
@@ -19,18 +19,24 @@ from nircolor.imagery import envi
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.gdal import positive_number
 
-# the largest values of converters of 12 and 14 bits, and of the same shifted to the left of 16
+# largest values of converters of 12 and 14 bits, and of the same shifted to the top of 16 bits
 CONVERTER_TOPS = (4095, 16383, 65520, 65532)
-# lines read at a time
+# image lines read at a time
 _BLOCK_LINES = 32
-# of a band's sensor pixels: a few are dead on any sensor, more means that something else is wrong
+# largest shares of a band's sensor pixels; every sensor has some dead ones
 _MOST_DEAD, _MOST_SATURATED = 0.05, 0.01
-# a white reference this little above the dark one, in steps of the converter, says nothing
+# smallest useful difference between white and dark reference, in steps of the converter
 _LEAST_SIGNAL = 1.0
 
 
 class References(NamedTuple):
-    """Headers of the reference captures; ``white_dark`` is the dark one at the white one's exposure."""
+    """Headers of the reference captures.
+
+    Attributes:
+        dark: dark reference.
+        white: white reference.
+        white_dark: dark reference at the exposure of the white one, or None.
+    """
 
     dark: Path
     white: Path
@@ -38,9 +44,10 @@ class References(NamedTuple):
 
 
 def find_references(header: Path) -> References | None:
-    """The references beside the header of a capture, or None where there are none.
+    """Find the references beside the header of a capture; return None where there are none.
 
-    Raises NircolorError where one of the two is missing.
+    Raises:
+        NircolorError: one of dark and white is missing.
     """
     if envi.is_reference(header):
         return None
@@ -62,16 +69,17 @@ def find_references(header: Path) -> References | None:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """What reflectance 0 and 1 read as, for each band and column of a line-scan camera.
+    """Raw values for reflectance 0 and 1, for each band and column (sample) of a line scanner.
 
     Attributes:
-        name: of the white reference, for messages.
-        dark, white: (bands, samples), in raw values, at the exposure of the capture.
-        columns: (bands, samples): the column to read in place of each; another one for dead sensor pixels.
-        dead, saturated: (bands,): share of the sensor's pixels where the white reference is not above the
-            dark one; share where it reaches ``limit``.
-        limit: the largest raw value that the camera's converter can give; infinite for floating point.
-        rule: in words.
+        name: the white reference, for messages.
+        dark: (bands, samples), raw value for reflectance 0, at the exposure of the capture.
+        white: (bands, samples), raw value for reflectance 1, at the exposure of the capture.
+        columns: (bands, samples), the column to read in place of each: another one for dead sensor pixels.
+        dead: (bands,), share of sensor pixels whose white reference is not above the dark one.
+        saturated: (bands,), share of sensor pixels whose white reference reaches ``limit``.
+        limit: largest raw value of the camera's converter; infinite for floating point.
+        rule: description, as text for the user.
     """
 
     name: Path
@@ -86,20 +94,20 @@ class Calibration:
     is_reflectance: ClassVar[bool] = True
 
     def check(self, bands: Sequence[int]) -> None:
-        """Raise NircolorError where the references say nothing about one of ``bands``."""
-        for faults, most, what in (
+        """Raise `NircolorError` where one of ``bands`` (0-based) has too many dead or saturated pixels."""
+        for faults, most, problem in (
             (self.dead, _MOST_DEAD, "not above the dark one"),
             (self.saturated, _MOST_SATURATED, f"saturated, at {self.limit:g},"),
         ):
             worst = max(bands, key=lambda band: faults[band])
             if faults[worst] > most:
                 raise NircolorError(
-                    f"{self.name}: the white reference is {what} in {faults[worst]:.0%} "
+                    f"{self.name}: the white reference is {problem} in {faults[worst]:.0%} "
                     f"of the pixels of band {worst + 1}, which is needed"
                 )
 
     def apply(self, native: Array, bands: Sequence[int]) -> Floats:
-        """Reflectance in [0, 1], float32, of raw values (bands, h, samples)."""
+        """Convert raw values of ``bands`` (bands, h, samples) to reflectance, float32, clipped to [0, 1]."""
         self.check(bands)
         gain, offset = self.gain_and_offset(bands)
         values: Floats = np.multiply(native, gain[:, None], dtype=np.float32)
@@ -108,17 +116,17 @@ class Calibration:
         return np.clip(values, 0, 1, out=values)
 
     def gain_and_offset(self, bands: Sequence[int]) -> tuple[Floats, Floats]:
-        """Each (bands, samples): reflectance = gain · raw − offset, once `mend` went over gain · raw."""
+        """Return gain and offset, each (bands, samples): reflectance = mend(gain * raw) - offset."""
         which = list(bands)
         dark, columns = self.dark[which], self.columns[which]
         signal = self.white[which] - dark
         alive = columns == np.arange(columns.shape[1])
         gain = np.divide(1, signal, out=np.zeros_like(signal), where=alive)
-        # a dead pixel is given its neighbour's value, whose offset it is then
+        # a dead pixel gets the value of its neighbour, and so the offset of it
         return gain, np.take_along_axis(dark * gain, columns, 1)
 
     def mend(self, values: Floats, bands: Sequence[int]) -> None:
-        """Give the dead pixels of (bands, h, samples) what their nearest live neighbours saw, in place."""
+        """Replace dead pixels of (bands, h, samples) with their nearest live neighbours, in place."""
         own = np.arange(self.columns.shape[1])
         for plane, columns in zip(values, self.columns[list(bands)], strict=True):
             dead = columns != own
@@ -126,7 +134,7 @@ class Calibration:
                 plane[:, dead] = plane[:, columns[dead]]
 
     def mend_valid(self, valid: Mask, bands: Sequence[int]) -> Mask:
-        """Valid pixels (h, samples) after `mend`: nothing comes of a neighbour that is invalid itself."""
+        """Return the valid pixels (h, samples) after `mend`: no dead ones with invalid neighbours."""
         if not valid.all():
             for columns in self.columns[list(bands)]:
                 valid = valid & valid[:, columns]
@@ -134,16 +142,23 @@ class Calibration:
 
 
 def load_calibration(cube: Cube, references: References) -> Calibration:
-    """Average the references over their lines; exposures (``tint``) may differ.
+    """Compute the calibration of a capture from its references, averaged over their lines.
+
+    The exposure (``tint`` in the headers) of the white reference may differ from that of the capture; a
+    `NircolorWarning` is given where that of the dark one does.
+
+    Args:
+        cube: the capture.
+        references: headers of the references.
 
     Raises:
-        NircolorError: a reference cannot be read or does not have the capture's bands and samples.
+        NircolorError: a reference cannot be read or has other numbers of bands or samples than the capture.
     """
     dark, _ = _mean(references.dark, cube)
     white, highest = _mean(references.white, cube)
     white_dark = dark if references.white_dark is None else _mean(references.white_dark, cube)[0]
     above = white - white_dark
-    # floating point may hold steps of any size
+    # floating point has no steps
     alive = above > 0 if cube.dtype.kind == "f" else above >= _LEAST_SIGNAL
     signal = above * _exposure(cube, Cube(references.white))
     if not math.isclose(_exposure(cube, Cube(references.dark)), 1, rel_tol=0.01):
@@ -166,7 +181,7 @@ def load_calibration(cube: Cube, references: References) -> Calibration:
 
 
 def _mean(path: Path, capture: Cube) -> tuple[Array, Array]:
-    """Mean and largest value over a reference's lines, each (bands, samples)."""
+    """Return mean and largest value over the lines of a reference, each (bands, samples)."""
     cube = Cube(path)
     if (cube.bands, cube.samples) != (capture.bands, capture.samples):
         raise NircolorError(
@@ -183,7 +198,7 @@ def _mean(path: Path, capture: Cube) -> tuple[Array, Array]:
 
 
 def _exposure(capture: Cube, reference: Cube) -> float:
-    """Exposure of the capture, in those of a reference."""
+    """Return the exposure of the capture divided by that of a reference; 1 where one is not stated."""
     times = [positive_number(cube.header.get("tint")) for cube in (capture, reference)]
     if None in times:
         return 1.0
@@ -198,7 +213,7 @@ def _limit(capture: Cube, highest: float) -> float:
 
 
 def _nearest(alive: Array) -> Array:
-    """For each column itself, or the nearest that is alive; itself where none is."""
+    """Return for each column (samples,) its own index if alive, else that of the nearest that is."""
     own, living = np.arange(len(alive)), np.flatnonzero(alive)
     if not len(living):
         return own

@@ -1,9 +1,7 @@
-"""An ENVI cube by lines, with all bands of a line at once.
-
-GDAL reads one band after the other; whoever wants them all waits several times as long as the disk takes.
-"""
+"""Read ENVI cubes line by line, all bands at once: several times as fast as GDAL, which reads by band."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +12,38 @@ from nircolor.errors import NircolorError
 from nircolor.imagery import envi
 from nircolor.imagery.formats import locate
 
-# hashed at a time
+# bytes hashed at a time
 _PIECE_BYTES = 8 << 20
 
 
 class Cube:
-    """The samples of an ENVI file, in its own values.
+    """Samples of an ENVI file, unscaled.
+
+    Args:
+        path: the header or the data file.
 
     Attributes:
-        path: as the user named it; `header`, the fields of its header (`envi.parse_header`).
-        lines, bands, samples: its size; `interleave`, "bil", "bip" or "bsq"; `dtype`.
+        path: as given.
+        data: absolute path of the data file.
+        header: fields of the header, as text (`envi.parse_header`).
+        lines: number of image rows.
+        bands: number of spectral bands.
+        samples: number of pixels in a line.
+        interleave: "bil", "bip" or "bsq".
+        dtype: type of the samples, with byte order.
 
     Raises:
-        NircolorError: it is no ENVI file, cut off, or its header does not say how it is stored.
+        NircolorError: not an ENVI file, the data file is too short, or the header does not state how the
+            samples are stored.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        path = Path(path)
         source = locate(path)
         if source.header is None:
             raise NircolorError(f"{path}: expected an ENVI capture (.hdr), got {source.driver}")
         self.path, self.data = path, source.data
-        self.header = envi.parse_header(source.header, path=path)
-        envi.check_length(path, self.data, self.header)
+        self.header = envi.read_header(path, source.header, source.data)
         self.samples, self.lines, self.bands = (
             int(self.header[key]) for key in ("samples", "lines", "bands")
         )
@@ -51,7 +59,7 @@ class Cube:
         self._digested = 0
 
     def read(self, start: int, stop: int) -> Array:
-        """Lines ``start`` to ``stop`` as (lines, bands, samples)."""
+        """Read lines ``start`` to ``stop - 1`` as (lines, bands, samples)."""
         count = stop - start
         if self.interleave == "bsq":
             planes = [
@@ -79,7 +87,10 @@ class Cube:
         return values
 
     def sha256(self) -> str:
-        """Of the samples in the file's order; free of cost once all lines were read from first to last."""
+        """Return the SHA-256 of the samples, in the order of the file.
+
+        Needs no further reading if all lines were read in order before, except for "bsq".
+        """
         if self._digested != self.lines:
             digest = hashlib.sha256()
             samples = self.lines * self.bands * self.samples

@@ -1,4 +1,4 @@
-"""Images as bytes, for pages that hold their images in themselves."""
+"""Encode images as JPEG or PNG in memory, for HTML pages with embedded images."""
 
 import base64
 import warnings
@@ -15,24 +15,38 @@ from nircolor.arrays import Floats
 
 @dataclass(frozen=True)
 class Encoded:
-    """A file's bytes; ``kind`` is its extension and, after ``image/``, its media type."""
+    """An encoded image.
+
+    Attributes:
+        kind: file extension, and subtype of the media type ``image/...``.
+        data: content of the file.
+    """
 
     kind: Literal["jpeg", "png"]
     data: bytes
 
     @property
     def uri(self) -> str:
-        """As the ``src`` of an ``<img>``."""
+        """Data URI, for the ``src`` of an ``<img>``."""
         return f"data:image/{self.kind};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
 def encode_jpeg(image: Floats, quality: int = 92) -> Encoded:
-    """A image (1 or 3, h, w) as JPEG; values are clipped to [0, 1], NaN is black."""
+    """Encode an image as JPEG.
+
+    Args:
+        image: (1 or 3, h, w); values are clipped to [0, 1], NaN becomes 0.
+        quality: 1 to 100.
+    """
     return Encoded("jpeg", _encode(image, "JPEG", quality=quality))
 
 
 def encode_png(image: Floats) -> Encoded:
-    """Likewise as PNG, exact to 8 bits: JPEG would smear the colours of images of few pixels."""
+    """Encode an image as PNG of 8 bits per channel; suits small images, in which JPEG blurs colours.
+
+    Args:
+        image: (1 or 3, h, w); values are clipped to [0, 1], NaN becomes 0.
+    """
     return Encoded("png", _encode(image, "PNG"))
 
 
@@ -40,7 +54,7 @@ def _encode(image: Floats, driver: str, **options: int) -> bytes:
     pixels = np.rint(np.clip(np.nan_to_num(image), 0, 1) * 255).astype(np.uint8)
     bands, height, width = pixels.shape
     with MemoryFile(ext=f".{driver.lower()}") as file:
-        # a photograph has no georeference, and rasterio says so every time
+        # rasterio warns of every image without a georeference
         with warnings.catch_warnings(), rasterio.Env(GDAL_PAM_ENABLED="NO"):
             warnings.simplefilter("ignore", NotGeoreferencedWarning)
             with file.open(

@@ -49,12 +49,41 @@ def data_file(header: Path) -> Path:
 
 
 def header_file(data: Path) -> Path | None:
-    """Find the ENVI header beside a data file (`a.hdr`, else `a.raw.hdr`); None where there is none."""
-    for candidate in siblings(data, [data.with_suffix(".hdr").name, f"{data.name}.hdr"]):
+    """Find the ENVI header beside a data file, as GDAL does: `a.raw.hdr`, else `a.hdr`, or None."""
+    for candidate in siblings(data, [f"{data.name}.hdr", data.with_suffix(".hdr").name]):
         with candidate.open("rb") as file:
             if file.read(4) == b"ENVI":
                 return candidate
     return None
+
+
+def read_header(path: Path, header: Path, data: Path) -> dict[str, str]:
+    """Parse a header and check that it describes the data file.
+
+    Args:
+        path: the path that error messages name.
+        header: the header file.
+        data: the data file.
+
+    Returns:
+        The fields, as from `parse_header`.
+
+    Raises:
+        NircolorError: as from `parse_header` and `check_length`; a file cannot be read; or there is another
+            header, which GDAL prefers and which differs.
+    """
+    try:
+        fields = parse_header(header, path=path)
+        used = header_file(data)
+        if used is not None and used.name != header.name and parse_header(used, path=path) != fields:
+            raise NircolorError(
+                f"{path}: expected one ENVI header for {data.name}, got {used.name} and {header.name}, "
+                "which differ"
+            )
+        check_length(path, data, fields)
+    except OSError as error:
+        raise NircolorError(f"{path}: cannot be read ({error.strerror or error})") from error
+    return fields
 
 
 def check_length(path: Path, data: Path, fields: Mapping[str, str]) -> None:

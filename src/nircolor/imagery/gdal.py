@@ -1,4 +1,4 @@
-"""The one place in this room that sets GDAL's options and turns its errors into one line for the user."""
+"""Open datasets with safe GDAL options, and translate GDAL errors to `NircolorError`."""
 
 import math
 import re
@@ -18,30 +18,32 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from nircolor.errors import NircolorError
 
 OPTIONS = {
-    # no .aux.xml beside what is read or written
+    # no .aux.xml files, neither read nor written
     "GDAL_PAM_ENABLED": "NO",
-    # the shortcut for whole PNG files returns a truncated or damaged one without an error
+    # the shortcut for whole PNG files reports no error for truncated or damaged ones
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",
-    # decoded blocks kept, in bytes; GDAL's default of 5% of the memory is gigabytes on a big machine
+    # cache of decoded blocks in bytes; GDAL's default of 5% of the memory can be gigabytes
     "GDAL_CACHEMAX": 128 << 20,
 }
 _opening = threading.Lock()
 
 
 def open_dataset(path: Path, mode: str = "r", **options: Any) -> Any:
-    """`rasterio.open` without its reminder that a photograph has no georeference.
+    """Call `rasterio.open` without its warning about images without a georeference; use inside `gdal_for`.
 
-    A `Path` is never taken apart as an address; `options` must name the one `driver` allowed. Call
-    it inside `gdal_for`.
+    Args:
+        path: the file; rasterio does not interpret a `Path` as a URL.
+        mode: "r" or "w".
+        **options: for `rasterio.open`; must include the one allowed ``driver``.
     """
-    with _opening, warnings.catch_warnings():  # the filters belong to the process: one thread at a time
+    with _opening, warnings.catch_warnings():  # warning filters are global: one thread at a time
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path, mode, **options)
 
 
 @contextmanager
 def gdal_for(path: Path, problem: str) -> Iterator[None]:
-    """Run GDAL calls under `OPTIONS`; their errors become `NircolorError("{path}: {problem} (why)")`."""
+    """Context for GDAL calls under `OPTIONS`; errors become `NircolorError("{path}: {problem} (reason)")`."""
     try:
         with rasterio.Env(**OPTIONS):
             yield
@@ -52,7 +54,7 @@ def gdal_for(path: Path, problem: str) -> Iterator[None]:
 
 
 def reason(error: BaseException) -> str:
-    """What GDAL said first, in one line, without its codes and advice."""
+    """Return the first message in a chain of GDAL or OS errors as one line, without codes and advice."""
     while error.__cause__ is not None:
         error = error.__cause__
     text = (
@@ -66,7 +68,7 @@ def reason(error: BaseException) -> str:
 
 
 def tags_of(dataset: Any, band: int = 0, domain: str | None = None) -> dict[str, str]:
-    """Tags of a dataset (`band` 0) or band; none where they are not text as GDAL promises (UTF-8)."""
+    """Return the tags of a dataset (band 0) or of a band; none where they are not valid UTF-8."""
     try:
         return dict(dataset.tags(band, ns=domain))
     except UnicodeDecodeError:
@@ -74,7 +76,7 @@ def tags_of(dataset: Any, band: int = 0, domain: str | None = None) -> dict[str,
 
 
 def descriptions_of(dataset: Any) -> tuple[str | None, ...]:
-    """The band names; None where they are not UTF-8, as in ENVI headers that say "µm" in Latin-1."""
+    """Return the band descriptions; all None where they are not UTF-8, as "µm" in Latin-1 ENVI headers."""
     try:
         return tuple(dataset.descriptions)
     except UnicodeDecodeError:
@@ -82,7 +84,7 @@ def descriptions_of(dataset: Any) -> tuple[str | None, ...]:
 
 
 def positive_number(text: str | None) -> float | None:
-    """The value of a tag that must be finite and above 0; None for anything else."""
+    """Parse a tag as a finite number above 0; return None for anything else."""
     try:
         value = float(text) if text is not None else math.nan
     except ValueError:

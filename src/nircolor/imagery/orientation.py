@@ -1,12 +1,15 @@
-"""EXIF orientation: how the stored image must be turned to stand upright, and windows through the turn.
+"""EXIF orientation: rotate arrays upright, and map windows of the upright image to the stored one.
 
-| value | the stored image is           |
-|-------|---------------------------------|
-| 1     | upright                         |
-| 2     | mirrored left to right          |
-| 3     | turned by 180 degrees           |
-| 4     | mirrored top to bottom          |
-| 5..8  | as 1..4 of the transposed: 5 transposed, 6 to be turned clockwise, 7, 8 counter-clockwise |
+| value | to make the stored image upright         |
+|-------|------------------------------------------|
+| 1     | keep it                                  |
+| 2     | mirror it left to right                  |
+| 3     | rotate it by 180 degrees                 |
+| 4     | mirror it top to bottom                  |
+| 5     | transpose it                             |
+| 6     | rotate it by 90 degrees clockwise        |
+| 7     | transpose it and rotate it by 180 degrees |
+| 8     | rotate it by 90 degrees counter-clockwise |
 """
 
 import struct
@@ -31,12 +34,12 @@ _STEPS = {
 
 
 def swaps_axes(orientation: int) -> bool:
-    """Whether width and height change places."""
+    """Return whether the upright image has width and height exchanged."""
     return _STEPS[orientation][0]
 
 
 def upright(stored: Array, orientation: int) -> Array:
-    """Turn the last two axes of a stored array (..., h, w) upright; a view."""
+    """Rotate the last two axes of a stored array (..., h, w) upright; returns a view."""
     transpose, flip_rows, flip_cols = _STEPS[orientation]
     if transpose:
         stored = stored.swapaxes(-1, -2)
@@ -44,7 +47,7 @@ def upright(stored: Array, orientation: int) -> Array:
 
 
 def stored_window(window: Window, orientation: int, height: int, width: int) -> Window:
-    """The stored window that shows `window` of the upright image, which is `height` x `width`."""
+    """Return the stored window for `window` of the upright image, which is `height` x `width`."""
     row0, row1, col0, col1 = window
     transpose, flip_rows, flip_cols = _STEPS[orientation]
     if flip_rows:
@@ -55,7 +58,7 @@ def stored_window(window: Window, orientation: int, height: int, width: int) -> 
 
 
 def parse(value: object) -> int:
-    """An EXIF orientation value as 1..8; anything else counts as upright."""
+    """Parse an EXIF orientation value; return 1 (upright) for anything but 1 to 8."""
     try:
         number = int(str(value))
     except ValueError:
@@ -64,7 +67,7 @@ def parse(value: object) -> int:
 
 
 def of_tiff(path: Path) -> int:
-    """The orientation tag (274) of a TIFF's first page, which GDAL does not report; 1 where absent."""
+    """Read the orientation tag (274) of the first page of a TIFF, which GDAL does not report; 1 if absent."""
     try:
         with path.open("rb") as file:
             return parse(_tiff_tag(file, 274))
@@ -81,7 +84,7 @@ def _tiff_tag(file: BinaryIO, wanted: int) -> int | None:
     )
     count = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))[0]
     size = 20 if big else 12
-    for _ in range(min(count, 4096)):  # a damaged count must not make a long loop
+    for _ in range(min(count, 4096)):  # a damaged count must not cause a long loop
         entry = file.read(size)
         tag, kind = struct.unpack(order + "HH", entry[:4])
         if tag == wanted and kind == 3:

@@ -79,7 +79,7 @@ def open_raster(
         ((1, 2, 4), 0.2, True)
     """
     file = locate(path)
-    header = _read_header(file)
+    header = {} if file.header is None else envi.read_header(file.path, file.header, file.data)
     references = find_references(file.header) if file.header and scale is None and stretch is None else None
     with _opened(file) as dataset:
         stored_nm = wavelengths.of_dataset(dataset, header)
@@ -147,7 +147,8 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         (3, 4)
     """
     file = locate(path)
-    _read_header(file)
+    if file.header is not None:
+        envi.read_header(file.path, file.header, file.data)
     with _opened(file) as dataset:
         size = _upright_size(dataset, _orientation_of(file, dataset, Georeference.of_dataset(dataset)))
         dataset.close()
@@ -305,15 +306,6 @@ class Raster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _read_header(file: ImageFile) -> dict[str, str]:
-    """Parse the ENVI header and check the length of the data; return no fields for other formats."""
-    if file.header is None:
-        return {}
-    header = envi.parse_header(file.header, path=file.path)
-    envi.check_length(file.path, file.data, header)
-    return header
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Area averages of a image that is read strip by strip, with invalid pixels left out."""
+"""Reduce an image that is read in strips to area means, without its invalid pixels."""
 
 from typing import Any
 
@@ -8,11 +8,22 @@ from nircolor.arrays import Floats, Mask
 
 
 class AreaMean:
-    """Averages (bands, H, W) down to (bands, h, w): each output pixel is the mean of the area it covers.
+    """Area means (bands, h, w) of an image (bands, H, W): each pixel is the mean of the area that it covers.
 
-    Feed strips of rows from `add`, in any order, each row once; `result` gives the means and a mask
-    (h, w) of the pixels that cover anything valid. Pixels on an output pixel's border count by the
-    share they lie inside, so that any size works, a larger one (repeating pixels) included.
+    Pixels on the border of an area count by the share inside it, so that any output size is possible. Where
+    it is larger than the input, pixels are repeated.
+
+    Args:
+        bands: number of bands.
+        shape: (H, W) of the input.
+        out_shape: (h, w) of the result.
+
+    Example:
+        >>> mean = AreaMean(1, (2, 4), (1, 2))
+        >>> mean.add(0, np.array([[[0, 1, 4, 4]]], np.float32), np.ones((1, 4), bool))
+        >>> mean.add(1, np.array([[[2, 3, 0, 4]]], np.float32), np.array([[True, True, False, True]]))
+        >>> mean.result()[0].tolist()
+        [[[1.5, 4.0]]]
     """
 
     def __init__(self, bands: int, shape: tuple[int, int], out_shape: tuple[int, int]) -> None:
@@ -21,7 +32,13 @@ class AreaMean:
         self._weight = np.zeros(out_shape, np.float64)
 
     def add(self, row0: int, values: Floats, valid: Mask) -> None:
-        """Take in rows from `row0`: values (bands, n, W), which must be 0 where valid (n, W) is not."""
+        """Add a strip of rows. Strips come in any order, each row once.
+
+        Args:
+            row0: first row of the strip.
+            values: (bands, n, W), 0 for invalid pixels.
+            valid: (n, W), False for invalid pixels.
+        """
         rows = values.shape[1]
         step = self._shape[0] / self._out_shape[0]
         first = int(row0 / step)
@@ -39,25 +56,25 @@ class AreaMean:
         self._weight[first:last] += cover @ covered
 
     def result(self) -> tuple[Floats, Mask]:
-        """Means (bands, h, w) float32, 0 where nothing valid is covered, and the mask (h, w)."""
+        """Return means (bands, h, w), float32, and a mask (h, w), False (and mean 0) where none was valid."""
         valid = self._weight > 1e-6
         means = self._total / np.where(valid, self._weight, 1)
         return np.where(valid, means, 0).astype(np.float32), valid
 
 
 def _sum_columns(values: Floats | Mask, width: int) -> np.ndarray[Any, np.dtype[Any]]:
-    """Sum (..., W) over `width` equal stretches of columns -> (..., width)."""
+    """Sum (..., W) over `width` column ranges of equal size: (..., width)."""
     full = values.shape[-1]
     if width == full:
         return values.astype(np.float32, copy=False)
     edges = np.arange(width + 1) * (full / width)
-    # rounding must not leave a rest of the last column, which its stretch holds already
+    # rounding must not leave a part of the last column, which its range already includes
     edges[-1] = full
     whole = np.minimum(edges.astype(np.int64), full)
     part = edges - whole
     sums = np.add.reduceat(values, whole[:-1], axis=-1, dtype=np.float32)
-    sums[..., whole[1:] == whole[:-1]] = 0  # reduceat gives the pixel itself for an empty stretch
-    # each stretch begins inside its first pixel and ends inside the one after its last
+    sums[..., whole[1:] == whole[:-1]] = 0  # reduceat returns the pixel itself for an empty range
+    # each range begins inside its first pixel and ends inside the one after its last
     sums -= part[:-1] * values[..., whole[:-1]]
     sums += part[1:] * values[..., np.minimum(whole[1:], full - 1)]
     return sums

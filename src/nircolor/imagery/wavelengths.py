@@ -1,4 +1,4 @@
-"""Band centres in nm from what a file says of itself, or from the user."""
+"""Centre wavelengths of bands in nm, from metadata or from the user."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,10 +17,13 @@ _NM_PER_UNIT = {
 
 
 def of_dataset(dataset: Any, header: Mapping[str, str]) -> tuple[float | None, ...]:
-    """A centre in nm or None for each stored band.
+    """Return the centre in nm, or None, of each stored band.
 
-    `header` are the fields of an ENVI header, exact; empty for other files, which may carry them as
-    band tags. GDAL's CENTRAL_WAVELENGTH_UM comes last: GDAL rounds what it makes of an ENVI header.
+    GDAL's tag CENTRAL_WAVELENGTH_UM is used last, since GDAL rounds it to 1 nm for ENVI files.
+
+    Args:
+        dataset: the open rasterio dataset, in whose band tags wavelengths are looked for.
+        header: fields of the ENVI header, which come first; empty for other formats.
     """
     bands = range(1, int(dataset.count) + 1)
     listed = [item.strip() for item in header.get("wavelength", "").strip("{}").split(",")]
@@ -33,20 +36,20 @@ def of_dataset(dataset: Any, header: Mapping[str, str]) -> tuple[float | None, .
 
 
 def from_tags(band: Mapping[str, str], imagery: Mapping[str, str]) -> float | None:
-    """A band's centre in nm, or None, from its own tags and those of GDAL's IMAGERY domain."""
+    """Return a band's centre in nm, or None, from its tags and those of GDAL's IMAGERY domain."""
     exact = positive_number(band.get("wavelength"))
     if exact is not None:
         unit = band.get("wavelength_units", "").strip().lower()
         if unit in _NM_PER_UNIT:
             return round(exact * _NM_PER_UNIT[unit], 6)
-        if unit in ("", "unknown"):  # no band of a silicon or InGaAs camera lies between 20 and 100
+        if unit in ("", "unknown"):  # micrometers are below 20 and nanometers above 100 for all cameras
             return round(exact * (1000.0 if exact < 20 else 1.0), 6)
     micrometers = positive_number(imagery.get("CENTRAL_WAVELENGTH_UM"))
     return None if micrometers is None else round(micrometers * 1000, 6)
 
 
 def given(path: Path, bands_nm: Sequence[float], bands: int) -> tuple[float, ...]:
-    """The user's wavelengths, one a band, in nm; raises `NircolorError` if they do not fit the file."""
+    """Check the user's wavelengths in nm, one per band; raise `NircolorError` if they do not fit the file."""
     if len(bands_nm) != bands:
         raise NircolorError(
             f"{path}: {len(bands_nm)} wavelengths were given, but the image has {bands} band(s)"

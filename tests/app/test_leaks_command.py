@@ -64,7 +64,7 @@ def test_a_set_with_a_leftover_is_compared_image_by_image_and_told(nircolor, set
     (sets / "test/nir/v1.png").unlink()
     done = nircolor("leaks", sets / "test", sets / "train")
     assert {leak["name"] for leak in rows(done.out)} == {"nir/v0.png", "rgb/v0.png"}
-    assert "taken for 5 single images" in done.err
+    assert "compared as 5 single images" in done.err
     assert "colour without NIR: v1" in done.err
 
 

@@ -154,9 +154,9 @@ def test_two_files_of_one_name_are_an_error(tmp_path):
 
 
 def test_sides_that_cannot_be_told_apart_are_refused(tmp_path):
-    with pytest.raises(NircolorError, match="suffixes that tell the sides apart"):
+    with pytest.raises(NircolorError, match="different suffixes for NIR, colour and masks"):
         Folders(tmp_path, str(tmp_path))
-    with pytest.raises(NircolorError, match="suffixes that tell the sides apart"):
+    with pytest.raises(NircolorError, match="different suffixes for NIR, colour and masks"):
         Folders(tmp_path, tmp_path / "rgb", tmp_path / "rgb")
     with pytest.raises(NircolorError, match="_mask: expected the folder of the masks"):
         Folders(tmp_path, tmp_path / "rgb", mask_suffix="_mask")

@@ -6,9 +6,9 @@ import pytest
 from rasterio.io import MemoryFile
 from scipy.ndimage import gaussian_filter, zoom
 
-from nircolor.errors import NircolorError
-from nircolor.pairs import Folders, MultiBandFiles, Vcip
-from nircolor.pairs.leaks import Photograph, find_leaks, photographs, photographs_in
+from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.pairs import Folders, MultiBandFiles, Vcip, find_leaks
+from nircolor.pairs.leaks import ComparedImage, compare_images, compared_files, compared_pairs
 from tests.pairs.images import noise, write
 
 DATA = Path(__file__).parents[3] / "shared/data"
@@ -16,7 +16,7 @@ SIDE = 200
 
 
 def scene(seed, height=SIDE, width=SIDE):
-    """A made-up photograph (1, h, w): texture of all sizes, as images of nature have it."""
+    """Make a synthetic photograph (1, h, w) with texture of all sizes, as in natural images."""
     rng = np.random.default_rng(seed)
     gray = sum(
         sigma * gaussian_filter(rng.normal(size=(height, width)), sigma, mode="wrap")
@@ -27,7 +27,7 @@ def scene(seed, height=SIDE, width=SIDE):
 
 
 def photograph(name, image):
-    return Photograph(name, lambda: {"image": image})
+    return ComparedImage(name, lambda: {"image": image})
 
 
 OTHERS = [photograph(f"t{seed}", scene(seed)) for seed in range(12)]
@@ -59,23 +59,36 @@ PLANTED = {
 }
 
 
-@pytest.mark.parametrize("what", PLANTED)
-def test_a_planted_leak_is_found_and_told(what):
-    change, kind, scale = PLANTED[what]
-    images = [photograph("a", scene(100)), photograph("b", change(scene(7))), photograph("c", scene(101))]
-    (leak,) = find_leaks(images, OTHERS)
-    assert (leak.name, leak.other, leak.kind) == ("b", "t7", kind)
-    assert leak.scale == pytest.approx(scale, rel=0.03)
-    assert leak.how.startswith(kind)
-    # and from the other side
-    (back,) = find_leaks(OTHERS, images)
-    assert (back.name, back.other, back.kind) == ("t7", "b", kind)
-    assert back.scale == pytest.approx(1 / scale, rel=0.03)
+def planted():
+    """Versions of the first of `OTHERS`, each of another one, between images that are in no other set."""
+    changed = [
+        photograph(name, change(scene(seed))) for seed, (name, (change, *_)) in enumerate(PLANTED.items())
+    ]
+    return [photograph("new", scene(100)), *changed, photograph("new too", scene(101))]
+
+
+def test_planted_leaks_are_found_and_described():
+    leaks = {leak.name: leak for leak in compare_images(planted(), OTHERS)}
+    assert set(leaks) == set(PLANTED)
+    for seed, (name, (_, kind, scale)) in enumerate(PLANTED.items()):
+        leak = leaks[name]
+        assert (leak.other, leak.kind) == (f"t{seed}", kind)
+        assert leak.scale == pytest.approx(scale, rel=0.03)
+        assert leak.description.startswith(kind)
+
+
+def test_planted_leaks_are_found_from_the_other_set():
+    leaks = {leak.name: leak for leak in compare_images(OTHERS, planted())}
+    assert set(leaks) == {f"t{seed}" for seed in range(len(PLANTED))}
+    for seed, (name, (_, kind, scale)) in enumerate(PLANTED.items()):
+        leak = leaks[f"t{seed}"]
+        assert (leak.other, leak.kind) == (name, kind)
+        assert leak.scale == pytest.approx(1 / scale, rel=0.03)
 
 
 def test_at_one_scale_crops_are_not_looked_for():
     images = [photograph(what, change(scene(7))) for what, (change, *_) in PLANTED.items()]
-    found = {leak.name for leak in find_leaks(images, OTHERS, same_scale=True)}
+    found = {leak.name for leak in compare_images(images, OTHERS, same_scale=True)}
     assert {"copy", "jpeg", "paler", "shifted", "moved"} <= found
     assert "crop of six tenths" not in found
 
@@ -85,9 +98,9 @@ def test_other_scenes_and_featureless_images_are_no_leaks():
     flat = np.full((1, SIDE, SIDE), 0.5, np.float32)
     sky = [photograph("ramp", ramp), photograph("flat", flat)]
     images = [photograph("x", scene(100)), photograph("y", ramp + 0.1), photograph("z", 0.9 * flat)]
-    assert find_leaks(images, [*OTHERS, *sky]) == []
-    assert find_leaks([photograph("black", 0 * flat)], [photograph("black too", 0 * flat)]) == []
-    assert [leak.kind for leak in find_leaks([photograph("z", ramp)], sky)] == ["exact copy"]
+    assert compare_images(images, [*OTHERS, *sky]) == []
+    assert compare_images([photograph("black", 0 * flat)], [photograph("black too", 0 * flat)]) == []
+    assert [leak.kind for leak in compare_images([photograph("z", ramp)], sky)] == ["exact copy"]
 
 
 def test_a_field_with_one_edge_is_found_again():
@@ -95,13 +108,13 @@ def test_a_field_with_one_edge_is_found_again():
     field[:, :, 30:] = 0.6
     # it fits as well a few rows further down
     again = np.clip(field + np.random.default_rng(0).normal(0, 0.002, field.shape), 0, 1).astype(np.float32)
-    (leak,) = find_leaks([photograph("a", again)], [photograph("b", field), *OTHERS], same_scale=True)
+    (leak,) = compare_images([photograph("a", again)], [photograph("b", field), *OTHERS], same_scale=True)
     assert leak.other == "b"
 
 
 def test_images_of_one_name_are_told_apart():
     images = [photograph("a", scene(3)), photograph("a", scene(4)), photograph("a", scene(200))]
-    assert [leak.other for leak in find_leaks(images, OTHERS)] == ["t3", "t4"]
+    assert [leak.other for leak in compare_images(images, OTHERS)] == ["t3", "t4"]
 
 
 def test_a_shore_is_not_another_shore():
@@ -110,17 +123,20 @@ def test_a_shore_is_not_another_shore():
         land[:, row:] = 0.1 + 0.002 * land[:, row:]
         return land
 
-    assert find_leaks([photograph("a", shore(1, 14))], [photograph("b", shore(2, 20))], same_scale=True) == []
+    assert (
+        compare_images([photograph("a", shore(1, 14))], [photograph("b", shore(2, 20))], same_scale=True)
+        == []
+    )
 
 
 def test_pixels_are_compared_not_files(tmp_path):
     values = noise(1, 40, 50)
     write(tmp_path / "a/x.png", values)
     write(tmp_path / "b/y.tif", values.astype("uint16") * 257)
-    (leak,) = find_leaks(photographs_in(tmp_path / "a"), photographs_in(tmp_path / "b"))
+    (leak,) = compare_images(compared_files(tmp_path / "a"), compared_files(tmp_path / "b"))
     assert (leak.name, leak.other, leak.kind, leak.view) == ("x.png", "y.tif", "exact copy", "image")
     with pytest.raises(NircolorError, match="none"):
-        photographs_in(tmp_path / "none")
+        compared_files(tmp_path / "none")
 
 
 def test_pairs_leak_by_either_side(tmp_path):
@@ -134,20 +150,39 @@ def test_pairs_leak_by_either_side(tmp_path):
     save("train", "p", scene(1), scene(12))
     save("train", "q", scene(13), scene(4))
     sets = [
-        photographs(Folders(tmp_path / side / "nir", tmp_path / side / "rgb").pairs())
+        compared_pairs(Folders(tmp_path / side / "nir", tmp_path / side / "rgb").pairs())
         for side in ("test", "train")
     ]
-    leaks = [(leak.name, leak.other, leak.kind, leak.view) for leak in find_leaks(*sets)]
+    leaks = [(leak.name, leak.other, leak.kind, leak.view) for leak in compare_images(*sets)]
     assert leaks == [("a", "p", "exact copy", "NIR"), ("b", "q", "same view", "colour")]
+
+
+def test_sets_are_given_as_paths_or_objects(tmp_path):
+    for folder, seeds in (("test", (1, 2)), ("train", (2, 3))):
+        for seed in seeds:
+            values = np.rint(255 * scene(seed, 64, 64)).astype("uint8")
+            write(tmp_path / folder / f"nir/{seed}.png", values)
+            write(tmp_path / folder / f"rgb/{seed}.png", np.concatenate([values, values // 2, values // 3]))
+    test, train = tmp_path / "test", tmp_path / "train"
+    calls = []
+    (leak,) = find_leaks(test, str(train), same_scale=True, on_progress=lambda *call: calls.append(call))
+    assert (leak.name, leak.other, leak.kind) == ("2", "2", "exact copy")
+    assert calls[-1][0] == calls[-1][1]
+    assert find_leaks(Folders(test / "nir", test / "rgb"), train, same_scale=True) == [leak]
+    with pytest.warns(NircolorWarning, match="compared as 2 single images"):
+        leaks = find_leaks(test / "nir", train, same_scale=True)
+    assert [(leak.name, leak.other) for leak in leaks] == [("2.png", "2 (NIR)")]
+    with pytest.raises(NircolorError, match="absent"):
+        find_leaks(test, tmp_path / "absent")
 
 
 def test_files_whose_nir_bands_are_not_known_are_compared_by_colour(tmp_path):
     for name, seed in (("a", 1), ("b", 2)):
         bands = np.concatenate([scene(seed + 10 * band) for band in range(5)])
         write(tmp_path / f"{name}.tif", np.rint(65535 * bands).astype("uint16"), (665, 560, 490, 783, 842))
-    a, b = photographs(MultiBandFiles(tmp_path).pairs())
-    assert find_leaks([a], [b]) == []
-    (leak,) = find_leaks([a], [a])
+    a, b = compared_pairs(MultiBandFiles(tmp_path).pairs())
+    assert compare_images([a], [b]) == []
+    (leak,) = compare_images([a], [a])
     assert (leak.kind, leak.view) == ("exact copy", "colour")
 
 
@@ -160,6 +195,6 @@ def test_the_validation_image_that_training_shows_larger():
             ("train", ("mountain_0082", "mountain_0001", "field_0093")),
         )
     )
-    (leak,) = find_leaks(photographs(image), photographs(other))
+    (leak,) = compare_images(compared_pairs(image), compared_pairs(other))
     assert (leak.name, leak.other, leak.kind) == ("validation_0012", "mountain_0082", "rescaled")
     assert leak.scale == pytest.approx(1.31, abs=0.04)

@@ -9,8 +9,7 @@ import pytest
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.modelfile import Band
-from nircolor.pairs import read_pair
-from nircolor.pairs.opened import open_set
+from nircolor.pairs import open_set, read_pair
 from nircolor.spectral import find_captures, read_response, synthesize
 from nircolor.spectral.dataset import _synthesize_each
 from nircolor.spectral.synthesis import SynthesisSettings

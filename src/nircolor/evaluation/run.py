@@ -14,7 +14,7 @@ from nircolor.evaluation.measures import CONVENTIONS
 from nircolor.evaluation.protocol import score_all
 from nircolor.inference import Device
 from nircolor.pairs import OpenedSet, Pair, open_set
-from nircolor.pairs.leaks import find_leaks, photographs
+from nircolor.pairs.leaks import compare_images, compared_pairs
 from nircolor.pairs.pair import listed
 
 _PACKAGES = ("nircolor", "numpy", "scipy", "scikit-image", "rasterio", "onnxruntime")
@@ -136,13 +136,13 @@ def _seen(
 ) -> list[Seen]:
     if not teachers:
         return []
-    leaks = find_leaks(
-        photographs(pairs, bands),
-        photographs(teachers, bands),
+    leaks = compare_images(
+        compared_pairs(pairs, bands),
+        compared_pairs(teachers, bands),
         same_scale=same_scale,
-        on_progress=lambda done, total: on_progress("looking for leaks", done, total),
+        on_progress=lambda done, total: on_progress("looking for leaks", int(done), int(total)),
     )
-    seen = [Seen(leak.name, leak.other, leak.how) for leak in leaks]
+    seen = [Seen(leak.name, leak.other, leak.description) for leak in leaks]
     found = {one.name for one in seen}
     # a place is known by its name in one table
     shown = {pair.group: pair.name for pair in reversed(teachers) if one_table and pair.group is not None}

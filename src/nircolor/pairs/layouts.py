@@ -1,9 +1,10 @@
-"""Paired sets on disk: which NIR image belongs to which colour image.
+"""Paired data sets on disk: `Folders`, `MultiBandFiles`, and the published sets `Vcip` and `Scenes`.
 
-Pairs are matched by name, never by the order in which a folder lists its files: published outputs of
-peers carry permuted names because of that, and score 10 dB less than they should.
+Pairs are matched by name, never by the order in which a folder lists its files. Published outputs of other
+code have permuted names for that reason, and score 10 dB less than they should.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,36 +17,42 @@ from nircolor.pairs.paired_set import PairedSet
 
 
 class Folders(PairedSet):
-    """Any folders whose images are matched by name, of any format and with all their subfolders.
+    """Folders whose images are matched by name, in any format, subfolders included.
 
-    A pair's name is the file's path below its folder without extension and suffix: with the
-    ``nir_suffix`` ``_nir``, ``urban/03_nir.png`` is the NIR image of ``urban/03``, and a file that
-    ends otherwise is none. So one folder may hold several sides. A suffix may reach over a folder:
-    ``/nir`` for ``urban_03/nir.png``.
+    The name of a pair is the path of its file below the folder, without extension and suffix. For example,
+    with ``nir_suffix="_nir"``, ``urban/03_nir.png`` is the NIR image of ``urban/03``, and files that do not
+    end in ``_nir`` are ignored. One folder may therefore hold NIR, colour and masks. A suffix may include a
+    folder: ``/nir`` for ``urban_03/nir.png``.
 
     Args:
-        nir: folder of the NIR images.
-        rgb: folder of the colour images.
-        mask: folder of the masks (255 = valid). A pair without a mask is all valid.
-        nir_suffix: what follows the name in NIR files, before the extension.
-        rgb_suffix: likewise in colour files.
-        mask_suffix: likewise in masks.
-        rgb_nm: see `Pair`, as for the scales.
-        nir_scale: what means 1.0 in NIR files.
-        rgb_scale: what means 1.0 in colour files.
-        table: see `PairedSet`, as for the rest.
-        dataset: the rows of the table to use.
-        drop_flagged: leave out flagged pairs.
+        nir: Folder of the NIR images.
+        rgb: Folder of the colour images.
+        mask: Folder of the masks (255 = valid). All pixels of a pair without a mask are valid.
+        nir_suffix: End of the names of NIR files, before the extension.
+        rgb_suffix: End of the names of colour files.
+        mask_suffix: End of the names of masks.
+        rgb_nm: Wavelengths of red, green and blue; see `Pair`.
+        nir_scale: Value in NIR files that maps to 1.0.
+        rgb_scale: Value in colour files that maps to 1.0.
+        table: CSV of groups and splits; see `PairedSet`.
+        dataset: Rows of the table to use.
+        drop_flagged: Leave out flagged pairs.
 
     Raises:
-        NircolorError: two sides are one folder with one suffix, or the folder of the masks is not said.
+        NircolorError: Two of NIR, colour and masks have the same folder and suffix, or ``mask_suffix`` is
+            given without ``mask``.
+
+    Example:
+        >>> pairs = Folders("pairs/nir", "pairs/rgb", nir_suffix="_nir")  # doctest: +SKIP
+        >>> pairs.pairs()[0].name  # doctest: +SKIP
+        'urban/03'
     """
 
     def __init__(
         self,
-        nir: Path | str,
-        rgb: Path | str,
-        mask: Path | str | None = None,
+        nir: str | os.PathLike[str],
+        rgb: str | os.PathLike[str],
+        mask: str | os.PathLike[str] | None = None,
         nir_suffix: str = "",
         rgb_suffix: str = "",
         mask_suffix: str = "",
@@ -53,7 +60,7 @@ class Folders(PairedSet):
         nir_scale: float | None = None,
         rgb_scale: float | None = None,
         *,
-        table: Path | str | None = None,
+        table: str | os.PathLike[str] | None = None,
         dataset: str | None = None,
         drop_flagged: bool = False,
     ) -> None:
@@ -62,23 +69,27 @@ class Folders(PairedSet):
         if mask is not None:
             self._sides.append(_Side(Path(mask), mask_suffix))
         elif mask_suffix:
-            raise NircolorError(f"mask_suffix {mask_suffix}: expected the folder of the masks too, got none")
+            raise NircolorError(
+                f"mask_suffix {mask_suffix}: expected the folder of the masks too, got none; set `mask`"
+            )
         if len(set(self._sides)) < len(self._sides):
-            raise NircolorError(f"{nir}: expected suffixes that tell the sides apart, got one for two sides")
+            raise NircolorError(
+                f"{nir}: expected different suffixes for NIR, colour and masks of one folder, got equal ones"
+            )
         self._rgb_nm, self._nir_scale, self._rgb_scale = rgb_nm, nir_scale, rgb_scale
 
     def _found(self) -> list[Pair]:
         nir, rgb, *masks = (_by_name(side, self._sides) for side in self._sides)
         mask = masks[0] if masks else {}
-        leftovers = {
+        unmatched = {
             "NIR without colour": nir.keys() - rgb.keys(),
             "colour without NIR": rgb.keys() - nir.keys(),
             "mask without pair": mask.keys() - (nir.keys() & rgb.keys()),
         }
         folders = " and ".join(dict.fromkeys(str(side.folder) for side in self._sides[:2]))
-        # a leftover hints at files lost or misnamed
-        if any(leftovers.values()):
-            found = "; ".join(f"{what}: {listed(names)}" for what, names in leftovers.items() if names)
+        # files without a partner are probably lost or misnamed
+        if any(unmatched.values()):
+            found = "; ".join(f"{kind}: {listed(names)}" for kind, names in unmatched.items() if names)
             raise NircolorError(f"{folders}: expected a colour image for each NIR image, got {found}")
         if not nir:
             raise NircolorError(f"{folders}: expected pairs of NIR and colour images, found none")
@@ -97,25 +108,26 @@ class Folders(PairedSet):
 
 
 class Vcip(Folders):
-    """The VCIP 2020 challenge in its own layout.
+    """Data of the VCIP 2020 challenge, in its own layout.
 
     ``train`` is ``NIR/{name}_nir.png`` with ``RGB-Registered/{name}_rgb_reg.png``; ``validation`` is
-    ``Validation/{name}_{nir,rgb_reg}.png``, whose pairs are never trained on nor chosen by.
+    ``Validation/{name}_{nir,rgb_reg}.png``. The validation pairs are used neither for training nor for
+    selecting models.
 
     Args:
-        root: folder of the challenge.
-        split: which of the two.
-        table: see `PairedSet`, as for the rest.
-        dataset: the rows of the table to use.
-        drop_flagged: leave out flagged pairs.
+        root: Folder of the challenge.
+        split: ``"train"`` or ``"validation"``.
+        table: CSV of groups and splits; see `PairedSet`.
+        dataset: Rows of the table to use.
+        drop_flagged: Leave out flagged pairs.
     """
 
     def __init__(
         self,
-        root: Path | str,
+        root: str | os.PathLike[str],
         split: Literal["train", "validation"] = "train",
         *,
-        table: Path | str | None = None,
+        table: str | os.PathLike[str] | None = None,
         dataset: str | None = "vcip2020",
         drop_flagged: bool = False,
     ) -> None:
@@ -139,20 +151,20 @@ class Vcip(Folders):
 
 
 class Scenes(Folders):
-    """The RGB-NIR Scene set, ``{scene}/{id}_{nir.png,rgb.jpg,mask.png}``; pairs are named ``scene/id``.
+    """The RGB-NIR Scene data set, ``{scene}/{id}_{nir.png,rgb.jpg,mask.png}``; pairs are named ``scene/id``.
 
     Args:
-        root: folder of the scenes.
-        table: see `PairedSet`, as for the rest.
-        dataset: the rows of the table to use.
-        drop_flagged: leave out flagged pairs.
+        root: Folder of the scenes.
+        table: CSV of groups and splits; see `PairedSet`.
+        dataset: Rows of the table to use.
+        drop_flagged: Leave out flagged pairs.
     """
 
     def __init__(
         self,
-        root: Path | str,
+        root: str | os.PathLike[str],
         *,
-        table: Path | str | None = None,
+        table: str | os.PathLike[str] | None = None,
         dataset: str | None = "epfl",
         drop_flagged: bool = False,
     ) -> None:
@@ -170,28 +182,28 @@ class Scenes(Folders):
 
 
 class MultiBandFiles(PairedSet):
-    """Files of many bands that each hold NIR and colour, picked by the wavelengths that the files state.
+    """Multi-band files that each hold NIR and colour bands, selected by the wavelengths in the metadata.
 
-    A pair's name is the file's path below the folder, without extension.
+    The name of a pair is the path of its file below the folder, without extension.
 
     Args:
-        folder: folder of the TIFF or ENVI files, with all its subfolders.
-        rgb_nm: see `Pair`, as for the scales.
-        nir_scale: the value that means 1.0 in the NIR bands: 10000 for reflectance × 10000.
-        rgb_scale: the value that means 1.0 in the colour bands.
-        table: see `PairedSet`, as for the rest.
-        dataset: the rows of the table to use.
-        drop_flagged: leave out flagged pairs.
+        folder: Folder of TIFF or ENVI files, subfolders included.
+        rgb_nm: Wavelengths of red, green and blue in nm; see `Pair`.
+        nir_scale: Value in the NIR bands that maps to 1.0; 10000 for reflectance × 10000.
+        rgb_scale: Value in the colour bands that maps to 1.0.
+        table: CSV of groups and splits; see `PairedSet`.
+        dataset: Rows of the table to use.
+        drop_flagged: Leave out flagged pairs.
     """
 
     def __init__(
         self,
-        folder: Path | str,
+        folder: str | os.PathLike[str],
         rgb_nm: tuple[float, float, float] = (665, 560, 490),
         nir_scale: float | None = None,
         rgb_scale: float | None = None,
         *,
-        table: Path | str | None = None,
+        table: str | os.PathLike[str] | None = None,
         dataset: str | None = None,
         drop_flagged: bool = False,
     ) -> None:
@@ -202,7 +214,9 @@ class MultiBandFiles(PairedSet):
     def _found(self) -> list[Pair]:
         files = _by_name(_Side(self._folder, ""), ())
         if not files:
-            raise NircolorError(f"{self._folder}: expected files of NIR and colour bands, found none")
+            raise NircolorError(
+                f"{self._folder}: expected TIFF or ENVI files with NIR and colour bands, found none"
+            )
         return [
             Pair(
                 name,
@@ -222,7 +236,11 @@ class _Side(NamedTuple):
 
 
 def _by_name(side: _Side, sides: Iterable[_Side]) -> dict[str, Path]:
-    """The files of one side; ``sides``, all of them: `a_rgb.png` is not the NIR image `a_rgb`."""
+    """Find the files of one of NIR, colour and masks, by name.
+
+    ``sides`` are all of them: where one folder has the suffixes "" and "_rgb", ``a_rgb.png`` is the colour
+    of ``a`` and not the NIR image of ``a_rgb``.
+    """
     if not side.folder.is_dir():
         raise NircolorError(f"{side.folder}: expected a folder of images, found none")
     longer = tuple(s.suffix for s in sides if s.folder == side.folder and len(s.suffix) > len(side.suffix))

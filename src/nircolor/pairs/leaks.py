@@ -1,58 +1,60 @@
-"""Images that two sets share: copies pixel by pixel, and the same photograph in another form.
+"""Find leaks: images that two data sets share, as exact copies or in another form.
 
-A published test set of this field holds training images under new names; a score on it says little.
+A published test set of this field contains training images under new names; a score on it means little.
 """
 
+import csv
 import hashlib
+import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from itertools import product
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import IO, Literal, NamedTuple
 
 import numpy as np
 
 from nircolor.arrays import Floats
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import find_images, open_raster
-from nircolor.modelfile import Band
-from nircolor.pairs.likeness import likenesses, overlap_px, scaled, textured
-from nircolor.pairs.pair import Pair
-from nircolor.pairs.reading import read_colour, read_pair
+from nircolor.pairs.correlation import correlate, overlap_px, scaled, texture_of
+from nircolor.pairs.opened_set import Role, SetSource, open_set
+from nircolor.pairs.pair import Bands, Pair, read_colour, read_pair
+from nircolor.parallel import Progress
 
-# mean side of the thumbnails that all are compared by, and of the images that suspects are compared by
+# mean side of the thumbnails in which all images are compared, and of the images in which suspects are
 _THUMBNAIL_PX, _DETAIL_PX = 64, 256
-# crops down to half a side are looked for, in steps of an eighth of an octave, then finer
+# crops down to half a side are searched, in steps of an eighth of an octave, then in finer steps
 _STEPS, _FINE_STEPS = 8, 32
-# of texture, the least correlation of a leak, and by how much it must exceed that at other shifts. Of the
-# images that this was made with, versions down to JPEG at quality 10 reached 0.53 and 0.42. Others may
-# correlate more (straight shores in satellite patches), but then at other shifts too, all but 0.38 of it
-_ALIKE, _DISTINCT = 0.5, 0.4
-# where two overlap by fewer pixels they correlate by chance: more is asked, up to so much
-_ENOUGH_PX, _ALIKE_IF_SMALL = 10_000, 0.8
-# what correlates so much is a leak wherever else it fits: a field with one edge, re-encoded. Other such
-# patches reached 0.83
+# least correlation of texture in a leak, and least excess over that at other shifts. In the images used to
+# choose these values, copies down to JPEG quality 10 reached 0.53 and 0.42. Different images may correlate
+# more (straight shores in satellite patches), but then at other shifts too: their excess was at most 0.38
+_LEAST_CORRELATION, _LEAST_EXCESS = 0.5, 0.4
+# smaller overlaps correlate by chance, so more is required of them, up to the second value
+_ENOUGH_PX, _LEAST_IF_SMALL = 10_000, 0.8
+# from this correlation on, an image is a leak even without the excess, such as a field with one edge that
+# was encoded again. Different patches of this kind reached 0.83
 _CERTAIN = 0.93
-# what a thumbnail must have of the latter to be suspected, and how many suspects there can be
+# least excess in thumbnails for a closer look, and greatest number of suspects per image
 _SUSPECT, _SUSPECTS = 0.1, 4
 
 Views = Mapping[str, Floats]
-Progress = Callable[[int, int], None]
 Kind = Literal["exact copy", "same view", "shifted", "rescaled"]
 
 
 @dataclass(frozen=True)
 class Leak:
-    """A image of one set that another shows too.
+    """An image of one set that another set contains too.
 
     Attributes:
-        name: of the image.
-        other: what the other set calls it.
-        kind: pixel by pixel; the same view, re-encoded, retouched or taken again; shifted too; or a crop at
-            another scale.
-        view: what of the pair is alike: ``NIR``, ``colour`` or, of single images, ``image``.
-        correlation: of their texture where they overlap; 1 for an exact copy.
-        scale: how much larger the other shows things, to about 2%.
+        name: Name of the image.
+        other: Name of the image in the other set.
+        kind: ``exact copy``: equal pixels. ``same view``: encoded again, retouched, or taken again.
+            ``shifted``: the same, shifted. ``rescaled``: a crop at another scale.
+        view: Which images of the pairs match: ``NIR`` or ``colour``; ``image`` for single images.
+        correlation: Correlation of the texture where they overlap; 1 for an exact copy.
+        scale: Size of things in the other image relative to this one, accurate to about 2%.
     """
 
     name: str
@@ -63,217 +65,343 @@ class Leak:
     scale: float
 
     @property
-    def how(self) -> str:
-        """In words: ``rescaled, there 1.33 times as large; NIR alike by 0.93``."""
-        size = f", there {self.scale:.2f} times as large" if self.kind == "rescaled" else ""
-        return f"{self.kind}{size}; {self.view} alike by {self.correlation:.2f}"
+    def description(self) -> str:
+        """One phrase: ``rescaled, 1.33 times as large there; correlation of NIR 0.93``."""
+        size = f", {self.scale:.2f} times as large there" if self.kind == "rescaled" else ""
+        return f"{self.kind}{size}; correlation of {self.view} {self.correlation:.2f}"
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """A image to be compared: a name, and how to read its views (channels, h, w)."""
+class ComparedImage:
+    """An image, or a pair, to compare with others.
+
+    Attributes:
+        name: Name for `Leak`.
+        read: Reads its views, arrays (channels, h, w) by name: NIR and colour of a pair.
+    """
 
     name: str
     read: Callable[[], Views]
 
 
-def photographs(pairs: Sequence[Pair], bands: Sequence[Band] | None = None) -> list[Photograph]:
-    """Pairs, to be compared by their NIR (``bands`` of it, where files hold many) and by their colour."""
-    return [Photograph(pair.name, lambda pair=pair: _views(pair, bands)) for pair in pairs]  # type: ignore[misc]
+def find_leaks(
+    evaluated: SetSource,
+    training: SetSource,
+    *,
+    table: str | os.PathLike[str] | None = None,
+    same_scale: bool = False,
+    on_progress: Progress | None = None,
+) -> list[Leak]:
+    """Find images of an evaluated set that a training set contains too.
+
+    Found are exact copies, and images of equal texture: encoded again, brightened, shifted by up to half a
+    side, or cropped to no less than about half a side and enlarged. Mirrored and rotated copies, and other
+    views of the same place, are not found.
+
+    Args:
+        evaluated: Set in question, as for `open_set`, or any folder of images. Of a folder that is not a set
+            of pairs, single images are compared, with a warning.
+        training: Set to compare with.
+        table: CSV of groups and splits of both sets, see `PairedSet`.
+        same_scale: Do not search for enlarged or reduced copies, which is faster. For satellite images.
+        on_progress: Called with the comparisons done and their total number.
+
+    Returns:
+        Leaks, sorted by name; for each image the best match.
+
+    Raises:
+        NircolorError: A set cannot be opened, or an image cannot be read.
+
+    Example:
+        >>> for leak in find_leaks("test/", "train/"):  # doctest: +SKIP
+        ...     print(leak.name, leak.other, leak.description)
+        validation_0012 mountain_0082 rescaled, 1.31 times as large there; correlation of NIR 0.95
+    """
+    images, others = open_for_comparison(evaluated, training, table)
+    return compare_images(images, others, same_scale=same_scale, on_progress=on_progress)
 
 
-def single_photographs(pairs: Sequence[Pair]) -> list[Photograph]:
-    """Both sides of pairs as images of their own, to be compared with `photographs_in`."""
+def open_for_comparison(
+    evaluated: SetSource, training: SetSource, table: str | os.PathLike[str] | None = None
+) -> tuple[list[ComparedImage], list[ComparedImage]]:
+    """Open two sets for `compare_images`: as pairs if both are sets of pairs, else as single images.
+
+    Args:
+        evaluated: As for `find_leaks`.
+        training: As for `find_leaks`.
+        table: As for `find_leaks`.
+
+    Raises:
+        NircolorError: A set cannot be opened.
+    """
+    opened = _open(evaluated, "evaluated", table), _open(training, "training", table)
+    as_pairs = all(pairs for pairs, _ in opened)
+    images, others = (pairs if as_pairs else single for pairs, single in opened)
+    return images, others
+
+
+def compare_images(
+    images: Sequence[ComparedImage],
+    others: Sequence[ComparedImage],
+    *,
+    same_scale: bool = False,
+    on_progress: Progress | None = None,
+) -> list[Leak]:
+    """Find images that are among others too; see `find_leaks`.
+
+    Args:
+        images: Images in question.
+        others: Images to compare with.
+        same_scale: See `find_leaks`.
+        on_progress: See `find_leaks`.
+
+    Raises:
+        NircolorError: An image cannot be read.
+    """
+    own, their = ([Thumbnail.of(one) for one in side] for side in (images, others))
+    return compare_thumbnails(own, their, same_scale=same_scale, on_progress=on_progress)
+
+
+def compare_thumbnails(
+    own: "Sequence[Thumbnail]",
+    their: "Sequence[Thumbnail]",
+    *,
+    same_scale: bool = False,
+    on_progress: Progress | None = None,
+) -> list[Leak]:
+    """Find leaks from thumbnails; only suspects are read again.
+
+    Exact copies are found by a hash of the pixels. For the rest, thumbnails are correlated at seventeen
+    relative scales, and the best matches are verified in more detail.
+
+    Args:
+        own: Thumbnails of the images in question.
+        their: Thumbnails of the images to compare with.
+        same_scale: See `find_leaks`.
+        on_progress: See `find_leaks`.
+
+    Raises:
+        NircolorError: An image cannot be read.
+    """
+    found = dict(_copies(own, their))
+    remaining = [one for one in own if one.image not in found]
+    suspects: dict[ComparedImage, list[_Suspect]] = {one.image: [] for one in remaining}
+    views = dict.fromkeys(view for one in own for view in one.grays)
+    rounds = list(_rounds(remaining, their, same_scale))
+    for done, (some, some_others, factor) in enumerate(rounds):
+        if on_progress is not None:
+            on_progress(done, len(rounds))
+        for view in views:
+            for suspect in _suspects(some, some_others, view, factor):
+                suspects[suspect.image].append(suspect)
+    for image, of_image in suspects.items():
+        # the first of both lists is often the same
+        likeliest = dict.fromkeys(
+            [
+                *sorted(of_image, key=lambda suspect: -suspect.excess)[:_SUSPECTS],
+                *sorted(of_image, key=lambda suspect: -suspect.correlation)[:1],
+            ]
+        )
+        leaks = [leak for leak in (_verify(one, same_scale) for one in likeliest) if leak is not None]
+        if leaks:
+            found[image] = max(leaks, key=lambda leak: leak.correlation)
+    if on_progress is not None:
+        on_progress(len(rounds), len(rounds))
+    return sorted(found.values(), key=lambda leak: leak.name)
+
+
+def write_leaks(leaks: Sequence[Leak], file: IO[str]) -> None:
+    """Write leaks as CSV, one row per leak, with the fields of `Leak` as columns."""
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(field.name for field in fields(Leak))
+    for leak in leaks:
+        *words, correlation, scale = astuple(leak)
+        writer.writerow([*words, f"{correlation:.3f}", f"{scale:.3f}"])
+
+
+def compared_pairs(pairs: Sequence[Pair], bands: Bands = None) -> list[ComparedImage]:
+    """Prepare pairs for comparison by NIR and colour; multi-band files by colour only if ``bands`` is None."""
+    return [ComparedImage(pair.name, lambda pair=pair: _views(pair, bands)) for pair in pairs]  # type: ignore[misc]
+
+
+def compared_sides(pairs: Sequence[Pair]) -> list[ComparedImage]:
+    """Prepare NIR and colour images of pairs for comparison with single images (`compared_files`)."""
     return [
-        Photograph(f"{one.name} ({view})", lambda one=one, view=view: {"image": one.read()[view]})  # type: ignore[misc]
-        for pair, one in zip(pairs, photographs(pairs), strict=True)
+        ComparedImage(f"{one.name} ({view})", lambda one=one, view=view: {"image": one.read()[view]})  # type: ignore[misc]
+        for pair, one in zip(pairs, compared_pairs(pairs), strict=True)
         for view in (["colour"] if pair.nir == pair.rgb else ["NIR", "colour"])
     ]
 
 
-def photographs_in(folder: Path) -> list[Photograph]:
-    """All images of a folder and its subfolders, whatever they show.
+def compared_files(folder: Path) -> list[ComparedImage]:
+    """Prepare all images of a folder and its subfolders for comparison.
 
     Raises:
-        NircolorError: there are none.
+        NircolorError: There are no images.
     """
     files = find_images(folder, recursive=True)
     if not files:
         raise NircolorError(f"{folder}: expected images, found none")
     return [
-        Photograph(path.relative_to(folder).as_posix(), lambda path=path: {"image": _read(path)})  # type: ignore[misc]
+        ComparedImage(path.relative_to(folder).as_posix(), lambda path=path: {"image": _read(path)})  # type: ignore[misc]
         for path in files
     ]
 
 
-def find_leaks(
-    images: Sequence[Photograph],
-    others: Sequence[Photograph],
-    *,
-    same_scale: bool = False,
-    on_progress: Progress = lambda _done, _total: None,
-) -> list[Leak]:
-    """Images that ``others`` show too, sorted by name, each with the one that is most alike.
-
-    Copies are found by a hash of the pixels, all else by the texture of thumbnails: re-encoded, paler,
-    shifted (by up to half a side) and cropped (down to about half a side) versions of a photograph.
-    Suspects are compared again in detail. Mirrored and turned images are not looked for.
-
-    Args:
-        images: those in question.
-        others: those that they are compared with.
-        same_scale: do not look for crops that were enlarged; quicker.
-        on_progress: called with how many comparisons of how many are done.
-
-    Raises:
-        NircolorError: a image cannot be read.
-    """
-    own = [_Reduced.of(one, _THUMBNAIL_PX) for one in images]
-    their = [_Reduced.of(one, _THUMBNAIL_PX) for one in others]
-    found = dict(_copies(own, their))
-    open_ones = [one for one in own if one.photograph not in found]
-    suspects: dict[Photograph, list[_Suspect]] = {one.photograph: [] for one in open_ones}
-    views = dict.fromkeys(view for one in own for view in one.grays)
-    rounds = list(_rounds(open_ones, their, same_scale))
-    for done, (some, some_others, factor) in enumerate(rounds):
-        on_progress(done, len(rounds))
-        for view in views:
-            for suspect in _suspects(some, some_others, view, factor):
-                suspects[suspect.image].append(suspect)
-    for image, of_one in suspects.items():
-        # often one and the same leads both lists
-        likeliest = dict.fromkeys(
-            [
-                *sorted(of_one, key=lambda suspect: -suspect.distinctness)[:_SUSPECTS],
-                *sorted(of_one, key=lambda suspect: -suspect.correlation)[:1],
-            ]
-        )
-        leaks = [leak for leak in (_verified(one, same_scale) for one in likeliest) if leak is not None]
-        if leaks:
-            found[image] = max(leaks, key=lambda leak: leak.correlation)
-    return sorted(found.values(), key=lambda leak: leak.name)
-
-
-class _Suspect(NamedTuple):
-    """Two images that look alike in a thumbnail's view, things in the other ``scale`` times as large."""
-
-    image: Photograph
-    other: Photograph
-    view: str
-    correlation: float
-    distinctness: float
-    scale: float
-
-
 @dataclass(frozen=True)
-class _Reduced:
-    """A photograph's views as gray images (h, w), how far they were reduced, and the pixels' hashes."""
+class Thumbnail:
+    """Reduced gray views of an image, and hashes of its pixels.
 
-    photograph: Photograph
+    Attributes:
+        image: The image.
+        grays: Gray views (h, w) by name.
+        reduction: Factor of the reduction, at most 1.
+        digests: Hash of the pixels of each view that is not of one colour.
+    """
+
+    image: ComparedImage
     grays: dict[str, Floats]
     reduction: float
     digests: dict[str, bytes]
 
     @property
     def name(self) -> str:
-        """The photograph's."""
-        return self.photograph.name
+        """Name of the image."""
+        return self.image.name
 
     @classmethod
-    def of(cls, photograph: Photograph, side_px: int) -> "_Reduced":
-        """Reduced to a mean side of ``side_px``, or as it is where it is smaller."""
-        views = photograph.read()
+    def of(
+        cls, image: ComparedImage, views: Views | None = None, side_px: int = _THUMBNAIL_PX
+    ) -> "Thumbnail":
+        """Reduce an image to a mean side of ``side_px``; a smaller image is kept as it is.
+
+        Args:
+            image: The image.
+            views: Its views, if they have been read already.
+            side_px: Mean side of the result.
+        """
+        views = image.read() if views is None else views
         reduction = min(1.0, side_px / float(np.sqrt(next(iter(views.values()))[0].size)))
         return cls(
-            photograph,
-            {view: scaled(image.mean(axis=0), reduction) for view, image in views.items()},
+            image,
+            {view: scaled(pixels.mean(axis=0), reduction) for view, pixels in views.items()},
             reduction,
-            # two black images are no copies of each other
-            {view: _digest(image) for view, image in views.items() if image.min() < image.max()},
+            # two black images are not copies of each other
+            {view: _digest(pixels) for view, pixels in views.items() if pixels.min() < pixels.max()},
         )
 
 
+class _Suspect(NamedTuple):
+    """Two images of similar thumbnails; things are ``scale`` times as large in the other one."""
+
+    image: ComparedImage
+    other: ComparedImage
+    view: str
+    correlation: float
+    excess: float
+    scale: float
+
+
+def _open(
+    source: SetSource, role: Role, table: str | os.PathLike[str] | None
+) -> tuple[list[ComparedImage], list[ComparedImage]]:
+    """Return the images of a set as pairs and as single images; of another folder as single images only."""
+    try:
+        opened = open_set(source, role, table=table)
+    except NircolorError as error:
+        if table is not None or not isinstance(source, str | os.PathLike) or not Path(source).is_dir():
+            raise
+        single = compared_files(Path(source))
+        warnings.warn(
+            f"{source}: compared as {len(single)} single images, because it is not a set of pairs: {error}",
+            NircolorWarning,
+            stacklevel=4,
+        )
+        return [], single
+    return compared_pairs(opened.pairs, opened.bands), compared_sides(opened.pairs)
+
+
 def _digest(image: Floats) -> bytes:
-    # one hash for 8 and 16 bits of one image; the shape belongs to it, since bytes do not tell rows
+    # equal for 8 and 16 bits of one image; the shape is included, as the bytes do not contain it
     pixels = np.rint(65535 * image).astype("<u2")
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
 
 
-def _copies(own: Sequence[_Reduced], their: Sequence[_Reduced]) -> Iterator[tuple[Photograph, Leak]]:
+def _copies(own: Sequence[Thumbnail], their: Sequence[Thumbnail]) -> Iterator[tuple[ComparedImage, Leak]]:
     known = {item: one.name for one in reversed(their) for item in one.digests.items()}
     for one in own:
         for view, digest in one.digests.items():
             if (view, digest) in known:
-                yield one.photograph, Leak(one.name, known[view, digest], "exact copy", view, 1.0, 1.0)
+                yield one.image, Leak(one.name, known[view, digest], "exact copy", view, 1.0, 1.0)
                 break
 
 
 def _rounds(
-    own: Sequence[_Reduced], their: Sequence[_Reduced], same_scale: bool
-) -> Iterator[tuple[Sequence[_Reduced], Sequence[_Reduced], float]]:
-    """Who is compared with whom, and how much larger the others' thumbnails are then taken to show things."""
+    own: Sequence[Thumbnail], their: Sequence[Thumbnail], same_scale: bool
+) -> Iterator[tuple[Sequence[Thumbnail], Sequence[Thumbnail], float]]:
+    """Yield thumbnails to compare, and how much larger the others' are assumed to show things."""
     if not same_scale:
         for step in range(-_STEPS, _STEPS + 1):
             yield own, their, 2 ** (step / _STEPS)
         return
-    # thumbnails of images of different size are at different scales
+    # thumbnails of images of different size have different scales
     for a, b in product({one.reduction for one in own}, {one.reduction for one in their}):
         yield [one for one in own if one.reduction == a], [one for one in their if one.reduction == b], b / a
 
 
 def _suspects(
-    own: Sequence[_Reduced], their: Sequence[_Reduced], view: str, factor: float
+    own: Sequence[Thumbnail], their: Sequence[Thumbnail], view: str, factor: float
 ) -> Iterator[_Suspect]:
-    """The likeliest of ``their`` for each of ``own`` if thumbnails show things ``factor`` times as large."""
+    """Find the best matches of each of ``own`` if ``their`` thumbnails show things larger by ``factor``."""
     images, others = ([one for one in side if view in one.grays] for side in (own, their))
     if not images or not others:
         return
-    alike = likenesses(
+    found = correlate(
         *_at_one_scale([one.grays[view] for one in images], [o.grays[view] for o in others], factor)
     )
-    distinctness = alike.correlation - alike.runner_up
+    excess = found.correlation - found.runner_up
     for row, one in enumerate(images):
-        for best in {int(distinctness[row].argmax()), int(alike.correlation[row].argmax())}:
-            found = float(alike.correlation[row, best]), float(distinctness[row, best])
-            if found[0] >= _CERTAIN or found[1] >= _SUSPECT:
+        for best in {int(excess[row].argmax()), int(found.correlation[row].argmax())}:
+            values = float(found.correlation[row, best]), float(excess[row, best])
+            if values[0] >= _CERTAIN or values[1] >= _SUSPECT:
                 scale = factor * one.reduction / others[best].reduction
-                yield _Suspect(one.photograph, others[best].photograph, view, *found, scale)
+                yield _Suspect(one.image, others[best].image, view, *values, scale)
 
 
-def _verified(suspect: _Suspect, same_scale: bool) -> Leak | None:
-    """Whether a suspect is alike in detail too, and in what form."""
-    a, b = (_Reduced.of(one, _DETAIL_PX) for one in (suspect.image, suspect.other))
+def _verify(suspect: _Suspect, same_scale: bool) -> Leak | None:
+    """Compare a suspect in detail; None if it is not a leak."""
+    a, b = (Thumbnail.of(one, side_px=_DETAIL_PX) for one in (suspect.image, suspect.other))
     own, their = a.grays[suspect.view], b.grays[suspect.view]
     best: Leak | None = None
-    reach = 0 if same_scale else _FINE_STEPS // _STEPS // 2
-    for step in range(-reach, reach + 1):
+    steps = 0 if same_scale else _FINE_STEPS // _STEPS // 2
+    for step in range(-steps, steps + 1):
         scale = suspect.scale * 2 ** (step / _FINE_STEPS)
         textures = _at_one_scale([own], [their], scale * b.reduction / a.reduction)
-        alike = likenesses(*textures)
-        correlation = float(alike.correlation[0, 0])
-        shared_px = overlap_px(textures[0][0].shape, textures[1][0].shape, alike.shifts_px[0, 0])
-        least = min(_ALIKE_IF_SMALL, _ALIKE * max(1.0, (_ENOUGH_PX / shared_px) ** 0.5))
-        distinct = correlation - float(alike.runner_up[0, 0]) >= _DISTINCT
+        found = correlate(*textures)
+        correlation = float(found.correlation[0, 0])
+        shared_px = overlap_px(textures[0][0].shape, textures[1][0].shape, found.shifts_px[0, 0])
+        least = min(_LEAST_IF_SMALL, _LEAST_CORRELATION * max(1.0, (_ENOUGH_PX / shared_px) ** 0.5))
+        distinct = correlation - float(found.runner_up[0, 0]) >= _LEAST_EXCESS
         better = best is None or correlation > best.correlation
         if better and correlation >= least and (distinct or correlation >= _CERTAIN):
-            moved = np.abs(alike.shifts_px[0, 0]).max() > 1 or own.shape != their.shape
+            shifted = np.abs(found.shifts_px[0, 0]).max() > 1 or own.shape != their.shape
             same = abs(scale - 1) < 2 ** (0.5 / _FINE_STEPS) - 1
-            kind: Kind = "rescaled" if not same else "shifted" if moved else "same view"
+            kind: Kind = "rescaled" if not same else "shifted" if shifted else "same view"
             best = Leak(a.name, b.name, kind, suspect.view, correlation, scale)
     return best
 
 
 def _at_one_scale(own: Sequence[Floats], their: Sequence[Floats], factor: float) -> list[list[Floats]]:
-    """Textures, of those that show things larger reduced: ``their`` by a ``factor`` above 1, else ``own``."""
+    """Return textures at one scale: ``their`` images are reduced if ``factor`` is above 1, else ``own``."""
     return [
-        [textured(scaled(gray, min(1.0, reduction))) for gray in grays]
+        [texture_of(scaled(gray, min(1.0, reduction))) for gray in grays]
         for grays, reduction in ((own, factor), (their, 1 / factor))
     ]
 
 
-def _views(pair: Pair, bands: Sequence[Band] | None) -> Views:
+def _views(pair: Pair, bands: Bands) -> Views:
     if bands is None and pair.nir == pair.rgb:
-        # which of its many bands are NIR is not known
+        # which of the bands are NIR is unknown
         return {"colour": read_colour(pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale)[0]}
     nir, rgb, _ = read_pair(pair, bands)
     return {"NIR": nir, "colour": rgb}

@@ -1,27 +1,48 @@
-"""One pair of a set: which files, and how to read them."""
+"""A pair of NIR and colour images, and reading its pixels."""
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nircolor.arrays import Floats, Mask
+from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.imagery import Raster, fill_invalid, open_raster
+from nircolor.modelfile import Band, describe_bands, match_bands
+
+# NIR bands to read, in order; None = the one band of the file
+Bands = tuple[Band, ...] | None
+
+# with wavelengths given, `open_raster` neither warns that colour is not NIR nor merges three equal channels
+_RGB_NM = (620.0, 550.0, 460.0)
+_RGB_TOLERANCE_NM = 30.0
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A NIR image and the colour image of the same view, as files; one file may hold both.
+    """Files of a NIR image and of the colour image of the same view. One file may hold both.
 
     Attributes:
-        name: unique within its set, e.g. ``country_0007`` or ``urban/0003``.
-        nir: file of the NIR image.
-        rgb: file of the colour image.
-        mask: file of the valid pixels (255 = valid), or None where all are.
-        group: the place that the pair shows; pairs of one group never part in a split. None = a place of
-            its own.
-        split: what the pair is kept for: ``train``, ``val`` or, out of reach of training, anything else.
-            None = not said.
-        rgb_nm: wavelengths to pick as red, green and blue from a file of many bands, each within 30 nm.
+        name: Unique within its set, e.g. ``country_0007`` or ``urban/0003``.
+        nir: File of the NIR image.
+        rgb: File of the colour image.
+        mask: File of the valid pixels (255 = valid), or None where all are valid.
+        group: Place that the pair shows. Pairs of one group are never separated by a split. None = each
+            pair is a place of its own.
+        split: ``train``, ``val``, or any other name, which keeps the pair out of training. None = unknown.
+        rgb_nm: Wavelengths in nm to read as red, green and blue from a multi-band file, each within 30 nm.
             None = the file is a colour image of three bands.
-        nir_scale: the value in the NIR file that means 1.0. None = by the rule of `imagery.open_raster`.
-        rgb_scale: likewise of the colour file.
+        nir_scale: Value in the NIR file that maps to 1.0. None = by the rule of `imagery.open_raster`.
+        rgb_scale: Value in the colour file that maps to 1.0. None = by the same rule.
+
+    Example:
+        >>> pair = Pair("urban/0003", Path("nir/urban/0003.png"), Path("rgb/urban/0003.png"), split="val")
+        >>> pair.place
+        'urban/0003'
     """
 
     name: str
@@ -36,11 +57,210 @@ class Pair:
 
     @property
     def place(self) -> str:
-        """The group, or the name where no group is known."""
+        """The group, or the name where the group is unknown."""
         return self.name if self.group is None else self.group
 
 
+class PairImages(NamedTuple):
+    """Pixels of a pair.
+
+    Attributes:
+        nir: (bands, h, w), float32 in [0, 1]; invalid pixels are filled (`imagery.fill_invalid`).
+        nir_valid: (h, w), True where the NIR file declares the pixel valid in all of these bands.
+        rgb: (3, h, w), float32 in [0, 1].
+        valid: (h, w), True where the NIR file, the colour file and the mask declare the pixel valid.
+    """
+
+    nir: Floats
+    nir_valid: Mask
+    rgb: Floats
+    valid: Mask
+
+
+def read_pair(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, Floats, Mask]:
+    """Read the NIR and colour image of a pair, and which pixels are valid.
+
+    A NIR image stored as three equal channels counts as one band. 8-bit values are recovered exactly by
+    ``np.rint(255 * x)``.
+
+    Args:
+        pair: Files, and the scales at which to read them.
+        bands: NIR bands to read, in order, matched by wavelength. A file without wavelengths must have
+            exactly these bands. None = the one band of the file.
+
+    Returns:
+        NIR (bands, h, w) and colour (3, h, w), float32 in [0, 1], and valid pixels (h, w); invalid NIR
+        pixels are filled as described in `PairImages`.
+
+    Raises:
+        NircolorError: A file cannot be read, sizes differ, the bands are not in the file, or no pixel is
+            valid.
+    """
+    images = read_images(pair, [None if bands is None else tuple(bands)])[0]
+    return images.nir, images.rgb, images.valid
+
+
+def read_images(pair: Pair, choices: Sequence[Bands]) -> list[PairImages]:
+    """Read a pair for several choices of NIR bands, opening each of its files as few times as possible.
+
+    Args:
+        pair: Files, and the scales at which to read them.
+        choices: Choices of NIR bands; see `read_pair`.
+
+    Returns:
+        One item per choice.
+
+    Raises:
+        NircolorError: See `read_pair`.
+    """
+    with _open_files() as files:
+        rgb, rgb_valid = _read_colour(files, pair)
+        mask = None if pair.mask is None else files.open(pair.mask).read()[0]
+        found: dict[Bands, PairImages] = {}
+        for bands in dict.fromkeys(choices):
+            nir, nir_valid = _read_nir(files, pair, bands)
+            _require_same_size(pair.nir, nir, pair.rgb, rgb)
+            valid = nir_valid & rgb_valid
+            if mask is not None and pair.mask is not None:
+                _require_same_size(pair.nir, nir, pair.mask, mask)
+                if 0 < mask.max() < 0.5:
+                    raise NircolorError(
+                        f"{pair.mask}: expected 255 where the pair is valid and 0 elsewhere, "
+                        f"got no value above {255 * mask.max():.0f}"
+                    )
+                valid &= mask[0] > 0.5
+            if not valid.any():
+                raise NircolorError(f"{pair.nir}: expected a valid pixel in the pair {pair.name}, got none")
+            found[bands] = PairImages(nir, nir_valid, rgb, valid)
+    return [found[bands] for bands in choices]
+
+
+def read_nir(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, Mask]:
+    """Read the NIR image of a pair.
+
+    Args:
+        pair: File, and the scale at which to read it.
+        bands: See `read_pair`.
+
+    Returns:
+        NIR (bands, h, w), invalid pixels filled as by `Colorizer` (`imagery.fill_invalid`), and the pixels
+        (h, w) that the file declares valid.
+
+    Raises:
+        NircolorError: The file cannot be read, or does not have the bands.
+    """
+    with _open_files() as files:
+        return _read_nir(files, pair, None if bands is None else tuple(bands))
+
+
+def read_colour(
+    path: Path,
+    name: str,
+    *,
+    rgb_nm: tuple[float, float, float] | None = None,
+    scale: float | None = None,
+) -> tuple[Floats, Mask]:
+    """Read a colour image.
+
+    Args:
+        path: An image of three bands, or a multi-band file.
+        name: Name of the pair, for messages.
+        rgb_nm: Wavelengths to read from a multi-band file; see `Pair`.
+        scale: Value that maps to 1.0.
+
+    Returns:
+        Colour (3, h, w), float32 in [0, 1], and valid pixels (h, w).
+
+    Raises:
+        NircolorError: The file cannot be read, or does not have the bands.
+    """
+    with _open_files() as files:
+        return _read_colour(files, Pair(name, path, path, rgb_nm=rgb_nm, rgb_scale=scale))
+
+
 def listed(names: Iterable[str]) -> str:
-    """Names for a message, sorted; of many the first, and how many there are."""
+    """Format names for a message: sorted, at most eight, with the total count if there are more."""
     ordered = sorted(names)
     return ", ".join(ordered) if len(ordered) <= 8 else f"{', '.join(ordered[:8])}, … ({len(ordered)} in all)"
+
+
+class _Files:
+    """Open rasters of one pair, so that a file that holds NIR and colour is opened once."""
+
+    def __init__(self) -> None:
+        self._rasters: dict[tuple[Path, float | None, tuple[float, ...] | None], Raster] = {}
+
+    def open(
+        self, path: Path, scale: float | None = None, bands_nm: tuple[float, ...] | None = None
+    ) -> Raster:
+        key = path, scale, bands_nm
+        if key not in self._rasters:
+            self._rasters[key] = open_raster(path, bands_nm=bands_nm, scale=scale)
+        return self._rasters[key]
+
+    def open_for_bands(
+        self, path: Path, scale: float | None, bands: Sequence[Band], description: str
+    ) -> Raster:
+        """Open a raster that states its wavelengths, or that has as many bands as are needed."""
+        with warnings.catch_warnings():
+            # three channels may well be the three bands to read
+            warnings.filterwarnings("ignore", ".*looks like a colour photograph", NircolorWarning)
+            raster = self.open(path, scale)
+        if any(raster.wavelengths_nm) or raster.bands == len(bands):
+            return raster
+        try:
+            # three equal bands were opened as one
+            return self.open(path, scale, tuple(band.center_nm for band in bands))
+        except NircolorError as error:
+            raise NircolorError(
+                f"{path}: expected {describe_bands(bands)} for {description}, "
+                f"got {raster.bands} band{'s'[: raster.bands != 1]} without wavelengths"
+            ) from error
+
+    def read_bands(
+        self, path: Path, scale: float | None, bands: Sequence[Band], description: str
+    ) -> tuple[Floats, Mask]:
+        raster = self.open_for_bands(path, scale, bands, description)
+        mixture = match_bands(bands, raster.wavelengths_nm, str(path), description)
+        used = np.flatnonzero(mixture.any(0))
+        values, valid = raster.read(None, used.tolist())
+        return np.tensordot(mixture[:, used], values, 1), valid
+
+    def close(self) -> None:
+        for raster in self._rasters.values():
+            raster.close()
+
+
+@contextmanager
+def _open_files() -> Iterator[_Files]:
+    files = _Files()
+    try:
+        yield files
+    finally:
+        files.close()
+
+
+def _read_nir(files: _Files, pair: Pair, bands: Bands) -> tuple[Floats, Mask]:
+    if bands is not None:
+        nir, valid = files.read_bands(pair.nir, pair.nir_scale, bands, f"the NIR of {pair.name}")
+        return fill_invalid(nir, valid), valid
+    nir, valid = files.open(pair.nir, pair.nir_scale).read()
+    if len(nir) != 1:
+        raise NircolorError(f"{pair.nir}: expected 1 band, got {len(nir)}")
+    return fill_invalid(nir, valid), valid
+
+
+def _read_colour(files: _Files, pair: Pair) -> tuple[Floats, Mask]:
+    if pair.rgb_nm is not None:
+        bands = [Band(center_nm=nm, fwhm_nm=1, tolerance_nm=_RGB_TOLERANCE_NM) for nm in pair.rgb_nm]
+        return files.read_bands(pair.rgb, pair.rgb_scale, bands, f"the colour of {pair.name}")
+    try:
+        return files.open(pair.rgb, pair.rgb_scale, _RGB_NM).read()
+    except NircolorError as error:
+        raise NircolorError(f"{pair.name}: expected an image of 3 bands as colour: {error}") from error
+
+
+def _require_same_size(first: Path, a: Floats, second: Path, b: Floats) -> None:
+    if a.shape[1:] != b.shape[1:]:
+        sizes = [f"{image.shape[2]} × {image.shape[1]}" for image in (a, b)]
+        raise NircolorError(f"{second}: expected {sizes[0]} px as {first}, got {sizes[1]}")

@@ -27,13 +27,13 @@ def splits_of(table: Path) -> dict[str, str]:
 
 
 @given(st.lists(st.integers(0, 20).map(str), max_size=60), st.floats(0, 1), st.integers(0, 99))
-def test_no_group_parts_and_no_pair_is_lost(groups, val_fraction, seed):
+def test_groups_stay_together_and_no_pair_is_lost(groups, val_fraction, seed):
     pairs = [pair(f"p{i}", group) for i, group in enumerate(groups)]
     train, val = split_pairs(pairs, val_fraction, seed)
     assert not {p.group for p in train} & {p.group for p in val}
     assert [p for p in pairs if p in train] == train
     assert [p for p in pairs if p not in train] == val
-    # a set split piece by piece agrees with the set split whole
+    # a part of a set is split as it is within the whole set
     assert split_pairs(pairs[::2], val_fraction, seed)[1] == [p for p in pairs[::2] if p in val]
 
 
@@ -44,7 +44,7 @@ def test_the_fraction_is_met_and_the_seed_matters():
     assert split_pairs(pairs, 0.1, seed=0) != split_pairs(pairs, 0.1, seed=1)
 
 
-def test_every_process_splits_alike():
+def test_the_split_is_the_same_in_every_process():
     code = (
         "from pathlib import Path; from nircolor.pairs import Pair, split_pairs;"
         "pairs = [Pair(str(i), Path(), Path(), group=str(i)) for i in range(100)];"
@@ -60,18 +60,18 @@ def test_every_process_splits_alike():
         ).stdout
         for seed in ("1", "2")
     }
-    # pinned: another split would silently change what val scores mean
+    # pinned: another split would silently change the meaning of validation scores
     assert runs == {"2 4 76 85 87 99\n"}
 
 
-def test_a_pair_without_a_group_is_a_place_of_its_own():
+def test_a_pair_without_group_is_its_own_place():
     alone = [pair(str(i)) for i in range(100)]
     grouped = [pair(f"p{i}", str(i)) for i in range(100)]
     for one, other in zip(split_pairs(alone, 0.3), split_pairs(grouped, 0.3), strict=True):
         assert [p.name for p in one] == [p.group for p in other]
 
 
-def test_a_split_that_names_dev_is_kept():
+def test_given_train_and_val_splits_are_kept():
     stated = {"a": "train", "b": "val", "c": "test", "d": "validation", "e": "train", "f": "val"}
     pairs = [pair(name, split=split) for name, split in stated.items()]
     for fraction in (0, 1):
@@ -80,16 +80,16 @@ def test_a_split_that_names_dev_is_kept():
         assert [p.name for p in val] == ["b", "f"]
 
 
-def test_dev_is_taken_from_train_where_none_is_named():
+def test_val_is_taken_from_train_if_no_pair_has_it():
     pairs = [pair(f"p{i}", str(i), ("train", "validation", None)[i % 3]) for i in range(90)]
     train, val = split_pairs(pairs, 0.4)
-    unsaid = [pair(p.name, p.group) for p in pairs if p.split != "validation"]
-    for got, expected in zip((train, val), split_pairs(unsaid, 0.4), strict=True):
+    unassigned = [pair(p.name, p.group) for p in pairs if p.split != "validation"]
+    for got, expected in zip((train, val), split_pairs(unassigned, 0.4), strict=True):
         assert [p.name for p in got] == [p.name for p in expected]
     assert 10 < len(val) < 40
 
 
-def test_pairs_without_a_split_are_shared_out_beside_those_with_one():
+def test_pairs_without_split_are_assigned_beside_those_with_one():
     pairs = [pair("t", split="train"), pair("d", split="val"), *(pair(str(i)) for i in range(200))]
     train, val = split_pairs(pairs, 0.5)
     assert train[0].name == "t"
@@ -98,10 +98,10 @@ def test_pairs_without_a_split_are_shared_out_beside_those_with_one():
     assert len(train) + len(val) == 202
 
 
-def test_a_place_on_both_sides_is_an_error():
-    with pytest.raises(NircolorError, match=r"got both: 7$"):
+def test_a_place_in_both_splits_is_an_error():
+    with pytest.raises(NircolorError, match=r"got both for 7$"):
         split_pairs([pair("a", "7", "train"), pair("b", "7", "val"), pair("c", "8", "val")], 0.1)
-    # in a test split it harms no choice
+    # a place may be in a test split too
     split_pairs([pair("a", "7", "test"), pair("b", "7", "val"), pair("c", "8", "train")], 0.1)
 
 
@@ -136,16 +136,16 @@ def test_the_split_file_is_that_of_the_data(tmp_path):
 
 
 @needs_data
-def test_real_sets_that_share_places_share_them_on_one_side():
+def test_real_sets_that_share_places_have_them_in_one_split():
     table = DATA / "scenes.csv"
     vcip, scenes = (
         s.pairs() for s in (Vcip(DATA / "vcip2020", table=table), Scenes(DATA / "epfl", table=table))
     )
-    (vcip_train, vcip_dev), (scenes_train, scenes_dev) = (
+    (vcip_train, vcip_val), (scenes_train, scenes_val) = (
         split_pairs(pairs, 0.13) for pairs in (vcip, scenes)
     )
     assert {p.group for p in vcip} & {p.group for p in scenes}
-    assert not {p.group for p in vcip_train + scenes_train} & {p.group for p in vcip_dev + scenes_dev}
-    # the split that results/scene was chosen on
-    assert len(vcip_dev) == 41
+    assert not {p.group for p in vcip_train + scenes_train} & {p.group for p in vcip_val + scenes_val}
+    # the validation split with which the model of results/scene was chosen
+    assert len(vcip_val) == 41
     assert split_pairs(Vcip(DATA / "vcip2020", "validation", table=table).pairs(), 0.5) == ([], [])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nircolor.pairs.likeness import likenesses, overlap_px, scaled, textured
+from nircolor.pairs.correlation import correlate, overlap_px, scaled, texture_of
 
 RNG = np.random.default_rng(0)
 
@@ -32,7 +32,7 @@ def slow_likeness(a, b):
 def test_all_shifts_at_once_are_each_of_them_by_the_definition(sizes):
     images = [noise(*sizes[0]) for _ in range(3)]
     others = [noise(*sizes[1]), 0.1 * noise(*sizes[1]), noise(8, 8)]
-    found = likenesses(images, others)
+    found = correlate(images, others)
     for i, a in enumerate(images):
         for j, b in enumerate(others):
             correlation, shift = slow_likeness(a, b)
@@ -42,7 +42,7 @@ def test_all_shifts_at_once_are_each_of_them_by_the_definition(sizes):
 
 def test_a_part_is_found_where_it_lies():
     whole = noise(40, 50)
-    found = likenesses([whole[7:27, 11:41], noise(20, 30)], [whole])
+    found = correlate([whole[7:27, 11:41], noise(20, 30)], [whole])
     assert found.correlation[0, 0] == pytest.approx(1, abs=1e-5)
     assert tuple(found.shifts_px[0, 0]) == (7, 11)
     assert found.correlation[1, 0] < 0.3
@@ -52,25 +52,25 @@ def test_a_part_is_found_where_it_lies():
 def test_a_straight_edge_fits_wherever_it_lies():
     edge = np.zeros((40, 40), np.float32)
     edge[18:20], edge[20:22] = 1, -1
-    found = likenesses([edge], [np.roll(edge, 4, axis=0)])
+    found = correlate([edge], [np.roll(edge, 4, axis=0)])
     assert found.correlation[0, 0] == pytest.approx(1, abs=1e-5)
     assert found.runner_up[0, 0] == pytest.approx(1, abs=1e-5)
 
 
 def test_many_images_of_several_sizes_keep_their_places():
     others = [noise(10 + k % 3, 12) for k in range(300)]
-    found = likenesses([others[k] for k in (0, 131, 299)], others)
+    found = correlate([others[k] for k in (0, 131, 299)], others)
     assert list(found.correlation.argmax(1)) == [0, 131, 299]
 
 
 def test_texture_forgets_tone_and_not_detail():
     gray = np.clip(0.5 + 0.15 * noise(64, 64).cumsum(0) / 4, 0.05, 1)
     same = [0.3 + 0.5 * gray, np.sqrt(gray)]
-    found = likenesses([textured(gray)], [textured(image.astype(np.float32)) for image in same])
+    found = correlate([texture_of(gray)], [texture_of(image.astype(np.float32)) for image in same])
     assert found.correlation.min() > 0.97
-    assert not textured(np.full((32, 32), 0.4, np.float32)).any()
+    assert not texture_of(np.full((32, 32), 0.4, np.float32)).any()
     ramp = np.linspace(0, 1, 64, dtype=np.float32) * np.ones((64, 1), np.float32)
-    assert np.abs(textured(ramp)[12:-12, 12:-12]).max() < 0.2
+    assert np.abs(texture_of(ramp)[12:-12, 12:-12]).max() < 0.2
 
 
 def test_scaling():

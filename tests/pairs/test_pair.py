@@ -1,5 +1,6 @@
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,8 +9,11 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.imagery import open_raster
 from nircolor.modelfile import Band
 from nircolor.pairs import MultiBandFiles, Pair, image_size, read_pair
+from nircolor.pairs import pair as pair_module
+from nircolor.pairs.pair import read_images
 from tests.imagery.imagery_samples import save_envi
 from tests.pairs.images import RNG, noise, write
 
@@ -60,7 +64,7 @@ def test_colour_as_nir_and_gray_as_colour_are_refused(stored):
         pytest.raises(NircolorError, match=r"rgb\.png: expected 1 band, got 3"),
     ):
         read_pair(Pair("p", pair.rgb, pair.rgb))
-    with pytest.raises(NircolorError, match=r"expected a image of 3 bands as colour: .*nir\.png"):
+    with pytest.raises(NircolorError, match=r"expected an image of 3 bands as colour: .*nir\.png"):
         read_pair(Pair("p", pair.nir, pair.nir))
 
 
@@ -236,7 +240,7 @@ def test_size_is_height_and_width(stored, tmp_path):
     assert image_size(Pair("p", tmp_path / "wide.hdr", pair.rgb)) == (3, 9)
 
 
-@pytest.mark.parametrize(("value", "message"), [(1, "got nothing bright"), (0, "expected a valid pixel")])
+@pytest.mark.parametrize(("value", "message"), [(1, "got no value above 1"), (0, "expected a valid pixel")])
 def test_masks_that_leave_nothing_are_refused(stored, tmp_path, value, message):
     """A mask of 0 and 1 would otherwise train on nothing, and say so nowhere."""
     pair, _, _ = stored
@@ -244,3 +248,38 @@ def test_masks_that_leave_nothing_are_refused(stored, tmp_path, value, message):
     masked = replace(pair, mask=write(tmp_path / "mask.png", mask))
     with pytest.raises(NircolorError, match=message):
         read_pair(masked)
+
+
+# Opens of files
+
+
+@pytest.fixture
+def opens(monkeypatch):
+    """Names of the files that `open_raster` has opened."""
+    names = []
+
+    def counted(path, **options):
+        names.append(Path(path).name)
+        return open_raster(path, **options)
+
+    monkeypatch.setattr(pair_module, "open_raster", counted)
+    return names
+
+
+def test_a_file_of_nir_and_colour_is_opened_once(tmp_path, opens):
+    write(tmp_path / "a.tif", noise(6, 4, 4), (665, 560, 490, 780, 850, 940))
+    (pair,) = MultiBandFiles(tmp_path).pairs()
+    read_pair(pair, THREE)
+    assert opens == ["a.tif"]
+    one, three = read_images(pair, [BROAD, THREE])
+    assert opens == ["a.tif"] * 2
+    for images, bands in ((one, BROAD), (three, THREE)):
+        for got, expected in zip((images.nir, images.rgb, images.valid), read_pair(pair, bands), strict=True):
+            assert_array_equal(got, expected)
+
+
+def test_each_file_of_a_pair_is_opened_once(stored, tmp_path, opens):
+    pair, _, _ = stored
+    masked = replace(pair, mask=write(tmp_path / "mask.png", np.full((1, 5, 7), 255, np.uint8)))
+    read_images(masked, [None, BROAD])
+    assert sorted(opens) == ["mask.png", "nir.png", "rgb.png"]

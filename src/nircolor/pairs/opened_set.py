@@ -1,7 +1,9 @@
-"""A paired set as the command line names it: a folder, two folders, or a YAML that says more."""
+"""`open_set`: find the pairs of a folder, of two folders, or of a YAML file such as a recipe."""
 
 import inspect
+import os
 import warnings
+from collections import Counter
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
@@ -14,7 +16,7 @@ from nircolor.extras import require
 from nircolor.imagery import find_images, open_raster
 from nircolor.modelfile import Band, first_fault
 from nircolor.pairs.layouts import Folders, MultiBandFiles, Scenes, Vcip
-from nircolor.pairs.pair import Pair
+from nircolor.pairs.pair import Bands, Pair
 from nircolor.pairs.paired_set import PairedSet
 
 _CLASSES = {kind.__name__: kind for kind in (Folders, MultiBandFiles, Vcip, Scenes)}
@@ -26,71 +28,110 @@ _NIR_SUFFIXES = ("", "_nir", "-nir", "_NIR")
 _RGB_SUFFIXES = ("", "_rgb", "-rgb", "_RGB", "_rgb_reg", "_vis")
 _MASK_SUFFIX = "_mask"
 
+# purpose for which a set is opened; decides which splits are used
 Role = Literal["evaluated", "training"]
+
+# path of a folder or YAML file, "NIR_FOLDER,RGB_FOLDER", or a set
+SetSource = str | os.PathLike[str] | PairedSet
 
 
 class OpenedSet(NamedTuple):
-    """Pairs, what they are in words, the NIR bands that their YAML names, and the tables of their places."""
+    """Pairs of a set.
+
+    Attributes:
+        title: Path of the set, number of pairs and their splits, for messages and reports.
+        pairs: The pairs.
+        bands: NIR bands that the YAML names, if any.
+        tables: Tables from which the groups of the pairs come.
+    """
 
     title: str
     pairs: list[Pair]
-    bands: tuple[Band, ...] | None
+    bands: Bands
     tables: frozenset[Path]
 
 
 def open_set(
-    text: str, role: Role, *, split: str | None = None, table: Path | str | None = None
+    source: SetSource,
+    role: Role = "evaluated",
+    *,
+    split: str | None = None,
+    table: str | os.PathLike[str] | None = None,
 ) -> OpenedSet:
-    """The pairs that a user names.
+    """Find the pairs of a data set.
+
+    Without ``split``, the pairs depend on the role. ``"evaluated"``: those of the split ``test`` if there is
+    one (``validation`` in VCIP's layout), else all, provided that they do not mix ``train`` or ``val`` with
+    another split. ``"training"``: those of ``train``, ``val`` or no split.
 
     Args:
-        text: a folder, two folders with a comma between, or a YAML file: a recipe, or its ``sets`` alone,
-            with ``bands`` beside them.
-        role: without a ``split``, what is ``evaluated`` is VCIP's validation, or the test split, or all
-            where there is none; ``training`` is what is not kept out of training.
-        split: the one to take.
-        table: of groups and splits, see `PairedSet`; a YAML names its own.
+        source: Folder, two folders as ``"NIR,RGB"``, a YAML file (a recipe, or its ``sets`` alone, with
+            ``bands`` beside them), or a `PairedSet`.
+        role: ``"evaluated"`` or ``"training"``.
+        split: Split to use.
+        table: CSV of groups and splits, see `PairedSet`. A YAML file names its own.
+
+    Returns:
+        The pairs, with a title that states their split.
 
     Raises:
-        NircolorError: it is none of these, or there are no such pairs.
+        NircolorError: The source is none of these, there are no such pairs, or a split must be chosen.
     """
-    path = Path(text)
-    bands: tuple[Band, ...] | None = None
-    if path.suffix.lower() in (".yaml", ".yml"):
+    text = type(source).__name__ if isinstance(source, PairedSet) else os.fspath(source)
+    bands: Bands = None
+    sets: list[PairedSet]
+    if isinstance(source, PairedSet):
         if table is not None:
-            raise NircolorError(f"{path}: expected the table in the YAML, as `table` of its sets")
-        sets, bands = _read_yaml(path, role, split)
+            raise NircolorError(f"{text}: expected the table as an argument of the set, got {table}")
+        sets = [source]
+    elif Path(text).suffix.lower() in (".yaml", ".yml"):
+        if table is not None:
+            raise NircolorError(
+                f"{text}: expected the table in the YAML, as `table` of its sets, got {table}"
+            )
+        sets, bands = _read_yaml(Path(text), role, split)
     else:
-        sets = [_recognised(text, role, split, table)]
-    chosen = _chosen([pair for one in sets for pair in one.pairs()], role, split, text)
-    kept = split or ("training" if role == "training" else next(iter({p.split for p in chosen}), None))
-    title = f"{text}, {len(chosen)} {f'{kept} ' if kept else ''}pair{'s'[: len(chosen) != 1]}"
-    return OpenedSet(title, chosen, bands, frozenset(one.table for one in sets if one.table is not None))
+        sets = [_recognize(text, role, split, table)]
+    pairs = _select([pair for one in sets for pair in one.pairs()], role, split, text)
+    splits = "training" if role == "training" and split is None else " and ".join(_names_of_splits(pairs))
+    title = f"{text}, {len(pairs)} {splits} pair{'s'[: len(pairs) != 1]}".replace("  ", " ")
+    return OpenedSet(title, pairs, bands, frozenset(one.table for one in sets if one.table is not None))
 
 
-def _chosen(pairs: list[Pair], role: Role, split: str | None, text: str) -> list[Pair]:
+def _names_of_splits(pairs: list[Pair]) -> list[str]:
+    """Return the splits of pairs, sorted; nothing if no pair has a split."""
+    splits = {pair.split for pair in pairs}
+    named = sorted(filter(None, splits))
+    return [*named, "unassigned"] if named and None in splits else named
+
+
+def _select(pairs: list[Pair], role: Role, split: str | None, text: str) -> list[Pair]:
     splits = {pair.split for pair in pairs}
     if split is not None:
-        chosen = [pair for pair in pairs if pair.split == split]
-        if not chosen:
-            known = ", ".join(sorted(filter(None, splits))) or "none"
+        selected = [pair for pair in pairs if pair.split == split]
+        if not selected:
+            known = ", ".join(_names_of_splits(pairs)) or "none"
             raise NircolorError(f"{text}: expected pairs of the split {split}, got splits: {known}")
-        return chosen
-    if role == "training":
-        wanted: set[str | None] = {"train", "val", None}
-    else:
-        wanted = {"test"} if "test" in splits else splits
-    chosen = [pair for pair in pairs if pair.split in wanted]
-    if not chosen:
-        raise NircolorError(f"{text}: expected pairs for training, got none that is not kept out of it")
-    return chosen
+        return selected
+    if role == "evaluated" and "test" not in splits:
+        if len(splits) > 1 and splits & {"train", "val"}:
+            counts = Counter(pair.split or "unassigned" for pair in pairs)
+            got = ", ".join(f"{name} ({counts[name]} pairs)" for name in _names_of_splits(pairs))
+            raise NircolorError(f"{text}: expected pairs of one split, got {got}; choose one with --split")
+        return pairs
+    wanted: set[str | None] = {"test"} if role == "evaluated" else {"train", "val", None}
+    selected = [pair for pair in pairs if pair.split in wanted]
+    if not selected:
+        got = ", ".join(_names_of_splits(pairs))
+        raise NircolorError(f"{text}: expected pairs of the split train or val, or of none, got only {got}")
+    return selected
 
 
 def _vcip_split(role: Role, split: str | None) -> str:
     return split or ("train" if role == "training" else "validation")
 
 
-def _recognised(text: str, role: Role, split: str | None, table: Path | str | None) -> PairedSet:
+def _recognize(text: str, role: Role, split: str | None, table: str | os.PathLike[str] | None) -> PairedSet:
     root = Path(text)
     if not root.exists() and text.count(",") == 1:
         nir, rgb = (Path(part) for part in text.split(","))
@@ -109,7 +150,7 @@ def _recognised(text: str, role: Role, split: str | None, table: Path | str | No
         return _matched(root, root, mask, table)
     if files:
         with warnings.catch_warnings():
-            # reading the pixels says these
+            # the same warnings come with the pixels
             warnings.simplefilter("ignore", NircolorWarning)
             raster = open_raster(files[0])
         with raster:
@@ -118,8 +159,8 @@ def _recognised(text: str, role: Role, split: str | None, table: Path | str | No
     raise NircolorError(f"{text}: expected {_FORMS}, got {len(files)} images of another kind")
 
 
-def _matched(nir: Path, rgb: Path, mask: Path | None, table: Path | str | None) -> Folders:
-    """Two folders, with the suffixes that match most names."""
+def _matched(nir: Path, rgb: Path, mask: Path | None, table: str | os.PathLike[str] | None) -> Folders:
+    """Match two folders with those suffixes that give most pairs."""
     stems = [
         {path.relative_to(folder).with_suffix("").as_posix() for path in find_images(folder, recursive=True)}
         if folder.is_dir()
@@ -137,7 +178,7 @@ def _matched(nir: Path, rgb: Path, mask: Path | None, table: Path | str | None) 
     candidates = [
         suffixes
         for suffixes in product(_NIR_SUFFIXES, _RGB_SUFFIXES)
-        # of one folder the sides must differ
+        # within one folder, both need a suffix
         if nir != rgb or all(suffixes)
     ]
     nir_suffix, rgb_suffix = max(candidates, key=matches)
@@ -149,7 +190,7 @@ def _matched(nir: Path, rgb: Path, mask: Path | None, table: Path | str | None) 
     return Folders(nir, rgb, mask, nir_suffix, rgb_suffix, mask_suffix, table=table)
 
 
-def _read_yaml(path: Path, role: Role, split: str | None) -> tuple[list[PairedSet], tuple[Band, ...] | None]:
+def _read_yaml(path: Path, role: Role, split: str | None) -> tuple[list[PairedSet], Bands]:
     require("yaml", extra="evaluate", what="a YAML of sets")
     import yaml
 
@@ -186,7 +227,7 @@ def _built(name: str, arguments: Mapping[str, Any], where: str) -> PairedSet:
         raise NircolorError(f"{where}: {name}: {first_line(error)}") from error
 
 
-def _bands(bands: Any, path: Path) -> tuple[Band, ...] | None:
+def _bands(bands: Any, path: Path) -> Bands:
     if bands is None:
         return None
     try:

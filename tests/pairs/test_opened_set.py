@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.pairs import MultiBandFiles, Vcip, open_set
+from nircolor.pairs import Folders, MultiBandFiles, Vcip, open_set
 from tests.pairs.images import noise, touch, write
 
 SENTINEL_NM = (665, 560, 490, 783, 842)
@@ -111,6 +111,48 @@ def test_a_recipe_that_names_no_set(tmp_path, text, reason):
     path.write_text(text)
     with pytest.raises(NircolorError, match=rf"sets\.yaml: .*{reason}"):
         open_set(str(path), "evaluated")
+
+
+def split_folder(root: Path, splits: str) -> Path:
+    """A folder of pairs a, b, c … and its table, with one split per pair."""
+    names = "abcdefgh"[: len(splits.split(","))]
+    touch(root, *(f"{side}/{name}.png" for side in ("nir", "rgb") for name in names))
+    rows = [f"{name},{split}" for name, split in zip(names, splits.split(","), strict=True)]
+    (root / "splits.csv").write_text("\n".join(["pair,split", *rows]) + "\n")
+    return root
+
+
+@pytest.mark.parametrize("splits", ["train,train,val", "train,validation", "val,,"])
+def test_training_and_validation_pairs_are_not_evaluated_together(tmp_path, splits):
+    root = split_folder(tmp_path, splits)
+    with pytest.raises(NircolorError, match=r"pairs of one split, got .*; choose one with --split"):
+        open_set(root, "evaluated", table=root / "splits.csv")
+    split = splits.split(",")[0]
+    opened = open_set(root, "evaluated", table=root / "splits.csv", split=split)
+    assert {pair.split for pair in opened.pairs} == {split}
+    assert f" {split} pair" in opened.title
+
+
+@pytest.mark.parametrize(
+    ("splits", "title"),
+    [
+        ("train,test,val,test", "2 test pairs"),
+        ("b,a,c", "3 a and b and c pairs"),
+        ("b,,a", "3 a and b and unassigned pairs"),
+        (",,", "3 pairs"),
+        ("train,train", "2 train pairs"),
+    ],
+)
+def test_the_title_states_the_split(tmp_path, splits, title):
+    root = split_folder(tmp_path, splits)
+    assert open_set(root, "evaluated", table=root / "splits.csv").title == f"{root}, {title}"
+
+
+def test_a_set_may_be_an_object_or_a_path(tmp_path):
+    touch(tmp_path, "nir/x.png", "rgb/x.png")
+    paired = Folders(tmp_path / "nir", tmp_path / "rgb")
+    assert open_set(paired).pairs == open_set(tmp_path).pairs == paired.pairs()
+    assert open_set(paired).title == "Folders, 1 pair"
 
 
 def test_what_is_no_set(tmp_path):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
+from nircolor.imagery import image_size
 from nircolor.modelfile import Band
-from nircolor.pairs import Folders, MultiBandFiles, Pair, PairedSet, Scenes, Vcip, image_size, read_pair
+from nircolor.pairs import Folders, MultiBandFiles, Pair, PairedSet, Scenes, Vcip, read_pair
 from tests.pairs.images import touch
 
 DATA = Path(__file__).parents[3] / "shared/data"
@@ -154,11 +155,11 @@ def test_two_files_of_one_name_are_an_error(tmp_path):
 
 
 def test_sides_that_cannot_be_told_apart_are_refused(tmp_path):
-    with pytest.raises(NircolorError, match="different suffixes for NIR, colour and masks"):
+    with pytest.raises(NircolorError, match="different suffixes for the sides"):
         Folders(tmp_path, str(tmp_path))
-    with pytest.raises(NircolorError, match="different suffixes for NIR, colour and masks"):
+    with pytest.raises(NircolorError, match="different suffixes for the sides"):
         Folders(tmp_path, tmp_path / "rgb", tmp_path / "rgb")
-    with pytest.raises(NircolorError, match="_mask: expected the folder of the masks"):
+    with pytest.raises(NircolorError, match="_mask: expected the folder of the masks in `mask`"):
         Folders(tmp_path, tmp_path / "rgb", mask_suffix="_mask")
 
 
@@ -222,7 +223,7 @@ def test_real_sets_are_whole():
 def test_real_reflectances(recwarn):
     pairs = MultiBandFiles(DATA / "sentinel2", nir_scale=10000, rgb_scale=3000).pairs()
     assert len(pairs) == 1800
-    assert {image_size(pair) for pair in pairs[::60]} == {(64, 64)}
+    assert {image_size(pair.nir) for pair in pairs[::60]} == {(64, 64)}
     bands = [Band(center_nm=nm, fwhm_nm=25, tolerance_nm=15) for nm in (783, 842, 945)]
     images = [read_pair(pair, bands) for pair in pairs[::60]]
     assert all(nir.shape == rgb.shape == (3, 64, 64) and valid.all() for nir, rgb, valid in images)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import open_raster
+from nircolor.imagery import image_size, open_raster
 from nircolor.modelfile import Band
-from nircolor.pairs import MultiBandFiles, Pair, image_size, read_pair
+from nircolor.pairs import MultiBandFiles, Pair, read_pair
 from nircolor.pairs import pair as pair_module
 from nircolor.pairs.pair import read_images
 from tests.imagery.imagery_samples import save_envi
@@ -97,7 +97,7 @@ def test_an_unreadable_file_is_named(stored, tmp_path):
             with pytest.raises(NircolorError, match=path.name):
                 read_pair(Pair("p", path, pair.rgb), bands)
         with pytest.raises(NircolorError, match=path.name):
-            image_size(Pair("p", path, pair.rgb))
+            image_size(path)
 
 
 # Bands and scales
@@ -173,7 +173,7 @@ def test_plain_images_have_scales_too(tmp_path):
         warnings.simplefilter("error")
         read_pair(pair)
         got_nir, got_rgb, _ = read_pair(pair, BROAD)
-        assert image_size(pair) == (4, 4)
+        assert image_size(pair.nir) == (4, 4)
     assert got_nir.max() > 0.5
     assert_array_equal(got_rgb, rgb / np.float32(1023))
 
@@ -186,7 +186,7 @@ def test_dark_values_are_doubted_only_without_a_scale(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # the pixels' reader says it
-        image_size(pair)
+        image_size(pair.nir)
         (scaled,) = MultiBandFiles(tmp_path, nir_scale=4095, rgb_scale=4095).pairs()
         read_pair(scaled, BROAD)
 
@@ -235,16 +235,16 @@ def test_only_the_bands_that_are_wanted_decide_what_is_valid(tmp_path):
 
 def test_size_is_height_and_width(stored, tmp_path):
     pair, _, _ = stored
-    assert image_size(pair) == (5, 7)
+    assert image_size(pair.nir) == (5, 7)
     save_envi(tmp_path, noise(2, 3, 9), "wide")
-    assert image_size(Pair("p", tmp_path / "wide.hdr", pair.rgb)) == (3, 9)
+    assert image_size(tmp_path / "wide.hdr") == (3, 9)
 
 
 @pytest.mark.parametrize(("value", "message"), [(1, "got no value above 1"), (0, "expected a valid pixel")])
 def test_masks_that_leave_nothing_are_refused(stored, tmp_path, value, message):
     """A mask of 0 and 1 would otherwise train on nothing, and say so nowhere."""
     pair, _, _ = stored
-    mask = np.full((1, *image_size(pair)), value, np.uint8)
+    mask = np.full((1, *image_size(pair.nir)), value, np.uint8)
     masked = replace(pair, mask=write(tmp_path / "mask.png", mask))
     with pytest.raises(NircolorError, match=message):
         read_pair(masked)

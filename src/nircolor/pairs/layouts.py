@@ -70,11 +70,11 @@ class Folders(PairedSet):
             self._sides.append(_Side(Path(mask), mask_suffix))
         elif mask_suffix:
             raise NircolorError(
-                f"mask_suffix {mask_suffix}: expected the folder of the masks too, got none; set `mask`"
+                f"mask_suffix {mask_suffix}: expected the folder of the masks in `mask`, got none"
             )
         if len(set(self._sides)) < len(self._sides):
             raise NircolorError(
-                f"{nir}: expected different suffixes for NIR, colour and masks of one folder, got equal ones"
+                f"{nir}: expected different suffixes for the sides in one folder, got equal ones"
             )
         self._rgb_nm, self._nir_scale, self._rgb_scale = rgb_nm, nir_scale, rgb_scale
 
@@ -214,9 +214,7 @@ class MultiBandFiles(PairedSet):
     def _found(self) -> list[Pair]:
         files = _by_name(_Side(self._folder, ""), ())
         if not files:
-            raise NircolorError(
-                f"{self._folder}: expected TIFF or ENVI files with NIR and colour bands, found none"
-            )
+            raise NircolorError(f"{self._folder}: expected multi-band files, found none")
         return [
             Pair(
                 name,

@@ -220,7 +220,7 @@ def write_leaks(leaks: Sequence[Leak], file: IO[str]) -> None:
 
 
 def compared_pairs(pairs: Sequence[Pair], bands: Bands = None) -> list[ComparedImage]:
-    """Prepare pairs for comparison by NIR and colour; multi-band files by colour only if ``bands`` is None."""
+    """Prepare pairs for comparison; multi-band files are compared by colour only if ``bands`` is None."""
     return [ComparedImage(pair.name, lambda pair=pair: _views(pair, bands)) for pair in pairs]  # type: ignore[misc]
 
 

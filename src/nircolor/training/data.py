@@ -9,10 +9,11 @@ import numpy as np
 from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from nircolor.errors import NircolorError
+from nircolor.imagery import image_size
 from nircolor.memory import available_bytes
 from nircolor.modelfile import Band
 from nircolor.models import Network
-from nircolor.pairs import Pair, PairedSet, image_size, read_pair, split_pairs
+from nircolor.pairs import Pair, PairedSet, read_pair, split_pairs
 from nircolor.training.module import ColorizationModule
 from nircolor.training.sampling import (
     Augmentation,
@@ -254,4 +255,4 @@ class PairedData(L.LightningDataModule):
 
 def _bytes(pairs: Sequence[Pair], bands: int) -> int:
     """What images take in memory, were they all of more than 8 bits."""
-    return sum(4 * (bands + 4) * prod(image_size(pair)) for pair in pairs)
+    return sum(4 * (bands + 4) * prod(image_size(pair.nir)) for pair in pairs)

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from nircolor.app import colorize as command
 from nircolor.app import console
+from nircolor.app.colorize import BatchProgress
 from nircolor.inference import batch
 from tests.app.command_line import files, gray_png, process, truncated_png
 from tests.imagery.imagery_samples import load, names, noise, png_bytes, save
@@ -220,8 +220,7 @@ def test_off_a_terminal_there_is_no_bar(tmp_path, tiny):
 
 def test_on_a_terminal_the_bar_counts_files_and_megapixels(nircolor, tmp_path, tiny, monkeypatch):
     screen = Console(file=io.StringIO(), force_terminal=True, width=300)
-    for module in (command, console):
-        monkeypatch.setattr(module, "errors", screen)
+    monkeypatch.setattr(console, "errors", screen)
     for i in range(3):
         gray_png(tmp_path / "in" / f"{i}.png", side=200)
     save(tmp_path / "in" / "rgb.png", noise(3, 50, 50), "PNG")
@@ -230,7 +229,7 @@ def test_on_a_terminal_the_bar_counts_files_and_megapixels(nircolor, tmp_path, t
 
     def note(self, task, **fields):
         real(self, task, **fields)
-        updates.append((self.tasks[0].completed, self.tasks[0].total, self.tasks[0].fields["finished"]))
+        updates.append((self.tasks[0].completed, self.tasks[0].total, self.tasks[0].description))
 
     monkeypatch.setattr(Progress, "update", note)
     outcome = nircolor(
@@ -245,7 +244,7 @@ def test_on_a_terminal_the_bar_counts_files_and_megapixels(nircolor, tmp_path, t
     done = [completed for completed, _, _ in updates]
     assert done == sorted(done)
     assert done[-1] == pytest.approx(updates[-1][1])
-    assert updates[-1][2] == 4
+    assert updates[-1][2] == "4/4 files"
 
 
 def test_the_bar_survives_files_that_are_not_there(nircolor, tmp_path, tiny):
@@ -272,7 +271,7 @@ def test_an_interrupt_leaves_whole_images_only(tmp_path, name):
     ran.send_signal(getattr(signal, name))
     _, err = ran.communicate(timeout=30)
     assert ran.returncode == 130, err
-    assert err == "interrupted; finished images are kept, nothing is left half\n"
+    assert err == "interrupted; finished images are kept, no image is incomplete\n"
     assert names(out) == ["a.png"]
 
 
@@ -283,7 +282,7 @@ def test_an_interrupt_between_two_images_ends_those_at_work(nircolor, tmp_path, 
     def strike(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(command.BatchBar, "finish", strike)
+    monkeypatch.setattr(BatchProgress, "finish", strike)
     words = ["colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel"), "--tile", 8]
     outcome = nircolor(*words, "-j", 2)
     assert outcome.code == 130

@@ -195,4 +195,4 @@ def test_skip_and_overwrite_exclude_each_other(nircolor, tmp_path):
     path = gray_png(tmp_path / "a.png")
     outcome = nircolor("colorize", path, "-o", tmp_path / "b", "--skip-existing", "--overwrite")
     assert outcome.code == 2
-    assert "expected one of them" in outcome.err
+    assert "expected either --skip-existing or --overwrite" in outcome.err

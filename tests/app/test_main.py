@@ -80,11 +80,11 @@ def test_wrong_options_end_with_2(nircolor, words):
 @pytest.mark.parametrize(
     ("option", "value", "match"),
     [
-        ("--bands", "850;940", "--bands: expected numbers with commas between, got '850;940'"),
-        ("--stretch", "1", "--stretch: expected two percentiles, low then high, got '1'"),
-        ("--stretch", "99,1", "low then high"),
-        ("--stretch", "nan,99", "low then high"),
-        ("--stretch", "1,101", "low then high"),
+        ("--bands", "850;940", "--bands: expected numbers separated by commas, got '850;940'"),
+        ("--stretch", "1", "--stretch: expected two percentiles, the lower one first, got '1'"),
+        ("--stretch", "99,1", "the lower one first"),
+        ("--stretch", "nan,99", "the lower one first"),
+        ("--stretch", "1,101", "the lower one first"),
         ("--bands", "850,-3", "expected wavelengths in nm"),
         ("--bands", "850", "1 wavelengths were given, but the image has 2 band"),
         ("--scale", "0", "expected a positive --scale"),

@@ -208,7 +208,7 @@ def test_an_interrupted_run_says_so(tmp_path, small_recipe):
     killer = {"class_path": "killer.KillAt", "init_args": {"step": 3, "gently": True}}
     process = command("--config", str(small_recipe("unet-3bands", tmp_path, steps=9, callbacks=[killer])))
     assert process.returncode == 130, process.stderr
-    assert process.stderr.splitlines()[-1] == "interrupted; --resume goes on from the last checkpoint"
+    assert process.stderr.splitlines()[-1] == "interrupted; --resume continues from the last checkpoint"
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["global_step"] == 2
 
 

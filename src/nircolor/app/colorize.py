@@ -1,4 +1,4 @@
-"""`nircolor colorize`: a progress bar around `inference.batch`, and what to say at the end."""
+"""Command `nircolor colorize`."""
 
 import sys
 import threading
@@ -7,64 +7,122 @@ import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from nircolor.app.console import BatchBar, conclude, errors, show_warnings
-from nircolor.inference import Colorizer, Device, Job, Reading, Result, colorize_all, plan
+import typer
+
+from nircolor.app.options import IN, OUT, RUN, Bands, DeviceName, Scale, ShippedModel, parse_numbers
+from nircolor.errors import NircolorError
 from nircolor.parallel import Progress
 
+if TYPE_CHECKING:
+    from nircolor.app.console import ProgressBar
+    from nircolor.inference import Job, Result
 
-def run(
-    inputs: Sequence[str],
-    output: Path,
-    *,
-    model: str,
-    device: Device,
-    tile_px: int | None,
-    parallel: int,
-    recursive: bool,
-    skip_existing: bool,
-    overwrite: bool,
-    depth: int | None,
-    reading: Reading,
-    debug: bool,
+
+def colorize(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Image files, folders or patterns such as 'a/*.tif'."),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", help="Output folder; for a single image also a file name.", rich_help_panel=OUT
+        ),
+    ],
+    model: ShippedModel = "scene",
+    recursive: Annotated[
+        bool,
+        typer.Option("--recursive", "-r", help="Include the images in subfolders.", rich_help_panel=IN),
+    ] = False,
+    skip_existing: Annotated[
+        bool,
+        typer.Option("--skip-existing", help="Skip images whose output exists.", rich_help_panel=OUT),
+    ] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=OUT)
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Number of images processed in parallel.", rich_help_panel=RUN
+        ),
+    ] = 1,
+    bands: Bands = None,
+    scale: Scale = None,
+    stretch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LOW,HIGH",
+            help="Percentiles of each image that become 0 and 1, such as 1,99. Default: no stretch.",
+            rich_help_panel=IN,
+        ),
+    ] = None,
+    depth: Annotated[
+        Literal["8", "16"] | None,
+        typer.Option(help="Bits per channel. Default: as in the input.", rich_help_panel=OUT),
+    ] = None,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="PX",
+            help="Side of the tiles in pixels. Default: chosen by the free memory.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    device: DeviceName = "auto",
 ) -> None:
-    """Colour the inputs; ``debug`` prints the traceback of each failure.
+    """Colorize near-infrared images: PNG, JPEG, TIFF, GeoTIFF or ENVI files, folders of them, or patterns.
 
-    Raises:
-        NircolorError: nothing could be started, or the only image failed.
-        SystemExit: with code 1 where some of several images failed, 130 after Ctrl-C.
+    The output has the name, size, bit depth, georeferencing and metadata of its input. If an image fails, the
+    others continue.
+
+    \b
+    nircolor colorize night.png -o night_colour.png
+    nircolor colorize images/ -o colour/ --recursive --skip-existing
+    nircolor colorize flight.tif -o colour/ --bands 780,850,940 --scale 4095
     """
-    jobs = plan(inputs, output, recursive=recursive)
-    parallel = min(parallel, len(jobs))
-    colorizer = Colorizer(model, device=device, tile_px=tile_px, jobs=parallel)
-    sizes = {job: _size(job.path) for job in jobs}
-    with warnings.catch_warnings(), BatchBar(sizes, "files") as bar:
+    if skip_existing and overwrite:
+        raise typer.BadParameter("expected either --skip-existing or --overwrite, got both")
+    wavelengths, percentiles = parse_numbers(bands, "--bands"), _parse_percentiles(stretch)
+    from nircolor.app.console import ProgressBar, errors, show_warnings
+    from nircolor.inference import Colorizer, Reading, colorize_all, plan
+
+    with warnings.catch_warnings():
         show_warnings()
-        meter = _Meter(bar)
-        running = colorize_all(
-            colorizer,
-            jobs,
-            parallel=parallel,
-            reading=reading,
-            depth=depth,
-            overwrite=overwrite,
-            skip_existing=skip_existing,
-            progress_for=meter.progress_of,
-        )
-        results = []
-        try:
-            # closing: wherever Ctrl-C strikes, the images at work end before anything else happens
-            with closing(running):
-                for result in running:
-                    results.append(result)
-                    bar.finish(result.job)
-        except KeyboardInterrupt:
-            errors.print("interrupted; finished images are kept, nothing is left half")
-            sys.exit(130)
-    _conclude(results, meter, output, debug)
+        work = plan(inputs, output, recursive=recursive)
+        parallel = min(jobs, len(work))
+        colorizer = Colorizer(model, device=device, tile_px=tile, jobs=parallel)
+        with ProgressBar() as bar:
+            progress = BatchProgress(bar, work)
+            running = colorize_all(
+                colorizer,
+                work,
+                parallel=parallel,
+                reading=Reading(wavelengths, scale, percentiles),
+                depth=None if depth is None else int(depth),
+                overwrite=overwrite,
+                skip_existing=skip_existing,
+                progress_for=progress.of_job,
+            )
+            results = []
+            try:
+                # closing: wherever Ctrl-C strikes, running images end and clean up before anything else
+                with closing(running):
+                    for result in running:
+                        results.append(result)
+                        progress.finish(result.job)
+            except KeyboardInterrupt:
+                errors.print("interrupted; finished images are kept, no image is incomplete")
+                sys.exit(130)
+    _report(results, progress, output)
 
 
-def _conclude(results: list[Result], meter: "_Meter", output: Path, debug: bool) -> None:
+def _report(results: "Sequence[Result]", progress: "BatchProgress", output: Path) -> None:
+    from nircolor.app.console import conclude
+
     failures = [(result.job.path, result.error) for result in results if result.error is not None]
     if failures and len(results) == 1:
         raise failures[0][1]
@@ -72,43 +130,76 @@ def _conclude(results: list[Result], meter: "_Meter", output: Path, debug: bool)
     done = len(results) - len(failures) - skipped
     parts = [
         f"{done} image{'s'[: done != 1]}",
-        f"{meter.megapixels:.1f} megapixels in {meter.seconds:.1f} s",
+        f"{progress.megapixels:.1f} megapixels in {progress.seconds:.1f} s",
     ]
     if skipped:
         parts.append(f"{skipped} skipped")
-    conclude(f"{', '.join(parts)} -> {output}", failures, debug=debug)
+    conclude(f"{', '.join(parts)} -> {output}", failures)
 
 
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    # it will be said of the image when its turn comes
-    except OSError:
-        return 0
+class BatchProgress:
+    """Combine the progress of images that are processed in parallel.
 
+    The bar counts bytes of input, since the numbers of pixels are not known before the files are opened.
+    """
 
-class _Meter:
-    """What was coloured and how quickly, beside a bar by bytes of input, known without opening files."""
-
-    def __init__(self, bar: BatchBar[Job]) -> None:
+    def __init__(self, bar: "ProgressBar", jobs: "Sequence[Job]") -> None:
         self._bar = bar
+        self._sizes = {job: _size(job.path) for job in jobs}
+        self._shares = dict.fromkeys(jobs, 0.0)
+        self._finished = 0
         self._lock = threading.Lock()
         self._start = time.perf_counter()
         self.megapixels = 0.0
 
     @property
     def seconds(self) -> float:
+        """Time since the start."""
         return time.perf_counter() - self._start
 
-    def progress_of(self, job: Job) -> Progress:
-        """The progress callback of a job; it is called in the thread of the job."""
-        before = 0.0
+    def of_job(self, job: "Job") -> Progress:
+        """Return the progress callback of one job, which takes pixels."""
+        previous = 0.0
 
         def on_progress(done: float, total: float) -> None:
-            nonlocal before
-            step, before = done - before, done
+            nonlocal previous
             with self._lock:
-                self.megapixels += step / 1e6
-            self._bar.advance(job, step / total, f"  {self.megapixels / self.seconds:.1f} MP/s")
+                self.megapixels += (done - previous) / 1e6
+                self._shares[job] = done / total
+                self._show()
+            previous = done
 
         return on_progress
+
+    def finish(self, job: "Job") -> None:
+        """Count a job as finished, whether or not it succeeded."""
+        with self._lock:
+            self._finished += 1
+            self._shares[job] = 1.0
+            self._show()
+
+    def _show(self) -> None:
+        done = sum(size * self._shares[job] for job, size in self._sizes.items())
+        self._bar.update(
+            done,
+            sum(self._sizes.values()),
+            text=f"{self._finished}/{len(self._sizes)} files",
+            note=f"{self.megapixels / self.seconds:.1f} MP/s",
+        )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    # the error is reported when the file is opened
+    except OSError:
+        return 0
+
+
+def _parse_percentiles(text: str | None) -> tuple[float, float] | None:
+    numbers = parse_numbers(text, "--stretch")
+    if numbers is None:
+        return None
+    if len(numbers) != 2 or not 0 <= numbers[0] < numbers[1] <= 100:
+        raise NircolorError(f"--stretch: expected two percentiles, the lower one first, got {text!r}")
+    return numbers[0], numbers[1]

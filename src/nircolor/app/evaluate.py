@@ -1,75 +1,142 @@
-"""`nircolor evaluate`: progress around `evaluation.evaluate`, and where its report lies."""
+"""Command `nircolor evaluate`."""
 
+import shlex
 import sys
 import tempfile
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from nircolor.app.console import WorkBar, errors, show_warnings
+import typer
+
+from nircolor.app.options import IN, OUT, RUN, SET_FORMATS, DeviceName, OutputFolder, SplitTable
 from nircolor.errors import NircolorError
-from nircolor.evaluation import Gallery, evaluate, write_figure, write_report
-from nircolor.evaluation.report import FILES
-from nircolor.evaluation.scorecard import markdown_table
-from nircolor.inference import Device
 
-FIGURE = "figure.png"
+_FIGURE = "figure.png"
 
 
-def run(
-    models: Sequence[str],
-    data: str,
-    output: Path,
-    *,
-    training: Sequence[str],
-    split: str | None,
-    table: Path | None,
-    average_px: int,
-    same_scale: bool,
-    images: int,
-    given_gray: bool,
-    figure: Sequence[str],
-    device: Device,
-    overwrite: bool,
-    command: str,
+def evaluate(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Shipped models, model files, folders of colorized images, or patterns such as "
+            "'out/*_fake_B.png' where * is the name of the pair. LABEL=MODEL sets the label; models with the "
+            "same label are runs of one method.",
+        ),
+    ],
+    data: Annotated[
+        str,
+        typer.Option(metavar="SET", help=f"Pairs to evaluate on: {SET_FORMATS}.", rich_help_panel=IN),
+    ],
+    output: OutputFolder,
+    train: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SET",
+            help="Training data of the models: the baselines are fitted on it, and images of --data are "
+            "searched in it.",
+            rich_help_panel=IN,
+        ),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Split of --data. Default: validation in VCIP's layout, otherwise test if there is one.",
+            rich_help_panel=IN,
+        ),
+    ] = None,
+    table: SplitTable = None,
+    average: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="PX",
+            help="Compare means over square windows of this side, for misaligned pairs.",
+            rich_help_panel=RUN,
+        ),
+    ] = 1,
+    same_scale: Annotated[
+        bool,
+        typer.Option(
+            "--same-scale",
+            help="Do not search --train for enlarged crops: faster, sufficient for satellite data.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
+    images: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Number of images in the report; 0 for tables only.", rich_help_panel=OUT
+        ),
+    ] = 24,
+    given_gray: Annotated[
+        bool,
+        typer.Option(
+            "--given-gray",
+            help="Add a baseline that also sees the gray version of the true colours.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
+    figure: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,…", help="Also write figure.png with these pairs.", rich_help_panel=OUT),
+    ] = None,
+    device: DeviceName = "auto",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing report.", rich_help_panel=OUT)
+    ] = False,
 ) -> None:
-    """Evaluate, print the table, write the report.
+    """Score models and colorized images under one protocol, and write a report (extra: evaluate).
 
-    Raises:
-        NircolorError: something cannot be opened, or nothing could be scored.
-        SystemExit: with code 1 where some images could not be scored, 130 after Ctrl-C.
+    Simple baselines are evaluated as well, for comparison.
+
+    \b
+    nircolor evaluate scene --data pairs/ -o report/
+    nircolor evaluate scene theirs=out/ --data data/test --train data/train -o report/
     """
+    from nircolor.extras import require
+
+    for package in ("skimage", "matplotlib", "jinja2", "yaml"):
+        require(package, extra="evaluate", what="nircolor evaluate")
+    from nircolor.app.console import ProgressBar, errors, show_warnings
+    from nircolor.evaluation import Gallery, write_figure, write_report
+    from nircolor.evaluation import evaluate as evaluate_methods
+    from nircolor.evaluation.report import FILES
+    from nircolor.evaluation.scorecard import markdown_table
+
+    shown = [name.strip() for name in figure.split(",")] if figure else []
     if output.exists() and not output.is_dir():
         raise NircolorError(f"{output}: expected a folder for the report, got a file")
-    there = [name for name in (*FILES, FIGURE) if (output / name).exists()]
-    if there and not overwrite:
-        raise NircolorError(f"{output / there[0]}: expected no report there yet; --overwrite replaces it")
+    existing = [name for name in (*FILES, _FIGURE) if (output / name).exists()]
+    if existing and not overwrite:
+        raise NircolorError(f"{output / existing[0]}: the report exists already; --overwrite replaces it")
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
         show_warnings()
-        gallery = Gallery(Path(folder)) if images or figure else None
-        with WorkBar() as bar:
-            evaluation = evaluate(
+        gallery = Gallery(Path(folder)) if images or shown else None
+        with ProgressBar() as bar:
+            evaluation = evaluate_methods(
                 models,
                 data,
-                training=training,
+                training=train or [],
                 split=split,
                 table=table,
-                average_px=average_px,
+                average_px=average,
                 same_scale=same_scale,
                 given_gray=given_gray,
                 device=device,
                 gallery=gallery,
-                shown=figure,
-                command=command,
-                on_progress=bar.update,
+                shown=shown,
+                command=shlex.join(["nircolor", *sys.argv[1:]]),
+                on_progress=lambda stage, done, total: bar.update(done, total, stage=stage),
             )
         for subset in evaluation.subsets:
             print(f"{subset.title}\n\n{markdown_table(evaluation.rows_of(subset))}")
         write_report(evaluation, output, gallery if images else None, images)
-        if figure:
+        if shown:
             assert gallery is not None
-            judged = [method.label for method in evaluation.methods if method.kind != "baseline"]
-            write_figure(output / FIGURE, figure, judged, gallery)
+            evaluated = [method.label for method in evaluation.methods if method.kind != "baseline"]
+            write_figure(output / _FIGURE, shown, evaluated, gallery)
     for line in evaluation.warnings:
         errors.print(f"warning: {line}", style="yellow")
     errors.print(f"report -> {output / 'report.html'}")

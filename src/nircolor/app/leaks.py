@@ -1,26 +1,47 @@
-"""The command ``nircolor leaks``: images that two sets share."""
+"""Command `nircolor leaks`."""
 
 import sys
 import warnings
-from pathlib import Path
+from typing import Annotated
 
-from nircolor.app.console import ProgressBar, errors, show_warnings
-from nircolor.pairs.leaks import compare_images, open_for_comparison, write_leaks
+import typer
 
+from nircolor.app.options import SplitTable
 
-def run(first: str, second: str, *, same_scale: bool, table: Path | None) -> None:
-    """Print each leak as a row of CSV, and the number of leaks.
+def leaks(
+    first: Annotated[
+        str, typer.Argument(metavar="EVALUATED", help="Evaluation set: a paired set or a folder of images.")
+    ],
+    second: Annotated[
+        str, typer.Argument(metavar="TRAINING", help="Training set: a paired set or a folder of images.")
+    ],
+    same_scale: Annotated[
+        bool,
+        typer.Option(
+            "--same-scale", help="Do not search for enlarged crops: faster, sufficient for satellite data."
+        ),
+    ] = False,
+    table: SplitTable = None,
+) -> None:
+    """List images that two sets share: copies, re-encodings, shifts and crops (extra: evaluate).
 
-    Raises:
-        NircolorError: A set cannot be opened, or an image cannot be read.
-        SystemExit: With code 1 if there are leaks.
+    Prints one row of CSV per shared image. The exit code is 1 if there are any.
+
+    \b
+    nircolor leaks data/test data/train > shared.csv
     """
+    from nircolor.extras import require
+
+    require("skimage", extra="evaluate", what="nircolor leaks")
+    from nircolor.app.console import ProgressBar, errors, show_warnings
+    from nircolor.pairs.leaks import compare_images, open_for_comparison, write_leaks
+
     with warnings.catch_warnings(), ProgressBar("comparisons") as bar:
         show_warnings()
         images, others = open_for_comparison(first, second, table)
-        leaks = compare_images(images, others, same_scale=same_scale, on_progress=bar.update)
-    if leaks:
-        write_leaks(leaks, sys.stdout)
-    errors.print(f"{len(leaks)} of {len(images)} images of {first} are among the {len(others)} of {second}")
-    if leaks:
+        found = compare_images(images, others, same_scale=same_scale, on_progress=bar.update)
+    if found:
+        write_leaks(found, sys.stdout)
+    errors.print(f"{len(found)} of {len(images)} images of {first} are among the {len(others)} of {second}")
+    if found:
         sys.exit(1)

@@ -1,0 +1,150 @@
+"""Commands `nircolor models` and `nircolor info`."""
+
+import shlex
+import sys
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from nircolor.app.options import Bands, Scale, parse_numbers
+from nircolor.errors import NircolorError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.console import Console
+    from rich.table import Table
+
+    from nircolor.imagery import Raster
+    from nircolor.modelfile import Card
+
+# side of the reduced image from which ranges are computed
+_REDUCED_PX: Final = 512
+# of an image with more bands than the first number (a hyperspectral cube), as many as the second are listed
+_MANY_BANDS, _LISTED_BANDS = 16, 8
+
+
+def models() -> None:
+    """List the shipped models with their bands, training data, licence and scores."""
+    from nircolor.modelfile import read_card
+    from nircolor.weights import shipped_models
+
+    console = _console()
+    for path in shipped_models().values():
+        console.print(_card_table(read_card(path)))
+
+
+def info(
+    file: Annotated[Path, typer.Argument(help="Image or model file.")],
+    bands: Bands = None,
+    scale: Scale = None,
+) -> None:
+    """Show the bands, wavelengths and range of an image and the models that fit it, or a model's card.
+
+    \b
+    nircolor info night.png
+    nircolor info flight.tif --bands 780,850,940
+    """
+    wavelengths = parse_numbers(bands, "--bands")
+    from nircolor.app.console import show_warnings
+    from nircolor.imagery import open_raster
+    from nircolor.modelfile import is_model_file, read_card
+
+    console = _console()
+    if is_model_file(file):
+        console.print(_card_table(read_card(file)))
+        return
+    options = "" if wavelengths is None else f" --bands {','.join(f'{nm:g}' for nm in wavelengths)}"
+    options += "" if scale is None else f" --scale {scale:g}"
+    with warnings.catch_warnings():
+        show_warnings()
+        with open_raster(file, bands_nm=wavelengths, scale=scale) as raster:
+            console.print(_raster_table(raster, options))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    # no markup: file names are printed unchanged; no line breaks if the output is not a terminal
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(markup=False, emoji=False, highlight=False, width=width)
+
+
+def _grid() -> "Table":
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _card_table(card: "Card") -> "Table":
+    from nircolor.modelfile import describe_bands
+
+    table = _grid()
+    table.add_row("model", f"{card.name}: {card.summary}")
+    table.add_row("bands", f"{describe_bands(card.bands)}, values: {card.encoding}")
+    if card.white_reflectance is not None:
+        table.add_row("colour", f"1.0 means a reflectance of {card.white_reflectance:g}")
+    work = f"{card.multiply_adds_per_px:,.0f} multiply-adds per pixel"
+    table.add_row("network", f"{card.architecture}, {work}, runs in {card.engine}")
+    table.add_row("trained on", card.licence.training_data)
+    table.add_row("weights", card.licence.weights)
+    for score in card.scores:
+        values = f"PSNR {score.psnr_db:.2f} dB, SSIM {score.ssim:.3f}, angle {score.angular_error_deg:.2f}°"
+        table.add_row("scores", f"{score.data}: {values} ({score.source})")
+    return table
+
+
+def _raster_table(raster: "Raster", options: str) -> "Table":
+    """Describe an image; ``options`` are those that `colorize` needs to read the file in the same way."""
+    import numpy as np
+
+    from nircolor.modelfile import read_card
+    from nircolor.weights import shipped_models
+
+    table = _grid()
+    table.add_row("file", f"{raster.path} ({raster.driver})")
+    bands = f"{raster.bands} band{'s'[: raster.bands != 1]}"
+    table.add_row("size", f"{raster.width} × {raster.height} px, {bands}, {raster.dtype}")
+    table.add_row("1.0 means", f"{raster.full_scale:g} ({raster.scale_rule})")
+    if raster.is_georeferenced:
+        table.add_row("georeference", f"{raster.crs}")
+    shape = (min(raster.height, _REDUCED_PX), min(raster.width, _REDUCED_PX))
+    listed = list(range(raster.bands))
+    if raster.bands > _MANY_BANDS:
+        listed = np.linspace(0, raster.bands - 1, _LISTED_BANDS).round().astype(int).tolist()
+    values, valid = raster.read(None, listed, shape)
+    for index, band in zip(listed, values, strict=True):
+        name, nm = raster.names[index] or "", raster.wavelengths_nm[index]
+        wavelength = "wavelength unknown" if nm is None else f"{nm:g} nm"
+        title = "band" if len(listed) == raster.bands else f"band {index + 1}"
+        table.add_row(title, f"{name} {wavelength}, {_range(band[valid])}".strip())
+    if not valid.all():
+        table.add_row("valid", f"{valid.mean():.1%} of the pixels")
+    for path in shipped_models().values():
+        card = read_card(path)
+        table.add_row(f"model {card.name}", _fit(raster, card, options))
+    return table
+
+
+def _range(values: "NDArray[np.float32]") -> str:
+    import numpy as np
+
+    if not values.size:
+        return "no valid pixels"
+    low, middle, high = np.percentile(values, (1, 50, 99))
+    return f"percentiles 1, 50, 99: {low:.3f}, {middle:.3f}, {high:.3f}"
+
+
+def _fit(raster: "Raster", card: "Card", options: str) -> str:
+    from nircolor.inference import RasterSource
+
+    try:
+        RasterSource(raster, card)
+    except NircolorError as error:
+        return f"does not fit: {str(error).removeprefix(f'{raster.path}: ')}"
+    return f"fits: nircolor colorize {shlex.quote(str(raster.path))} -o colour/ --model {card.name}{options}"

@@ -1,0 +1,82 @@
+"""Options that several commands share, and the conversion of their values."""
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+import typer
+
+from nircolor.errors import NircolorError
+
+# titles of the groups of options in the help of a command
+IN, OUT, RUN = "Input", "Output", "Model and processing"
+
+ShippedModel: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--model",
+        "-m",
+        help="Name of a shipped model (see `nircolor models`) or path of a model file.",
+        rich_help_panel=RUN,
+    ),
+]
+DeviceName: TypeAlias = Annotated[
+    Literal["auto", "cpu", "cuda", "coreml", "openvino"],
+    typer.Option(
+        "--device", help="Processor; auto uses a GPU if the model can run on one.", rich_help_panel=RUN
+    ),
+]
+Bands: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--bands",
+        metavar="NM,…",
+        help="Wavelengths of the bands in nm, in the order of the file, if its metadata does not give them.",
+        rich_help_panel=IN,
+    ),
+]
+Scale: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--scale",
+        help="Value that means 1.0, such as 4095 for 12-bit data. Default: from the metadata or data type.",
+        rich_help_panel=IN,
+    ),
+]
+OutputFolder: TypeAlias = Annotated[
+    Path, typer.Option("--output", "-o", help="Output folder.", rich_help_panel=OUT)
+]
+SplitTable: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--table",
+        metavar="CSV",
+        help="Table with the group (place) and split of each pair, for all sets.",
+        rich_help_panel=IN,
+    ),
+]
+SET_FORMATS = (
+    "a folder with nir/ and rgb/, with NAME_nir and NAME_rgb images, with multi-band files or in the layout "
+    "of VCIP; two folders as NIR,RGB; or a recipe (YAML)"
+)
+
+
+def parse_numbers(text: str | None, option: str) -> tuple[float, ...] | None:
+    """Parse numbers that are separated by commas.
+
+    Args:
+        text: Value of the option, None if it was not given.
+        option: Name of the option, for the message.
+
+    Raises:
+        NircolorError: The text has something else than numbers.
+
+    Example:
+        >>> parse_numbers("850,940", "--bands")
+        (850.0, 940.0)
+    """
+    if text is None:
+        return None
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise NircolorError(f"{option}: expected numbers separated by commas, got {text!r}") from None

@@ -8,6 +8,7 @@ import typer
 
 from nircolor.app.options import SplitTable
 
+
 def leaks(
     first: Annotated[
         str, typer.Argument(metavar="EVALUATED", help="Evaluation set: a paired set or a folder of images.")

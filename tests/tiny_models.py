@@ -1,4 +1,4 @@
-"""Tiny model files whose answers can be worked out by hand, written node by node."""
+"""Tiny ONNX model files with outputs that are easy to compute by hand."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ THREE = tuple(Band(center_nm=nm, fwhm_nm=25, tolerance_nm=15) for nm in (780, 85
 
 
 def make_card(name: str = "tiny", *, bands: tuple[Band, ...] = BROAD, **fields: object) -> Card:
-    """A card that fits no network in particular."""
+    """A valid card for tests; ``fields`` replace its defaults."""
     known = {
         "summary": "for tests",
         "architecture": "tiny",
@@ -28,7 +28,7 @@ def make_card(name: str = "tiny", *, bands: tuple[Band, ...] = BROAD, **fields: 
 
 
 def per_pixel(path: Path, **fields: object) -> Path:
-    """(n, n/2, 1 - n) of one broad band: swapped, shifted or scaled colour shows."""
+    """(n, n/2, 1 - n) of one broad band: shows colours that are swapped, shifted or scaled."""
     nodes = [
         helper.make_node("Mul", ["nir", "half"], ["green"]),
         helper.make_node("Sub", ["one", "nir"], ["blue"]),
@@ -38,7 +38,7 @@ def per_pixel(path: Path, **fields: object) -> Path:
 
 
 def box(path: Path, receptive_field_px: int = 32) -> Path:
-    """Means over 9×9 px; beyond the tile lie zeros. A reach of 32 keeps those out of the blend."""
+    """Means over 9×9 px with zero padding; a radius of 32 px keeps the padding out of the blend."""
     weights = np.full((3, 1, 9, 9), 1 / 81, np.float32) * np.float32([1, 0.5, 0.25])[:, None, None, None]
     nodes = [helper.make_node("Conv", ["nir", "weights"], ["rgb"], pads=[4, 4, 4, 4])]
     card = make_card("box", size=Size(multiple_of=8, minimum=24, receptive_field_px=receptive_field_px))

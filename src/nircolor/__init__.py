@@ -1,6 +1,6 @@
 """nircolor turns near-infrared (NIR) images into colour.
 
-Colorize a file, a folder, an array or a PIL image with a shipped model::
+Colorize a file, a folder, an array or a PIL image with a shipped model:
 
     import nircolor
 
@@ -8,18 +8,18 @@ Colorize a file, a folder, an array or a PIL image with a shipped model::
     nircolor.colorize("night/", "colour/", recursive=True)
     rgb = nircolor.colorize(nir)                   # uint8 (h, w) -> uint8 (h, w, 3)
 
-Load a model once and use it many times::
+Load a model once and use it many times:
 
     colorizer = nircolor.Colorizer("scene")        # or the path of a model file
     rgb = colorizer.colorize(nir)
     colorizer.colorize_file("scene.tif", "colour.tif")
 
-Read images and captures (PNG, JPEG, TIFF, GeoTIFF, ENVI), whole or by windows::
+Read images and captures (PNG, JPEG, TIFF, GeoTIFF, ENVI), whole or by windows:
 
     with nircolor.open_raster("cube.hdr") as raster:
         nir, valid = raster.read()                 # (bands, h, w) in [0, 1] and (h, w)
 
-Measure, compare and prepare data (these need extras, such as ``pip install 'nircolor[evaluate]'``)::
+Measure, compare and prepare data (these need extras, such as ``pip install 'nircolor[evaluate]'``):
 
     nircolor.metrics.psnr(predicted, target)
     nircolor.evaluate(["scene"], data="pairs/")

@@ -1,4 +1,4 @@
-"""Which input becomes which output, and a batch that goes on whatever happens to one image."""
+"""Tests of `plan` and `colorize_all`: outputs of inputs, and failures that do not stop a batch."""
 
 import threading
 import tracemalloc
@@ -52,7 +52,7 @@ def test_an_envi_capture_in_a_folder_is_one_image(tmp_path):
     assert job == Job(tmp_path / "cube.hdr", tmp_path / "out" / "cube.tif")
 
 
-def test_globs(tmp_path, monkeypatch):
+def test_patterns(tmp_path, monkeypatch):
     for name in ("a1.png", "a2.png", "b.png", ".a3.png", "deep/down/a4.png", "a_folder/x.png"):
         _png(tmp_path / name)
     monkeypatch.chdir(tmp_path)
@@ -79,7 +79,7 @@ def test_a_pattern_takes_the_images_that_its_folder_gives_and_names_the_others(t
         plan([str(tmp_path / "*.txt")], tmp_path / "out")
 
 
-def test_references_of_a_capture_are_no_images_in_a_pattern(tmp_path):
+def test_references_of_a_capture_are_left_out_of_a_pattern(tmp_path):
     for name in ("capture", "DARKREF_capture", "WHITEREF_capture"):
         save_envi(tmp_path, noise(1, 4, 4), name)
     with pytest.warns(NircolorWarning, match="left out"):
@@ -96,19 +96,19 @@ def test_paths_are_strings_or_path_objects(tmp_path):
             assert plan(given, output) == expected
 
 
-def test_a_name_with_signs_of_a_glob_is_a_name_first(tmp_path):
+def test_an_existing_name_with_wildcards_is_not_a_pattern(tmp_path):
     path = _png(tmp_path / "a[1]*.png")
     assert [job.path for job in plan([str(path)], tmp_path / "out")] == [path]
 
 
 @pytest.mark.parametrize("text", ["*.png", "**.png", "[", "nowhere/*/*.tif"])
-def test_globs_that_match_nothing(tmp_path, monkeypatch, text):
+def test_patterns_that_match_nothing(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NircolorError, match="expected images that match, found none"):
         plan([text], Path("out"))
 
 
-def test_folders_with_nothing_in_them(tmp_path):
+def test_folders_without_images(tmp_path):
     _png(tmp_path / "sub" / "a.png")
     with pytest.raises(NircolorError, match=rf"{tmp_path}: expected images .* found none \(--recursive"):
         plan([str(tmp_path)], tmp_path / "out")
@@ -142,7 +142,7 @@ def test_a_capture_and_a_tiff_of_one_name(tmp_path):
         plan([str(tmp_path)], tmp_path / "out")
 
 
-def test_a_image_named_twice_is_one_job(tmp_path):
+def test_an_image_named_twice_is_one_job(tmp_path):
     path = _png(tmp_path / "a.png")
     assert len(plan([str(path), str(tmp_path), str(tmp_path / "*.png")], tmp_path / "out")) == 1
 
@@ -153,14 +153,14 @@ def test_several_images_into_one_file(tmp_path):
         plan(inputs, tmp_path / "c.png")
 
 
-def test_outputs_of_an_earlier_run_are_no_inputs(tmp_path, monkeypatch):
+def test_outputs_of_an_earlier_run_are_left_out(tmp_path, monkeypatch):
     for name in ("a.png", "sub/b.png", "colour/a.png", "colour/sub/b.png"):
         _png(tmp_path / name)
     monkeypatch.chdir(tmp_path)
     for folder, output in ((".", "colour"), (str(tmp_path), "colour"), ("sub/..", "./colour/")):
         jobs = plan([folder], Path(output), recursive=True)
         assert [job.path.name for job in jobs] == ["a.png", "b.png"]
-    # who names the folder itself means it
+    # a folder that is named itself is read
     assert len(plan(["colour"], Path("colour"), recursive=True)) == 2
     assert len(plan(["colour"], Path("elsewhere"), recursive=True)) == 2
 
@@ -190,7 +190,7 @@ def test_a_failing_image_does_not_stop_the_others(tmp_path, tiny):
     assert names(tmp_path / "out") == ["1.png", "2.png", "4.png", "5.png"]
 
 
-def test_a_fault_of_ours_does_not_stop_the_others_either(tmp_path, tiny, monkeypatch):
+def test_an_unexpected_exception_does_not_stop_the_others(tmp_path, tiny, monkeypatch):
     jobs = _images(tmp_path, 3)
     colorizer = Colorizer(tiny("per_pixel"))
     real = colorizer.colorize_file
@@ -206,7 +206,7 @@ def test_a_fault_of_ours_does_not_stop_the_others_either(tmp_path, tiny, monkeyp
     assert isinstance(errors[1], ZeroDivisionError)
 
 
-def test_the_order_and_the_number_at_once_make_no_difference(tmp_path, tiny):
+def test_results_do_not_depend_on_order_and_parallelism(tmp_path, tiny):
     jobs = _images(tmp_path)
     _run(tiny("box"), jobs)
     expected = {job.output.name: job.output.read_bytes() for job in jobs}
@@ -216,7 +216,7 @@ def test_the_order_and_the_number_at_once_make_no_difference(tmp_path, tiny):
     assert {path.name: path.read_bytes() for path in (tmp_path / "three").iterdir()} == expected
 
 
-def test_several_run_at_once_and_no_more(tmp_path, tiny, monkeypatch):
+def test_as_many_run_at_once_as_asked(tmp_path, tiny, monkeypatch):
     jobs = _images(tmp_path, 7)
     colorizer = Colorizer(tiny("per_pixel"), jobs=3)
     together = threading.Barrier(3, timeout=20)
@@ -273,7 +273,7 @@ def test_depth_and_reading_reach_the_image(tmp_path, tiny):
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
-def test_closing_early_leaves_no_half_image(tmp_path, tiny, parallel):
+def test_closing_early_leaves_no_partial_image(tmp_path, tiny, parallel):
     jobs = _images(tmp_path, 8)
     running = colorize_all(Colorizer(tiny("per_pixel"), tile_px=8), jobs, parallel=parallel)
     first = next(running)
@@ -287,7 +287,7 @@ def test_closing_early_leaves_no_half_image(tmp_path, tiny, parallel):
         assert load(tmp_path / "out" / name)[0].shape[0] == 3
 
 
-def test_an_interrupt_from_within_leaves_no_half_image(tmp_path, tiny):
+def test_an_interrupt_in_a_callback_leaves_no_partial_image(tmp_path, tiny):
     jobs = _images(tmp_path, 4)
 
     def stop(job):
@@ -302,7 +302,7 @@ def test_an_interrupt_from_within_leaves_no_half_image(tmp_path, tiny):
     assert names(tmp_path / "out") == ["0.png", "1.png"]
 
 
-def test_closing_ends_images_within_a_tile(tmp_path, tiny):
+def test_closing_stops_running_images_within_a_tile(tmp_path, tiny):
     _png(tmp_path / "in" / "0.png", size=8)
     _png(tmp_path / "in" / "1.png", size=400)
     jobs = plan([str(tmp_path / "in")], tmp_path / "out")
@@ -327,7 +327,7 @@ def test_closing_ends_images_within_a_tile(tmp_path, tiny):
     assert names(tmp_path / "out") == ["0.png"]
 
 
-def test_failures_do_not_hold_their_images_in_memory(tmp_path, tiny):
+def test_failures_release_their_arrays(tmp_path, tiny):
     array = noise(1, 700, 700)
     whole = save(tmp_path / "a.png", array, "PNG").read_bytes()
     jobs = []
@@ -348,7 +348,7 @@ def test_no_jobs(tiny):
     assert _run(tiny("per_pixel"), []) == []
 
 
-def test_float_tiff_and_alpha_keep_their_holes(tmp_path, tiny):
+def test_invalid_pixels_of_a_float_tiff_become_transparent(tmp_path, tiny):
     array = np.full((1, 30, 30), 0.5, np.float32)
     array[0, 5:10, 5:10] = np.nan
     path = save(tmp_path / "a.tif", array, nodata=np.nan)

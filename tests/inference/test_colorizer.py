@@ -1,4 +1,4 @@
-"""`Colorizer`: the same colour for an array and a file, whole or in tiles; clear words where it cannot."""
+"""Tests of `Colorizer`: arrays, PIL images and files, whole or in tiles, and its error messages."""
 
 from functools import cache
 
@@ -29,7 +29,7 @@ def _per_pixel(nir):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (37, 50), (64, 64)])
-def test_an_array_comes_back_coloured(tiny, dtype, shape):
+def test_a_float_array_is_colorized(tiny, dtype, shape):
     nir = _noise(*shape).astype(dtype)
     rgb = Colorizer(tiny("per_pixel"), tile_px=16).colorize(nir)
     assert rgb.dtype == np.float32
@@ -43,7 +43,7 @@ def test_negative_values_are_clipped_and_infinite_ones_invalid(tiny):
     assert np.isfinite(rgb).all()
 
 
-def test_nan_and_invalid_pixels_touch_no_others(tiny):
+def test_invalid_pixels_do_not_change_their_surroundings(tiny):
     nir = np.full((1, 40, 40), 0.5, np.float32)
     nir[0, 10:20, 10:20] = np.nan
     np.testing.assert_allclose(
@@ -187,7 +187,7 @@ def test_other_pil_images_are_refused(tiny):
 
 @pytest.mark.parametrize("tile_px", [72, 80, 104, 160])
 @pytest.mark.parametrize("shape", [(150, 201), (73, 8), (1, 300)])
-def test_tiled_is_whole(tiny, shape, tile_px):
+def test_tiled_equals_whole(tiny, shape, tile_px):
     nir = _noise(*shape)
     whole = Colorizer(tiny("box"), tile_px=1024).colorize(nir)
     tiled = Colorizer(tiny("box"), tile_px=tile_px).colorize(nir)
@@ -196,7 +196,7 @@ def test_tiled_is_whole(tiny, shape, tile_px):
 
 @pytest.mark.parametrize("tile_px", [16, 20, 40, 44, 1024])
 @pytest.mark.parametrize("shape", [(61, 83), (3, 90), (90, 1)])
-def test_every_tile_knows_where_it_lies(tiny, shape, tile_px):
+def test_the_context_has_the_position_of_each_tile(tiny, shape, tile_px):
     height, width = shape
     nir = _noise(height, width)
     rgb = Colorizer(tiny("position"), tile_px=tile_px).colorize(nir)
@@ -212,7 +212,7 @@ def _landscape():
     return read_images()[0][:, :600, :700]
 
 
-def test_scene_in_tiles_is_scene_whole_to_half_an_8_bit_step():
+def test_scene_tiled_equals_whole_within_half_an_8_bit_step():
     nir = _landscape()
     whole = Colorizer("scene", tile_px=1024).colorize(nir)
     tiled = Colorizer("scene", tile_px=256).colorize(nir)
@@ -225,7 +225,7 @@ def test_scene_gives_colour():
     assert np.ptp(rgb, axis=0).mean() > 0.02
 
 
-def test_tiles_come_from_the_memory_unless_given(tiny, monkeypatch):
+def test_tile_size_is_chosen_by_free_memory_unless_given(tiny, monkeypatch):
     asked = []
     monkeypatch.setattr(colorizer, "tile_size_px", lambda _card, *rest: asked.append(rest) or 64)
     Colorizer(tiny("per_pixel"), jobs=3).colorize(_noise(10, 20))
@@ -234,7 +234,7 @@ def test_tiles_come_from_the_memory_unless_given(tiny, monkeypatch):
 
 
 @pytest.mark.parametrize("tile_px", [1, 5, 33])
-def test_any_tile_size_is_made_to_fit(tiny, tile_px):
+def test_any_tile_size_is_rounded_to_the_network(tiny, tile_px):
     nir = _noise(50, 40)
     np.testing.assert_allclose(
         Colorizer(tiny("per_pixel"), tile_px=tile_px).colorize(nir), _per_pixel(nir), atol=1e-6
@@ -251,13 +251,13 @@ def test_unknown_and_missing_models(tmp_path):
         Colorizer(tmp_path / "missing.onnx")
 
 
-def test_a_network_that_refuses_a_tile_is_named(tmp_path):
+def test_a_network_that_fails_on_a_tile_is_named(tmp_path):
     path = save_model(tmp_path / "fixed.onnx", make_card(), [_CONCAT], sides=(64, 64))
     with pytest.raises(NircolorError, match=r"fixed\.onnx: fails on a tile of \(1, 20, 20\)"):
         Colorizer(path).colorize(_noise(20, 20))
 
 
-def test_a_network_that_answers_in_another_shape_is_named(tmp_path):
+def test_a_network_with_another_output_shape_is_named(tmp_path):
     nodes = [helper.make_node("Concat", ["nir", "nir"], ["rgb"], axis=1)]
     path = save_model(tmp_path / "two.onnx", make_card(), nodes)
     with pytest.raises(
@@ -325,7 +325,7 @@ def test_a_colour_photograph_gives_the_mean_of_its_channels(tmp_path, tiny):
 
 
 @pytest.mark.filterwarnings("ignore::nircolor.errors.NircolorWarning")
-def test_what_reading_says_reaches_the_reader(tmp_path, tiny):
+def test_reading_options_reach_the_reader(tmp_path, tiny):
     array = noise(3, 10, 12, "uint16") // 16
     path = save(tmp_path / "a.tif", array)
     one = Colorizer(tiny("three_bands"))
@@ -347,7 +347,7 @@ def test_a_file_without_the_bands_writes_nothing(tmp_path, tiny):
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt])
-def test_an_error_in_the_middle_leaves_nothing(tmp_path, tiny, kind):
+def test_an_error_midway_leaves_no_output(tmp_path, tiny, kind):
     path = save(tmp_path / "a.tif", noise(1, 90, 90))
     seen = []
 
@@ -389,8 +389,8 @@ def test_jobs_share_the_cores(tiny, monkeypatch):
     assert taken == [0, 7, 1]
 
 
-def test_the_tile_holds_where_a_network_has_a_minimum(tmp_path):
-    """Two short tiles would do for 44 px, were they not shorter than the network takes."""
+def test_tiles_are_at_least_as_long_as_the_minimum_of_the_network(tmp_path):
+    """Two tiles of 24 px would cover 44 px, but the network needs 32 px."""
     card = make_card(bands=THREE, size=Size(multiple_of=4, minimum=32, receptive_field_px=4))
     path = save_model(tmp_path / "a.onnx", card, [helper.make_node("Identity", ["nir"], ["rgb"])])
     nir = _noise(44, 44, bands=3)

@@ -1,4 +1,4 @@
-"""A device that is not there is said so, and never replaced in silence."""
+"""Tests of device selection: a missing device is an error and is never replaced silently."""
 
 import onnxruntime as ort
 import pytest
@@ -13,20 +13,20 @@ def _available(monkeypatch, *providers):
     monkeypatch.setattr(ort, "get_available_providers", lambda: list(providers))
 
 
-def test_auto_takes_what_there_is(monkeypatch):
+def test_auto_takes_the_available_devices_in_order(monkeypatch):
     _available(monkeypatch, "AzureExecutionProvider", _CPU)
     assert providers_for("auto") == [_CPU]
     _available(monkeypatch, _CPU, "OpenVINOExecutionProvider", _CUDA)
     assert providers_for("auto") == [_CUDA, "OpenVINOExecutionProvider", _CPU]
 
 
-def test_a_named_device_has_the_cpu_behind_it(monkeypatch):
+def test_a_named_device_falls_back_to_the_cpu_per_operator(monkeypatch):
     _available(monkeypatch, _CUDA, _CPU)
     assert providers_for("cuda") == [_CUDA, _CPU]
     assert providers_for("cpu") == [_CPU]
 
 
-def test_a_device_that_is_not_there_names_the_install(monkeypatch):
+def test_a_missing_device_names_the_install(monkeypatch):
     _available(monkeypatch, _CPU)
     with pytest.raises(
         NircolorError, match=r"--device cuda: .* runs on cpu only \(pip install onnxruntime-gpu\)"
@@ -35,7 +35,7 @@ def test_a_device_that_is_not_there_names_the_install(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")
-def test_a_device_that_does_not_start_is_no_silent_cpu(monkeypatch, tiny):
+def test_a_device_that_does_not_start_is_an_error(monkeypatch, tiny):
     _available(monkeypatch, _CUDA, _CPU)
     with pytest.raises(NircolorError, match=r"--device cuda: .*cannot start"):
         OnnxEngine(tiny("per_pixel"), "cuda")

@@ -1,4 +1,4 @@
-"""Invalid pixels are filled with the same values in training, evaluation and use."""
+"""Tests that invalid pixels are filled with the same values in training, evaluation and use."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Reflectance on its way to a model: as a photograph where the model knows photographs, else as it is."""
+"""Tests of reflectance as the input of models for encoded photographs and for linear values."""
 
 import warnings
 
@@ -20,13 +20,13 @@ def _warnings_are_errors():
 
 
 def _broad(folder, scene):
-    """A capture whose middle bands lie in the reach of a broad-band model."""
+    """A capture whose middle bands are within the width of a broad-band model."""
     return Sensor(bands=4).save(
         folder / "a.hdr", scene, wavelength=listed([500, 830, 870, 990]), wavelength_units="nm"
     )
 
 
-def test_a_capture_is_coloured_as_the_photograph_it_would_be(tmp_path):
+def test_a_capture_is_colorized_like_an_encoded_photograph(tmp_path):
     scene = random_scene(40, 4) ** 2
     header = _broad(tmp_path, scene)
     model = Colorizer("scene")
@@ -64,8 +64,8 @@ def test_reflectances_are_encoded_for_models_of_photographs(tmp_path, tiny, kind
     np.testing.assert_allclose(blue, 1 - encode_srgb(mean), atol=6e-3)
 
 
-def test_the_view_of_the_whole_is_the_mean_of_what_the_model_sees(tmp_path, tiny):
-    """As in training, and as for an array; the mean of light, then encoded, would be brighter."""
+def test_the_reduced_view_is_averaged_after_encoding(tmp_path, tiny):
+    """As in training and for arrays; encoding the mean would be brighter."""
     scene = np.zeros((256, 4, 24))
     scene[::2] = 1
     Colorizer(tiny("position")).colorize_file(_broad(tmp_path, scene), tmp_path / "a.png", depth=16)

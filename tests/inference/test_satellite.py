@@ -1,4 +1,4 @@
-"""The satellite models: a mosaic without seams, and a GeoTIFF that a GIS opens in place."""
+"""Tests of the satellite models: tiles without seams, and georeferenced output."""
 
 import numpy as np
 import pytest
@@ -35,8 +35,8 @@ def test_tiles_leave_no_seams(name):
     assert np.abs(tiled - whole).max() < 0.002
 
 
-def test_what_grows_is_greener_than_what_does_not():
-    """Of even fields, in the words of every atlas: plants are green, soil is brown, water is dark."""
+def test_vegetation_is_greener_than_soil_and_water():
+    """For uniform fields: plants are green, soil is brown, water is dark."""
     colour = {}
     for name in ("meadow", "broadleaf", "soil", "water"):
         values = np.interp(BANDS_NM, WAVELENGTHS_NM, material_reflectance(name)).astype(np.float32)
@@ -51,7 +51,7 @@ def test_what_grows_is_greener_than_what_does_not():
     assert colour["water"].mean() < 0.5 * colour["soil"].mean()
 
 
-def test_a_raster_in_place_with_other_bands_around(tmp_path):
+def test_a_geotiff_with_extra_bands_keeps_its_georeferencing(tmp_path):
     """The model's bands by wavelength, whatever their order; colour without alpha, with overviews."""
     nir = fields(1100, 1200)
     stored = np.concatenate([nir[[2]], np.zeros((1, 1100, 1200)), nir[:2]]) * 10_000
@@ -77,7 +77,7 @@ def test_a_raster_in_place_with_other_bands_around(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["satellite", "satellite-1band"])
-def test_the_card_says_how_values_are_meant(name):
+def test_the_card_states_encoding_and_white_reflectance(name):
     path = find_model(name)
     assert path.stat().st_size < 16_000_000
     card = read_card(path)

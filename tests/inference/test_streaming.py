@@ -1,4 +1,4 @@
-"""A image comes out whole whatever the tiles, and is read once, from top to bottom, a strip at a time."""
+"""Tests of `colorize_strips`: the result does not depend on tiles, and each row is read once, in order."""
 
 import tracemalloc
 
@@ -16,7 +16,7 @@ from tests.tiny_models import make_card
 
 
 class _Engine:
-    """(n, n/2, row within the tile) and a note of what was asked."""
+    """Returns (n, n/2, 1 - n) and records the tiles and contexts."""
 
     def __init__(self, multiple_of=4, minimum=8, receptive_field_px=6, side=None):
         size = Size(multiple_of=multiple_of, minimum=minimum, receptive_field_px=receptive_field_px)
@@ -37,7 +37,7 @@ class _Engine:
 
 
 class _Source:
-    """An array that notes which rows are asked for."""
+    """An array that records which rows and views are read."""
 
     def __init__(self, nir, valid=None):
         self._array = ArraySource(nir, valid)
@@ -74,7 +74,7 @@ def _noise(height, width, bands=1):
     st.integers(1, 150), st.integers(1, 150), st.sampled_from([1, 4, 16]), st.integers(0, 20),
     st.integers(1, 40), st.integers(0, 60),
 )  # fmt: skip
-def test_every_pixel_comes_back_once_whatever_the_tiles(height, width, multiple, reach, minimum, more):
+def test_the_result_does_not_depend_on_the_tiles(height, width, multiple, reach, minimum, more):
     engine = _Engine(multiple, minimum, reach)
     nir = _noise(height, width)
     source = _Source(nir)
@@ -91,7 +91,7 @@ def test_every_pixel_comes_back_once_whatever_the_tiles(height, width, multiple,
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 77), (77, 1), (3000, 1), (1, 3000), (9, 8)])
-def test_odd_shapes(shape):
+def test_extreme_shapes(shape):
     nir = _noise(*shape)
     rgb, _ = _colorize(_Engine(multiple_of=16, minimum=32, receptive_field_px=20), _Source(nir), 80)
     np.testing.assert_allclose(rgb[0], nir[0], atol=1e-5)
@@ -105,7 +105,7 @@ def test_padding_mirrors_the_image():
     np.testing.assert_array_equal(engine.tiles[0], expected)
 
 
-def test_progress_adds_up_to_the_pixels():
+def test_progress_grows_to_the_number_of_pixels():
     seen = []
     _colorize(_Engine(), _Source(_noise(70, 50)), 24, lambda done, total: seen.append((done, total)))
     assert {total for _, total in seen} == {3500}
@@ -123,7 +123,7 @@ def test_colour_is_clipped():
     assert rgb[1].min() == 1
 
 
-def test_invalid_pixels_become_the_mean_and_the_mask_is_carried():
+def test_invalid_pixels_become_the_mean_and_the_mask_is_returned():
     engine = _Engine(side=8)
     nir = np.full((1, 60, 50), 0.75, np.float32)
     valid = np.ones((60, 50), bool)
@@ -136,7 +136,7 @@ def test_invalid_pixels_become_the_mean_and_the_mask_is_carried():
     np.testing.assert_allclose(engine.contexts[0][0], 0.75, atol=1e-5)
 
 
-def test_nothing_valid():
+def test_no_valid_pixel():
     nir = np.full((1, 30, 30), np.nan, np.float32)
     rgb, valid = _colorize(_Engine(side=8), _Source(nir), 16)
     assert np.isfinite(rgb).all()
@@ -207,7 +207,7 @@ def test_memory_does_not_grow_with_the_height():
 
 
 @pytest.mark.parametrize(("length", "wanted"), [(1, 8), (5, 8), (8, 8), (37, 16), (256, 64), (1000, 256)])
-def test_triangle_filter_is_the_resize_of_training(length, wanted):
+def test_triangle_filter_equals_the_resize_of_training(length, wanted):
     values = torch.rand(1, 1, length, 3, generator=torch.Generator().manual_seed(0))
     expected = F.interpolate(values, (wanted, 3), mode="bilinear", antialias=True)
     got = triangle_filter(length, wanted) @ values[0, 0].numpy()

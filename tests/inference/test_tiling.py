@@ -1,4 +1,4 @@
-"""Tiles cover a image on the network's grid, and their weights sum to 1."""
+"""Tests of tiles: grid, overlaps, blending weights, and their size by the free memory."""
 
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ def _cuts(draw):
 
 
 @given(_cuts())
-def test_tiles_cover_on_the_grid_and_sum_to_one(case):
+def test_tiles_cover_the_side_on_the_grid_and_weights_sum_to_one(case):
     length, largest, overlap, multiple, minimum = case
     axis = cut(*case)
     starts, tile = axis.starts, axis.tile_px
@@ -44,7 +44,7 @@ def test_tiles_cover_on_the_grid_and_sum_to_one(case):
 
 
 @given(_cuts())
-def test_no_fewer_tiles_would_do(case):
+def test_the_number_of_tiles_is_minimal(case):
     length, largest, overlap, multiple, _ = case
     axis = cut(*case)
     fewer = len(axis.starts) - 1
@@ -52,7 +52,7 @@ def test_no_fewer_tiles_would_do(case):
     assert fewer == 0 or fewer * grid_largest - (fewer - 1) * grid_overlap < length
 
 
-def test_by_hand():
+def test_tiles_and_weights_computed_by_hand():
     axis = cut(100, 48, 16, 16)
     assert (axis.starts, axis.tile_px) == ((0, 32, 64), 48)
     # the blend: nothing within 3/8 of the overlap from a tile's own border
@@ -89,12 +89,12 @@ _CARD = make_card(size=Size(multiple_of=16, minimum=40, receptive_field_px=20), 
         (0, 500, 1, 80),
     ],
 )
-def test_tile_from_the_memory(monkeypatch, free, width, jobs, side):
+def test_tile_size_by_free_memory(monkeypatch, free, width, jobs, side):
     monkeypatch.setattr(tiling, "available_bytes", lambda: free)
     assert tile_size_px(_CARD, width, jobs) == side
 
 
-def test_many_bands_make_lower_rows(monkeypatch):
+def test_more_bands_make_smaller_tiles(monkeypatch):
     monkeypatch.setattr(tiling, "available_bytes", lambda: 1 << 30)
     cube = _CARD.model_copy(update={"bands": BROAD * 8})
     assert tile_size_px(cube, 10_000) < tile_size_px(_CARD, 10_000)
@@ -106,7 +106,7 @@ def test_a_tile_is_a_multiple_and_at_least_two_overlaps():
     assert round_tile(1, make_card(size=Size(multiple_of=16, minimum=40, receptive_field_px=0))) == 48
 
 
-def test_a_network_that_looks_far_sees_a_megapixel_in_one_piece(monkeypatch):
+def test_a_large_receptive_field_gets_a_megapixel_in_one_tile(monkeypatch):
     far = make_card(size=Size(multiple_of=1, minimum=1, receptive_field_px=276), bytes_per_px=1000.0)
     monkeypatch.setattr(tiling, "available_bytes", lambda: 1 << 40)
     for bytes_per_px in (1000.0, 2500.0, 5000.0):
@@ -119,8 +119,8 @@ def test_a_network_that_looks_far_sees_a_megapixel_in_one_piece(monkeypatch):
 
 @pytest.mark.parametrize("bytes_per_px", [400.0, 900.0])
 @pytest.mark.parametrize("receptive_field_px", [20, 200])
-def test_much_free_memory_is_not_all_taken(monkeypatch, bytes_per_px, receptive_field_px):
-    """Three bands of a Sentinel-2 tile: a tile and a row of tiles leave the rest of 2 GB to others."""
+def test_tiles_are_limited_even_with_much_free_memory(monkeypatch, bytes_per_px, receptive_field_px):
+    """For three bands of a Sentinel-2 scene, a tile and a row of tiles leave room within 2 GB."""
     monkeypatch.setattr(tiling, "available_bytes", lambda: 1 << 40)
     size = Size(multiple_of=16, minimum=16, receptive_field_px=receptive_field_px)
     side = tile_size_px(make_card(size=size, bands=BROAD * 3, bytes_per_px=bytes_per_px), 10_980)

@@ -1,4 +1,4 @@
-"""Models in PyTorch: the network's own answer at any size, and one line where it cannot be given."""
+"""Tests of models in PyTorch: colours of the network at any size, devices and error messages."""
 
 import os
 import subprocess
@@ -29,7 +29,7 @@ def unet(tmp_path_factory):
 
 @pytest.fixture
 def threads():
-    """PyTorch's number of them belongs to the process."""
+    """Restore PyTorch's number of threads, which is global to the process."""
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
@@ -50,7 +50,7 @@ def _refused(path, match):
 # --- colour
 
 
-def test_the_colours_are_the_network_s(unet):
+def test_the_colours_equal_the_output_of_the_network(unet):
     nir = _noise(3, 48, 64)
     with torch.no_grad():
         expected = random_network("unet")(torch.from_numpy(nir)[None])[0].clamp(0, 1).numpy()
@@ -82,7 +82,7 @@ def test_any_module_can_be_colorized_with(unet):
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (37, 16), (301, 217)])
-def test_any_size_comes_back(unet, shape):
+def test_any_size_is_colorized(unet, shape):
     for tile_px in (None, 1):
         rgb = Colorizer(unet, tile_px=tile_px).colorize(_noise(3, *shape))
         assert (rgb.shape, rgb.dtype) == ((3, *shape), np.float32)
@@ -142,17 +142,17 @@ def test_jobs_share_the_cores(unet, monkeypatch):
         worker = threading.Thread(target=look)
         worker.start()
         worker.join()
-    # one job alone takes what PyTorch has been given
+    # a single job keeps PyTorch's own setting
     assert seen == [5, 3, 1]
 
 
 @pytest.mark.parametrize("device", ["coreml", "openvino"])
-def test_devices_that_pytorch_has_not(unet, device):
+def test_devices_without_pytorch_support(unet, device):
     with pytest.raises(NircolorError, match=rf"--device {device}: {unet} runs in PyTorch, on cpu or cuda"):
         Colorizer(unet, device=device)
 
 
-def test_a_gpu_that_is_not_there_is_said_so_and_auto_does_without(unet, monkeypatch):
+def test_a_missing_gpu_is_an_error_unless_auto(unet, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(NircolorError, match=r"--device cuda: this PyTorch \(.*\) runs on cpu only"):
         Colorizer(unet, device="cuda")
@@ -161,7 +161,7 @@ def test_a_gpu_that_is_not_there_is_said_so_and_auto_does_without(unet, monkeypa
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda"])
-def test_a_gpu_that_does_not_start_is_no_silent_cpu(unet, monkeypatch, device):
+def test_a_gpu_that_does_not_start_is_an_error(unet, monkeypatch, device):
     def fail(*_args):
         raise RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be ...")
 
@@ -204,8 +204,8 @@ def test_out_of_memory_names_the_file_and_a_smaller_tile(tmp_path, unet, monkeyp
 
 # the second has convolutions that only training needs
 @pytest.mark.parametrize("architecture", ["nirgnn", "structure_aware"])
-def test_a_tile_s_progress_adds_up_and_may_end_it(tmp_path, architecture):
-    """Two callers share the network, and each hears of its own tile."""
+def test_progress_of_a_tile_grows_to_one_and_can_stop_it(tmp_path, architecture):
+    """Two threads share the network; each gets the progress of its own tile."""
     network = random_network(architecture)
     engine = open_engine(save_torch_model(tmp_path / "n.safetensors", network, architecture))
     heard = {16: [], 32: []}
@@ -230,7 +230,7 @@ def test_a_tile_s_progress_adds_up_and_may_end_it(tmp_path, architecture):
         engine.run(_noise(3, 16, 16), None, leave)
 
 
-def test_a_tile_that_the_network_refuses_is_one_line(unet):
+def test_a_tile_that_the_network_refuses_is_a_one_line_error(unet):
     with pytest.raises(NircolorError, match=rf"{unet}: fails on a tile of \(3, 17, 16\) \(nir: expected"):
         open_engine(unet).run(_noise(3, 17, 16), None)
 
@@ -242,7 +242,7 @@ def _rewritten(unet, path, edit):
     return path
 
 
-def test_weights_that_are_not_the_network_s(tmp_path, unet):
+def test_weights_that_do_not_fit_the_network(tmp_path, unet):
     names = sorted(read_safetensors(unet)[0])
     path = tmp_path / "a.safetensors"
     _refused(
@@ -283,7 +283,7 @@ def test_weights_that_are_not_the_network_s(tmp_path, unet):
         ({"context": Context(size_px=32)}, "promises 3 bands and a context of 32 px"),
     ],
 )
-def test_a_card_that_is_not_the_network_s(tmp_path, change, match):
+def test_a_card_that_does_not_fit_the_network(tmp_path, change, match):
     path = save_torch_model(tmp_path / "a.safetensors", random_network("unet"), "unet", change)
     _refused(path, match)
 
@@ -298,7 +298,7 @@ def test_damaged_files_are_refused(tmp_path, unet):
 # --- what is loaded
 
 
-def test_without_pytorch_a_line_names_the_install(unet, monkeypatch):
+def test_without_pytorch_the_error_names_the_install(unet, monkeypatch):
     monkeypatch.setattr(extras, "find_spec", lambda _package: None)
     _refused(unet, r"runs in PyTorch needs more than the base install: pip install 'nircolor\[train\]'")
 
@@ -313,14 +313,14 @@ def test_models_in_onnx_runtime_load_no_pytorch():
 
 
 @torch.no_grad()
-def test_tiles_of_a_graph_network_are_the_whole_image(tmp_path):
-    """A pixel from as far as the network looks may change a choice of neighbours, which does not fade out."""
+def test_tiled_equals_whole_for_a_graph_network(tmp_path):
+    """A distant pixel can change the choice of neighbours, so its influence does not fade with distance."""
     torch.manual_seed(0)
     network = NirGnn(width=12, rank=4, neighbours=4, window_px=7, bn_momentum=0.3).train()
     for _ in range(10):
         network(torch.rand(4, 1, 24, 24))
     network.eval()
-    # the learned part says as much as the image
+    # the learned residual varies as much as the image
     nir = _noise(1, 130, 150)
     network.last.local.weight *= 0.3 / (network(torch.from_numpy(nir)[None]) - torch.from_numpy(nir)).std()
     change = {
@@ -328,12 +328,14 @@ def test_tiles_of_a_graph_network_are_the_whole_image(tmp_path):
         "bands": bands(1),
     }
 
-    def difference(size):
-        path = save_torch_model(tmp_path / "n.safetensors", network, "nirgnn", change | {"size": size})
-        whole, tiled = (Colorizer(path, tile_px=px).colorize(nir) for px in (256, 145))
-        return np.abs(whole - tiled).max()
+    def colorized(tile_px, **size):
+        fields = change | {"size": Size(multiple_of=1, minimum=5, **size)}
+        path = save_torch_model(tmp_path / "n.safetensors", network, "nirgnn", fields)
+        return Colorizer(path, tile_px=tile_px).colorize(nir)
 
     assert network.overlap_px == 90
-    assert difference(Size(multiple_of=1, minimum=5, receptive_field_px=45, overlap_px=90)) < 5e-4
-    # with less it shows
-    assert difference(Size(multiple_of=1, minimum=5, receptive_field_px=30)) > 2e-3
+    enough = {"receptive_field_px": 45, "overlap_px": 90}
+    whole = colorized(256, **enough)
+    assert np.abs(colorized(145, **enough) - whole).max() < 5e-4
+    # a smaller overlap makes a visible difference
+    assert np.abs(colorized(145, receptive_field_px=30) - whole).max() > 2e-3

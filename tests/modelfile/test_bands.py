@@ -1,4 +1,4 @@
-"""The model's bands are found in a file by wavelength, or its absence is said with what there is."""
+"""Tests of `match_bands`: bands are found by wavelength, or the error lists the bands of the file."""
 
 import numpy as np
 import pytest
@@ -35,29 +35,29 @@ def test_the_nearest_within_the_tolerance():
     )
 
 
-def test_the_tolerance_forgives_rounding_and_no_more():
+def test_the_tolerance_allows_for_rounding_only():
     matched(THREE, [795.5, 850, 940])
     line = refused(THREE, [795.6, 850, 940])
     assert "780 ± 15 nm" in line
     assert "3 bands at 795.6, 850, 940 nm" in line
 
 
-def test_bands_without_a_wavelength_are_passed_over():
+def test_bands_without_a_wavelength_are_ignored():
     np.testing.assert_array_equal(matched(THREE, [None, 780, None, 850, 940]).argmax(1), [1, 3, 4])
     assert "unknown, 780" in refused(THREE, [None, 780])
 
 
-def test_a_long_listing_is_cut_short():
+def test_a_long_list_of_bands_is_shortened():
     line = refused(THREE, [400 + i for i in range(200)])
     assert "200 bands at 400, 401, 402, 403, 404, …, 595" in line
 
 
-def test_a_broad_band_is_the_mean_of_the_lines_within_its_width():
+def test_a_broad_band_is_the_mean_of_the_bands_within_its_width():
     lines = [700, 725, 850, 975, 976, 1000]
     np.testing.assert_allclose(matched(BROAD, lines), [[0, 1 / 3, 1 / 3, 1 / 3, 0, 0]], rtol=1e-6)
 
 
-def test_a_broad_band_takes_the_nearest_where_no_line_lies_in_its_width():
+def test_a_broad_band_takes_the_nearest_where_none_is_within_its_width():
     bands = (Band(center_nm=850, fwhm_nm=60, tolerance_nm=125),)
     np.testing.assert_array_equal(matched(bands, [740, 900, 1000]), [[0, 1, 0]])
     refused(bands, [650, 1000])

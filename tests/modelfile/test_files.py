@@ -1,4 +1,4 @@
-"""A model file either opens with the card it was given, or is refused in one line that names it."""
+"""Tests of ``.onnx`` model files: the card is kept, and bad files are refused in one line."""
 
 import json
 import subprocess
@@ -23,7 +23,7 @@ def _refused(path, match):
     assert "\n" not in line
 
 
-def test_the_card_comes_back_as_it_was_written(tmp_path):
+def test_a_card_survives_writing_and_reading(tmp_path):
     card = make_card(
         "a_model.v1-2",
         bands=(Band(center_nm=780.5, fwhm_nm=20, tolerance_nm=10),),
@@ -36,7 +36,7 @@ def test_the_card_comes_back_as_it_was_written(tmp_path):
     assert read_card(save_model(tmp_path / "a.onnx", card, _IDENTITY)) == card
 
 
-def test_context_comes_back_and_the_session_runs(tmp_path):
+def test_context_is_read_and_the_session_has_its_input(tmp_path):
     session, card = open_session(position(tmp_path / "a.onnx", side=16))
     assert card.context == Context(size_px=16)
     assert [i.name for i in session.get_inputs()] == ["nir", "context"]
@@ -63,7 +63,7 @@ def test_narrow_and_broad():
         {"licence": {"weights": "free", "training_data": "mine", "invented": 1}},
     ],
 )
-def test_senseless_cards_are_refused(tmp_path, change):
+def test_invalid_cards_are_refused(tmp_path, change):
     fields = json.loads(make_card().model_dump_json()) | change
     with pytest.raises(ValidationError):
         Card.model_validate(fields)
@@ -83,7 +83,7 @@ def test_a_card_cannot_be_changed():
         make_card().name = "another"
 
 
-def test_files_that_are_no_model(tmp_path):
+def test_files_that_are_not_models(tmp_path):
     _refused(tmp_path / "missing.onnx", "no such model file")
     _refused(tmp_path, "no such model file")
     (tmp_path / "empty.onnx").touch()
@@ -93,7 +93,7 @@ def test_files_that_are_no_model(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-def test_a_cut_off_model(tmp_path, share):
+def test_a_truncated_model(tmp_path, share):
     path = per_pixel(tmp_path / "a.onnx")
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     _refused(path, "expected a")
@@ -113,7 +113,7 @@ def test_a_network_with_other_inputs_than_the_card_promises(tmp_path):
     _refused(path, r"\{'nir': 1, 'context': 5\}")
 
 
-def test_a_damaged_model_says_one_thing_only(tmp_path):
+def test_a_damaged_model_prints_nothing_else(tmp_path):
     # onnxruntime writes to the standard error behind Python's back
     path = tmp_path / "a.onnx"
     path.write_text("Dear Sir or Madam")
@@ -122,3 +122,11 @@ def test_a_damaged_model_says_one_thing_only(tmp_path):
     assert "NircolorError" in done.stderr
     assert "[E:onnxruntime" not in done.stderr
     assert not done.stdout
+
+
+def test_cards_of_version_0_1_are_read(tmp_path):
+    fields = make_card().model_dump(mode="json")
+    fields["size"]["reach_px"] = 75
+    del fields["size"]["receptive_field_px"]
+    path = save_model(tmp_path / "a.onnx", make_card(), _IDENTITY, card_text=json.dumps(fields))
+    assert read_card(path).size.receptive_field_px == 75

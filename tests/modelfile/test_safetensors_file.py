@@ -1,4 +1,4 @@
-"""A .safetensors model either opens with its card and weights, or is refused in one line that names it."""
+"""Tests of ``.safetensors`` model files: card and weights are kept, and bad files are refused in one line."""
 
 import json
 import struct
@@ -42,7 +42,7 @@ def _refused(path, match):
     assert "\n" not in lines[0]
 
 
-def test_card_and_weights_come_back_as_they_were_written(tmp_path):
+def test_card_and_weights_survive_writing_and_reading(tmp_path):
     tensors, card = read_safetensors(_saved(tmp_path / "A.SafeTensors"))
     assert card == read_card(tmp_path / "A.SafeTensors") == _CARD
     assert tensors.keys() == _TENSORS.keys()
@@ -51,7 +51,7 @@ def test_card_and_weights_come_back_as_they_were_written(tmp_path):
         np.testing.assert_array_equal(tensor, _TENSORS[name])
 
 
-def test_weights_that_do_not_lie_in_order(tmp_path):
+def test_weights_that_are_not_contiguous(tmp_path):
     weights = _TENSORS["conv.weight"].transpose(2, 0, 1)
     write_safetensors({"a": weights, "b": weights[::2]}, tmp_path / "a.safetensors", _CARD)
     tensors, _ = read_safetensors(tmp_path / "a.safetensors")
@@ -59,11 +59,11 @@ def test_weights_that_do_not_lie_in_order(tmp_path):
     np.testing.assert_array_equal(tensors["b"], weights[::2])
 
 
-def test_a_look_at_the_card_reads_no_weights(tmp_path):
+def test_reading_the_card_reads_no_weights(tmp_path):
     assert read_safetensors(_saved(tmp_path / "a.safetensors"), weights=False) == ({}, _CARD)
 
 
-def test_files_that_are_no_model(tmp_path):
+def test_files_that_are_not_models(tmp_path):
     _refused(tmp_path / "missing.safetensors", "no such model file")
     (tmp_path / "folder.safetensors").mkdir()
     _refused(tmp_path / "folder.safetensors", "no such model file")
@@ -77,7 +77,7 @@ def test_files_that_are_no_model(tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.005, 0.1, 0.5, 0.9, 0.999])
-def test_a_cut_off_model(tmp_path, share):
+def test_a_truncated_model(tmp_path, share):
     path = _saved(tmp_path / "a.safetensors")
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
     _refused(path, "expected a safetensors model file, got one that cannot be loaded")
@@ -114,7 +114,7 @@ def test_metadata_that_are_not_text(tmp_path, metadata):
         ('{"engine": "tensorflow"}', "engine"),
     ],
 )
-def test_senseless_cards(tmp_path, text, where):
+def test_invalid_cards(tmp_path, text, where):
     path = tmp_path / "a.safetensors"
     if text.startswith('{"'):
         text = json.dumps(json.loads(_CARD.model_dump_json()) | json.loads(text))
@@ -133,7 +133,7 @@ def test_the_card_of_another_kind_of_file(tmp_path):
         read_card(path)
 
 
-def test_numbers_that_numpy_has_not(tmp_path):
+def test_types_that_numpy_lacks(tmp_path):
     header = {
         "__metadata__": {CARD_KEY: _CARD.model_dump_json()},
         "a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]},
@@ -144,9 +144,9 @@ def test_numbers_that_numpy_has_not(tmp_path):
         read_safetensors(path)
 
 
-def test_without_the_package_a_line_names_the_install(tmp_path, monkeypatch):
+def test_without_safetensors_the_error_names_the_install(tmp_path, monkeypatch):
     path = _saved(tmp_path / "a.safetensors")
     monkeypatch.setattr(extras, "find_spec", lambda _package: None)
     _refused(path, r"a \.safetensors model needs more than the base install: pip install 'nircolor\[train\]'")
-    # the models that ship need nothing more
+    # shipped models need no extra
     read_card(per_pixel(tmp_path / "a.onnx"))

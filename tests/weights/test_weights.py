@@ -1,4 +1,4 @@
-"""What ships, and how a name becomes a file."""
+"""Tests of the shipped models and of `find_model`."""
 
 import pytest
 
@@ -8,13 +8,13 @@ from nircolor.modelfile import read_card
 from nircolor.weights import find_model, shipped_models
 
 
-def test_scene_ships_within_its_16_mb():
+def test_scene_is_at_most_16_mb():
     path = shipped_models()["scene"]
     assert find_model("scene") == path
     assert path.stat().st_size < 16_000_000
 
 
-def test_every_card_says_name_licence_and_data():
+def test_every_card_has_name_licence_and_training_data():
     for name, path in shipped_models().items():
         card = read_card(path)
         assert card.name == name
@@ -34,7 +34,7 @@ def test_a_path_stays_a_path(tmp_path):
     assert find_model(tmp_path / "no_extension") == tmp_path / "no_extension"
 
 
-def test_an_unknown_name_lists_what_ships():
+def test_an_unknown_name_lists_the_shipped_models():
     with pytest.raises(
         NircolorError, match=r"^sceen: expected the path of a model file or a model that ships: .*scene"
     ):

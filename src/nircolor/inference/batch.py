@@ -148,7 +148,7 @@ def colorize(
         NircolorError: The model, the input or the output is not usable. In a batch of several files, errors
             of single files are in the results instead.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> colorize(np.full((48, 64), 128, np.uint8)).shape
         (48, 64, 3)
@@ -204,7 +204,7 @@ def plan(inputs: StrPath | Iterable[StrPath], output: StrPath, *, recursive: boo
     Raises:
         NircolorError: Nothing is found, or two inputs would be written to the same output.
 
-    Example:
+    Examples:
         >>> [job.output.as_posix() for job in plan(["night.png", "day.tif"], "colour")]
         ['colour/night.png', 'colour/day.tif']
     """

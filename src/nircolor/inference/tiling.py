@@ -81,7 +81,7 @@ def cut(length_px: int, largest_px: int, overlap_px: int, multiple_of: int, mini
     Raises:
         ValueError: ``largest_px`` is too small.
 
-    Example:
+    Examples:
         >>> cut(100, 48, 16, 16)
         Axis(starts=(0, 32, 64), tile_px=48)
     """

@@ -33,7 +33,7 @@ def match_bands(
     Raises:
         NircolorError: A band is missing; the message lists the bands of the file.
 
-    Example:
+    Examples:
         >>> match_bands([Band(center_nm=850, fwhm_nm=10, tolerance_nm=10)], [660, 848], "a.tif", "model a")
         array([[0., 1.]], dtype=float32)
     """
@@ -51,7 +51,7 @@ def match_bands(
 def describe_bands(bands: Sequence[Band]) -> str:
     """Describe bands in words.
 
-    Example:
+    Examples:
         >>> describe_bands([Band(center_nm=850, fwhm_nm=250, tolerance_nm=125)])
         '1 band (850 nm, 250 nm wide)'
     """

@@ -29,7 +29,7 @@ class Band(_Part):
         fwhm_nm: Full width at half maximum in nm.
         tolerance_nm: Largest distance in nm between ``center_nm`` and the band of a file that is used for it.
 
-    Example:
+    Examples:
         >>> Band(center_nm=850, fwhm_nm=250, tolerance_nm=125).is_broad
         True
     """
@@ -69,7 +69,7 @@ class Size(_Part):
     def fit(self, px: int) -> int:
         """Return the shortest accepted side that is at least ``px`` long.
 
-        Example:
+        Examples:
             >>> Size(multiple_of=16, minimum=32, receptive_field_px=75).fit(100)
             112
         """

@@ -18,7 +18,7 @@ ENGINE_BY_SUFFIX: dict[str, EngineName] = {".onnx": "onnxruntime", ".safetensors
 def is_model_file(path: str | os.PathLike[str]) -> bool:
     """Whether a file name has the extension of a model file.
 
-    Example:
+    Examples:
         >>> is_model_file("scene.onnx"), is_model_file("scene.png")
         (True, False)
     """
@@ -37,7 +37,7 @@ def read_card(path: str | os.PathLike[str]) -> Card:
         NircolorError: The file is missing, damaged or not a nircolor model; or it is a ``.safetensors`` file
             and safetensors is not installed.
 
-    Example:
+    Examples:
         >>> from nircolor.weights import find_model
         >>> card = read_card(find_model("scene"))
         >>> card.name, [band.center_nm for band in card.bands]

@@ -11,7 +11,7 @@ _FOLDER = Path(__file__).parent
 def shipped_models() -> dict[str, Path]:
     """List the shipped models: name and path of each model file.
 
-    Example:
+    Examples:
         >>> sorted(shipped_models())
         ['satellite', 'satellite-1band', 'scene']
     """
@@ -24,7 +24,7 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     Raises:
         NircolorError: No shipped model has this name; the message lists those there are.
 
-    Example:
+    Examples:
         >>> find_model("scene").name
         'scene.onnx'
     """

@@ -1,4 +1,4 @@
-"""Small ENVI cubes in any order of storage, and captures of a sensor whose dark and white are known."""
+"""Write small ENVI cubes with any interleave, and captures with dark and white references."""
 
 from pathlib import Path
 
@@ -17,9 +17,9 @@ def save_cube(
     offset: int = 0,
     **fields: object,
 ) -> Path:
-    """Write (lines, bands, samples) beside `header`, which it returns.
+    """Write a cube (lines, bands, samples) and its header; return the header.
 
-    `fields` are the header's others, spelled as given but with spaces for underscores; None takes one away.
+    `fields` are further fields of the header, with underscores for spaces; None removes a field.
     """
     lines, bands, samples = cube.shape
     known: dict[str, object] = {
@@ -39,14 +39,14 @@ def save_cube(
 
 
 def listed(numbers) -> str:
-    """As an ENVI header writes a list."""
+    """Format numbers as a list in an ENVI header."""
     return "{" + ", ".join(f"{number:g}" for number in numbers) + "}"
 
 
 def save_references(
     header: Path, dark: np.ndarray, white: np.ndarray, *, white_tint: float | None = None, **fields: object
 ) -> None:
-    """Dark and white, each (lines, bands, samples), beside the header of a capture."""
+    """Write dark and white, each (lines, bands, samples), beside the header of a capture."""
     save_cube(header.with_name(f"DARKREF_{header.name}"), dark, **fields)
     if white_tint is not None:
         fields["TINT"] = white_tint
@@ -54,12 +54,12 @@ def save_references(
 
 
 def flat(value: float, lines: int = 2, bands: int = 1, samples: int = 4, dtype: str = "u2") -> np.ndarray:
-    """A cube of one value, (lines, bands, samples)."""
+    """Return a cube (lines, bands, samples) of one value."""
     return np.full((lines, bands, samples), value, dtype)
 
 
 class Sensor:
-    """A line scanner that knows what each of its pixels gives in the dark and gains from light."""
+    """A simulated line scanner with known dark counts and gains."""
 
     def __init__(self, bands=3, samples=24, seed=0):
         rng = np.random.default_rng(seed)
@@ -68,12 +68,12 @@ class Sensor:
         self.signal = rng.integers(1200, 2400, (bands, samples)).astype(float)
 
     def shot(self, reflectance, tint=1.0, dark=None):
-        """Counts (lines, bands, samples) of reflectance of the same shape."""
+        """Return the counts (lines, bands, samples) for reflectance of the same shape."""
         return np.rint((self.dark if dark is None else dark) + self.signal * reflectance * tint)
 
     def save(self, header, reflectance, *, tint=1.0, white_tint=1.0, white_dark=None, **fields):
         lines = np.ones((40, *self.dark.shape))
-        # noise that sums to nothing over the lines, of which there are more than are read at once
+        # noise with a sum of 0 over the lines, more of which are written than are read at once
         swing = 3 * np.where(np.arange(40) % 2, 1, -1)[:, None, None]
         save_cube(header, self.shot(reflectance, tint).astype("u2"), tint=tint, **fields)
         save_references(

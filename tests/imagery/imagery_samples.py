@@ -1,4 +1,4 @@
-"""Small images for the tests, written with rasterio or byte by byte where rasterio cannot."""
+"""Write small images for tests, with rasterio or, for what rasterio cannot write, byte by byte."""
 
 import struct
 import warnings
@@ -24,7 +24,7 @@ def save(path: Path, array: np.ndarray, driver: str = "GTiff", *, setup=None, **
 
 
 def load(path: Path) -> tuple[np.ndarray, dict]:
-    """All bands, and the profile with `colorinterp`."""
+    """Read all bands, and the profile with `colorinterp`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with rasterio.open(path) as dataset:
@@ -32,7 +32,7 @@ def load(path: Path) -> tuple[np.ndarray, dict]:
 
 
 def noise(bands: int, height: int, width: int, dtype: str = "uint8", seed: int = 0) -> np.ndarray:
-    """Random values over the whole range of an integer type, or in [0, 1)."""
+    """Return random values (bands, h, w) over the range of an integer type, or floats in [0, 1)."""
     rng = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return rng.random((bands, height, width)).astype(dtype)
@@ -42,7 +42,7 @@ def noise(bands: int, height: int, width: int, dtype: str = "uint8", seed: int =
 def png_bytes(
     rows: list[bytes], width: int, depth: int, colour_type: int, *extra: tuple[bytes, bytes]
 ) -> bytes:
-    """A PNG with packed `rows` and `extra` chunks before the data."""
+    """Return a PNG with packed `rows`, and `extra` chunks before the data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -54,13 +54,13 @@ def png_bytes(
 
 
 def with_exif_orientation(jpeg: bytes, value: int) -> bytes:
-    """A JPEG with an EXIF block that holds nothing but the orientation."""
+    """Return a JPEG with an EXIF block for the orientation."""
     exif = b"Exif\0\0II*\0\x08\0\0\0" + struct.pack("<HHHIHHI", 1, 274, 3, 1, value, 0, 0)
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
 
 
 def tiff_bytes(array: np.ndarray, orientation: int = 1, big_endian: bool = False) -> bytes:
-    """An uncompressed 8-bit gray TIFF of one strip with an orientation tag, which GDAL does not write."""
+    """Return an uncompressed 8-bit gray TIFF with an orientation tag, which GDAL does not write."""
     height, width = array.shape
     order = ">" if big_endian else "<"
     pixels = array.astype(np.uint8).tobytes()
@@ -75,7 +75,7 @@ def tiff_bytes(array: np.ndarray, orientation: int = 1, big_endian: bool = False
 
 
 def save_envi(folder: Path, array: np.ndarray, name: str = "cube", data: str = ".raw", **fields: str) -> Path:
-    """An ENVI capture (band sequential); returns the header."""
+    """Write an ENVI file (band sequential); return the header."""
     kinds = {"uint8": 1, "int16": 2, "float32": 4, "float64": 5, "uint16": 12, "complex64": 6}
     bands, lines, samples = array.shape
     known = {
@@ -90,5 +90,5 @@ def save_envi(folder: Path, array: np.ndarray, name: str = "cube", data: str = "
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in a folder, hidden things included."""
+    """List the names in a folder, hidden ones included."""
     return sorted(entry.name for entry in folder.iterdir())

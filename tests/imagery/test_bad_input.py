@@ -1,4 +1,4 @@
-"""Whatever is wrong with a file, the user gets one line that names it."""
+"""Damaged, missing and foreign files raise `NircolorError` with one line that names the file."""
 
 import os
 import struct
@@ -15,7 +15,7 @@ from tests.imagery.imagery_samples import noise, png_bytes, save, save_envi, wit
 
 
 def _refused(path: Path, match: str | None = None) -> str:
-    """Opening and reading `path` must raise one line that begins with its name."""
+    """Check that opening or reading `path` raises one line that begins with its name; return the line."""
     with pytest.raises(NircolorError, match=match) as caught, open_raster(path) as raster:
         raster.read()
     line = str(caught.value)
@@ -38,7 +38,7 @@ def test_missing_folder_empty_and_text(tmp_path):
     _refused(tmp_path / "zeros.tif", "expected a PNG")
 
 
-def test_a_pipe_is_no_image(tmp_path):
+def test_a_pipe_is_refused(tmp_path):
     os.mkfifo(tmp_path / "a.png")
     _refused(tmp_path / "a.png", "device or pipe")
 
@@ -117,7 +117,7 @@ def test_envi_offset_counts(tmp_path):
         ({"samples": "99999999"}, "cut off"),
     ],
 )
-def test_senseless_envi_headers(tmp_path, fields, match):
+def test_impossible_envi_headers(tmp_path, fields, match):
     header = save_envi(tmp_path, noise(1, 3, 4), **fields)
     text = header.read_text()
     for field, value in fields.items():
@@ -146,7 +146,7 @@ def test_too_many_bands(tmp_path):
     _refused(path, "at most 4096 bands, the header claims 4097")
 
 
-def test_complex_numbers_are_no_image(tmp_path):
+def test_complex_numbers_are_refused(tmp_path):
     _refused(save(tmp_path / "a.tif", np.ones((1, 3, 4), np.complex64)), "expected bands of real numbers")
 
 
@@ -180,7 +180,7 @@ def test_names_with_spaces_and_other_scripts(tmp_path):
             np.testing.assert_array_equal(raster.read()[0], array)
 
 
-def test_a_side_file_that_is_no_image_does_not_hurt(tmp_path):
+def test_a_damaged_side_file_is_ignored(tmp_path):
     path = save(tmp_path / "a.png", noise(1, 6, 7), "PNG")
     (tmp_path / "a.png.aux.xml").write_text("<PAMDataset><broken")
     with warnings.catch_warnings():
@@ -189,14 +189,14 @@ def test_a_side_file_that_is_no_image_does_not_hurt(tmp_path):
             raster.read()
 
 
-def test_a_sound_jpeg_with_something_after_its_end(tmp_path):
+def test_a_jpeg_with_trailing_bytes_is_read(tmp_path):
     path = save(tmp_path / "a.jpg", noise(1, 64, 64), "JPEG")
     path.write_bytes(with_exif_orientation(path.read_bytes(), 3) + b"\0trailer of a phone" * 20)
     with open_raster(path) as raster:
         assert raster.read()[1].all()
 
 
-def test_a_folder_in_the_place_of_the_data_file(tmp_path):
+def test_a_folder_instead_of_the_data_file(tmp_path):
     header = save_envi(tmp_path, noise(1, 3, 4))
     (tmp_path / "cube.raw").unlink()
     (tmp_path / "cube.raw").mkdir()

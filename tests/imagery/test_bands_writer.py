@@ -1,4 +1,4 @@
-"""`BandsWriter`: what it writes is what `open_raster` reads, and what the file says of itself is right."""
+"""`BandsWriter`: values, wavelengths, validity and georeference come back from the file."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ def test_reflectance_and_wavelengths_come_back(tmp_path, raster):
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_who_reads_other_tags_finds_the_same(tmp_path, raster):
+def test_gdal_tags_state_the_same_wavelengths(tmp_path, raster):
     with rasterio.open(_write(raster, tmp_path / "b.tif", noise(3, 10, 7, "float32"))) as dataset:
         assert dataset.descriptions == ("783.4 nm", "850 nm", "1004.52 nm")
         imagery = [dataset.tags(i, ns="IMAGERY") for i in dataset.indexes]
@@ -82,7 +82,7 @@ def test_invalid_pixels_stay_invalid(tmp_path):
     np.testing.assert_array_equal(values, np.broadcast_to(array != 7, (2, 10, 7)))
 
 
-def test_it_lies_where_its_source_lies(tmp_path):
+def test_the_georeference_is_kept(tmp_path):
     header = save_cube(
         tmp_path / "a.hdr",
         flat(30000, 6, 1, 5),
@@ -97,7 +97,7 @@ def test_it_lies_where_its_source_lies(tmp_path):
             assert (back.width, back.height) == (5, 6)
 
 
-def test_windows_land_where_they_belong(tmp_path, raster):
+def test_windows_are_written_in_place(tmp_path, raster):
     reflectance = noise(2, 10, 7, "float32", seed=3)
     valid = np.ones((10, 7), bool)
     with BandsWriter(raster.grid, tmp_path / "b.tif", _BANDS[:2]) as writer:
@@ -111,13 +111,13 @@ def test_windows_land_where_they_belong(tmp_path, raster):
         np.testing.assert_allclose(back.read()[0], reflectance, atol=0.51e-4)
 
 
-def test_a_place_that_is_not_there_is_one_line(tmp_path, raster):
+def test_a_missing_folder_is_reported_in_one_line(tmp_path, raster):
     path = tmp_path / "none" / "b.tif"
     with pytest.raises(NircolorError, match=r"^[^\n]*b\.tif: cannot be written \([^\n]*$"):
         _write(raster, path, noise(1, 10, 7, "float32"))
 
 
-def test_a_failure_within_is_not_hidden(tmp_path, raster):
+def test_an_exception_in_the_block_is_not_hidden(tmp_path, raster):
     with (
         pytest.raises(ZeroDivisionError),
         BandsWriter(raster.grid, tmp_path / "b.tif", _BANDS[:1]),

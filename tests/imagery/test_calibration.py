@@ -1,4 +1,4 @@
-"""A raw capture beside its references reads as reflectance; models of photographs see it as a photograph."""
+"""Raw captures with dark and white references are read as reflectance."""
 
 import warnings
 
@@ -23,7 +23,7 @@ def _warnings_are_errors():
 
 
 def _capture(folder, dark=100, white=2100, raw=1100, *, dtype="u2", samples=40, bands=1):
-    """A capture, one value each; returns its header."""
+    """Write a capture and references of one value each; return the header."""
     header = save_cube(folder / "a.hdr", flat(raw, bands=bands, samples=samples, dtype=dtype))
     save_references(
         header,
@@ -66,7 +66,7 @@ def test_exposures_count_only_where_both_are_known(tmp_path):
         np.testing.assert_allclose(raster.read()[0], 0.5)
 
 
-def test_the_white_reference_may_have_a_dark_one_of_its_own(tmp_path):
+def test_the_white_reference_may_have_its_own_dark_reference(tmp_path):
     sensor, scene = Sensor(), random_scene()
     header = sensor.save(tmp_path / "a.hdr", scene, tint=1.5, white_tint=0.5, white_dark=sensor.dark + 150)
     with open_raster(header) as raster:
@@ -131,7 +131,7 @@ def test_a_reduced_view_is_the_mean_of_reflectances(tmp_path, out_shape, monkeyp
 
 
 @pytest.mark.parametrize("how", [{"scale": 4095}, {"stretch": (0, 100)}])
-def test_who_says_how_to_scale_is_obeyed(tmp_path, how):
+def test_scale_and_stretch_replace_the_references(tmp_path, how):
     header = _capture(tmp_path)
     save_cube(header, np.arange(1000, 1080, dtype="u2").reshape(2, 1, 40))
     # nor need the references be of any use then
@@ -147,7 +147,7 @@ def test_who_says_how_to_scale_is_obeyed(tmp_path, how):
 # --- which references
 
 
-def test_a_capture_without_references_is_as_before(tmp_path):
+def test_a_capture_without_references_is_scaled_by_the_rule(tmp_path):
     header = save_cube(tmp_path / "a.hdr", flat(60000))
     save_references(tmp_path / "b.hdr", flat(100), flat(2100))
     assert find_references(header) is None
@@ -204,7 +204,7 @@ def test_damaged_references_are_named(tmp_path):
         open_raster(header)
 
 
-def test_references_are_no_images_of_a_folder(tmp_path):
+def test_references_are_not_listed_as_images(tmp_path):
     header = _capture(tmp_path / "x")
     save_cube(header.with_name("WHITEDARKREF_a.hdr"), flat(100))
     save_cube(header.with_name("b.hdr"), flat(1))
@@ -269,7 +269,7 @@ def test_only_bands_that_are_read_must_have_references(tmp_path):
     ("dead", "donors"),
     [([0], [1]), ([39], [38]), ([20], [19]), ([9, 10, 11], [8, 8, 12]), ([5, 30], [4, 29])],
 )
-def test_dead_pixels_get_what_their_neighbours_saw(tmp_path, dead, donors):
+def test_dead_pixels_get_the_values_of_their_neighbours(tmp_path, dead, donors):
     sensor, scene = Sensor(bands=2, samples=80), random_scene(bands=2, samples=80)
     raw = sensor.shot(scene)
     dark, white = sensor.shot(0 * scene), sensor.shot(np.ones_like(scene))
@@ -294,7 +294,7 @@ def test_dead_pixels_get_what_their_neighbours_saw(tmp_path, dead, donors):
 @pytest.mark.parametrize(
     ("dtype", "bad", "fields"), [("f4", np.nan, {}), ("u2", 0, {"data_ignore_value": 0})]
 )
-def test_nothing_comes_of_an_invalid_neighbour(tmp_path, dtype, bad, fields):
+def test_dead_pixels_with_an_invalid_neighbour_are_invalid(tmp_path, dtype, bad, fields):
     raw, white = flat(1100, 2, 2, 40, dtype), flat(2100, 2, 2, 40, dtype)
     raw[0, :, 3] = bad
     white[:, 1, 4] = 100
@@ -311,8 +311,8 @@ def test_nothing_comes_of_an_invalid_neighbour(tmp_path, dtype, bad, fields):
         assert raster.read((0, 2, 4, 5), [0])[1].all()
 
 
-def test_gain_and_offset_are_reflectance_in_two_steps(tmp_path):
-    """What `spectral.synthesis` does by itself; not clipped there."""
+def test_gain_and_offset_give_the_same_reflectance(tmp_path):
+    """As in `spectral.synthesis`, which does not clip."""
     sensor, scene = Sensor(samples=40), 1.4 * random_scene(samples=40) - 0.02
     header = sensor.save(tmp_path / "a.hdr", scene)
     calibration = load_calibration(Cube(header), find_references(header))
@@ -334,7 +334,7 @@ def test_bad_bands_have_no_wavelength(tmp_path):
         assert raster.wavelengths_nm == (300, 600, 900)
 
 
-def test_a_model_never_picks_a_bad_band(tmp_path, tiny):
+def test_a_model_is_never_matched_to_a_bad_band(tmp_path, tiny):
     array = np.stack([np.full((8, 8), value, np.uint8) for value in (51, 102, 153, 204)])
     header = save_envi(tmp_path, array, wavelength="{780, 850, 851, 940}", bbl="{1, 0, 1, 1}")
     Colorizer(tiny("three_bands")).colorize_file(header, tmp_path / "a.png")

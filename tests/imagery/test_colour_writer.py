@@ -1,4 +1,4 @@
-"""Writing: what goes in comes out, in place, in depth, whole or not at all."""
+"""Colour images are written with the values, georeference and depth expected, atomically."""
 # ruff: noqa: PT012 - that the error passes through the writer's block is the point
 
 import resource
@@ -36,7 +36,7 @@ def _colour(height: int, width: int) -> np.ndarray:
 
 
 def _convert(source, target, rgb=None, valid=None, **options) -> np.ndarray:
-    """Write `rgb` (random by default) like `source`; returns it."""
+    """Write `rgb` (random by default) with the grid of `source`; return it."""
     with open_raster(source) as raster, create_like(raster, target, **options) as writer:
         rgb = _colour(raster.height, raster.width) if rgb is None else rgb
         writer.write(rgb, raster.read()[1] if valid is None else valid)
@@ -67,7 +67,7 @@ def test_jpeg(tmp_path, source, name):
 
 
 @pytest.mark.parametrize(("dtype", "depth"), [("uint8", 8), ("uint16", 16), ("float32", 16)])
-def test_the_depth_is_the_inputs(tmp_path, dtype, depth):
+def test_the_default_depth_is_that_of_the_input(tmp_path, dtype, depth):
     path = save(tmp_path / "in.tif", noise(1, 9, 9, dtype))
     _convert(path, tmp_path / "out.tif")
     assert load(tmp_path / "out.tif")[1]["dtype"] == f"uint{depth}"
@@ -92,7 +92,7 @@ def test_values_outside_the_range_are_clipped(tmp_path, source):
     assert load(tmp_path / "out.png")[0][:, 0, 0].tolist() == [255, 0, 0]
 
 
-def test_upright_output_of_a_turned_input(tmp_path):
+def test_a_rotated_input_gives_an_upright_output(tmp_path):
     (tmp_path / "in.tif").write_bytes(tiff_bytes(noise(1, 4, 7)[0], orientation=6))
     rgb = _convert(tmp_path / "in.tif", tmp_path / "out.tif")
     assert rgb.shape == (3, 7, 4)
@@ -108,7 +108,7 @@ def _geotiff(path, array=None, **options):
     return save(path, noise(1, 30, 40, "uint16") if array is None else array, **options)
 
 
-def test_a_geotiff_keeps_its_place(tmp_path):
+def test_a_geotiff_keeps_its_georeference(tmp_path):
     path = _geotiff(tmp_path / "in.tif", setup=lambda d: d.update_tags(AREA_OR_POINT="Point"))
     _convert(path, tmp_path / "out.tif")
     with rasterio.open(path) as before, rasterio.open(tmp_path / "out.tif") as after:
@@ -118,7 +118,7 @@ def test_a_geotiff_keeps_its_place(tmp_path):
         assert after.compression.name == "deflate"
 
 
-def test_envi_keeps_its_place_as_geotiff(tmp_path):
+def test_envi_keeps_its_georeference_as_geotiff(tmp_path):
     place = "{UTM, 1, 1, 500000, 4000000, 10, 10, 33, North, WGS-84}"
     header = save_envi(tmp_path, noise(1, 30, 40, "float32"), map_info=place)
     _convert(header, tmp_path / "out.tif")
@@ -179,7 +179,7 @@ def test_no_side_files_from_a_georeferenced_input(tmp_path, name):
         (1.5, 8, 0),
     ],
 )
-def test_nodata_is_kept_and_black_is_not_a_hole(tmp_path, nodata, depth, expected):
+def test_nodata_is_kept_and_valid_black_is_not_nodata(tmp_path, nodata, depth, expected):
     array = np.full((1, 6, 6), 0.5, np.float32)
     array[0, 0] = nodata
     path = save(tmp_path / "in.tif", array, nodata=nodata)
@@ -195,7 +195,7 @@ def test_nodata_is_kept_and_black_is_not_a_hole(tmp_path, nodata, depth, expecte
     assert np.abs(values[:, 1:] - rgb[:, 1:] * top).max() <= 1
 
 
-def test_nan_without_nodata_gets_one_and_only_where_it_is_needed(tmp_path):
+def test_nodata_is_set_for_nan_only_where_needed(tmp_path):
     array = np.full((1, 6, 6), 0.5, np.float32)
     path = save(tmp_path / "sound.tif", array)
     _convert(path, tmp_path / "a.tif")
@@ -257,7 +257,7 @@ def test_nothing_is_left_after_an_interruption(tmp_path, source, error, name):
     assert names(tmp_path) == before
 
 
-def test_a_image_with_missing_windows_does_not_appear(tmp_path, source):
+def test_an_image_with_missing_windows_does_not_appear(tmp_path, source):
     with (
         open_raster(source) as raster,
         pytest.raises(RuntimeError, match="not all"),
@@ -274,7 +274,7 @@ def test_the_file_appears_only_at_the_end(tmp_path, source):
     assert (tmp_path / "out.png").exists()
 
 
-def test_an_old_file_stays_whole_until_it_is_replaced(tmp_path, source):
+def test_an_old_file_is_complete_until_it_is_replaced(tmp_path, source):
     target = tmp_path / "out.png"
     target.write_text("old")
     with pytest.raises(NircolorError, match=r"out\.png: exists already.*--overwrite"):
@@ -305,7 +305,7 @@ def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path, source):
 
 
 @pytest.mark.parametrize("link", [None, "symlink_to", "hardlink_to"])
-def test_the_input_is_not_overwritten_unasked(tmp_path, source, link):
+def test_the_input_is_overwritten_only_on_request(tmp_path, source, link):
     target = source
     if link is not None:
         target = tmp_path / "link.png"
@@ -319,7 +319,7 @@ def test_the_input_is_not_overwritten_unasked(tmp_path, source, link):
         assert load(source)[0].shape == rgb.shape
 
 
-def test_places_that_cannot_be(tmp_path, source):
+def test_impossible_output_paths(tmp_path, source):
     with pytest.raises(NircolorError, match=r"ends in \.png.*got 'out\.gif'"):
         _convert(source, tmp_path / "out.gif")
     with pytest.raises(NircolorError, match="8 or 16 bits, got 12"):
@@ -332,7 +332,7 @@ def test_places_that_cannot_be(tmp_path, source):
         _convert(source, tmp_path / "file" / "out.png")
 
 
-def test_a_read_only_place(tmp_path, source, monkeypatch):
+def test_a_read_only_folder(tmp_path, source, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise OSError(30, "Read-only file system")
 
@@ -341,7 +341,7 @@ def test_a_read_only_place(tmp_path, source, monkeypatch):
         _convert(source, tmp_path / "out.png")
 
 
-def test_a_image_too_wide_for_jpeg(tmp_path):
+def test_an_image_too_wide_for_jpeg(tmp_path):
     path = save(tmp_path / "in.png", np.zeros((1, 1, 70_000), np.uint8), "PNG")
     with pytest.raises(NircolorError, match="JPEG holds at most 65500"):
         _convert(path, tmp_path / "out.jpg")
@@ -350,7 +350,7 @@ def test_a_image_too_wide_for_jpeg(tmp_path):
 @pytest.mark.parametrize("name", ["out.tif", "out.png", "out.jpg"])
 @pytest.mark.parametrize("limit", [3_000, 60_000])
 def test_a_full_disk(tmp_path, name, limit):
-    """A file size limit stands in for a full disk: writes past it fail in the same way."""
+    """A file size limit replaces a full disk: writes beyond it fail in the same way."""
     code = f"""
         import resource, signal, sys
         import numpy as np
@@ -378,7 +378,7 @@ def test_a_full_disk(tmp_path, name, limit):
 
 
 @pytest.mark.usefixtures("source")
-def test_ctrl_c_for_real(tmp_path):
+def test_ctrl_c_in_a_process(tmp_path):
     code = """
         import sys, time
         import numpy as np
@@ -403,7 +403,7 @@ def test_ctrl_c_for_real(tmp_path):
 
 
 def test_memory_does_not_grow_with_the_image(tmp_path):
-    """PNG goes through a file on disk: 3000 x 3000 x 3 of 16 bits are 54 MB, float32 would be 108."""
+    """3000 x 3000 x 3 values take 54 MB in 16 bits and 108 MB as float32."""
     path = save(tmp_path / "in.tif", np.zeros((1, 3000, 3000), np.uint16), compress="deflate")
     strip = np.zeros((3, 100, 3000), np.float32)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""`Cube`: whatever the order of storage, the same lines as GDAL reads, and the hash of the bytes they are."""
+"""`Cube` reads the same lines as GDAL for every interleave and type, and hashes the samples."""
 
 import hashlib
 
@@ -38,7 +38,7 @@ def test_types_and_spellings(tmp_path, dtype):
     np.testing.assert_array_equal(Cube(header).read(2, 4), values[2:4])
 
 
-def test_without_byte_order_and_offset_as_gdal_takes_them(tmp_path):
+def test_byte_order_and_offset_default_as_in_gdal(tmp_path):
     header = save_cube(tmp_path / "a.hdr", _CUBE, byte_order=None, header_offset=None)
     np.testing.assert_array_equal(Cube(header).read(0, 7).transpose(1, 0, 2), load(tmp_path / "a.raw")[0])
 
@@ -80,7 +80,7 @@ def test_the_hash_is_that_of_the_samples(tmp_path, interleave, order, reads):
     assert cube.sha256() == whole
 
 
-def test_hashing_goes_by_pieces(tmp_path, monkeypatch):
+def test_hashing_reads_small_pieces(tmp_path, monkeypatch):
     monkeypatch.setattr("nircolor.imagery.cube._PIECE_BYTES", 16)
     header = save_cube(tmp_path / "a.hdr", _CUBE, "bsq")
     assert Cube(header).sha256() == hashlib.sha256(_bytes(header)).hexdigest()
@@ -109,7 +109,7 @@ def test_cut_off_data_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("interleave", ["bil", "bsq"])
-def test_data_cut_off_later_are_refused_again_and_again(tmp_path, interleave):
+def test_data_cut_off_after_opening_are_refused_each_time(tmp_path, interleave):
     header = save_cube(tmp_path / "a.hdr", _CUBE, interleave)
     cube = Cube(header)
     data = header.with_suffix(".raw")
@@ -132,13 +132,13 @@ def test_data_cut_off_later_are_refused_again_and_again(tmp_path, interleave):
         ({"file_compression": 1}, "decompress it first$"),
     ],
 )
-def test_headers_that_do_not_say_how(tmp_path, fields, match):
+def test_headers_that_do_not_state_the_storage(tmp_path, fields, match):
     header = save_cube(tmp_path / "a.hdr", _CUBE, **fields)
     with pytest.raises(NircolorError, match=rf"^[^\n]*a\.hdr: [^\n]*{match}"):
         Cube(header)
 
 
-def test_other_images_are_no_cubes(tmp_path):
+def test_other_formats_are_refused(tmp_path):
     path = save(tmp_path / "a.png", noise(1, 4, 4), "PNG")
     with pytest.raises(NircolorError, match=r"a\.png: expected an ENVI capture \(\.hdr\), got PNG$"):
         Cube(path)

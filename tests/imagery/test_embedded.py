@@ -1,3 +1,5 @@
+"""Images as JPEG and PNG in memory."""
+
 import base64
 
 import numpy as np
@@ -20,7 +22,7 @@ def decoded(encoded: Encoded) -> np.ndarray:
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 @pytest.mark.parametrize("bands", [1, 3])
-def test_images_come_back(bands):
+def test_encoded_images_decode_to_the_same(bands):
     image = smooth(bands)
     assert np.abs(decoded(encode_jpeg(image)) / 255 - image).mean() < 0.02
     np.testing.assert_array_equal(decoded(encode_png(image)), np.rint(image * 255))
@@ -31,12 +33,12 @@ def test_lower_quality_takes_less():
 
 
 @pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
-def test_values_that_are_no_colour_are_drawn_all_the_same():
+def test_values_outside_the_range_are_clipped():
     odd = np.array([[[np.nan, np.inf, -np.inf, -3, 7, 0.5]]], np.float32)
     np.testing.assert_array_equal(decoded(encode_png(odd)), [[[0, 255, 0, 0, 255, 128]]])
 
 
-def test_a_uri_holds_the_file():
+def test_the_uri_contains_the_file():
     png = encode_png(smooth(3))
     head, _, data = png.uri.partition(",")
     assert head == "data:image/png;base64"

@@ -53,14 +53,14 @@ def _hostile():
     yield "unclosed list", "a = {" + "1,\n" * 300_000
     yield "long list", "a = {" + "1,\n" * 300_000 + "}\n"
     yield "many fields", "".join(f"a{i} = 1\n" for i in range(300_000))
-    yield "too large", "a" * 5_000_000
+    yield "too large", "a" * 1_100_000
     yield "long numbers", "samples = " + "9" * 1_000_000
     yield "numbers that overflow", f"samples = {'9' * 4000}\nlines = {'9' * 4000}"
     yield "carriage returns", "\r" * 1_000_000
 
 
 @pytest.mark.parametrize(("text"), [pytest.param(text, id=name) for name, text in _hostile()])
-def test_hostile_headers_take_no_time(tmp_path, text):
+def test_hostile_headers_are_settled_quickly(tmp_path, text):
     header = save_envi(tmp_path, noise(1, 3, 4))
     header.write_text(header.read_text() + text)
     start = time.process_time()
@@ -77,12 +77,12 @@ def test_hostile_headers_take_no_time(tmp_path, text):
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("a" * 5_000_000, "header of at most 4194304 bytes, got more"),
+        ("a" * 1_100_000, "header of at most 1048576 bytes, got more"),
         ("".join(f"a{i} = 1\n" for i in range(2000)), "header of at most 1000 fields, got more"),
         ("wavelength = {1, 2\nbands = 3", "opens a brace for 'wavelength' and never closes it"),
     ],
 )
-def test_malformed_headers_name_the_fault_and_the_file(tmp_path, text, match):
+def test_malformed_headers_are_refused(tmp_path, text, match):
     header = _header(tmp_path, text)
     with pytest.raises(NircolorError, match=rf"a\.hdr: .*{match}"):
         parse_header(header)

@@ -1,4 +1,4 @@
-"""Which files are images, what may be opened at all, and where outputs go."""
+"""Image names, files that may be opened, and output paths."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ VRT = """<VRTDataset rasterXSize="4" rasterYSize="4"><VRTRasterBand dataType="By
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.JPG", "a.jpeg", "a.tif", "a.TIFF", "cube.hdr", "ö 1.png"])
-def test_images_by_name(name):
+def test_names_that_are_images(name):
     assert is_image(name)
     assert is_image(Path("/some/folder") / name)
 
@@ -21,7 +21,7 @@ def test_images_by_name(name):
 @pytest.mark.parametrize(
     "name", ["a.png.aux.xml", ".a.png", "cube.raw", "a.vrt", "a.txt", "png", "a.gif", ""]
 )
-def test_no_images_by_name(name):
+def test_names_that_are_not_images(name):
     assert not is_image(name)
 
 
@@ -46,7 +46,7 @@ def test_walking_a_folder(tmp_path):
     assert find_images(tmp_path / "folder.png") == []
 
 
-def test_a_folder_that_is_not_there(tmp_path):
+def test_a_missing_folder(tmp_path):
     with pytest.raises(NircolorError, match="cannot be listed"):
         find_images(tmp_path / "missing")
 
@@ -83,7 +83,7 @@ def test_only_plain_local_files_are_opened(tmp_path, monkeypatch, path):
         open_raster(path.format(tmp_path))
 
 
-def test_a_name_that_looks_like_an_address_is_a_name(tmp_path, monkeypatch):
+def test_a_file_name_that_looks_like_an_address_is_opened(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     save(tmp_path / "x.tif", noise(1, 4, 4)).rename(tmp_path / "GTIFF_DIR:1:x.tif")
     with open_raster("GTIFF_DIR:1:x.tif") as raster:
@@ -107,7 +107,7 @@ def test_the_output_keeps_the_name(tmp_path, input_name, expected):
     assert output_path_for(Path("in") / input_name, tmp_path / "out") == tmp_path / "out" / expected
 
 
-def test_output_file_folder_and_place_below_the_root(tmp_path):
+def test_output_file_and_folders_below_the_root(tmp_path):
     assert output_path_for("in/a.tif", "out.png") == Path("out.png")
     assert output_path_for("in/a.tif", "out.png/") == Path("out.png/a.tif")
     assert output_path_for("in/x/y/a.hdr", "out", root="in") == Path("out/x/y/a.tif")
@@ -116,7 +116,7 @@ def test_output_file_folder_and_place_below_the_root(tmp_path):
 
 
 def test_two_files_of_one_stem(tmp_path):
-    """The header goes to its own data file, not to the TIFF that shares the name."""
+    """A header belongs to its data file, not to the TIFF of the same name."""
     save(tmp_path / "cube.tif", noise(1, 9, 9))
     header = save_envi(tmp_path, noise(1, 4, 5))
     with open_raster(header) as raster:

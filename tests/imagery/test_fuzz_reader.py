@@ -1,4 +1,4 @@
-"""Mutated headers: a NircolorError or a raster, never another exception, a hang or a giant allocation."""
+"""Mutated files give a raster or a `NircolorError`: no other exception, hang or large allocation."""
 
 import tempfile
 import warnings

@@ -1,4 +1,4 @@
-"""Large GeoTIFFs carry overviews: means of what is valid, inside the file, as well stored as the image."""
+"""Overviews of large GeoTIFFs: means of valid pixels, stored inside the file."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ PLACE = {"crs": "EPSG:32633", "transform": Affine(10, 0, 500000, 0, -10, 4000000
 
 
 def _coloured(folder, array, *, rgb=None, place=PLACE, **options):
-    """`rgb` (random by default) written like a file that holds `array`: the path."""
+    """Write `rgb` (random by default) with the grid of a file that holds `array`; return the path."""
     source, target = save(folder / "in.tif", array, **place, **options), folder / "out.tif"
     with open_raster(source) as raster, create_like(raster, target) as writer:
         rgb = noise(3, raster.height, raster.width, "float32") if rgb is None else rgb
@@ -36,7 +36,7 @@ def _coloured(folder, array, *, rgb=None, place=PLACE, **options):
 
 
 def _levels(path):
-    """The image and its overviews: values, and the mask of each."""
+    """Yield values and mask of the image and of each overview."""
     with rasterio.open(path) as dataset:
         count = len(dataset.overviews(1))
         yield dataset.read(), dataset.dataset_mask() > 0
@@ -46,7 +46,7 @@ def _levels(path):
 
 
 def _mean_of_fours(values, valid):
-    """The mean of the valid among each 2 x 2 pixels, NaN where none is."""
+    """Return the mean of the valid pixels in each 2 x 2 block, NaN where none is valid."""
     fours = np.where(valid, values.astype(np.float64), np.nan)
     fours = fours.reshape(3, valid.shape[0] // 2, 2, valid.shape[1] // 2, 2).swapaxes(2, 3)
     total, count = np.nansum(fours, axis=(3, 4)), np.isfinite(fours).sum(axis=(3, 4))
@@ -62,7 +62,7 @@ def _mean_of_fours(values, valid):
     ],
 )
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_halved_until_a_tile_holds_all(tmp_path, shape, sides, dtype):
+def test_overviews_halve_until_one_tile_holds_the_image(tmp_path, shape, sides, dtype):
     path = _coloured(tmp_path, np.zeros((1, *shape), dtype))
     with rasterio.open(path) as dataset:
         assert (dataset.count, dataset.dtypes[0], len(dataset.overviews(1))) == (3, dtype, len(sides))
@@ -75,7 +75,7 @@ def test_halved_until_a_tile_holds_all(tmp_path, shape, sides, dtype):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_each_halves_the_one_before(tmp_path, dtype):
+def test_each_overview_is_the_mean_of_the_one_before(tmp_path, dtype):
     images = [values for values, _ in _levels(_coloured(tmp_path, np.zeros((1, 1024, 1600), dtype)))]
     assert len(images) == 3
     for finer, coarser in pairwise(images):
@@ -98,7 +98,7 @@ def test_nodata_is_left_out(tmp_path, nodata):
     assert (np.abs(overview - expected) <= step)[:, overview_valid].all()
 
 
-def test_a_mean_that_is_the_nodata_value_is_no_hole(tmp_path):
+def test_a_mean_equal_to_the_nodata_value_stays_valid(tmp_path):
     array = np.full((1, 1200, 1200), 50, np.uint8)
     array[0, :100] = 100
     rgb = np.full((3, 1200, 1200), 99 / 255, np.float32)
@@ -110,7 +110,7 @@ def test_a_mean_that_is_the_nodata_value_is_no_hole(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
-def test_what_is_transparent_is_left_out(tmp_path, dtype):
+def test_transparent_pixels_are_left_out(tmp_path, dtype):
     array = np.full((2, 1200, 1200), np.iinfo(dtype).max, dtype)
     array[1, :, :301] = 0
     path = _coloured(tmp_path, array, photometric="MINISBLACK", alpha="YES")
@@ -122,7 +122,7 @@ def test_what_is_transparent_is_left_out(tmp_path, dtype):
     assert not overview[3, :, :150].any()
 
 
-def test_the_place_is_kept(tmp_path):
+def test_the_georeference_is_kept(tmp_path):
     path = _coloured(tmp_path, np.zeros((1, 1100, 600), np.uint8), nodata=9)
     with rasterio.open(path) as after, rasterio.open(path, overview_level=0) as overview:
         assert (after.crs.to_epsg(), after.transform, after.nodata) == (32633, PLACE["transform"], 9)
@@ -164,14 +164,14 @@ def test_ground_control_points_and_rpcs_are_kept(tmp_path):
     ("side", "place"),
     [(1024, PLACE), pytest.param(1100, {}, id="1100-a photograph, whose pages they would be")],
 )
-def test_not_where_they_are_of_no_use(tmp_path, side, place):
+def test_small_or_unreferenced_images_have_no_overviews(tmp_path, side, place):
     with rasterio.open(_coloured(tmp_path, np.zeros((1, side, 90), np.uint8), place=place)) as dataset:
         assert not dataset.overviews(1)
 
 
 @pytest.mark.parametrize("gap", [True, False])
 def test_a_missing_block_of_an_overview_is_found(tmp_path, gap):
-    """GDAL leaves out empty blocks if told so, and then a file with a gap looks as after a full disk."""
+    """A file with omitted empty blocks (sparse) has the same gaps as one cut off by a full disk."""
     path = save(tmp_path / "a.tif", np.zeros((1, 1100, 1100), np.uint8), tiled=True, compress="deflate")
     with rasterio.Env(SPARSE_OK_OVERVIEW="ON" if gap else "OFF"), rasterio.open(path, "r+") as dataset:
         dataset.build_overviews([2, 4], Resampling.average)
@@ -184,7 +184,7 @@ def test_a_missing_block_of_an_overview_is_found(tmp_path, gap):
 
 @pytest.mark.parametrize("limit", [1_000_000, 3_800_000, 4_500_000])
 def test_a_full_disk(tmp_path, limit):
-    """The image takes 3.6 MB, with its overviews 4.8: two of the limits are met on the way to these."""
+    """The image takes 3.6 MB, with its overviews 4.8 MB."""
     code = f"""
         import resource, signal, sys
         import numpy as np

@@ -1,4 +1,4 @@
-"""Reduced views: an exact area mean, whatever the sizes, strips and holes."""
+"""Reduced views are exact area means for all sizes, strips and invalid pixels."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ sizes = st.integers(1, 40)
 
 
 def _shares(full: int, reduced: int) -> np.ndarray:
-    """(reduced, full): how much of each input pixel lies in each output pixel, one by one."""
+    """Return (reduced, full): the share of each input pixel inside each output pixel."""
     step = full / reduced
     return np.array(
         [[max(0, min(i + 1, (j + 1) * step) - max(i, j * step)) for i in range(full)] for j in range(reduced)]
@@ -53,7 +53,7 @@ def test_a_reduced_view_is_the_block_mean(tmp_path, tiled):
     assert valid.all()
 
 
-def test_invalid_pixels_do_not_bleed(tmp_path):
+def test_invalid_pixels_do_not_change_the_mean(tmp_path):
     array = np.full((1, 8, 8), 0.5, np.float32)
     array[0, :4, :4] = np.nan
     array[0, 4, 4] = np.inf
@@ -64,7 +64,7 @@ def test_invalid_pixels_do_not_bleed(tmp_path):
     np.testing.assert_array_equal(view[0], [[0, 0.5], [0.5, 0.5]])
 
 
-def test_a_image_read_in_several_strips(tmp_path, monkeypatch):
+def test_an_image_read_in_several_strips(tmp_path, monkeypatch):
     monkeypatch.setattr("nircolor.imagery.raster._STRIP_VALUES", 640)
     array = noise(1, 90, 64)
     with open_raster(save(tmp_path / "a.png", array, "PNG")) as raster:

@@ -1,4 +1,4 @@
-"""The fixed rule from file values to [0, 1], the doubts about it, and the explicit stretch."""
+"""Scaling to [0, 1]: the fixed rule, its warnings, the stretch, and the sRGB curve."""
 
 import warnings
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import open_raster
+from nircolor.imagery import encode_srgb, open_raster
 from tests.imagery.imagery_samples import noise, save, save_envi
 
 
@@ -38,7 +38,7 @@ def test_the_range_of_the_type(tmp_path, dtype, full_scale):
         assert raster.dtype == dtype
 
 
-def test_one_image_does_not_decide_its_own_scale(tmp_path):
+def test_the_scale_does_not_depend_on_the_pixels(tmp_path):
     dark = save(tmp_path / "dark.png", np.full((1, 4, 4), 3, np.uint8), "PNG")
     with open_raster(dark) as raster:
         np.testing.assert_allclose(raster.read()[0], 3 / 255)
@@ -61,7 +61,7 @@ def test_nbits_is_honoured(tmp_path):
 
 @pytest.mark.parametrize(("largest", "scale"), [(200, 255), (1000, 1023), (4000, 4095), (16000, 16383)])
 @pytest.mark.parametrize("shape", [(1, 20, 20), (1, 1200, 1000)])
-def test_few_bits_in_many_are_doubted(tmp_path, largest, scale, shape):
+def test_few_bits_in_many_cause_a_warning(tmp_path, largest, scale, shape):
     path = save(tmp_path / "a.tif", np.full(shape, largest, np.uint16))
     with pytest.warns(NircolorWarning, match=rf"a\.tif.*--scale {scale}"):
         open_raster(path).close()
@@ -70,7 +70,7 @@ def test_few_bits_in_many_are_doubted(tmp_path, largest, scale, shape):
         np.testing.assert_allclose(raster.read((0, 2, 0, 2))[0], largest / scale, rtol=1e-6)
 
 
-def test_reflectances_in_few_bits_get_one_advice(tmp_path):
+def test_reflectances_in_few_bits_get_the_same_advice(tmp_path):
     for largest in (3000, 9000):
         path = save(
             tmp_path / "a.tif",
@@ -81,19 +81,19 @@ def test_reflectances_in_few_bits_get_one_advice(tmp_path):
             open_raster(path).close()
 
 
-def test_all_black_is_no_doubt(tmp_path):
+def test_black_images_cause_no_warning(tmp_path):
     with open_raster(save(tmp_path / "a.tif", np.zeros((1, 9, 9), np.uint16))) as raster:
         assert not raster.read()[0].any()
 
 
-def test_floats_far_above_one_are_doubted(tmp_path):
+def test_floats_far_above_one_cause_a_warning(tmp_path):
     path = save(tmp_path / "a.tif", np.full((1, 4, 4), 3000, np.float32))
     with pytest.warns(NircolorWarning, match="up to 3000.*--scale"):
         open_raster(path).close()
 
 
 @pytest.mark.parametrize("scale", [0, -1, np.nan, np.inf])
-def test_a_senseless_scale_is_refused(tmp_path, scale):
+def test_a_scale_must_be_positive(tmp_path, scale):
     with pytest.raises(NircolorError, match="positive --scale"):
         open_raster(save(tmp_path / "a.tif", noise(1, 4, 4)), scale=scale)
 
@@ -119,7 +119,7 @@ def test_reflectance_scale_of_tags_and_of_bands(tmp_path):
         np.testing.assert_allclose(raster.read()[0], 0.5, rtol=1e-6)
 
 
-def test_gains_that_are_no_reflectance_are_left_alone(tmp_path):
+def test_gains_other_than_reflectance_are_ignored(tmp_path):
     def gain(dataset):
         dataset.scales = (0.5,)
 
@@ -127,7 +127,7 @@ def test_gains_that_are_no_reflectance_are_left_alone(tmp_path):
         assert raster.full_scale == 255
 
 
-def test_the_stretch_is_one_for_the_whole_image(tmp_path):
+def test_the_stretch_is_the_same_for_all_windows(tmp_path):
     array = np.linspace(1000, 2000, 101 * 100).reshape(1, 101, 100).astype(np.float32)
     path = save(tmp_path / "a.tif", array)
     with open_raster(path, stretch=(10, 90)) as raster:
@@ -139,7 +139,7 @@ def test_the_stretch_is_one_for_the_whole_image(tmp_path):
     np.testing.assert_array_equal(part, whole[:, 50:60, :10])
 
 
-def test_a_stretch_of_nothing_is_refused(tmp_path):
+def test_an_impossible_stretch_is_refused(tmp_path):
     path = save(tmp_path / "a.tif", np.full((1, 4, 4), 7, np.uint8))
     with pytest.raises(NircolorError, match="nothing to stretch"):
         open_raster(path, stretch=(2, 98))
@@ -152,3 +152,37 @@ def test_a_stretch_keeps_white_for_the_smallest_value(tmp_path):
     path = save(tmp_path / "a.tif", array, photometric="MINISWHITE")
     with open_raster(path, stretch=(0, 100)) as raster:
         np.testing.assert_allclose(raster.read()[0], 1 - array / 99, atol=1e-6)
+
+
+# --- the sRGB curve
+
+_LINEAR = np.linspace(0, 1, 65536)
+
+
+def test_the_srgb_curve_is_that_of_colour_science():
+    colour = pytest.importorskip("colour")
+    encoded = encode_srgb(_LINEAR)
+    np.testing.assert_allclose(encoded, colour.cctf_encoding(_LINEAR, "sRGB"), atol=3e-7)
+    np.testing.assert_allclose(encoded, colour.models.eotf_inverse_sRGB(_LINEAR), atol=3e-7)
+
+
+def test_known_values_of_the_srgb_curve():
+    # 21.4% is middle gray, 188 of 255 is half the light; below 0.31% the curve is straight
+    np.testing.assert_allclose(
+        encode_srgb(np.array([0.0, 0.001, 0.214041, 0.5, 1.0])), [0, 0.01292, 0.5, 0.735357, 1], atol=1e-6
+    )
+
+
+def test_the_srgb_curve_is_monotonic_in_16_bits():
+    steps = np.rint(encode_srgb(_LINEAR) * 65535)
+    assert (steps[0], steps[-1]) == (0, 65535)
+    assert (np.diff(steps) >= 0).all()
+
+
+def test_the_srgb_curve_clips_and_keeps_the_shape():
+    linear = np.array([[[-1.0, 0.0], [1.0, 7.5]]])
+    encoded = encode_srgb(linear)
+    assert encoded.dtype == np.float32
+    np.testing.assert_allclose(encoded, [[[0, 0], [1, 1]]], atol=1e-7)
+    assert encoded.max() <= 1
+    np.testing.assert_array_equal(linear, [[[-1, 0], [1, 7.5]]])

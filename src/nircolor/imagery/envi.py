@@ -18,7 +18,7 @@ REFERENCES = ("DARKREF_", "WHITEREF_", "WHITEDARKREF_")
 # numpy types by ENVI's number, without the complex ones (6, 9)
 SAMPLE_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 # A header of 2,000 bands has about 50 kB and 30 fields. GDAL's time is quadratic in the number of fields.
-_MAX_HEADER_BYTES, _MAX_FIELDS = 4 << 20, 1000
+_MAX_HEADER_BYTES, _MAX_FIELDS = 1 << 20, 1000
 
 
 def is_reference(path: Path) -> bool:

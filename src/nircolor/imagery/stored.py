@@ -19,9 +19,9 @@ from nircolor.imagery.orientation import Window
 _MAX_RATIO, _ALWAYS_FINE_BYTES = 20_000, 64 << 20
 _MAX_BLOCK_BYTES = 2 << 30
 _MAX_BANDS = 4096  # hyperspectral cameras have some hundreds
-# Images up to these sizes stay in memory once decoded: PNG and JPEG, which GDAL would decode from the top for
-# each pass (96 MiB are 33 megapixels in RGB), and images that are read across their rows. GDAL's own cache
-# holds TIFFs up to `GDAL_CACHEMAX`.
+# Images up to these sizes stay in memory once decoded: PNG and JPEG, which can only be decoded from the top
+# (96 MiB are 33 megapixels in RGB), and images that are read across their rows. GDAL's own cache is shared by
+# all open files and not used when an image is read as a whole.
 _KEEP_BYTES, _KEEP_ROTATED_BYTES = 96 << 20, 512 << 20
 # values read at a time when a whole image is scanned
 _SCAN_VALUES = 4 << 20

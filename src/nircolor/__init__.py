@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from nircolor.evaluation import evaluate
     from nircolor.imagery import open_raster
     from nircolor.inference import Colorizer, colorize
-    from nircolor.pairs.leaks import find_leaks
+    from nircolor.pairs import find_leaks
     from nircolor.spectral import synthesize
 
 __version__ = "0.1.0"
@@ -69,7 +69,7 @@ _LAZY = {
     "Colorizer": ("nircolor.inference", None),
     "colorize": ("nircolor.inference", None),
     "evaluate": ("nircolor.evaluation", "evaluate"),
-    "find_leaks": ("nircolor.pairs.leaks", "evaluate"),
+    "find_leaks": ("nircolor.pairs", "evaluate"),
     "metrics": ("nircolor.metrics", "evaluate"),
     "models": ("nircolor.models", "train"),
     "open_raster": ("nircolor.imagery", None),
@@ -85,13 +85,13 @@ def __getattr__(name: str) -> Any:
     module, extra = _LAZY[name]
     try:
         found = import_module(module)
+        value = found if module == f"nircolor.{name}" else getattr(found, name)
     except ModuleNotFoundError as error:
         if extra is None or (error.name or "").startswith("nircolor"):
             raise
         raise NircolorError(
             f"nircolor.{name} needs more than the base install: pip install 'nircolor[{extra}]'"
         ) from error
-    value = found if module == f"nircolor.{name}" else getattr(found, name)
     # later accesses do not call this function
     globals()[name] = value
     return value

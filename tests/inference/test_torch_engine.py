@@ -13,7 +13,7 @@ from nircolor import extras
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer, colorize_all, plan
 from nircolor.inference.engine import open_engine
-from nircolor.modelfile import Context, Size, read_card, read_safetensors, write_safetensors
+from nircolor.modelfile import CardMetadata, Context, Size, read_card, read_safetensors, write_safetensors
 from nircolor.models.nirgnn import NirGnn
 from nircolor.parallel import Cancelled
 from tests.imagery.imagery_samples import load, noise, save, save_envi
@@ -79,6 +79,22 @@ def test_any_module_can_be_colorized_with(unet):
     nir = _noise(3, 40, 50)
     np.testing.assert_allclose(one.colorize(nir), nir[::-1], atol=1e-6)
     assert repr(one) == f"Colorizer('{read_card(unet).name}')"
+
+
+@pytest.mark.parametrize("architecture", ["unet", "scene"])
+def test_a_network_in_memory_needs_only_the_metadata_of_a_card(tmp_path, architecture):
+    network = random_network(architecture)
+    path = save_torch_model(tmp_path / "a.safetensors", network, architecture)
+    card = read_card(path)
+    metadata = CardMetadata(**{name: getattr(card, name) for name in CardMetadata.model_fields})
+    one = Colorizer.from_network(network, metadata)
+    assert (one.card.size, one.card.context) == (card.size, card.context)
+    nir = _noise(len(card.bands), 40, 50)
+    np.testing.assert_allclose(one.colorize(nir), Colorizer(path).colorize(nir), atol=1e-6)
+    with pytest.raises(
+        NircolorError, match=r"Identity: expected a nircolor\.models\.Network or a complete Card"
+    ):
+        Colorizer.from_network(torch.nn.Identity(), metadata)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (37, 16), (301, 217)])

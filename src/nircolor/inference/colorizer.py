@@ -17,13 +17,16 @@ from nircolor.inference.pixels import to_pixels
 from nircolor.inference.sources import ArraySource, RasterSource, RowSource
 from nircolor.inference.streaming import colorize_strips
 from nircolor.inference.tiling import round_tile, tile_size_px
-from nircolor.modelfile import Card
+from nircolor.modelfile import Card, CardMetadata, Context, Size
 from nircolor.parallel import Progress
 from nircolor.weights import find_model
 
 if TYPE_CHECKING:
     # not imported at run time: models that run in ONNX Runtime need no PyTorch
     from torch import nn
+
+# memory per input pixel of a network that was not measured; the shipped ones take 400 to 900 bytes
+_UNKNOWN_BYTES_PER_PX = 2000.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class Colorizer:
     def from_network(
         cls,
         network: "nn.Module",
-        card: Card,
+        card: Card | CardMetadata,
         *,
         device: Device = "auto",
         tile_px: int | None = None,
@@ -92,7 +95,8 @@ class Colorizer:
         Args:
             network: Module from NIR (1, bands, h, w) in [0, 1], and the context (see `modelfile.Context`)
                 where the card has one, to colour (1, 3, h, w).
-            card: Card of the model; its bands, encoding, size and context are used.
+            card: Card of the model; bands, encoding, size and context are used. For a
+                `nircolor.models.Network` its `CardMetadata` is enough: the network states size and context.
             device: "auto", "cpu" or "cuda".
             tile_px: As for `Colorizer`.
             jobs: As for `Colorizer`.
@@ -103,8 +107,9 @@ class Colorizer:
         require("torch", extra="train", what="Colorizer.from_network")
         from nircolor.inference.torch_engine import TorchEngine
 
+        complete = card if isinstance(card, Card) else _complete_card(network, card)
         colorizer = cls.__new__(cls)
-        colorizer._set_engine(TorchEngine.from_network(network, card, device, jobs), tile_px, jobs)
+        colorizer._set_engine(TorchEngine.from_network(network, complete, device, jobs), tile_px, jobs)
         return colorizer
 
     def _set_engine(self, engine: Engine, tile_px: int | None, jobs: int) -> None:
@@ -208,3 +213,32 @@ class Colorizer:
 
     def _tile_for(self, source: RowSource) -> int:
         return self._tile_px or tile_size_px(self.card, source.width, self._jobs)
+
+
+def _complete_card(network: "nn.Module", metadata: CardMetadata) -> Card:
+    """Add what tiling needs to the metadata of a network that has not been exported."""
+    size: dict[str, Any] = {
+        field: getattr(network, attribute, None)
+        for field, attribute in (
+            ("multiple_of", "multiple_of"),
+            ("minimum", "minimum_px"),
+            ("receptive_field_px", "receptive_field_px"),
+        )
+    }
+    missing = [field for field, value in size.items() if value is None]
+    if missing:
+        raise NircolorError(
+            f"{type(network).__name__}: expected a nircolor.models.Network or a complete Card, "
+            f"got a module without {', '.join(missing)} and a CardMetadata"
+        )
+    context_px = getattr(network, "context_px", None)
+    return Card(
+        **dict(metadata),
+        architecture=type(network).__name__,
+        arguments={},
+        engine="torch",
+        size=Size(**size, overlap_px=getattr(network, "overlap_px", None)),
+        context=None if context_px is None else Context(size_px=context_px),
+        bytes_per_px=_UNKNOWN_BYTES_PER_PX,
+        multiply_adds_per_px=1.0,
+    )

@@ -76,8 +76,8 @@ def colorize(
 ) -> None:
     """Colorize near-infrared images: PNG, JPEG, TIFF, GeoTIFF or ENVI files, folders of them, or patterns.
 
-    The output has the name, size, bit depth, georeferencing and metadata of its input. If an image fails, the
-    others continue.
+    The output has the name, size, bit depth and georeferencing of its input. If an image fails, the others
+    continue.
 
     \b
     nircolor colorize night.png -o night_colour.png

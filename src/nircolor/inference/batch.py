@@ -117,8 +117,8 @@ def colorize(
 
     The model is loaded at each call; use `Colorizer` to colorize many arrays.
 
-    - **A file** is written to ``output``, a file name or a folder, with the same size, georeferencing and
-      metadata. An error is raised.
+    - **A file** is written to ``output``, a file name or a folder, with the same size, bit depth and
+      georeferencing. An error is raised.
     - **A folder**, or a pattern such as ``night/*.png``: all its images are written into the folder
       ``output``. An image that fails does not stop the others: check ``error`` of the results.
     - **An array or a PIL image** is returned in colour, as described in `Colorizer.colorize`: floats

@@ -178,7 +178,7 @@ class Colorizer:
         overwrite: bool = False,
         on_progress: Progress | None = None,
     ) -> None:
-        """Colorize a file into a file of the same size, georeferencing and metadata.
+        """Colorize a file into a file of the same size, bit depth and georeferencing.
 
         The output appears when it is complete; after an error nothing is left of it.
 

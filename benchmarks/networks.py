@@ -23,10 +23,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-import yaml
 from torch.utils.flop_counter import FlopCounterMode
 
-import nircolor.training.cli  # noqa: F401 (imports every training)
+import nircolor.training.tasks  # noqa: F401 (defines every task)
+from nircolor.pairs.recipe import read_recipe
 from nircolor.training.module import Batch, ColorizationModule
 
 RECIPES = Path(__file__).parents[1] / "recipes"
@@ -70,7 +70,7 @@ def main() -> None:
 def prepared(name: str, device: torch.device) -> tuple[dict[str, Any], Callable[[], None]]:
     """A recipe's counts, and a function that takes one training step of it."""
     torch.manual_seed(0)
-    recipe = yaml.safe_load((RECIPES / f"{name}.yaml").read_text(encoding="utf-8"))
+    recipe = read_recipe(RECIPES / f"{name}.yaml")
     training = training_class(recipe["model"]["class_path"])(**recipe["model"].get("init_args", {}))
     training._trainer = SimpleNamespace(global_step=0, max_steps=recipe["trainer"]["max_steps"])  # type: ignore[assignment]
     training.log = training.log_dict = lambda *_, **__: None  # type: ignore[method-assign,assignment]

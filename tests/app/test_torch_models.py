@@ -8,7 +8,7 @@ import torch
 
 from nircolor import extras
 from nircolor.inference import Colorizer
-from nircolor.training import export
+from nircolor.training import exporting
 from tests.imagery.imagery_samples import load, noise, save_envi
 from tests.torch_models import bands, random_network, save_checkpoint
 
@@ -16,7 +16,7 @@ from tests.torch_models import bands, random_network, save_checkpoint
 @pytest.fixture
 def model(nircolor, tmp_path, monkeypatch):
     """`nircolor export` of a checkpoint, without its slow measure of memory."""
-    monkeypatch.setattr(export, "bytes_per_px", lambda _path, _card: 500.0)
+    monkeypatch.setattr(exporting, "bytes_per_px", lambda _path, _card: 500.0)
     checkpoint = save_checkpoint(tmp_path / "a.ckpt", random_network("unet"), "unet")
     path = tmp_path / "model.safetensors"
     outcome = nircolor("export", checkpoint, "-o", path, "--half")

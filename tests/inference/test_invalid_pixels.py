@@ -42,22 +42,22 @@ def test_pairs_are_filled_like_the_input_of_the_engine(pair, tiny, tmp_path):
 
 def test_training_samples_are_filled_like_the_input_of_the_engine(pair, tiny, tmp_path):
     pytest.importorskip("torch")
-    from nircolor.training.sampling import to_photograph
+    from nircolor.training.sampling import ImagePair
 
     (tile,) = _tiles(Colorizer(tiny("per_pixel"), tile_px=512), pair.nir, tmp_path / "out.tif")
-    planes = to_photograph(pair.name, *read_pair(pair, BROAD)).floats().numpy()
+    planes = ImagePair.from_arrays(pair.name, *read_pair(pair, BROAD)).as_float().numpy()
     # 8-bit images stay 8-bit in memory: the fill value is rounded to a level
     np.testing.assert_allclose(planes[:1], tile[:, :300, :280], atol=0.51 / 255)
 
 
 def test_8_bit_pairs_with_invalid_pixels_stay_8_bit_in_memory(pair):
     torch = pytest.importorskip("torch")
-    from nircolor.training.sampling import to_photograph
+    from nircolor.training.sampling import ImagePair
 
     nir, rgb, valid = read_pair(pair, BROAD)
     with open_raster(pair.nir) as raster:
         expected = torch.uint8 if raster.depth == 8 else torch.float32
-    assert to_photograph("p", nir, rgb, valid).pixels.dtype == expected
+    assert ImagePair.from_arrays("p", nir, rgb, valid).pixels.dtype == expected
 
 
 def test_an_image_without_invalid_pixels_is_returned_as_it_is():

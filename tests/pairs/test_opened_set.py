@@ -96,7 +96,7 @@ def test_a_recipe_names_sets_splits_and_bands(tmp_path):
     ("text", "reason"),
     [
         ("sets: 3", "expected sets as in a recipe"),
-        ("[", "expected a YAML of sets"),
+        ("[", "expected a YAML file"),
         ("sets: [{class_path: os.system, init_args: {command: ls}}]", "a class_path of Folders.*got system"),
         ("sets: [{class_path: Folders, init_args: {nir: a, rbg: b}}]", "Folders: missing .*'rgb'"),
         ("sets: [{class_path: Folders, init_args: {nir: a, rgb: b, sacle: 1}}]", "Folders: .*'sacle'"),

@@ -1,13 +1,24 @@
-"""Small sets in the layouts of the real ones, and the recipes that ship, shrunk to train on them."""
+"""Small data sets in the layouts of the real ones, and the shipped recipes, reduced to train on them."""
 
 import csv
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
+from nircolor.pairs.recipe import read_recipe
 from tests.training.shipped_recipes import ARCHITECTURE_OF, REPOSITORY, TINY, write_image
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread():
+    """Tiny networks are much faster on one thread, above all where other tests run beside these."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +30,7 @@ def data_root(tmp_path_factory) -> Path:
         nir, rgb = rng.integers(0, 256, (1, 64, 64), np.uint8), rng.integers(0, 256, (3, 64, 64), np.uint8)
         write_image(root / f"vcip2020/NIR/field_{i}_nir.png", nir)
         write_image(root / f"vcip2020/RGB-Registered/field_{i}_rgb_reg.png", rgb)
-        # two images of each place, and some of these places in the other set too
+        # two images of each place; some of the places are in the other set too
         rows.append(("vcip2020", f"field_{i}", i // 2, "train", 0))
     for i in range(3):
         write_image(root / f"epfl/street/{i}_nir.png", rng.integers(0, 256, (1, 70, 90), np.uint8))
@@ -36,7 +47,7 @@ def data_root(tmp_path_factory) -> Path:
         bands = rng.integers(0, 6000, (7, 64, 64), np.uint16)
         write_image(root / f"sentinel2/{name}.tif", bands, (665, 560, 490, 783, 842, 865, 945))
     for i in range(6):
-        # colour that can be learnt: a fixed map of the brightness
+        # colour that can be learned: a fixed function of the brightness
         nir = np.repeat(np.repeat(rng.integers(20, 236, (1, 16, 20), np.uint8), 4, 1), 4, 2)
         write_image(root / f"pairs/nir/a{i}_nir.png", nir)
         write_image(root / f"pairs/rgb/a{i}_rgb.tif", np.concatenate([nir, nir // 2, 255 - nir]))
@@ -50,12 +61,12 @@ def data_root(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def small_recipe(data_root):
-    """A recipe that ships, its network tiny, its data the small sets, saving every second step."""
+    """A shipped recipe with a tiny network and the small data sets, saving every second step."""
 
     def write(
         name: str, folder: Path, steps: int, model: dict | None = None, callbacks: list[dict] | None = None
     ) -> Path:
-        recipe = yaml.safe_load((REPOSITORY / "recipes" / f"{name}.yaml").read_text())
+        recipe = read_recipe(REPOSITORY / "recipes" / f"{name}.yaml")
         arguments = recipe["model"]["init_args"]
         architecture = arguments.get("architecture", ARCHITECTURE_OF[recipe["model"]["class_path"]])
         arguments["arguments"] = (arguments.get("arguments") or {}) | TINY[architecture]

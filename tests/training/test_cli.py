@@ -1,4 +1,4 @@
-"""`nircolor train` for real, on small networks: it learns, it shows itself, it resumes as if never killed."""
+"""`nircolor train` on small networks: learning, output, resumed runs, errors."""
 
 import csv
 import os
@@ -13,26 +13,26 @@ import rasterio
 import torch
 import yaml
 
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.inference import Colorizer
 from nircolor.metrics import psnr
-from nircolor.training.cli import train
-from nircolor.training.export import export
+from nircolor.training.cli import train_from_arguments as train
+from nircolor.training.exporting import export
 from tests.training.shipped_recipes import write_image
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The averaged weights and those in training, under one roof."""
+    """The averaged and the current weights, with a prefix each."""
     state = torch.load(checkpoint, weights_only=True)
     kinds = ("state_dict", "current_model_state")
     return {f"{kind}/{name}": value for kind in kinds for name, value in state[kind].items()}
 
 
 def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:
-    """Up to rounding, which differs with the layout of loaded tensors.
+    """Compare up to rounding, which depends on the memory layout of loaded tensors.
 
-    Adam makes a step of a weight whose gradient is next to nothing, too, and rounding turns some of these
-    around; another batch or learning rate moves all by some 1e-4, ten times the mean that is allowed.
+    Adam takes a full step also for a gradient near zero, whose sign rounding may change. Another batch or
+    learning rate changes all weights by about 1e-4, ten times the allowed mean.
     """
     assert one.keys() == other.keys()
     for key in one:
@@ -41,20 +41,21 @@ def assert_same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Ten
         assert difference.mean() < 1e-5, key
 
 
-def command(*arguments: str) -> subprocess.CompletedProcess:
-    """The command in a process of its own, which finds this folder's helpers."""
+def command(*arguments: str, timeout: float | None = None) -> subprocess.CompletedProcess:
+    """Run the command in a new process that can import the modules of this folder."""
     return subprocess.run(
         [sys.executable, "-m", "nircolor", "train", *arguments],
         env=os.environ
         | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path]), "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
+        timeout=timeout,
     )
 
 
-# `scene` has dropout and a schedule, S-shape batch normalisation and a network that trains with it
+# `scene` has dropout and a schedule, S-shape batch normalization and a second network
 @pytest.mark.parametrize("name", ["scene", "sshape-3bands"])
-def test_a_killed_run_resumes_as_if_it_had_not_been(tmp_path, small_recipe, name):
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path, small_recipe, name):
     train(["--config", str(small_recipe(name, tmp_path / "whole", steps=7))])
     killer = {"class_path": "killer.KillAt", "init_args": {"step": 5}}
     process = command("--config", str(small_recipe(name, tmp_path / "cut", steps=7, callbacks=[killer])))
@@ -68,7 +69,7 @@ def test_a_killed_run_resumes_as_if_it_had_not_been(tmp_path, small_recipe, name
 
 
 def test_a_run_cut_within_a_step_resumes_at_the_step(tmp_path, small_recipe):
-    """Four batches make a step; killed after ten, two are of a step not taken."""
+    """Four batches per step; killed after ten, the last two belong to an incomplete step."""
     flags = ["--trainer.accumulate_grad_batches", "4", "--checkpoint.every_n_train_steps", "1"]
     train(["--config", str(small_recipe("unet-3bands", tmp_path / "whole", steps=4)), *flags])
     killer = {"class_path": "killer.KillAt", "init_args": {"batch": 10}}
@@ -79,11 +80,12 @@ def test_a_run_cut_within_a_step_resumes_at_the_step(tmp_path, small_recipe):
     assert_same_weights(whole, resumed)
 
 
-def test_a_run_that_ended_goes_on_as_if_it_had_not(tmp_path, small_recipe):
-    """The weights in training are kept beside the averaged ones, and buffers are not averaged."""
+def test_an_extended_run_equals_one_of_that_length(tmp_path, small_recipe):
+    """With a constant learning rate; current weights are kept, and buffers are not averaged."""
     train(["--config", str(small_recipe("sshape-3bands", tmp_path / "whole", steps=6))])
     train(["--config", str(small_recipe("sshape-3bands", tmp_path / "ended", steps=3))])
-    train(["--config", str(small_recipe("sshape-3bands", tmp_path / "ended", steps=6))], resume=True)
+    with pytest.warns(NircolorWarning, match=r"max_steps is 6, but the run was planned with 3 steps .*final"):
+        train(["--config", str(small_recipe("sshape-3bands", tmp_path / "ended", steps=6))], resume=True)
     whole, ended = (weights(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("whole", "ended"))
     assert_same_weights(whole, ended)
     statistics = [key.removeprefix("state_dict/") for key in whole if "running_var" in key]
@@ -97,7 +99,7 @@ def test_a_run_that_ended_goes_on_as_if_it_had_not(tmp_path, small_recipe):
     )
 
 
-def test_a_run_goes_on_with_its_own_network_only(tmp_path, small_recipe):
+def test_a_run_is_not_resumed_with_another_network(tmp_path, small_recipe):
     train(["--config", str(small_recipe("unet-3bands", tmp_path, steps=1))])
     other = small_recipe("unet-3bands", tmp_path, steps=2, model={"arguments": {"bands": 3, "width": 6}})
     with pytest.raises(NircolorError, match=r"last[.]ckpt: expected a run of .*'width': 6.*got .*'width': 4"):
@@ -113,11 +115,11 @@ def test_a_run_goes_on_with_its_own_network_only(tmp_path, small_recipe):
         ({"arguments": {"bands": 3, "widht": 4}}, "unexpected keyword argument 'widht'"),
         (
             {"card": {"name": "x"}},
-            "the recipe: expected card as a card has it, got summary: Field required",
+            "the recipe: expected model.init_args.card to be a model card, got summary: Field required",
         ),
         (
             {"arguments": {"bands": 2, "width": 4}},
-            "expected card.bands to name the network's 2 bands, got 3",
+            "expected card.bands to list the network's 2 bands, got 3",
         ),
     ],
 )
@@ -146,7 +148,7 @@ def test_a_mistyped_name_in_the_recipe_is_one_line(tmp_path, small_recipe, right
 
 
 def test_two_processes_train_as_one(tmp_path, small_recipe):
-    """The same batch in two halves: the same losses, the same weights. U-Net has no batch normalisation."""
+    """The same batch in two halves: same losses, same weights (U-Net has no batch normalization)."""
     runs = {}
     for name, flags in {"one": (), "two": ("--trainer.devices", "2", "--trainer.strategy", "ddp")}.items():
         recipe = small_recipe("unet-3bands", tmp_path / name, steps=4)
@@ -226,7 +228,7 @@ def test_a_run_is_not_begun_over_another(tmp_path, small_recipe):
     last = tmp_path / "checkpoints" / "last.ckpt"
     last.parent.mkdir()
     last.write_bytes(b"hours of work")
-    with pytest.raises(NircolorError, match=r"last[.]ckpt: a run is there already.*--resume"):
+    with pytest.raises(NircolorError, match=r"last[.]ckpt: a run exists already.*--resume"):
         train(["--config", str(small_recipe("unet-3bands", tmp_path, steps=2))])
     assert last.read_bytes() == b"hours of work"
 
@@ -239,6 +241,20 @@ def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(tmp_pa
     last = tmp_path / "checkpoints" / "last.ckpt"
     if last.exists():
         assert all(torch.isfinite(value).all() for value in weights(last).values())
+
+
+def test_a_nan_in_one_of_two_processes_stops_both(tmp_path, small_recipe):
+    """No process waits for the other, and no checkpoint with spoiled weights is written."""
+    spoil = {"class_path": "killer.SpoilBatch", "init_args": {"batch": 2, "rank": 1}}
+    recipe = small_recipe("unet-3bands", tmp_path, steps=1000, callbacks=[spoil])
+    flags = ("--trainer.devices", "2", "--trainer.strategy", "ddp", "--trainer.val_check_interval", "1000")
+    process = command("--config", str(recipe), *flags, timeout=120)
+    assert process.returncode != 0
+    assert re.search(r"error: step 2: the loss is nan .*images: test_\d+\n", process.stderr), process.stderr
+    assert "Traceback" not in process.stderr
+    last = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert last["global_step"] == 2
+    assert all(torch.isfinite(value).all() for value in last["state_dict"].values())
 
 
 def test_a_run_without_an_end_is_refused(tmp_path, small_recipe):

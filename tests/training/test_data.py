@@ -11,7 +11,7 @@ from nircolor.errors import NircolorError
 from nircolor.pairs import Folders, MultiBandFiles, Scenes, Vcip, read_pair
 from nircolor.training import data as data_module
 from nircolor.training.data import PairedData, StepSampler
-from nircolor.training.structure_aware import ContentTask
+from nircolor.training.tasks import ContentTask
 from tests.training.shipped_recipes import CARD
 
 
@@ -37,7 +37,7 @@ def prepared(*sets, bands=(850,), rank=0, ranks=1, step=0, accumulate=1, **setti
     return data
 
 
-def photographs(root, **settings):
+def prepared_images(root, **settings):
     table = root / "scenes.csv"
     return prepared(
         Vcip(root / "vcip2020", table=table, dataset="vcip2020"),
@@ -51,7 +51,7 @@ def names(images):
 
 
 def test_no_place_is_on_both_sides(data_root):
-    data = photographs(data_root, val_fraction=0.5)
+    data = prepared_images(data_root, val_fraction=0.5)
     place = {f"field_{i}": i // 2 for i in range(8)} | {f"street/{i}": i for i in range(3)}
     train = names(data.training[0]) | names(data.training[1])
     assert names(data.val)
@@ -61,13 +61,13 @@ def test_no_place_is_on_both_sides(data_root):
 
 
 def test_without_a_dev_split_all_is_trained_on(data_root):
-    data = photographs(data_root, val_fraction=0)
+    data = prepared_images(data_root, val_fraction=0)
     assert len(data.training[0]) == 8
     assert data.val_dataloader() == []
 
 
 def test_masks_reach_the_samples(data_root):
-    masked = next(p for p in photographs(data_root, val_fraction=0).training[1] if p.name == "street/0")
+    masked = next(p for p in prepared_images(data_root, val_fraction=0).training[1] if p.name == "street/0")
     assert (masked.pixels[-1, :, :40] == 0).all()
     assert (masked.pixels[-1, :, 40:] == 255).all()
 
@@ -77,7 +77,7 @@ def test_bands_are_those_of_the_model_in_its_order(data_root):
     data = prepared(paired, bands=(945, 783), val_fraction=0.2)
     pair = next(pair for pair in paired.pairs() if pair.name == data.training[0][0].name)
     stored, colour, _ = read_pair(pair, data.trainer.lightning_module.bands)
-    floats = data.training[0][0].floats()
+    floats = data.training[0][0].as_float()
     np.testing.assert_array_equal(floats[:2], stored)
     np.testing.assert_array_equal(floats[2:5], colour)
     # neither dark nor swapped: bands are drawn from 0 to 6000
@@ -85,9 +85,9 @@ def test_bands_are_those_of_the_model_in_its_order(data_root):
 
 
 def test_what_does_not_fit_in_memory_is_read_when_asked_for(data_root, monkeypatch):
-    first = photographs(data_root, val_fraction=0.3)
+    first = prepared_images(data_root, val_fraction=0.3)
     monkeypatch.setattr(data_module, "available_bytes", lambda: 0)
-    second = photographs(data_root, val_fraction=0.3)
+    second = prepared_images(data_root, val_fraction=0.3)
     assert first.training[0]._kept is not None
     assert second.training[0]._kept is None
     for a, b in zip(islice(first.train_dataloader(), 3), islice(second.train_dataloader(), 3), strict=True):
@@ -96,9 +96,9 @@ def test_what_does_not_fit_in_memory_is_read_when_asked_for(data_root, monkeypat
 
 
 def test_processes_share_the_samples_of_each_step(data_root):
-    whole = list(islice(photographs(data_root).train_dataloader(), 3))
+    whole = list(islice(prepared_images(data_root).train_dataloader(), 3))
     parts = [
-        list(islice(photographs(data_root, rank=rank, ranks=2).train_dataloader(), 3)) for rank in (0, 1)
+        list(islice(prepared_images(data_root, rank=rank, ranks=2).train_dataloader(), 3)) for rank in (0, 1)
     ]
     for step in range(3):
         halves = [part[step]["rgb"] for part in parts]
@@ -109,7 +109,7 @@ def test_processes_share_the_samples_of_each_step(data_root):
 
 def test_processes_share_the_dev_images(data_root):
     def shown(**settings):
-        data = photographs(data_root, val_fraction=0.5, **settings)
+        data = prepared_images(data_root, val_fraction=0.5, **settings)
         return [batch["name"][0] for batch in data.val_dataloader()]
 
     whole, seen = shown(), [shown(rank=rank, ranks=2) for rank in (0, 1)]
@@ -118,8 +118,8 @@ def test_processes_share_the_dev_images(data_root):
 
 
 def test_a_resumed_run_draws_what_comes_next(data_root):
-    whole = list(islice(photographs(data_root, accumulate=2).train_dataloader(), 8))
-    rest = list(islice(photographs(data_root, step=3, accumulate=2).train_dataloader(), 2))
+    whole = list(islice(prepared_images(data_root, accumulate=2).train_dataloader(), 8))
+    rest = list(islice(prepared_images(data_root, step=3, accumulate=2).train_dataloader(), 2))
     for expected, got in zip(whole[6:], rest, strict=True):
         assert expected["name"] == got["name"]
         torch.testing.assert_close(expected["nir"], got["nir"])
@@ -137,12 +137,12 @@ def test_batches_follow_each_other_without_a_gap():
         ({"batch_size": 3, "ranks": 2}, r"data[.]batch_size: expected a multiple of the 2 processes, got 3"),
         ({"sampling_weights": [1.0]}, r"data[.]sampling_weights: expected 2 positive numbers, got \[1.0\]"),
         ({"sampling_weights": [-0.5, 1.5]}, r"data[.]sampling_weights: expected 2 positive numbers"),
-        ({"val_fraction": 1.0}, "expected training pairs in every set"),
+        ({"val_fraction": 1.0}, "expected training pairs in every data set"),
     ],
 )
 def test_settings_that_do_not_go_together(data_root, settings, message):
     with pytest.raises(NircolorError, match=message):
-        photographs(data_root, **settings)
+        prepared_images(data_root, **settings)
 
 
 def test_files_without_the_model_s_bands_are_named(data_root):

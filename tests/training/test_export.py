@@ -12,10 +12,10 @@ from nircolor.inference import Colorizer
 from nircolor.modelfile import Size, read_card, read_safetensors
 from nircolor.models import ARCHITECTURES, Network
 from nircolor.models.nirgnn import NirGnn
-from nircolor.training import export as module
-from nircolor.training import measures
-from nircolor.training.export import export
-from nircolor.training.measures import multiply_adds_per_px
+from nircolor.training import costs
+from nircolor.training import exporting as module
+from nircolor.training.costs import multiply_adds_per_px
+from nircolor.training.exporting import export
 from nircolor.training.onnx_export import to_onnx
 from tests.tiny_models import make_card
 from tests.torch_models import arguments, bands, random_network, save_checkpoint
@@ -39,7 +39,7 @@ def _to_onnx(network, card):
 @pytest.fixture
 def quick(monkeypatch):
     """Multiply-adds of small tiles, no measuring of memory, which takes processes of its own."""
-    monkeypatch.setattr(measures, "_COUNTED_PX", dict.fromkeys(("onnxruntime", "torch"), (32, 64)))
+    monkeypatch.setattr(costs, "_COUNTED_PX", dict.fromkeys(("onnxruntime", "torch"), (32, 64)))
     monkeypatch.setattr(module, "bytes_per_px", lambda _path, _card: 123.0)
     monkeypatch.setattr(module, "to_onnx", _to_onnx)
 
@@ -254,9 +254,9 @@ def _changed(path, change):
         (lambda c: c["hyper_parameters"].update(architecture="vgg"), "architecture vgg: expected one of"),
         (lambda c: c["hyper_parameters"].update(arguments={"depth": 2}), "cannot be built .*depth"),
         (lambda c: c["hyper_parameters"].update(arguments=None), "expected .* for unet, got"),
-        (lambda c: c["hyper_parameters"].update(card=None), "card does not make a card .name: Field req"),
-        (lambda c: c["hyper_parameters"].update(card={"size": 3}), "card does not make a card .*size"),
-        (lambda c: c["hyper_parameters"]["card"].update(colour=3), "does not make a card .colour: Extra"),
+        (lambda c: c["hyper_parameters"].update(card=None), "card is not a valid card .name: Field req"),
+        (lambda c: c["hyper_parameters"].update(card={"size": 3}), "card is not a valid card .*size"),
+        (lambda c: c["hyper_parameters"]["card"].update(colour=3), "is not a valid card .colour: Extra"),
         (lambda c: c["hyper_parameters"]["card"]["bands"].pop(), "the network's 3 bands, got 2"),
         (lambda c: c["state_dict"].pop("network.decoder.leave.bias"), r"1 missing \(decoder\.leave\.bias\)"),
         (lambda c: c["state_dict"].update({"network.z": torch.zeros(1)}), r"1 unknown \(z\)"),

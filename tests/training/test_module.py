@@ -1,4 +1,4 @@
-"""What the trainings minimise and measure: terms, schedules, a loss that is no number."""
+"""Loss terms, schedules and validation metrics of the training tasks; NaN losses."""
 
 from types import SimpleNamespace
 
@@ -16,20 +16,37 @@ from nircolor.losses import (
     rgb_to_gray,
     structure_loss,
 )
-from nircolor.training.log_error import LogErrorTask
-from nircolor.training.schedule import half_cosine
-from nircolor.training.squared_error import SquaredErrorTask
-from nircolor.training.sshape import SShapeTask
-from nircolor.training.structure_aware import ContentTask, StructureAwareTask
+from nircolor.training.tasks import (
+    ContentTask,
+    LogErrorTask,
+    SceneTask,
+    SquaredErrorTask,
+    SShapeTask,
+    StructureAwareTask,
+    half_cosine,
+)
 from tests.training.shipped_recipes import CARD
 
 TINY = {"bands": 3, "width": 4}
 
 
 def at(module, step: int, steps: int = 1000):
-    """The module as it stands at a step of a run."""
-    module._trainer = SimpleNamespace(global_step=step, max_steps=steps)
+    """The module at a step of a run."""
+    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)  # noqa: ARG005
+    module._trainer = SimpleNamespace(global_step=step, max_steps=steps, strategy=strategy)
     return module
+
+
+def rates(module, steps):
+    """The learning rate before each step of a run, and after the last."""
+    configured = module.configure_optimizers()
+    optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
+    found = []
+    for _ in range(steps + 1):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return np.array(found)
 
 
 @pytest.fixture
@@ -74,7 +91,7 @@ def test_the_other_reading_of_equation_3_is_equation_1(batch):
         (375, True, {"absolute", "ssim"}),
     ],
 )
-def test_the_content_loss_changes_at_its_share_of_the_run(batch, step, keep, names):
+def test_the_content_loss_changes_at_its_part_of_the_run(batch, step, keep, names):
     module = at(ContentTask("unet", TINY, CARD, keep_absolute=keep), step)
     outputs = module.outputs(batch)
     terms = module.objective(outputs, batch)
@@ -83,9 +100,9 @@ def test_the_content_loss_changes_at_its_share_of_the_run(batch, step, keep, nam
         torch.testing.assert_close(terms["ssim"], content_ssim_loss(outputs, batch["rgb"], batch["valid"]))
 
 
-def test_s_shape_trains_its_edge_network_too_and_exports_it_not(batch):
+def test_s_shape_trains_its_edge_network_and_does_not_export_it(batch):
     module = at(SShapeTask(TINY, CARD), 0)
-    # it starts at zero, where it has no say
+    # it is initialized to zero, where it has no gradient
     torch.nn.init.normal_(module.edge_network.decoder.weight)
     terms = module.objective(module.outputs(batch), batch)
     terms["edge"].backward()
@@ -95,14 +112,23 @@ def test_s_shape_trains_its_edge_network_too_and_exports_it_not(batch):
 
 
 @pytest.mark.parametrize(
-    "make", [ContentTask, StructureAwareTask, SShapeTask, SquaredErrorTask, LogErrorTask]
+    "make", [ContentTask, StructureAwareTask, SShapeTask, SquaredErrorTask, LogErrorTask, SceneTask]
 )
-def test_what_is_invalid_teaches_nothing(batch, make):
-    arguments = {SquaredErrorTask: {"width": 6, "rank": 2}, LogErrorTask: {"widths": [4, 6]}}.get(
-        make, {"width": 4}
-    )
+def test_invalid_pixels_have_no_influence_on_any_task(batch, make):
+    settings = {
+        # any architecture will do, and this one is fast
+        SquaredErrorTask: {"architecture": "cnn", "arguments": {"bands": 3, "width": 6}},
+        LogErrorTask: {"arguments": {"bands": 3, "widths": [4, 6]}},
+        SceneTask: {
+            "arguments": {"context_width": 4, "widths": [4, 6], "context_px": 32},
+            "card": CARD | {"bands": CARD["bands"][:1]},
+        },
+    }.get(make, {"arguments": TINY})
     torch.manual_seed(0)
-    module = at(make(arguments={"bands": 3} | arguments, card=CARD), 0)
+    module = at(make(**({"card": CARD} | settings)), 0)
+    if make is SceneTask:
+        batch["nir"] = batch["nir"][:, :1]
+        batch["context"] = torch.rand(2, 5, 32, 32)
     spoilt = batch | {"rgb": torch.where(batch["valid"] > 0, batch["rgb"], 1 - batch["rgb"])}
     outputs = module.outputs(batch)
     for name, term in module.objective(outputs, batch).items():
@@ -110,44 +136,105 @@ def test_what_is_invalid_teaches_nothing(batch, make):
 
 
 def test_half_a_cosine_rises_over_the_warmup_and_ends_at_a_fiftieth():
-    weight = torch.zeros(1, requires_grad=True)
-    optimizer = torch.optim.SGD([weight], 2.0)
-    scheduler = half_cosine(optimizer, steps=100, warmup_steps=10)["lr_scheduler"]["scheduler"]
-    rates = []
-    for _ in range(101):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    assert rates[0] == pytest.approx(0.2)
-    assert rates[4] == pytest.approx(1.0, rel=0.01)
-    assert max(rates) == rates[9]
-    assert rates[50] == pytest.approx(2 * (0.02 + 0.98 / 2))
-    assert rates[100] == pytest.approx(2 * 0.02)
-    assert rates[9:] == sorted(rates[9:], reverse=True)
+    factors = [half_cosine(step, 100, warmup_steps=10) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1)
+    assert factors[4] == pytest.approx(0.5, rel=0.01)
+    assert max(factors) == factors[9]
+    assert factors[50] == pytest.approx(0.02 + 0.98 / 2)
+    assert factors[100] == pytest.approx(0.02)
+    assert factors[9:] == sorted(factors[9:], reverse=True)
+
+
+def test_the_learning_rate_of_log_error_follows_the_cosine():
+    module = at(LogErrorTask(arguments={"bands": 3, "widths": [4]}, card=CARD, warmup_steps=5), 0, steps=20)
+    np.testing.assert_allclose(rates(module, 20), [2e-3 * half_cosine(step, 20, 5) for step in range(21)])
 
 
 def test_the_learning_rate_falls_exponentially_to_its_last_value():
     module = at(SquaredErrorTask("cnn", {"bands": 3, "width": 6}, CARD), 0, steps=50)
-    configured = module.configure_optimizers()
-    optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
-    rates = []
-    for _ in range(51):
-        rates.append(optimizer.param_groups[0]["lr"])
-        optimizer.step()
-        scheduler.step()
-    np.testing.assert_allclose(rates, 1e-4 * 10 ** -(np.arange(51) / 50))
+    np.testing.assert_allclose(rates(module, 50), 1e-4 * 10 ** -(np.arange(51) / 50))
 
 
-def test_a_loss_that_is_no_number_names_step_and_images(batch, monkeypatch):
-    module = at(ContentTask("unet", TINY, CARD), 41)
+@pytest.mark.parametrize("make", [SquaredErrorTask, LogErrorTask])
+def test_a_run_that_is_extended_keeps_its_final_learning_rate(make):
+    """The planned length comes from the checkpoint, whatever max_steps is now."""
+    arguments = {"widths": [4]} if make is LogErrorTask else {"width": 6}
+    architecture = "convnext_unet" if make is LogErrorTask else "cnn"
+
+    def task(steps):
+        return at(make(architecture, {"bands": 3} | arguments, CARD), 0, steps)
+
+    checkpoint = {}
+    task(10).on_save_checkpoint(checkpoint)
+    extended = task(40)
+    extended.on_load_checkpoint(checkpoint)
+    planned, found = rates(task(10), 10), rates(extended, 40)
+    np.testing.assert_allclose(found[:11], planned)
+    np.testing.assert_allclose(found[11:], planned[-1])
+    again = {}
+    extended.on_save_checkpoint(again)
+    assert again["schedule_steps"] == checkpoint["schedule_steps"] == 10
+
+
+def test_a_run_that_is_extended_keeps_its_final_loss(batch):
+    """Equation (5) stays where it has replaced (4)."""
+    module = at(ContentTask("unet", TINY, CARD), 1000, steps=1000)
+    outputs = module.outputs(batch)
+    assert module.objective(outputs, batch).keys() == {"ssim"}
+    checkpoint = {}
+    module.on_save_checkpoint(checkpoint)
+    extended = at(ContentTask("unet", TINY, CARD), 1000, steps=4000)
+    extended.on_load_checkpoint(checkpoint)
+    assert extended.progress == 1
+    assert extended.objective(outputs, batch).keys() == {"ssim"}
+
+
+def test_schedules_need_a_planned_length(batch):
+    """Also where the class is used with Lightning's own Trainer."""
+    module = at(ContentTask("unet", TINY, CARD), 0, steps=-1)
+    with pytest.raises(NircolorError, match=r"trainer[.]max_steps: expected a number of steps, got -1"):
+        module.objective(module.outputs(batch), batch)
+
+
+def _with_nan_at(module, batch, monkeypatch, step):
+    """Take training steps up to one with a NaN in its NIR."""
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
-    batch["nir"][1, 0, 3, 3] = float("nan")
-    with pytest.raises(NircolorError, match=r"step 41: the loss is nan .*images: one, two"):
-        module.training_step(batch, 0)
+    for index in range(step + 1):
+        module.trainer.global_step = index
+        nir = batch["nir"].clone()
+        if index == step:
+            nir[1, 0, 3, 3] = float("nan")
+        module.training_step(batch | {"nir": nir, "name": [f"one{index}", f"two{index}"]}, index)
+
+
+@pytest.mark.parametrize("hook", ["on_validation_start", "check_losses", "on_save_checkpoint"])
+def test_a_nan_loss_names_step_and_images(batch, monkeypatch, hook):
+    module = at(ContentTask("unet", TINY, CARD), 0)
+    _with_nan_at(module, batch, monkeypatch, 2)
+    with pytest.raises(NircolorError, match=r"step 2: the loss is nan .absolute nan.*images: one2, two2"):
+        getattr(module, hook)(*([{}] if hook == "on_save_checkpoint" else []))
+
+
+def test_losses_are_checked_every_25_batches(batch, monkeypatch):
+    module = at(ContentTask("unet", TINY, CARD), 0)
+    module._seed, module.trainer.world_size, module.trainer.global_rank = 0, 1, 0
+    _with_nan_at(module, batch, monkeypatch, 0)
+    module._unchecked *= 24
+    module.on_train_batch_start(batch, 24)
+    module._unchecked.append(module._unchecked[0])
+    with pytest.raises(NircolorError, match="step 0: the loss is nan"):
+        module.on_train_batch_start(batch, 25)
+
+
+def test_weights_that_are_not_finite_are_not_saved():
+    module = at(ContentTask("unet", TINY, CARD), 7)
+    next(module.parameters()).data[0] = float("inf")
+    with pytest.raises(NircolorError, match="step 7: a weight of the network is not finite"):
+        module.on_save_checkpoint({})
 
 
 def test_validation_measures_are_the_metrics(batch, monkeypatch):
-    """What training logs is what `metrics` says, masks included."""
+    """Training logs the values of `nircolor.metrics`, masks included."""
     module = at(ContentTask("unet", TINY, CARD), 0).eval()
     logged = {}
     monkeypatch.setattr(module, "log_dict", lambda values, **_: logged.update(values))
@@ -159,7 +246,7 @@ def test_validation_measures_are_the_metrics(batch, monkeypatch):
     assert float(logged["val/ssim"]) == pytest.approx(metrics.ssim(*arguments), abs=1e-5)
 
 
-def test_half_precision_networks_are_judged_in_single(batch, monkeypatch):
+def test_losses_of_half_precision_networks_are_computed_in_single_precision(batch, monkeypatch):
     module = at(StructureAwareTask(TINY, CARD), 999)
     monkeypatch.setattr(module, "log", lambda *_, **__: None)
     monkeypatch.setattr(module, "log_dict", lambda *_, **__: None)
@@ -171,19 +258,19 @@ def test_half_precision_networks_are_judged_in_single(batch, monkeypatch):
 
 
 def test_bands_and_network_must_agree():
-    with pytest.raises(NircolorError, match=r"expected card[.]bands to name the network's 1 bands, got 3"):
+    with pytest.raises(NircolorError, match=r"expected card[.]bands to list the network's 1 bands, got 3"):
         ContentTask("unet", {"bands": 1, "width": 4}, CARD)
 
 
-def test_a_card_that_cannot_be_is_said_before_the_training():
-    with pytest.raises(NircolorError, match="expected card as a card has it, got licence: Field required"):
+def test_an_invalid_card_is_an_error_before_the_training():
+    with pytest.raises(NircolorError, match="card to be a model card, got licence: Field required"):
         ContentTask("unet", TINY, {key: value for key, value in CARD.items() if key != "licence"})
     with pytest.raises(NircolorError, match="got sumary: Extra inputs are not permitted"):
         ContentTask("unet", TINY, CARD | {"sumary": "x"})
 
 
-def test_a_checkpoint_says_every_argument_of_its_network():
-    """So that a default that changes one day does not change old models."""
+def test_a_checkpoint_has_every_argument_of_its_network():
+    """A default that changes later must not change old models."""
     module = SquaredErrorTask("nirgnn", {"bands": 3, "width": 6}, CARD)
     assert module.hparams["arguments"] == {
         "bands": 3,

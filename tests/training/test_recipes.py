@@ -1,18 +1,21 @@
-"""Every recipe that ships: it trains, and its network as it stands can be built."""
+"""Every shipped recipe trains, and its network can be built at full size."""
 
 from copy import deepcopy
+from pathlib import Path
 
 import pytest
 import torch
 import yaml
 
+from nircolor.errors import NircolorError
 from nircolor.modelfile import Card, Size
 from nircolor.models import build
-from nircolor.training.cli import train
+from nircolor.pairs.recipe import read_recipe
+from nircolor.training.cli import train_from_arguments as train
 from tests.training.shipped_recipes import ARCHITECTURE_OF, RECIPES
 
 NAMES = [path.stem for path in RECIPES]
-BY_NAME = {path.stem: yaml.safe_load(path.read_text()) for path in RECIPES}
+BY_NAME = {path.stem: read_recipe(path) for path in RECIPES}
 
 
 def arguments(name: str) -> dict:
@@ -31,7 +34,7 @@ def test_it_trains(tmp_path, small_recipe, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_network_and_its_card_as_they_stand(name):
+def test_its_network_and_its_card_at_full_size(name):
     with torch.device("meta"):
         network = build(architecture(name), arguments(name).get("arguments"))
     data = BY_NAME[name]["data"]
@@ -70,8 +73,8 @@ def test_the_papers_rows_have_the_papers_networks(name, parameters):
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("-small")])
-def test_a_small_twin_differs_in_budget_alone(name):
-    """Same data, same training, same bands as the row that it stands for."""
+def test_a_small_version_differs_only_in_its_budget(name):
+    """Same data, task and bands as the full recipe."""
     row = name.removesuffix("-small")
     full, small = BY_NAME[row.split("-no_")[0]], BY_NAME[name]
     for recipe in (full, small):
@@ -88,7 +91,7 @@ def test_a_small_twin_differs_in_budget_alone(name):
     assert small["trainer"]["max_steps"] < full["trainer"]["max_steps"] / 10
 
 
-def test_the_satellite_twins_differ_in_bands_alone():
+def test_the_satellite_recipes_differ_only_in_bands():
     three, one = (deepcopy(BY_NAME[name]) for name in ("satellite", "satellite-1band"))
     for recipe in (three, one):
         for key in ("name", "summary", "bands"):
@@ -104,3 +107,44 @@ def test_rows_of_one_table_have_one_budget():
             assert row["data"] == rows[0]["data"]
             assert row["trainer"] == rows[0]["trainer"]
             assert row["ema"] == rows[0]["ema"]
+
+
+PRINTED = [
+    name
+    for name in NAMES
+    if name.startswith(("nirgnn", "cnn", "unet", "sshape", "structure_aware")) and not name.endswith("-small")
+]
+
+
+@pytest.mark.parametrize("name", PRINTED)
+def test_rows_as_printed_have_no_averaged_weights_and_no_flips(name):
+    assert BY_NAME[name]["ema"] == {"decay": 0}
+    assert BY_NAME[name]["data"]["augmentation"] == {"flip": False}
+
+
+def test_the_command_reads_a_recipe_with_a_base(tmp_path, small_recipe, monkeypatch):
+    """Merged, found relative to the file, and the run is named after the recipe."""
+    recipe = small_recipe("unet-3bands", tmp_path / "lib", steps=1)
+    content = yaml.safe_load(recipe.read_text())
+    del content["trainer"]["default_root_dir"]
+    recipe.write_text(yaml.safe_dump(content))
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("base: lib/recipe.yaml\nmodel: {init_args: {card: {name: mine}, learning_rate: 3e-4}}\n")
+    monkeypatch.chdir(tmp_path)
+    last = train(["--config=mine.yaml", "--ema.decay", "null"])
+    assert last.relative_to(tmp_path) == Path("runs/mine/checkpoints/last.ckpt")
+    config = yaml.safe_load(Path("runs/mine/config.yaml").read_text())
+    assert config["model"]["init_args"]["learning_rate"] == 3e-4
+    assert config["model"]["class_path"].endswith("ContentTask")
+    last = torch.load("runs/mine/checkpoints/last.ckpt", weights_only=True)
+    assert last["hyper_parameters"]["card"]["name"] == "mine"
+    assert last["hyper_parameters"]["card"]["encoding"] == "reflectance"
+    # without averaging, the saved weights are the current ones
+    for key, value in last["current_model_state"].items():
+        assert torch.equal(last["state_dict"][key], value)
+
+
+@pytest.mark.parametrize("decay", ["1", "-0.5"])
+def test_a_decay_that_is_none(tmp_path, small_recipe, decay):
+    with pytest.raises(NircolorError, match=r"ema[.]decay: expected a number from 0 to less than 1"):
+        train(["--config", str(small_recipe("unet-3bands", tmp_path, steps=1)), "--ema.decay", decay])

@@ -1,4 +1,4 @@
-"""Samples: reproducible, what the engine would feed, and true to the photograph."""
+"""Samples: reproducible, what the engine would feed, and true to the pair."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from nircolor.training.sampling import Augmentation, draw_sample, resize, to_photograph
+from nircolor.training.sampling import Augmentation, ImagePair, draw_sample, resize
 
 PLAIN = Augmentation()
 STRONG = Augmentation(
@@ -15,29 +15,29 @@ STRONG = Augmentation(
 
 
 @pytest.fixture
-def photograph():
+def pair():
     """Red is the row, green the column, blue and NIR their mean: a pixel tells where it is from."""
     rows, columns = np.meshgrid(np.linspace(0, 1, 80), np.linspace(0, 1, 120), indexing="ij")
     rgb = np.stack([rows, columns, (rows + columns) / 2]).astype(np.float32)
     valid = np.ones((80, 120), bool)
     valid[:, :30] = False
-    return to_photograph("ramp", rgb[2:], rgb, valid)
+    return ImagePair.from_arrays("ramp", rgb[2:], rgb, valid)
 
 
-def draw(photograph, seed, augmentation=PLAIN):
-    return draw_sample(photograph, np.random.default_rng(seed), augmentation, tile_px=32, context_px=64)
+def draw(pair, seed, augmentation=PLAIN):
+    return draw_sample(pair, np.random.default_rng(seed), augmentation, tile_px=32, context_px=64)
 
 
-def test_the_same_seed_gives_the_same_sample(photograph):
-    first, second = (draw(photograph, 5, STRONG) for _ in range(2))
+def test_the_same_seed_gives_the_same_sample(pair):
+    first, second = (draw(pair, 5, STRONG) for _ in range(2))
     assert first.pop("name") == second.pop("name") == "ramp"
     assert all(torch.equal(first[key], second[key]) for key in first)
-    assert not torch.equal(first["nir"], draw(photograph, 6, STRONG)["nir"])
+    assert not torch.equal(first["nir"], draw(pair, 6, STRONG)["nir"])
 
 
-def test_shapes_and_ranges(photograph):
+def test_shapes_and_ranges(pair):
     for seed in range(20):
-        sample = draw(photograph, seed, replace(STRONG, noise=0.2))
+        sample = draw(pair, seed, replace(STRONG, noise=0.2))
         del sample["name"]
         shapes = {key: tuple(value.shape) for key, value in sample.items()}
         assert shapes == {
@@ -49,10 +49,10 @@ def test_shapes_and_ranges(photograph):
         assert all(value.min() >= 0 and value.max() <= 1 for value in sample.values())
 
 
-def test_edges_say_where_the_tile_lies(photograph):
+def test_edges_say_where_the_tile_lies(pair):
     """Colour encodes the place: the tile's mean colour must be that of the window the edges name."""
     for seed in range(20):
-        sample = draw(photograph, seed)
+        sample = draw(pair, seed)
         top, bottom, left, right = sample["context"][1:, 0, 0]
         flipped = bool(sample["rgb"][1, 0, 0] > sample["rgb"][1, 0, -1])
         center = (left + right) / 2
@@ -60,24 +60,24 @@ def test_edges_say_where_the_tile_lies(photograph):
         assert sample["rgb"][1].mean() == pytest.approx(float(1 - center if flipped else center), abs=0.01)
 
 
-def test_nir_colour_and_mask_stay_registered(photograph):
+def test_nir_colour_and_mask_stay_registered(pair):
     for seed in range(20):
-        sample = draw(photograph, seed, replace(STRONG, gamma=0, exposure=0, noise=0))
+        sample = draw(pair, seed, replace(STRONG, gamma=0, exposure=0, noise=0))
         torch.testing.assert_close(sample["nir"][0], sample["rgb"][2], rtol=0, atol=0.02)
         # the first quarter of the columns is masked out
         assert not sample["valid"][0][sample["rgb"][1] < 0.22].any()
         assert sample["valid"][0][sample["rgb"][1] > 0.28].all()
 
 
-def test_exposure_and_gamma_change_the_input_alone(photograph):
-    plain, changed = (draw(photograph, 3, a) for a in (PLAIN, Augmentation(gamma=0.3, exposure=0.2)))
+def test_exposure_and_gamma_change_the_input_alone(pair):
+    plain, changed = (draw(pair, 3, a) for a in (PLAIN, Augmentation(gamma=0.3, exposure=0.2)))
     torch.testing.assert_close(plain["rgb"], changed["rgb"])
     assert not torch.allclose(plain["nir"], changed["nir"], atol=0.01)
     assert not torch.allclose(plain["context"][0], changed["context"][0], atol=0.01)
 
 
-def test_photographs_smaller_than_a_tile_are_enlarged(photograph):
-    small = to_photograph("small", *(x[..., :20, :20] for x in _arrays(photograph)))
+def test_images_smaller_than_a_tile_are_enlarged(pair):
+    small = ImagePair.from_arrays("small", *(x[..., :20, :20] for x in _arrays(pair)))
     assert draw(small, 0)["rgb"].shape == (3, 32, 32)
 
 
@@ -86,14 +86,14 @@ def test_resize_averages_where_it_shrinks():
     assert resize(checker, (4, 4)).sub(0.5).abs().max() < 0.02
 
 
-def _arrays(photograph):
-    pixels = photograph.pixels.numpy() / np.float32(255)
+def _arrays(pair):
+    pixels = pair.pixels.numpy() / np.float32(255)
     return pixels[:1], pixels[1:4], pixels[4] > 0.5
 
 
-def test_several_bands_and_no_view(photograph):
-    nir, rgb, valid = _arrays(photograph)
-    three = to_photograph("three", np.concatenate([rgb[:2], nir]), rgb, valid)
+def test_several_bands_and_no_view(pair):
+    nir, rgb, valid = _arrays(pair)
+    three = ImagePair.from_arrays("three", np.concatenate([rgb[:2], nir]), rgb, valid)
     sample = draw_sample(three, np.random.default_rng(0), STRONG, tile_px=32)
     assert "context" not in sample
     assert sample["nir"].shape == (3, 32, 32)
@@ -101,11 +101,11 @@ def test_several_bands_and_no_view(photograph):
     torch.testing.assert_close(plain["nir"][:2], plain["rgb"][:2])
 
 
-def test_turning_shows_every_quarter(photograph):
+def test_turning_shows_every_quarter(pair):
     """Red grows downwards, green to the right; turned, they grow every way."""
     directions = set()
     for seed in range(80):
-        rgb = draw(photograph, seed, Augmentation(rotate90=True))["rgb"]
+        rgb = draw(pair, seed, Augmentation(rotate90=True))["rgb"]
         steps = torch.stack([rgb[:2, -1, 0] - rgb[:2, 0, 0], rgb[:2, 0, -1] - rgb[:2, 0, 0]])
         directions.add(tuple(steps.sign().flatten().tolist()))
     assert len(directions) == 8
@@ -115,9 +115,9 @@ def test_8_bit_images_are_kept_as_bytes_and_others_exactly():
     rng = np.random.default_rng(0)
     valid = np.ones((5, 5), bool)
     bytes_ = rng.integers(0, 256, (4, 5, 5)).astype(np.float32) / 255
-    assert to_photograph("a", bytes_[:1], bytes_[1:], valid).pixels.dtype == torch.uint8
+    assert ImagePair.from_arrays("a", bytes_[:1], bytes_[1:], valid).pixels.dtype == torch.uint8
     fine = rng.random((4, 5, 5), np.float32)
     for planes in (bytes_, fine):
-        floats = to_photograph("a", planes[:1], planes[1:], valid).floats()
+        floats = ImagePair.from_arrays("a", planes[:1], planes[1:], valid).as_float()
         torch.testing.assert_close(floats[:4], torch.from_numpy(planes), rtol=0, atol=1e-7)
         assert (floats[4] == 1).all()

@@ -26,7 +26,7 @@ def train(context: typer.Context) -> None:
     from nircolor.extras import require
 
     require("lightning", extra="train", what="nircolor train")
-    from nircolor.training.cli import train as run
+    from nircolor.training.cli import train_from_arguments as run
 
     arguments = list(context.args)
     resume = "--resume" in arguments
@@ -66,7 +66,7 @@ def export(
     from nircolor.extras import require
 
     require("torch", extra="train", what="nircolor export")
-    from nircolor.training.export import export as run
+    from nircolor.training.exporting import export as run
 
     done = run(checkpoint, output, half=half, saturation=saturation, scores=scores, overwrite=overwrite)
     rounding = (

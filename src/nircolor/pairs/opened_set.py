@@ -12,12 +12,12 @@ from typing import Any, Literal, NamedTuple
 from pydantic import TypeAdapter, ValidationError
 
 from nircolor.errors import NircolorError, NircolorWarning, first_line
-from nircolor.extras import require
 from nircolor.imagery import find_images, open_raster
 from nircolor.modelfile import Band, first_fault
 from nircolor.pairs.layouts import Folders, MultiBandFiles, Scenes, Vcip
 from nircolor.pairs.pair import Bands, Pair
 from nircolor.pairs.paired_set import PairedSet
+from nircolor.pairs.recipe import read_recipe
 
 _CLASSES = {kind.__name__: kind for kind in (Folders, MultiBandFiles, Vcip, Scenes)}
 _FORMS = (
@@ -191,13 +191,7 @@ def _matched(nir: Path, rgb: Path, mask: Path | None, table: str | os.PathLike[s
 
 
 def _read_yaml(path: Path, role: Role, split: str | None) -> tuple[list[PairedSet], Bands]:
-    require("yaml", extra="evaluate", what="a YAML of sets")
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise NircolorError(f"{path}: expected a YAML of sets: {first_line(error)}") from error
+    content = read_recipe(path)
     sets = _under(content, "data", "sets") or _under(content, "sets")
     if not isinstance(sets, list) or not sets:
         raise NircolorError(f"{path}: expected sets as in a recipe (docs/training.md), found none")

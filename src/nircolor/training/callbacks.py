@@ -1,4 +1,4 @@
-"""What a run keeps and shows of itself: averaged weights, checkpoints, progress, sample images."""
+"""Callbacks of every run: averaged weights, checkpoints, progress, sample images."""
 
 import time
 from typing import Any
@@ -11,33 +11,41 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
+from nircolor.errors import NircolorError
 from nircolor.training.data import PairedData
 from nircolor.training.module import Batch
 
-# off a terminal
+# Without a terminal.
 _SECONDS_BETWEEN_LINES = 60
+# On a terminal; reading the loss more often would make a GPU wait.
+_SECONDS_BETWEEN_UPDATES = 0.5
 
 
 class AveragedWeights(WeightAveraging):
-    """An exponential average of the weights, which is what is measured and exported; buffers are copied.
+    """Exponential moving average of the weights, used for validation and export; buffers are copied.
 
     Args:
-        decay: share of the average that a step leaves; less in the first steps, so that the weights that
-            training starts from are soon forgotten.
+        decay: Weight of the previous average in each step; smaller during the first steps, so that the
+            initial weights are soon forgotten. 0 or None turns averaging off: the average is the current
+            weights.
     """
 
-    def __init__(self, decay: float = 0.999) -> None:
+    def __init__(self, decay: float | None = 0.999) -> None:
+        if decay is not None and not 0 <= decay < 1:
+            raise NircolorError(f"ema.decay: expected a number from 0 to less than 1, or null, got {decay}")
+        share = 1 - (decay or 0.0)
+
         def average(averaged: Tensor, current: Tensor, count: Tensor) -> Tensor:
-            return averaged.lerp(current, (9 / (10 + count)).clamp(min=1 - decay))
+            return averaged.lerp(current, (9 / (10 + count)).clamp(min=share))
 
         super().__init__(use_buffers=False, avg_fn=average)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Leave the weights in training as they are: a run that goes on needs them."""
+        """Keep the current weights beside the average, since a run that is extended needs them."""
 
 
 class StepCheckpoint(ModelCheckpoint):
-    """`ModelCheckpoint` between optimiser steps alone: half of a step's gradients cannot be resumed."""
+    """`ModelCheckpoint` that saves only after optimizer steps, since accumulated gradients are not saved."""
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -47,9 +55,9 @@ class StepCheckpoint(ModelCheckpoint):
 
 
 class RunProgress(ProgressBar):
-    """Step, loss, validation PSNR, images a second, time left.
+    """Progress bar with step, loss, validation PSNR, images per second and time left.
 
-    A line at every validation; off a terminal, where no bar can be, one a minute too.
+    Prints a line at each validation and, without a terminal, each minute.
     """
 
     def __init__(self) -> None:
@@ -66,10 +74,10 @@ class RunProgress(ProgressBar):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self._start, self._first_step, self._images = time.perf_counter(), trainer.global_step, 0
-        self._last_line = self._start
+        self._last_line = self._last_update = self._start
         if self._enabled and trainer.is_global_zero:
             data: PairedData = trainer.datamodule  # type: ignore[attr-defined]
-            pairs = sum(len(photographs) for photographs in data.training)
+            pairs = sum(len(images) for images in data.training)
             self._console.print(f"{pairs} training pairs, {len(data.val)} validation pairs", highlight=False)
             self._progress = Progress(
                 TextColumn("step"),
@@ -91,9 +99,12 @@ class RunProgress(ProgressBar):
         self._images += len(batch["nir"]) * trainer.world_size
         if self._progress is None:
             return
+        now = time.perf_counter()
         if self._console.is_terminal:
-            self._progress.update(self._task, completed=trainer.global_step, text=self._text(trainer))
-        elif time.perf_counter() - self._last_line > _SECONDS_BETWEEN_LINES:
+            if now - self._last_update > _SECONDS_BETWEEN_UPDATES:
+                self._last_update = now
+                self._progress.update(self._task, completed=trainer.global_step, text=self._text(trainer))
+        elif now - self._last_line > _SECONDS_BETWEEN_LINES:
             self._print_line(trainer)
 
     def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -133,10 +144,10 @@ class RunProgress(ProgressBar):
 
 
 class SampleImages(Callback):
-    """The first validation images in TensorBoard at every validation: NIR, predicted, true, side by side.
+    """Write the first validation images to TensorBoard: NIR, predicted and true colour side by side.
 
     Args:
-        count: of images.
+        count: Number of images.
     """
 
     def __init__(self, count: int = 4) -> None:

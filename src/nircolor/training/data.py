@@ -1,4 +1,4 @@
-"""What networks train on: pairs of any sets, drawn by step."""
+"""Data module: training samples and validation images of paired data sets."""
 
 from collections.abc import Iterator, Sequence
 from itertools import count
@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import image_size
+from nircolor.losses import SSIM_WINDOW_PX
 from nircolor.memory import available_bytes
 from nircolor.modelfile import Band
 from nircolor.models import Network
@@ -17,25 +18,24 @@ from nircolor.pairs import Pair, PairedSet, read_pair, split_pairs
 from nircolor.training.module import ColorizationModule
 from nircolor.training.sampling import (
     Augmentation,
-    Photograph,
+    ImagePair,
     Sample,
     as_sample,
     draw_sample,
     resize,
-    to_photograph,
 )
 
-# of the free memory that images may take; the network and the user's programs need some too
+# Part of the free memory that images may take; the network and other programs need some too.
 _MEMORY_SHARE = 0.5
 
 
-class Photographs(Sequence[Photograph]):
-    """Pairs as photographs: all kept in memory where they fit, else read whenever one is asked for.
+class ImagePairs(Sequence[ImagePair]):
+    """Sequence of image pairs, read once and kept in memory, or read at each access.
 
     Args:
-        pairs: what to read.
-        bands: the NIR bands to pick, in order.
-        keep: keep them in memory.
+        pairs: Files of the pairs.
+        bands: NIR bands to read, in this order.
+        keep: Keep the images in memory.
     """
 
     def __init__(self, pairs: Sequence[Pair], bands: Sequence[Band], *, keep: bool) -> None:
@@ -45,26 +45,28 @@ class Photographs(Sequence[Photograph]):
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def __getitem__(self, index: int) -> Photograph:  # type: ignore[override]
+    def __getitem__(self, index: int) -> ImagePair:  # type: ignore[override]
         return self._read(self._pairs[index]) if self._kept is None else self._kept[index]
 
-    def _read(self, pair: Pair) -> Photograph:
-        return to_photograph(pair.name, *read_pair(pair, self._bands))
+    def _read(self, pair: Pair) -> ImagePair:
+        return ImagePair.from_arrays(pair.name, *read_pair(pair, self._bands))
 
 
 class SampleDataset(Dataset[Sample]):
-    """Samples by index; sample ``i`` of a seed is the same in every process and every run.
+    """Endless training samples; sample ``i`` of a seed is the same in every process and every run.
 
     Args:
-        sets: photographs of each set.
-        sampling_weights: how often each set is drawn from, relative to the others.
-        augmentation, tile_px, context_px: see `sampling.draw_sample`.
-        seed: of the samples.
+        sets: Pairs of each data set.
+        sampling_weights: Relative frequency of each data set.
+        augmentation: See `draw_sample`.
+        tile_px: See `draw_sample`.
+        context_px: See `draw_sample`.
+        seed: Seed of the samples.
     """
 
     def __init__(
         self,
-        sets: Sequence[Sequence[Photograph]],
+        sets: Sequence[Sequence[ImagePair]],
         sampling_weights: Sequence[float],
         augmentation: Augmentation,
         tile_px: int,
@@ -77,22 +79,22 @@ class SampleDataset(Dataset[Sample]):
 
     def __getitem__(self, index: int) -> Sample:
         rng = np.random.default_rng([self.seed, index])
-        photographs = self.sets[rng.choice(len(self.sets), p=self.sampling_weights)]
-        photograph = photographs[int(rng.integers(len(photographs)))]
-        return draw_sample(photograph, rng, self.augmentation, self.tile_px, self.context_px)
+        pairs = self.sets[rng.choice(len(self.sets), p=self.sampling_weights)]
+        pair = pairs[int(rng.integers(len(pairs)))]
+        return draw_sample(pair, rng, self.augmentation, self.tile_px, self.context_px)
 
 
 class StepSampler(Sampler[list[int]]):
-    """Indices of each step's batch, from the step that training stands at, without end.
+    """Endless batches of sample indices, starting at a given batch.
 
-    It has no length: Lightning would count the steps before a resumption against it. Processes share the
-    samples of a step, and the batches whose gradients are accumulated for one optimiser step follow each
-    other.
+    It has no length, since Lightning would subtract the steps before a resumption from it. Each process gets
+    its part of every batch.
 
     Args:
-        first_batch: batches drawn before, over all processes.
-        batch_size: over all processes.
-        rank, ranks: this process, and how many there are.
+        first_batch: Number of batches drawn before.
+        batch_size: Size of a batch over all processes.
+        rank: Index of this process.
+        ranks: Number of processes.
     """
 
     def __init__(self, first_batch: int, batch_size: int, rank: int = 0, ranks: int = 1) -> None:
@@ -104,50 +106,60 @@ class StepSampler(Sampler[list[int]]):
             yield list(range(start + self.rank, start + self.batch_size, self.ranks))
 
 
-class WholeImages(Dataset[Sample]):
-    """Dev images whole, each with its view, shrunk and cropped to sides that the network takes.
+class ValidationImages(Dataset[Sample]):
+    """Whole images, scaled and cropped to a size that the network takes.
 
     Args:
-        photographs: the images.
-        network: what they are for.
-        largest_px: longer sides are shrunk to this.
+        pairs: The images.
+        network: The network.
+        largest_px: Images with a longer side are reduced to it.
     """
 
-    def __init__(self, photographs: Sequence[Photograph], network: Network, largest_px: int) -> None:
-        self.photographs, self.largest_px = photographs, largest_px
-        self.multiple_of, self.minimum_px = network.multiple_of, network.minimum_px
-        self.context_px = network.context_px
+    def __init__(self, pairs: Sequence[ImagePair], network: Network, largest_px: int) -> None:
+        self.pairs, self.largest_px = pairs, largest_px
+        self.multiple_of, self.context_px = network.multiple_of, network.context_px
+        # smaller images are enlarged; SSIM needs a whole window
+        least = max(network.minimum_px, SSIM_WINDOW_PX)
+        self.minimum_px = -(-least // network.multiple_of) * network.multiple_of
 
     def __len__(self) -> int:
-        return len(self.photographs)
+        return len(self.pairs)
 
     def __getitem__(self, index: int) -> Sample:
-        photograph = self.photographs[index]
-        image = photograph.floats()
+        pair = self.pairs[index]
+        image = pair.as_float()
         shrink = min(1.0, self.largest_px / max(image.shape[1:]))
         height, width = (max(self.minimum_px, round(side * shrink)) for side in image.shape[1:])
         rows, columns = (side // self.multiple_of * self.multiple_of for side in (height, width))
         image = resize(image, (height, width))[:, :rows, :columns]
         view = None if self.context_px is None else resize(image[:-4], (self.context_px, self.context_px))
-        return as_sample(photograph.name, image, view, (0.0, 1.0, 0.0, 1.0))
+        return as_sample(pair.name, image, view, (0.0, 1.0, 0.0, 1.0))
 
 
 class PairedData(L.LightningDataModule):
-    """Paired sets, split into training and val by place.
+    """Paired data sets, split into training and validation pairs by place.
 
-    The bands are those of the model in training, picked by wavelength where the files say theirs.
+    The NIR bands are those of the model in training (``card.bands``), found by wavelength where the files
+    state wavelengths.
 
     Args:
-        sets: what to train on; choices are made on the validation pairs of the first.
-        sampling_weights: how often a sample is drawn from each set; by default in proportion to their pairs.
-        batch_size: of one step, over all processes.
-        tile_px: side of the training tiles.
-        val_fraction: share of the places held back for choosing, in sets whose table does not name a
-            split; 0 trains on all.
-        val_px: longest side that validation images are shrunk to.
-        augmentation: how far samples stray from the photographs.
-        seed: of the samples; the split is the same for all.
-        num_workers: processes that prepare samples.
+        sets: Data sets to train on. Validation uses the first.
+        batch_size: Samples per batch over all processes.
+        tile_px: Side of the training tiles.
+        sampling_weights: Relative frequency of each data set among the samples; by default proportional to
+            its number of pairs.
+        val_fraction: Part of the places that is held back for validation, in data sets whose table has no
+            splits; 0 trains on all.
+        val_px: Validation images with a longer side are reduced to it.
+        augmentation: Random changes of the training images.
+        seed: Seed of the samples. The split does not depend on it.
+        num_workers: Processes that prepare samples.
+
+    Examples:
+        >>> from nircolor.pairs import Folders
+        >>> data = PairedData([Folders("pairs/nir", "pairs/rgb")], batch_size=8, tile_px=128)
+        >>> data.augmentation.flip
+        True
     """
 
     def __init__(
@@ -170,15 +182,15 @@ class PairedData(L.LightningDataModule):
         self.seed, self.num_workers = seed, num_workers
 
     def prepare_data(self) -> None:
-        """What is wrong with the data is said before the run's folder is made."""
+        """Read the data before the folder of the run is made, so that a mistake leaves nothing behind."""
         self.setup()
 
     def setup(self, stage: str | None = None) -> None:
-        """Split and read.
+        """Split the pairs and read the images.
 
         Raises:
-            NircolorError: a set or a image cannot be read, nothing is left to train on, or settings that
-                do not go together.
+            NircolorError: A data set or an image cannot be read, a data set has no training pairs, or the
+                settings do not fit the network or each other.
         """
         if hasattr(self, "training"):
             return
@@ -187,16 +199,17 @@ class PairedData(L.LightningDataModule):
         training, val = [train for train, _ in splits], splits[0][1]
         if not all(training):
             raise NircolorError(
-                "the recipe: expected training pairs in every set, all of one's are held back"
+                "data.sets: expected training pairs in every data set, got one with validation pairs only; "
+                "lower data.val_fraction or change its table"
             )
         needed = _bytes([pair for pairs in (*training, val) for pair in pairs], len(self._model.bands))
-        # each process of this machine keeps its own
+        # each process of this machine keeps its own copy
         keep = needed * self._trainer.num_devices < _MEMORY_SHARE * available_bytes()
-        self.training = [Photographs(pairs, self._model.bands, keep=keep) for pairs in training]
-        self.val = Photographs(val, self._model.bands, keep=keep)
+        self.training = [ImagePairs(pairs, self._model.bands, keep=keep) for pairs in training]
+        self.val = ImagePairs(val, self._model.bands, keep=keep)
 
     def train_dataloader(self) -> DataLoader[Sample]:
-        counts = [len(photographs) for photographs in self.training]
+        counts = [len(pairs) for pairs in self.training]
         sampling_weights = self.sampling_weights or counts
         network, trainer = self._model.network, self._trainer
         dataset = SampleDataset(
@@ -211,22 +224,23 @@ class PairedData(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Sample] | list[DataLoader[Sample]]:
         if not self.val:
             return []
-        # each process measures its part; where there is less than one image each, all measure all
+        # each process evaluates its part, or all images where there are fewer images than processes
         parts = self._trainer.world_size if len(self.val) >= self._trainer.world_size else 1
-        images = WholeImages(self.val, self._model.network, self.val_px)
+        images = ValidationImages(self.val, self._model.network, self.val_px)
         own = range(self._trainer.global_rank % parts, len(images), parts)
         return DataLoader(Subset(images, own), batch_size=1)
 
     def _check(self) -> None:
         network, ranks = self._model.network, self._trainer.world_size
+        minimum_px = max(network.minimum_px, self._model.minimum_px)
         if self.batch_size % ranks:
             raise NircolorError(
                 f"data.batch_size: expected a multiple of the {ranks} processes, got {self.batch_size}"
             )
-        if self.tile_px % network.multiple_of or self.tile_px < network.minimum_px:
+        if self.tile_px % network.multiple_of or self.tile_px < minimum_px:
             raise NircolorError(
-                f"data.tile_px: expected a multiple of {network.multiple_of} px, at least "
-                f"{network.minimum_px} px, for this network, got {self.tile_px}"
+                f"data.tile_px: expected a multiple of {network.multiple_of} px, at least {minimum_px} px, "
+                f"for this network and loss, got {self.tile_px}"
             )
         sampling_weights = self.sampling_weights
         if sampling_weights is not None and (
@@ -247,12 +261,11 @@ class PairedData(L.LightningDataModule):
 
     @property
     def _model(self) -> ColorizationModule:
-        """What is in training; it says which bands it wants, and in which sizes."""
         module = self._trainer.lightning_module
         assert isinstance(module, ColorizationModule)
         return module
 
 
 def _bytes(pairs: Sequence[Pair], bands: int) -> int:
-    """What images take in memory, were they all of more than 8 bits."""
+    """Return the size of images in memory, assuming float32."""
     return sum(4 * (bands + 4) * prod(image_size(pair.nir)) for pair in pairs)

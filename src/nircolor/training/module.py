@@ -1,8 +1,8 @@
-"""What all trainings have in common: a network by name, its steps, its measures on the validation split."""
+"""Base class of the training tasks: network, training step, validation metrics and schedules."""
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import lightning as L
 import torch
@@ -16,33 +16,60 @@ from nircolor.losses import ssim_loss
 from nircolor.modelfile import CardMetadata, first_fault
 from nircolor.models import build, complete_arguments
 
-# "nir", "rgb", "valid" and, for networks that want it, "context" (tensors); "name" (list of texts)
+# Keys: "nir", "rgb", "valid", for networks with a `context_px` "context" (tensors); "name" (list of str).
 Batch = dict[str, Any]
+# Loss terms by name.
 Terms = dict[str, Tensor]
+
+# Key of a checkpoint: length of the schedules in steps.
+SCHEDULE_STEPS = "schedule_steps"
+
+# Reading a loss waits for the GPU, so losses are collected and read together.
+_STEPS_BETWEEN_LOSS_CHECKS = 25
+
+
+class _Step(NamedTuple):
+    """Losses of one training step that are not checked yet."""
+
+    step: int
+    loss: Tensor
+    terms: Terms
+    images: list[str]
 
 
 class ColorizationModule(L.LightningModule):
-    """A network in training.
+    """Base class of the training tasks.
 
-    A subclass says what the network is trained for (`objective`) and how (`configure_optimizers`). What is
-    needed to make a model file (architecture, its arguments, ``card``) is saved with every checkpoint.
+    A subclass defines the loss (`objective`) and the optimizer (`configure_optimizers`). Checkpoints contain
+    all that is needed to export a model file: architecture, its arguments and ``card``.
 
     Args:
-        architecture: a name of `models.ARCHITECTURES`.
-        arguments: of its constructor.
-        card: what only the recipe knows of the model's card: name, summary, bands, encoding, licence.
+        architecture: A key of `nircolor.models.ARCHITECTURES`.
+        arguments: Arguments of the network's constructor.
+        card: Fields of the model card that are not derived from the network: name, summary, bands, encoding,
+            licence (see `nircolor.modelfile.CardMetadata`).
+
+    Attributes:
+        network: The network in training.
+        bands: NIR bands of its input, from ``card``.
 
     Raises:
-        NircolorError: no such architecture or arguments; ``card`` is not what a card needs, or has not as
-            many bands as the network.
+        NircolorError: Unknown architecture or arguments; ``card`` is not valid or its number of bands is not
+            that of the network.
     """
 
+    # Shortest side of a tile for which the loss is defined.
+    minimum_px: ClassVar[int] = 1
+
     def __init__(
-        self, architecture: str, arguments: Mapping[str, Any] | None, card: Mapping[str, Any] | None
+        self,
+        architecture: str,
+        arguments: Mapping[str, Any] | None = None,
+        card: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        # the rest of the recipe lies beside the checkpoints
         self.network = build(architecture, arguments)
+        # the other settings are in the run's config.yaml
         self.save_hyperparameters(
             {
                 "architecture": architecture,
@@ -54,65 +81,143 @@ class ColorizationModule(L.LightningModule):
         self.bands = _card_metadata(card).bands
         if len(self.bands) != self.network.bands:
             raise NircolorError(
-                f"the recipe: expected card.bands to name the network's {self.network.bands} bands, "
+                f"the recipe: expected card.bands to list the network's {self.network.bands} bands, "
                 f"got {len(self.bands)}"
             )
+        self._schedule_steps: int | None = None
+        self._unchecked: list[_Step] = []
 
     @abstractmethod
     def objective(self, outputs: Any, batch: Batch) -> Terms:
-        """The terms of the objective, weighted, of single-precision outputs; their sum is minimised."""
+        """Compute the weighted loss terms of a batch; their sum is minimized.
+
+        Args:
+            outputs: Result of `outputs`, in single precision.
+            batch: ``nir`` (N, bands, h, w), ``rgb`` (N, 3, h, w), ``valid`` (N, 1, h, w), ``name``, and
+                ``context`` where the network takes it.
+        """
 
     def outputs(self, batch: Batch) -> Any:
-        """What the objective is computed from; the colour alone unless a subclass wants more."""
+        """Compute the network's outputs that `objective` needs: by default the colour, (N, 3, h, w)."""
         return self._colour(batch)
+
+    @abstractmethod
+    def configure_optimizers(self) -> OptimizerLRScheduler: ...
+
+    @property
+    def schedule_steps(self) -> int:
+        """Length of the schedules in steps: `Trainer.max_steps` at the start of the run.
+
+        It is saved with the checkpoints, so that a resumed run continues on the same schedule whatever its
+        ``max_steps``; steps beyond it use the final values.
+        """
+        if self._schedule_steps is not None:
+            return self._schedule_steps
+        if self.trainer.max_steps < 1:
+            raise NircolorError(
+                f"trainer.max_steps: expected a number of steps, got {self.trainer.max_steps}: schedules "
+                "depend on it"
+            )
+        return self.trainer.max_steps
+
+    @property
+    def progress(self) -> float:
+        """Completed part of the schedules, 0 to 1."""
+        return min(1.0, self.global_step / self.schedule_steps)
+
+    def scheduled(
+        self, optimizer: torch.optim.Optimizer, factor: Callable[[int, int], float]
+    ) -> OptimizerLRScheduler:
+        """Add a learning rate schedule to an optimizer; a return value for `configure_optimizers`.
+
+        Args:
+            optimizer: Optimizer with the rates to be scaled.
+            factor: Called with a step (0 to ``steps``) and the planned number of ``steps``; returns the
+                factor on the learning rates at that step.
+        """
+
+        def at(step: int) -> float:
+            steps = self.schedule_steps
+            return factor(min(step, steps), steps)
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, at)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
         self._seed = torch.initial_seed()
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
-        # dropout, too, is a function of seed and batch, so that a resumed run draws what it would have drawn
+        # dropout depends on seed and batch alone, so that a resumed run draws the same numbers
         torch.manual_seed(self._seed + batch_idx * self.trainer.world_size + self.global_rank)
+        if len(self._unchecked) >= _STEPS_BETWEEN_LOSS_CHECKS:
+            self.check_losses()
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         outputs = self.outputs(batch)
-        # sums over a image and differences of variances do not survive half precision
+        # half precision is too coarse for sums over an image and differences of variances
         with torch.autocast(self.device.type, enabled=False):
             terms = self.objective(_single(outputs), batch)
             loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
-            # before the step is taken: the weights and the last checkpoint stay good
-            raise NircolorError(
-                f"step {self.global_step}: the loss is {loss.item()} "
-                f"({', '.join(f'{name} {term.item():.3g}' for name, term in terms.items())}), "
-                f"images: {', '.join(batch['name'])}"
-            )
+        detached = {name: term.detach() for name, term in terms.items()}
+        self._unchecked.append(_Step(self.global_step, loss.detach(), detached, batch["name"]))
         self.log("loss", loss, sync_dist=True)
         if len(terms) > 1:
             self.log_dict({f"train/{name}": term for name, term in terms.items()}, sync_dist=True)
         return loss
 
+    def on_validation_start(self) -> None:
+        self.check_losses()
+
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
         predicted = self._colour(batch).float().clamp(0, 1)
         target, valid = batch["rgb"], batch["valid"]
         chosen = valid.expand_as(target) > 0
-        measures = {
+        metrics = {
             "val/psnr": peak_signal_noise_ratio(predicted[chosen], target[chosen], data_range=1.0),
             "val/ssim": 1 - ssim_loss(predicted, target, valid),
         }
         # means over images, which come one by one since their sizes differ
-        self.log_dict(measures, batch_size=len(target), sync_dist=True)
+        self.log_dict(metrics, batch_size=len(target), sync_dist=True)
         return predicted
 
-    @abstractmethod
-    def configure_optimizers(self) -> OptimizerLRScheduler: ...
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # before the file is written: the previous checkpoint is kept
+        self.check_losses()
+        self._check_weights()
+        checkpoint[SCHEDULE_STEPS] = self.schedule_steps
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._schedule_steps = checkpoint.get(SCHEDULE_STEPS)
+
+    def check_losses(self) -> None:
+        """Stop all processes together if a loss since the last check is NaN or infinite in any of them.
+
+        Called every 25 batches and before each validation and checkpoint. All processes must call it at the
+        same step.
+
+        Raises:
+            NircolorError: Names the step, the loss terms and the images.
+        """
+        steps, self._unchecked = self._unchecked, []
+        finite = torch.stack([step.loss for step in steps]).isfinite().tolist() if steps else []
+        failed = next((step for step, ok in zip(steps, finite, strict=True) if not ok), None)
+        if not self.trainer.strategy.reduce_boolean_decision(failed is not None, all=False):
+            return
+        if failed is None:
+            raise NircolorError("the loss is not finite in another process, whose message names the images")
+        terms = ", ".join(f"{name} {term.item():.3g}" for name, term in failed.terms.items())
+        raise NircolorError(
+            f"step {failed.step}: the loss is {failed.loss.item()} ({terms}), images: "
+            f"{', '.join(failed.images)}"
+        )
+
+    def _check_weights(self) -> None:
+        finite = torch.stack([p.detach().isfinite().all() for p in self.parameters()]).all()
+        if self.trainer.strategy.reduce_boolean_decision(not finite.item(), all=False):
+            raise NircolorError(f"step {self.global_step}: a weight of the network is not finite")
 
     def _colour(self, batch: Batch) -> Tensor:
         return self.network(*(batch[key] for key in ("nir", "context") if key in batch))
-
-    @property
-    def progress(self) -> float:
-        """Share of the run that is done: schedules are stated in it, so that short runs keep their shape."""
-        return self.global_step / self.trainer.max_steps
 
 
 def _single(outputs: Any) -> Any:
@@ -122,10 +227,10 @@ def _single(outputs: Any) -> Any:
 
 
 def _card_metadata(card: Mapping[str, Any] | None) -> CardMetadata:
-    # now rather than at the export, after the whole training
+    # checked now instead of at the export, after the whole training
     try:
         return CardMetadata.model_validate(dict(card or {}))
     except ValidationError as error:
         raise NircolorError(
-            f"the recipe: expected card as a card has it, got {first_fault(error, 'card')}"
+            f"the recipe: expected model.init_args.card to be a model card, got {first_fault(error, 'card')}"
         ) from error

@@ -1,4 +1,4 @@
-"""A network as an ONNX graph that takes any size and batch."""
+"""Convert a network to ONNX with variable image and batch size."""
 
 import logging
 import warnings
@@ -11,15 +11,15 @@ from onnx import TensorProto, helper, numpy_helper
 
 from nircolor.modelfile import CARD_KEY, Card
 from nircolor.models import Network
-from nircolor.training.measures import random_inputs
+from nircolor.training.costs import random_inputs
 
-# smaller constants are not worth a Cast node
+# Smaller constants stay in single precision: a Cast node takes more space.
 _HALF_FROM_ELEMENTS = 256
 _LARGEST_PX = 65536
 
 
 def to_onnx(network: Network, card: Card) -> onnx.ModelProto:
-    """The graph of a network in eval mode; inputs and their sizes are those of the card."""
+    """Trace a network in eval mode; the card defines its inputs and their sizes."""
     size = card.size
     batch = torch.export.Dim("batch", min=1, max=1024)
     rows, columns = (
@@ -29,7 +29,7 @@ def to_onnx(network: Network, card: Card) -> onnx.ModelProto:
     )
     inputs = random_inputs(card, size.fit(96), size.fit(128), batch=2)
     shapes = ({0: batch, 2: rows, 3: columns}, {0: batch})
-    # torchvision, which is not needed, and its own use of what it deprecates
+    # hints about torchvision, which is not needed, and deprecation warnings of the exporter itself
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -48,7 +48,7 @@ def to_onnx(network: Network, card: Card) -> onnx.ModelProto:
 
 
 def halve_graph(graph: onnx.ModelProto) -> None:
-    """Store large weights as float16 behind a Cast, which the engine folds when it loads them."""
+    """Store large weights as float16 followed by a Cast node, which ONNX Runtime folds when it loads them."""
     casts = []
     for weight in graph.graph.initializer:
         if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < _HALF_FROM_ELEMENTS:
@@ -61,8 +61,8 @@ def halve_graph(graph: onnx.ModelProto) -> None:
 
 
 def write_onnx(graph: onnx.ModelProto, path: Path, card: Card) -> None:
-    """Write graph and card; ``path`` is replaced. Raises OSError where the system refuses."""
-    # traces of the exporter: source lines and paths of the machine it ran on
+    """Write graph and card to ``path``, which is replaced if it exists."""
+    # remove the exporter's source lines and paths
     for part in (
         graph.graph,
         *graph.graph.node,

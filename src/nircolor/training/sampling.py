@@ -1,8 +1,8 @@
-"""Training samples as a pure function of (seed, index): a resumed run sees what it would have seen.
+"""Training samples: augmented tiles of image pairs, as a function of seed and index alone.
 
-A sample is what the engine gives the network at run time: a *tile* of a *image* at some zoom and, for
-networks that ask for it, the reduced view of the whole image. A image may itself be a random window of a
-photograph, so that a place is framed in many ways.
+A sample has what the engine gives a network at run time: a tile of an image at some scale and, for networks
+with a ``context_px``, the reduced view of the whole image. The image may itself be a random window of the
+stored one (`Augmentation.smallest_area`).
 """
 
 import math
@@ -20,16 +20,17 @@ Sample = dict[str, Tensor | str]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far samples stray from the photographs; as it stands, random crops and mirroring.
+    """Random changes of the training images; by default random crops and horizontal flips.
 
     Attributes:
-        smallest_area: smallest share of a photograph that a image covers.
-        aspect: largest stretch of a image's sides, natural logarithm.
-        zoom: smallest and largest scale at which tiles are cut.
-        rotate90: turn by quarters too, for views from above; otherwise up stays up.
-        gamma: largest change of the NIR input's gamma, natural logarithm.
-        exposure: largest change of the NIR input's exposure, natural logarithm.
-        noise: largest standard deviation of noise on the NIR input; half of the samples stay clean.
+        flip: Mirror half of the samples horizontally.
+        rotate90: Rotate by multiples of 90° too; for views from above.
+        zoom: Smallest and largest scale at which tiles are cut.
+        smallest_area: Smallest part of an image that a random window covers, by area; 1 is the whole image.
+        aspect: Largest change of the window's aspect ratio, natural logarithm.
+        gamma: Largest change of the gamma of the NIR input, natural logarithm.
+        exposure: Largest change of the exposure of the NIR input, natural logarithm.
+        noise: Largest standard deviation of Gaussian noise on the NIR input; half of the samples have none.
     """
 
     smallest_area: float = 1.0
@@ -39,52 +40,68 @@ class Augmentation:
     gamma: float = 0.0
     exposure: float = 0.0
     noise: float = 0.0
+    flip: bool = True
 
 
 @dataclass(frozen=True)
-class Photograph:
-    """One pair in memory.
+class ImagePair:
+    """A pair in memory.
 
     Attributes:
-        name: of the pair.
-        pixels: (bands + 4, h, w): NIR bands, red, green, blue, validity; uint8 of 255 where that is exact,
-            else float32 in [0, 1].
+        name: Name of the pair.
+        pixels: (bands + 4, h, w): NIR bands, red, green, blue, mask. float32 in [0, 1], or uint8 with 255 for
+            1 where that is exact.
     """
 
     name: str
     pixels: Tensor
 
-    def floats(self) -> Tensor:
-        """All planes in [0, 1]."""
+    @classmethod
+    def from_arrays(cls, name: str, nir: Floats, rgb: Floats, valid: Mask) -> "ImagePair":
+        """Pack the arrays of `pairs.read_pair`; 8-bit images take a quarter of the memory.
+
+        Args:
+            name: Name of the pair.
+            nir: (bands, h, w) in [0, 1].
+            rgb: (3, h, w) in [0, 1].
+            valid: (h, w).
+        """
+        planes = np.concatenate([nir, rgb, valid[None].astype(np.float32)])
+        packed = np.rint(planes * 255).astype(np.uint8)
+        # invalid pixels hold a fill value, which need not be exact
+        exact = np.array_equal((packed / np.float32(255))[:, valid], planes[:, valid])
+        return cls(name, torch.from_numpy(packed if exact else planes))
+
+    def as_float(self) -> Tensor:
+        """Return all planes as float32 in [0, 1]."""
         return self.pixels.float() / 255 if self.pixels.dtype == torch.uint8 else self.pixels
 
 
-def to_photograph(name: str, nir: Floats, rgb: Floats, valid: Mask) -> Photograph:
-    """Pack a pair as `pairs.read_pair` gives it; 8-bit images take a quarter of the memory."""
-    planes = np.concatenate([nir, rgb, valid[None].astype(np.float32)])
-    packed = np.rint(planes * 255).astype(np.uint8)
-    # invalid pixels hold a fill value, which need not be exact
-    exact = np.array_equal((packed / np.float32(255))[:, valid], planes[:, valid])
-    return Photograph(name, torch.from_numpy(packed if exact else planes))
-
-
 def draw_sample(
-    photograph: Photograph,
+    pair: ImagePair,
     rng: np.random.Generator,
     augmentation: Augmentation,
     tile_px: int,
     context_px: int | None = None,
 ) -> Sample:
-    """Draw one image and one tile of it.
+    """Draw a random tile of a pair.
+
+    Args:
+        pair: The pair.
+        rng: Source of all random numbers.
+        augmentation: Random changes.
+        tile_px: Side of the tile; smaller images are enlarged to it.
+        context_px: Side of the reduced view of the whole image; None for networks that do not take it.
 
     Returns:
         ``nir`` (bands, tile, tile), ``rgb`` (3, tile, tile) and ``valid`` (1, tile, tile), float32 in [0, 1];
-        ``context`` (bands + 4, context, context) as `modelfile.Context` says, where asked for; ``name``.
+        ``context`` (bands + 4, context, context) as described in `modelfile.Context`, if ``context_px`` is
+        given; ``name``.
     """
     a = augmentation
-    image = _framed(photograph.floats(), rng, a)
+    image = _random_window(pair.as_float(), rng, a)
     bands = len(image) - 4
-    # like a tile at run time, the view is of the image as it was taken
+    # as at run time, the view is of the image before it is scaled and cut into tiles
     view = None if context_px is None else resize(image[:bands], (context_px, context_px))
 
     height, width = image.shape[1:]
@@ -98,20 +115,27 @@ def draw_sample(
     gamma, exposure = math.exp(rng.uniform(-a.gamma, a.gamma)), math.exp(rng.uniform(-a.exposure, a.exposure))
     deviation = a.noise * max(0.0, rng.uniform(-1, 1))
 
-    def seen(x: Tensor) -> Tensor:
+    def exposed(x: Tensor) -> Tensor:
         return torch.clamp(x**gamma * exposure, 0, 1)
 
-    nir = seen(tile[:bands])
+    nir = exposed(tile[:bands])
     if deviation > 0:
         nir = nir + deviation * torch.from_numpy(rng.standard_normal(nir.shape, dtype=np.float32))
     tile = torch.cat([nir.clamp(0, 1), tile[bands:]])
-    return as_sample(photograph.name, tile, None if view is None else seen(view), edges)
+    return as_sample(pair.name, tile, None if view is None else exposed(view), edges)
 
 
 def as_sample(
     name: str, tile: Tensor, view: Tensor | None, edges: tuple[float, float, float, float]
 ) -> Sample:
-    """A tile's planes, and the view with the tile's edges in it, under the names that training uses."""
+    """Split the planes of a tile into a sample.
+
+    Args:
+        name: Name of the pair.
+        tile: (bands + 4, h, w), planes as in `ImagePair.pixels`.
+        view: Reduced view of the whole image, (bands, s, s), or None.
+        edges: Top, bottom, left and right edge of the tile, 0 to 1 across the image.
+    """
     sample: Sample = {"name": name, "nir": tile[:-4], "rgb": tile[-4:-1], "valid": (tile[-1:] > 0.99).float()}
     if view is not None:
         planes = torch.tensor(edges)[:, None, None].expand(4, *view.shape[1:])
@@ -120,19 +144,20 @@ def as_sample(
 
 
 def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(C, h, w) to another size, averaging where it shrinks."""
+    """Resize (C, h, w) bilinearly, with antialiasing where it shrinks."""
     if image.shape[1:] == size:
         return image
     return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
-def _framed(pixels: Tensor, rng: np.random.Generator, a: Augmentation) -> Tensor:
+def _random_window(pixels: Tensor, rng: np.random.Generator, a: Augmentation) -> Tensor:
     height, width = pixels.shape[1:]
     side = math.sqrt(rng.uniform(a.smallest_area, 1))
     stretch = math.exp(rng.uniform(-a.aspect, a.aspect))
     rows, columns = min(height, round(height * side * stretch)), min(width, round(width * side / stretch))
     top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
     window = pixels[:, top : top + rows, left : left + columns]
-    if rng.random() < 0.5:
+    # drawn also where it is not used, so that an option does not change the other random numbers
+    if rng.random() < 0.5 and a.flip:
         window = window.flip(2)
     return window.rot90(int(rng.integers(4)), (1, 2)) if a.rotate90 else window

@@ -1,9 +1,11 @@
-"""From a checkpoint to a model file: the averaged weights as an engine takes them, the card inside."""
+"""Export a checkpoint of `nircolor train` as a model file."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,53 +23,81 @@ from nircolor.modelfile import (
     write_safetensors,
 )
 from nircolor.models import Network
-from nircolor.training.checkpoint import Trained, read_checkpoint
-from nircolor.training.measures import bytes_per_px, multiply_adds_per_px, random_inputs, run_file
+from nircolor.models.loading import restore
+from nircolor.training.costs import bytes_per_px, multiply_adds_per_px, random_inputs, run_file
 from nircolor.training.onnx_export import halve_graph, to_onnx, write_onnx
 
-# what another order of additions may change, and what rounded weights may: five steps of 8 bits
+_NETWORK_PREFIX = "network."
+
+# Largest allowed differences of colour values, 0 to 1: from another order of additions, and from weights in
+# half precision (five steps of 8 bits).
 _SINGLE_TOLERANCE, _HALF_TOLERANCE = 1e-4, 0.02
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A written model file.
+    """Result of `export`.
 
     Attributes:
-        card: as it is in the file.
-        rounding: the largest change of a colour value, 0 to 1, that half precision makes on random input;
-            None where the weights are in single precision.
+        card: The model card in the file.
+        rounding: Largest change of a colour value, 0 to 1, caused by half precision on random input; None for
+            weights in single precision.
     """
 
     card: Card
     rounding: float | None
 
 
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A network from a checkpoint.
+
+    Attributes:
+        network: Network with the (averaged) weights, in eval mode, on the CPU.
+        architecture: Key of `nircolor.models.ARCHITECTURES`.
+        arguments: Arguments of its constructor.
+        card: Fields of the model card from the recipe.
+    """
+
+    network: Network
+    architecture: str
+    arguments: dict[str, Any]
+    card: dict[str, Any]
+
+
 def export(
-    checkpoint: Path,
-    output: Path,
+    checkpoint: str | os.PathLike[str],
+    output: str | os.PathLike[str],
     *,
     half: bool = False,
     saturation: float = 1.0,
-    scores: Path | None = None,
+    scores: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Exported:
-    """Write the checkpoint's network as ``output``, with a card.
+    """Write the network of a checkpoint as a model file with a card.
+
+    The result of the written file is compared with that of the trained network. The file is written under a
+    temporary name and renamed when it is complete.
 
     Args:
-        checkpoint: of `nircolor train`.
-        output: the model file: ``.onnx`` for networks that ONNX Runtime runs, ``.safetensors`` for all.
-        half: store the weights in half precision, in half the space; they are computed with as single.
-        saturation: gain on the colours' distance from gray; for networks that have `saturate`.
-        scores: JSON list of `modelfile.CardScore`, for the card.
-        overwrite: replace a model that is there.
+        checkpoint: Checkpoint of `train` (or of Lightning, with a `ColorizationModule`).
+        output: Model file: ``.onnx`` to run in ONNX Runtime, ``.safetensors`` to run in PyTorch.
+        half: Store the weights in half precision, which halves the file. Computations use single precision.
+        saturation: Factor on the distance of the colours from gray; only for networks with a method
+            ``saturate``.
+        scores: JSON list of `nircolor.modelfile.CardScore` for the card.
+        overwrite: Replace an existing model file.
+
+    Returns:
+        The card of the file, and the effect of half precision.
 
     Raises:
-        NircolorError: no checkpoint or scores, a card that is not one, an output that is there already or of
-            another format, or the written file computes something else.
+        NircolorError: The checkpoint, the scores or the card are not valid, the output exists or has
+            another suffix, or the written file computes different colours.
     """
+    checkpoint, output = Path(checkpoint), Path(output)
     engine = _engine_of(output, overwrite)
-    table = _read_scores(scores)
+    table = _read_scores(None if scores is None else Path(scores))
     trained = read_checkpoint(checkpoint)
     network = trained.network
     if engine == "onnxruntime" and network.engine != engine:
@@ -81,7 +111,7 @@ def export(
     card = card.model_copy(update={"multiply_adds_per_px": multiply_adds_per_px(network, card)})
 
     write, halve = _writer(network, card)
-    # its extension tells the readers which engine it is for
+    # with the suffix, which determines how the file is loaded
     unfinished = output.with_name(f".{output.stem}.part{output.suffix}")
     rounding = None
     try:
@@ -108,13 +138,50 @@ def export(
     return Exported(card, rounding)
 
 
+def read_checkpoint(path: str | os.PathLike[str]) -> TrainedNetwork:
+    """Read the network of a checkpoint, without executing code from the file.
+
+    Reads ``architecture``, ``arguments`` and ``card`` of its ``hyper_parameters``, and the weights of its
+    ``state_dict`` whose names begin with ``network.``.
+
+    Raises:
+        NircolorError: The file does not exist, is not a checkpoint of `ColorizationModule`, or its weights do
+            not fit its network.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NircolorError(f"{path}: no such checkpoint")
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    # torch and pickle raise many types, with long messages
+    except Exception as error:
+        raise NircolorError(
+            f"{path}: expected a checkpoint of `nircolor train`, "
+            f"got a file that holds no tensors and plain values ({type(error).__name__})"
+        ) from error
+    try:
+        hyper, state = content["hyper_parameters"], content["state_dict"]
+        architecture, arguments, card = hyper["architecture"], hyper.get("arguments"), hyper.get("card")
+        weights = {
+            name.removeprefix(_NETWORK_PREFIX): value
+            for name, value in state.items()
+            if name.startswith(_NETWORK_PREFIX)
+        }
+    except (AttributeError, KeyError, TypeError) as error:
+        raise NircolorError(
+            f"{path}: expected a checkpoint of `nircolor train`, got one without {error}"
+        ) from error
+    network = restore(path, architecture, arguments or {}, weights)
+    return TrainedNetwork(network, architecture, arguments or {}, card or {})
+
+
 def _engine_of(output: Path, overwrite: bool) -> EngineName:
     if output.suffix.lower() not in ENGINE_BY_SUFFIX:
         raise NircolorError(f"{output}: expected a name that ends in {' or '.join(ENGINE_BY_SUFFIX)}")
     if not output.parent.is_dir():
-        raise NircolorError(f"{output}: expected a folder that is there, got {output.parent}")
+        raise NircolorError(f"{output}: expected an existing folder, got {output.parent}")
     if output.exists() and not overwrite:
-        raise NircolorError(f"{output}: exists already; it is replaced only with --overwrite")
+        raise NircolorError(f"{output}: exists already; replace it with --overwrite")
     return ENGINE_BY_SUFFIX[output.suffix.lower()]
 
 
@@ -131,17 +198,19 @@ def _read_scores(path: Path | None) -> tuple[CardScore, ...]:
         ) from error
 
 
-def _saturate(trained: Trained, gain: float, checkpoint: Path) -> None:
+def _saturate(trained: TrainedNetwork, gain: float, checkpoint: Path) -> None:
     saturate = getattr(trained.network, "saturate", None)
     if saturate is None:
         raise NircolorError(
-            f"{checkpoint}: --saturation: expected an architecture whose last layer adds colour to gray, "
+            f"{checkpoint}: --saturation: expected an architecture with a method `saturate`, "
             f"got {trained.architecture}"
         )
     saturate(gain)
 
 
-def _card(trained: Trained, engine: EngineName, scores: tuple[CardScore, ...], checkpoint: Path) -> Card:
+def _card(
+    trained: TrainedNetwork, engine: EngineName, scores: tuple[CardScore, ...], checkpoint: Path
+) -> Card:
     network = trained.network
     where = f"{checkpoint}: its recipe's model.init_args.card"
     try:
@@ -157,22 +226,22 @@ def _card(trained: Trained, engine: EngineName, scores: tuple[CardScore, ...], c
                 overlap_px=network.overlap_px,
             ),
             context=None if network.context_px is None else Context(size_px=network.context_px),
-            # both are measured with a card in hand
+            # placeholders: measuring them needs a card
             bytes_per_px=1.0,
             multiply_adds_per_px=1.0,
             scores=scores,
         )
     except ValidationError as error:
-        raise NircolorError(f"{where} does not make a card ({first_fault(error, 'card')})") from error
+        raise NircolorError(f"{where} is not a valid card ({first_fault(error, 'card')})") from error
     except TypeError as error:
-        raise NircolorError(f"{where} does not make a card ({error})") from error
+        raise NircolorError(f"{where} is not a valid card ({error})") from error
     if len(card.bands) != network.bands:
         raise NircolorError(f"{where}: expected the network's {network.bands} bands, got {len(card.bands)}")
     return card
 
 
 def _writer(network: Network, card: Card) -> tuple[Callable[[Path, Card], None], Callable[[], None]]:
-    """What writes the network with a card, and what has it written in half precision from then on."""
+    """Return a function that writes the network, and one that converts its weights to half precision."""
     if card.engine == "onnxruntime":
         graph = to_onnx(network, card)
         return partial(write_onnx, graph), partial(halve_graph, graph)
@@ -187,7 +256,7 @@ def _writer(network: Network, card: Card) -> tuple[Callable[[Path, Card], None],
 
 
 def _difference(network: Network, path: Path, card: Card) -> float:
-    """Between the trained network and its file, at its smallest size and at one that was not traced."""
+    """Return the largest difference between network and file, at the smallest size and at one not traced."""
     size = card.size
     differences = []
     for height, width in ((size.fit(1), size.fit(1)), (size.fit(150), size.fit(41))):

@@ -1,4 +1,4 @@
-"""What a model costs: multiply-adds and memory a pixel, measured on the network and its written file."""
+"""Measure the multiply-adds and the memory that a model needs per pixel."""
 
 import multiprocessing
 from collections.abc import Sequence
@@ -14,14 +14,19 @@ from nircolor.modelfile import Card, open_session
 from nircolor.models import Network
 from nircolor.models.loading import load_network
 
-# sides of two tiles: the larger, the less weighs what does not grow with their area; but networks that run in
-# PyTorch are slow, some minutes a megapixel
+# Sides of two tiles by engine. Larger tiles give better estimates, but networks that run in PyTorch need
+# minutes per megapixel.
 _COUNTED_PX = {"onnxruntime": (256, 512), "torch": (96, 192)}
 _RUN_PX = {"onnxruntime": (256, 1024), "torch": (128, 256)}
 
 
 def random_inputs(card: Card, height: int, width: int, batch: int = 1) -> list[Floats]:
-    """A network's inputs, the same each time: ``nir`` and, where the card asks for it, ``context``."""
+    """Return random inputs of a network, the same at each call.
+
+    Returns:
+        ``nir`` (batch, bands, height, width) and, where the card has a ``context``, ``context``
+        (batch, bands + 4, s, s), both in [0, 1].
+    """
     rng = np.random.default_rng(0)
     bands = len(card.bands)
     inputs = [rng.random((batch, bands, height, width), np.float32)]
@@ -34,7 +39,7 @@ def random_inputs(card: Card, height: int, width: int, batch: int = 1) -> list[F
 
 
 def run_file(path: Path, card: Card, inputs: Sequence[Floats]) -> Floats:
-    """Run a written model file as its engine will: (N, 3, h, w). Its name need not say its format."""
+    """Run a model file with the engine of its card; returns colour (N, 3, h, w)."""
     if card.engine == "onnxruntime":
         session, _ = open_session(path)
         return session.run(None, dict(zip(("nir", "context"), inputs, strict=False)))[0]
@@ -44,10 +49,10 @@ def run_file(path: Path, card: Card, inputs: Sequence[Floats]) -> Floats:
 
 
 def multiply_adds_per_px(network: Network, card: Card) -> float:
-    """Of the part that grows with the image: the difference between two tile sizes.
+    """Count multiply-adds per pixel, as the difference between two tile sizes divided by that of their areas.
 
-    Convolutions and matrix products are counted, which is nearly all that most networks do. They are counted
-    in a network without numbers: what runs on other threads or as machine code would escape.
+    Convolutions and matrix products are counted. The network is moved to the meta device, since the counter
+    misses operations in other threads and in compiled code.
     """
     shapes = deepcopy(network).to("meta")
 
@@ -62,17 +67,17 @@ def multiply_adds_per_px(network: Network, card: Card) -> float:
 
 
 def bytes_per_px(path: Path, card: Card) -> float:
-    """Peak memory of a tile over that of a small one, per pixel, each in a process of its own."""
+    """Measure memory per pixel: the difference in peak memory of two tile sizes, each in a new process."""
     small, large = map(card.size.fit, _RUN_PX[card.engine])
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        # the first compiles what the others find compiled
+        # the first run compiles machine code that the others reuse
         _, *peaks = pool.map(_Peak(path, card), [small, small, large], chunksize=1)
-    # a small network hides in the noise; the tile and its colour alone are four floats
+    # at least four floats, the tile and its colour: small networks are below the noise
     return max(16.0, round((peaks[1] - peaks[0]) / (large**2 - small**2), 1))
 
 
 class _Peak:
-    """Peak resident memory in bytes of one call at a side; a class since closures do not travel."""
+    """Peak resident memory in bytes of one tile; a class, since closures cannot be pickled."""
 
     def __init__(self, path: Path, card: Card) -> None:
         self.path, self.card = path, card
@@ -85,10 +90,10 @@ class _Peak:
 def _peak_bytes() -> int:
     status = Path("/proc/self/status")
     if status.exists():
-        # unlike getrusage's, this peak begins anew with the process: ours was begun by one that holds PyTorch
+        # getrusage's peak would include that of the parent process
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM:"))
         return int(line.split()[1]) << 10
-    # macOS; not on Windows, where training is for WSL
+    # macOS; Windows is not supported here, except in WSL
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -14,7 +14,7 @@ SIDE = 64
 
 
 def texture(seed):
-    """NIR and colour of a made-up scene: blobs of all sizes."""
+    """Return NIR and colour of a random scene with blocks of 1 to 16 pixels."""
     rng = np.random.default_rng(seed)
     planes = sum(
         np.kron(rng.random((4, SIDE // cell, SIDE // cell)), np.ones((cell, cell)))
@@ -26,7 +26,7 @@ def texture(seed):
 
 @pytest.fixture
 def vcip(tmp_path):
-    """Six pairs to train on, four to validate on, of which one is a training pair and one nearly so."""
+    """Six training pairs and four validation pairs: one copied from them, one shifted, two others."""
     for n in range(6):
         nir, rgb = texture(n)
         save_pair(tmp_path / "set/NIR", tmp_path / "set/RGB-Registered", f"t_{n}", nir, rgb)
@@ -46,7 +46,7 @@ def save_pair(nir_folder, rgb_folder, name, nir, rgb):
 
 
 def outputs(folder, order=(0, 1, 2, 3), error=20):
-    """Somebody's images: the truth with an error."""
+    """Write the true colours plus a constant error as somebody's colorized images."""
     folder.mkdir()
     for n, seed in enumerate(order):
         rgb = texture((100, 101, 2, 3)[seed])[1]
@@ -56,7 +56,7 @@ def outputs(folder, order=(0, 1, 2, 3), error=20):
     return folder
 
 
-def test_a_model_and_a_folder_are_scored_beside_the_trivial_ones(nircolor, vcip, tiny, tmp_path):
+def test_a_model_and_a_folder_are_scored_beside_the_baselines(nircolor, vcip, tiny, tmp_path):
     report = tmp_path / "report"
     done = nircolor(
         "evaluate", tiny("per_pixel"), f"theirs={outputs(tmp_path / 'out')}",
@@ -75,11 +75,12 @@ def test_a_model_and_a_folder_are_scored_beside_the_trivial_ones(nircolor, vcip,
     assert list(found["summary"][0]["methods"]) == labels
     rows = read_csv(report / "per_image.csv")
     assert len(rows) == 4 * len(labels)
-    # an error of 20 of 255, where it is not cut off
+    # an error of 20 of 255, except where it is clipped
     theirs = [row.scores.psnr_db for row in rows if row.method == "theirs"]
     np.testing.assert_allclose(theirs, 20 * np.log10(255 / 20), atol=0.5)
     assert found["summary"][0]["methods"]["theirs"]["psnr_db"]["value"] == pytest.approx(np.mean(theirs))
-    # a model scored directly and by its images
+    assert "given gray" not in (report / "report.md").read_text()
+    # scoring a model and scoring its output files agree
     coloured = tmp_path / "coloured"
     assert (
         nircolor("colorize", vcip / "Validation/*_nir.png", "-o", coloured, "-m", tiny("per_pixel")).code == 0
@@ -188,14 +189,16 @@ def test_what_cannot_be_evaluated(nircolor, vcip, tmp_path, change, reason):
     assert not (tmp_path / "report").exists()
 
 
-def test_a_report_is_not_replaced_unasked(nircolor, vcip, tmp_path):
-    folder = outputs(tmp_path / "out")
-    words = ["evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--images", 0]
-    assert nircolor(*words).code == 0
-    before = files(tmp_path / "report")
+def test_a_report_is_replaced_only_with_overwrite(nircolor, vcip, tmp_path):
+    report = tmp_path / "report"
+    report.mkdir()
+    (report / "report.html").write_text("old")
+    words = ["evaluate", outputs(tmp_path / "out"), "--data", vcip, "-o", report, "--images", 0]
     assert "--overwrite replaces it" in nircolor.refused(*words)
+    assert (files(report), (report / "report.html").read_text()) == (["report.html"], "old")
     assert nircolor(*words, "--overwrite").code == 0
-    assert files(tmp_path / "report") == before
+    assert "old" not in (report / "report.html").read_text().split()
+    assert {"report.html", "report.json", "report.md", "per_image.csv"} <= set(files(report))
 
 
 def test_images_twice_as_large_are_not_compared(nircolor, vcip, tmp_path):
@@ -206,16 +209,14 @@ def test_images_twice_as_large_are_not_compared(nircolor, vcip, tmp_path):
     assert "v_0.png: expected 64 × 64 px as the pair v_0, got 64 × 128" in line
 
 
-def test_evaluating_needs_no_torch():
-    code = "import sys; import nircolor.app.evaluate; sys.exit('torch' in sys.modules)"
+def test_evaluation_does_not_import_torch():
+    code = "import sys; import nircolor.evaluation; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_given_gray_is_told_apart(nircolor, vcip, tmp_path):
-    words = ["evaluate", outputs(tmp_path / "out"), "--data", vcip, "--train", vcip, "--images", 0]
-    assert nircolor(*words, "-o", tmp_path / "without").code == 0
-    assert "given gray" not in (tmp_path / "without/report.md").read_text()
-    assert nircolor(*words, "-o", tmp_path / "with", "--given-gray").code == 0
-    report = json.loads((tmp_path / "with/report.json").read_text())
+def test_given_gray_adds_a_baseline(nircolor, vcip, tmp_path):
+    words = ["evaluate", outputs(tmp_path / "out"), "--data", vcip, "--images", 0, "--given-gray"]
+    assert nircolor(*words, "-o", tmp_path / "r").code == 0
+    report = json.loads((tmp_path / "r/report.json").read_text())
     assert "transfer matrix given gray" in report["summary"][0]["methods"]
     assert any("sees the gray version of the truth" in line for line in report["conventions"])

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import open_raster
+from nircolor.imagery import image_size, open_raster
 from tests.imagery.imagery_samples import noise, save, save_envi
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="nircolor-fuzz-"))
@@ -58,6 +58,7 @@ def _try(path: Path) -> None:
         warnings.simplefilter("ignore")
         try:
             with open_raster(path) as raster:
+                assert image_size(path) == (raster.height, raster.width)
                 rows, cols = min(raster.height, 64), min(raster.width, 64)
                 values, valid = raster.read((0, rows, 0, cols), bands=[0])
                 assert values.shape == (1, rows, cols)

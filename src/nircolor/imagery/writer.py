@@ -78,7 +78,9 @@ def create_like(
         raise NircolorError(f"{path}: expected a depth of 8 or 16 bits, got {depth}")
     if driver == "JPEG":
         if depth == 16:
-            raise NircolorError(f"{path}: JPEG holds 8 bits a channel, 16 were asked for; write PNG or TIFF")
+            raise NircolorError(
+                f"{path}: JPEG holds 8 bits per channel, got a depth of 16; write PNG or TIFF"
+            )
         if max(raster.grid.width, raster.grid.height) > _JPEG_MAX_SIDE:
             raise NircolorError(
                 f"{path}: JPEG holds at most {_JPEG_MAX_SIDE} pixels a side, the image is "
@@ -124,8 +126,7 @@ class ColourWriter:
     ) -> None:
         self.path, self.driver, self.depth = path, driver, depth
         self._grid, self._source, self._overwrite = grid, source, overwrite
-        # GDAL writes PNG, JPEG and COG in one pass, as a copy of a staged TIFF; others are staged in final
-        # form
+        # GDAL writes PNG, JPEG and COG in one pass, as a copy of a staged TIFF; plain TIFFs are not copied
         self._copied_as = driver if driver != "GTiff" else "COG" if _wants_overviews(grid) else None
         self._dtype: np.dtype[Any] = np.dtype(np.uint8 if depth == 8 else np.uint16)
         self._top = 2**depth - 1

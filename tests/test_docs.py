@@ -264,3 +264,14 @@ def test_figures_can_be_drawn_again(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {
         path.name for path in (REPOSITORY / "docs/images").iterdir()
     }
+
+
+def test_the_architecture_page_names_existing_files_and_every_package():
+    page = (REPOSITORY / "docs/architecture.md").read_text(encoding="utf-8")
+    package = REPOSITORY / "src/nircolor"
+    named = set(re.findall(r"`((?:\w+/)*\w+(?:/|\.py))`", page))
+    roots = (package, REPOSITORY, package.parent)
+    assert {name for name in named if not any((root / name).exists() for root in roots)} == set()
+    present = {f"{path.parent.name}/" for path in package.glob("*/__init__.py")}
+    present |= {path.name for path in package.glob("*.py") if not path.name.startswith("__")}
+    assert present <= named

@@ -37,6 +37,7 @@ FILLS = {"base": "#d7efe9", "extra": "#fdebd0", "torch": "#f8d7da", "app": "#dbe
 # package -> the extra that it needs, and its subject
 PACKAGES = {
     "app": ("app", "command line, demo"),
+    "simulation": ("base", "simulated captures"),
     "evaluation": ("extra", "protocol, baselines, reports"),
     "inference": ("base", "engines, tiling, Colorizer"),
     "training": ("torch", "data, tasks, export"),

@@ -1,12 +1,12 @@
-"""One graph convolution of P2 by several methods: time, memory, share of the machine's matrix-product rate.
+"""Compare implementations of one graph convolution: time, memory, fraction of the matrix-product rate.
 
     pip install torch_geometric
     python benchmarks/graph_conv.py -o benchmarks/results/graph_conv
 
-writes graph_conv.md and graph_conv.json; takes a quarter of an hour on two cores (or `--device cuda`). The
-layer is NIR-GNN's, 99 features in and out, rank 11, circulant heads. What is compared is its sum over edges,
-H^NL, without the 3×3 convolution beside it. All methods get the same random features and graph, in turns.
-Peaks of memory are of a process of its own each, beyond what it held before the call.
+Writes graph_conv.md and graph_conv.json. Takes a quarter of an hour on two cores (or `--device cuda`). The
+layer is NIR-GNN's, with 99 input and output features, rank 11 and circulant heads. The sum over edges, H^NL,
+is compared, without the 3×3 convolution. All methods run on the same random features and graph, in turns.
+Peak memory is measured in a new process for each method, relative to the memory before the call.
 """
 
 import tempfile
@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from measuring import about, asked, growth_mb, in_fresh_process, in_rounds, installed, table, write
+from measuring import (
+    environment,
+    growth_mb,
+    in_fresh_process,
+    in_rounds,
+    installed,
+    parse_arguments,
+    table,
+    write,
+)
 from speed import page
 from torch import Tensor, nn
 
@@ -43,7 +52,7 @@ METHODS = (*SUMS, NNCONV, CONVOLUTION)
 
 
 class Case(NamedTuple):
-    """Images and how they are searched: all of each where the window is None."""
+    """Images and the window that is searched for neighbours; None searches the whole image."""
 
     images: int
     side_px: int
@@ -60,7 +69,7 @@ class Case(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Features and the gradient by the output, both (N, F, h, w), and the graph."""
+    """Features and the gradient with respect to the output, both (N, F, h, w), and the graph."""
 
     h: Tensor
     grad: Tensor
@@ -68,7 +77,7 @@ class Inputs(NamedTuple):
 
 
 class Method(NamedTuple):
-    """From features and graph to (N, F, h, w), and what is learned."""
+    """A function from features and graph to (N, F, h, w), and its parameters."""
 
     forward: Callable[[Tensor, Graph], Tensor]
     parameters: list[nn.Parameter]
@@ -76,7 +85,7 @@ class Method(NamedTuple):
 
 PATCHES = [Case(10, 42, None, k) for k in (8, 16)]
 IMAGES = [Case(1, 256, WINDOW_PX, k) for k in (8, 16)]
-# loads libraries and machine code before memory is measured
+# a first call loads libraries and compiles loops before memory is measured
 TINY = Case(2, 8, None, 8)
 EXACT = Case(2, 42, None, 8)
 BY_SIZE = [Case(1, side, WINDOW_PX, 8) for side in (42, 84, 168, 336)]
@@ -84,9 +93,9 @@ BY_NEIGHBOURS = [Case(10, 42, None, k) for k in (4, 8, 16, 32)]
 
 
 def main() -> None:
-    """Measure, print, write."""
-    output, device = asked(__doc__)
-    results = about(device, "numba", "numpy", "torch_geometric") | {
+    """Measure, print and write all results."""
+    output, device = parse_arguments(__doc__)
+    results = environment(device, "numba", "numpy", "torch_geometric") | {
         "gradient_differences_float64": disagreement_of_gradients(device),
         "methods": [row for case in PATCHES + IMAGES for row in compared(case, device)],
         "growth_by_size": growth(BY_SIZE, device),
@@ -97,7 +106,7 @@ def main() -> None:
 
 
 def inputs(case: Case, device: torch.device) -> Inputs:
-    """Noise, of which most ‖d‖² are near δ; alike pixels lie anywhere, which is hard on caches."""
+    """Make noise with ‖d‖² near δ. Its nearest neighbours are anywhere, the worst case for caches."""
     torch.manual_seed(0)
     shape = case.images, FEATURES, case.side_px, case.side_px
     h, grad = (torch.randn(shape).to(device, memory_format=torch.channels_last) for _ in range(2))
@@ -106,7 +115,7 @@ def inputs(case: Case, device: torch.device) -> Inputs:
 
 
 def method(name: str, device: torch.device, dtype: torch.dtype = torch.float32) -> Method:
-    """One of METHODS, with the same weights each time."""
+    """Make one of METHODS, with the same weights each time."""
     torch.manual_seed(0)
     layer = NirGnn().high_pass.layers[0].to(device, dtype)
     assert isinstance(layer, GraphConv)
@@ -119,7 +128,7 @@ def method(name: str, device: torch.device, dtype: torch.dtype = torch.float32) 
 
 
 def nnconv(device: torch.device) -> Method:
-    """PyTorch Geometric's edge-conditioned convolution: each edge has a full F × F matrix, from its label."""
+    """Make PyTorch Geometric's edge-conditioned convolution, with a full F × F matrix for each edge."""
     of_label = nn.Linear(FEATURES, FEATURES**2)
     convolution = (
         import_module("torch_geometric.nn")
@@ -141,7 +150,7 @@ def nnconv(device: torch.device) -> Method:
 
 
 def run(m: Method, given: Inputs, backward: bool) -> list[Tensor]:
-    """The output; where asked for also the gradients, by features and by what is learned."""
+    """Return the output and, with ``backward``, the gradients of features and parameters."""
     if not backward:
         with torch.no_grad():
             return [m.forward(given.h, given.graph)]
@@ -151,9 +160,9 @@ def run(m: Method, given: Inputs, backward: bool) -> list[Tensor]:
 
 
 def multiply_adds(name: str, case: Case) -> int:
-    """Of a method's forward pass; the gradient takes twice as many, as each product has two factors.
+    """Count the multiply-adds of a forward pass. The gradient takes twice as many.
 
-    What is computed a second time, around pieces of a image or in the backward pass, is not counted again.
+    Values that are computed twice, at the borders of pieces or in the backward pass, are counted once.
     """
     f, rf = FEATURES, RANK * FEATURES
     # a pixel's [Ψ W₀ ψ_bias] and [Φ φ_bias]; an edge's ‖d‖², V_j z, ω and a zᵀ
@@ -171,7 +180,7 @@ def multiply_adds(name: str, case: Case) -> int:
 
 
 def compared(case: Case, device: torch.device) -> list[dict[str, Any]]:
-    """A row for each method; of a large image's backward passes only ours."""
+    """Measure all methods, one row each; with backward, only ours on large images."""
     given = inputs(case, device)
     rows: list[dict[str, Any]] = [
         {"case": case.name, "method": name, "multiply_adds": multiply_adds(name, case)} for name in METHODS
@@ -202,21 +211,21 @@ def compared(case: Case, device: torch.device) -> list[dict[str, Any]]:
 
 
 def left_out(name: str, case: Case, backward: bool, device: torch.device) -> str | None:
-    """Why a method is not measured, None where it is."""
+    """Return the reason why a method is not measured, or None."""
     if backward and case in IMAGES and name != "ours":
         return "–"
     if name != NNCONV:
         return None
     if not installed("torch_geometric"):
         return "not installed: pip install torch_geometric"
-    # the matrices of all edges, and then their gradient
+    # the matrices of all edges, and their gradient
     needed = case.pixels * case.k * FEATURES**2 * 4 * (2 if backward else 1)
     free = torch.cuda.mem_get_info()[0] if device.type == "cuda" else available_bytes()
     return f"does not fit: {needed / 1e9:.1f} GB" if needed > 0.8 * free else None
 
 
 def disagreement(results: dict[str, list[Tensor]]) -> dict[str, float]:
-    """The largest difference to "direct" in any tensor, relative to the tensor's largest number."""
+    """Compute the largest difference to "direct", relative to the largest number of each tensor."""
     found = {}
     for name, tensors in results.items():
         pairs = zip(tensors, results["direct"], strict=True)
@@ -227,22 +236,22 @@ def disagreement(results: dict[str, list[Tensor]]) -> dict[str, float]:
 
 
 def disagreement_of_gradients(device: torch.device) -> dict[str, float]:
-    """In float64: in float32 some arguments of the LeakyReLU are 0 but for rounding, whose gradient jumps."""
+    """Compare gradients in float64: in float32 rounding changes the sign of LeakyReLU arguments near 0."""
     h, grad, graph = inputs(EXACT, device)
     given = Inputs(h.double(), grad.double(), graph)
     return disagreement({name: run(method(name, device, torch.float64), given, True) for name in SUMS})
 
 
 def product(device: torch.device) -> Callable[[], object]:
-    """A large product of float32 matrices, to tell what the machine can do."""
+    """Make a large product of float32 matrices, which measures the machine's peak rate."""
     a, b, out = (torch.rand(PRODUCT_SIDE, PRODUCT_SIDE, device=device) for _ in range(3))
     return partial(torch.mm, a, b, out=out)
 
 
 def extra_peak_mb(name: str, given: Inputs, backward: bool, device: torch.device) -> float:
-    """How much memory a method takes at once, beside its input and weights."""
+    """Measure the peak memory of a method beyond its input and weights, in MB."""
     with tempfile.TemporaryDirectory() as folder:
-        # from a file: to make them in the other process would leave it memory to use again
+        # read from a file: memory freed after making them in the new process would be reused
         torch.save([given.h, given.grad, *given.graph], file := Path(folder, "inputs"))
         return in_fresh_process(_growth_of_method_mb, name, file, backward, device)
 
@@ -255,7 +264,7 @@ def _growth_of_method_mb(name: str, file: Path, backward: bool, device: torch.de
 
 
 def growth(cases: list[Case], device: torch.device) -> list[dict[str, Any]]:
-    """Our forward pass as a image or the number of neighbours grows."""
+    """Time our forward pass for growing images or numbers of neighbours."""
     ours = method("ours", device)
     calls = {case.name: partial(run, ours, inputs(case, device), False) for case in cases}
     seconds = in_rounds(calls, device)
@@ -263,7 +272,7 @@ def growth(cases: list[Case], device: torch.device) -> list[dict[str, Any]]:
 
 
 def search(cases: list[Case], device: torch.device) -> list[dict[str, Any]]:
-    """The search for the nearest neighbours."""
+    """Time the search for the nearest neighbours."""
     calls = {case.name: partial(nearest, inputs(case, device).h, case.k, case.window_px) for case in cases}
     seconds = in_rounds(calls, device)
     return [_timed_row(case, seconds[case.name]) for case in cases]
@@ -280,7 +289,7 @@ def _timed_row(case: Case, seconds: float) -> dict[str, Any]:
 
 
 def report(results: dict[str, Any]) -> str:
-    """The Markdown of graph_conv.json."""
+    """Format the results as Markdown."""
     measured = [row[key] for row in results["methods"] for key in ("forward", "with_backward")]
     rates = [m["matrix_product_gmac_per_s"] for m in measured if "seconds" in m]
     differences = [m["difference"] for m in measured if "difference" in m]

@@ -1,10 +1,9 @@
-"""A Sentinel-2 tile through `nircolor colorize`: seconds, peak memory, how quickly the output opens.
+"""Time `nircolor colorize` on a Sentinel-2 tile: seconds, peak memory, and opening the output.
 
     python benchmarks/large_raster.py MODEL -o benchmarks/results/large_raster
 
-writes large_raster.md and large_raster.json. The tile is synthetic: the bands that the model's card asks for,
-16-bit reflectances times 10,000, an empty edge where the satellite did not look. Takes minutes; `--side 3000`
-is quicker.
+Writes large_raster.md and large_raster.json. The tile is synthetic: it has the bands of the model's card,
+16-bit reflectances times 10,000, and an empty edge without data. Takes minutes; `--side 3000` is faster.
 """
 
 import argparse
@@ -33,9 +32,9 @@ PLACE = {"crs": "EPSG:32632", "transform": from_origin(500_000, 5_000_000, 10, 1
 
 
 def main() -> None:
-    """Write the tile, colour it, look at the output."""
+    """Write the tile, colorize it and check the output."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model", help="the name of a model that ships, or the path of a model file")
+    parser.add_argument("model", help="name of a shipped model, or path of a model file")
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     parser.add_argument("--side", type=int, default=TILE_SIDE_PX, help="of the tile, in pixels")
     arguments = parser.parse_args()
@@ -57,7 +56,7 @@ def main() -> None:
             "seconds": round(seconds, 1),
             "megapixels_per_s": round(arguments.side**2 / 1e6 / seconds, 2),
             "peak_mb": round(peak_mb),
-            "output": looked_at(target, arguments.side),
+            "output": check_output(target, arguments.side),
         }
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "large_raster.json").write_text(
@@ -68,7 +67,7 @@ def main() -> None:
 
 
 def write_tile(path: Path, card: Card, side_px: int) -> None:
-    """Smooth fields with noise, which compress about as a scene does."""
+    """Write smooth fields with noise, which compress about as well as a real scene."""
     rng = np.random.default_rng(0)
     coarse = rng.random((len(card.bands), side_px // 64 + 1, side_px // 64 + 1), np.float32)
     size = {"height": side_px, "width": side_px, "count": len(card.bands), "dtype": "uint16"}
@@ -84,8 +83,8 @@ def write_tile(path: Path, card: Card, side_px: int) -> None:
             file.write(stored, window=Window(0, row, side_px, rows))
 
 
-def looked_at(path: Path, side_px: int) -> dict[str, Any]:
-    """The output's profile; raises `RuntimeError` where it is not what a GIS opens in place and at once."""
+def check_output(path: Path, side_px: int) -> dict[str, Any]:
+    """Check that a GIS can open the output in place at once, and return its profile; else RuntimeError."""
     start = time.perf_counter()
     with rasterio.open(path) as file:
         file.read(out_shape=(3, VIEW_PX, VIEW_PX))
@@ -117,7 +116,7 @@ def looked_at(path: Path, side_px: int) -> dict[str, Any]:
 
 
 def report(results: dict[str, Any]) -> str:
-    """The Markdown of large_raster.json."""
+    """Format the results as Markdown."""
     output = results["output"]
     side = f"{results['side_px']:,}"
     bands = ", ".join(f"{nm:g}" for nm in results["bands_nm"])

@@ -1,4 +1,4 @@
-"""What benchmarks of networks share: calls in turns, memory in processes of their own, tables."""
+"""Functions that the benchmarks of networks share: timing, memory, results files."""
 
 import argparse
 import json
@@ -16,16 +16,16 @@ from typing import Any, TypeVar
 import torch
 from speed import machine
 
-# of each call, unless they take longer than this
+# timed calls of each function: at most, at least, and the total time after which no more follow
 ROUNDS, FEWEST_ROUNDS, PATIENCE_S = 9, 3, 6
-# what is not sped up by having been called before
+# a function that takes longer than this needs no warm-up call
 SLOW_S = 2
 
 Result = TypeVar("Result")
 
 
-def asked(description: str) -> tuple[Path, torch.device]:
-    """What the command line says: the folder for the results and the device."""
+def parse_arguments(description: str) -> tuple[Path, torch.device]:
+    """Parse the command line: the folder for the results and the device."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     parser.add_argument("--device", type=torch.device, default="cpu")
@@ -33,8 +33,8 @@ def asked(description: str) -> tuple[Path, torch.device]:
     return arguments.output, arguments.device
 
 
-def about(device: torch.device, *packages: str) -> dict[str, Any]:
-    """Command, machine and versions."""
+def environment(device: torch.device, *packages: str) -> dict[str, Any]:
+    """Collect the command, the machine and the versions of packages."""
     return {
         "command": shlex.join(["python", *sys.argv]),
         "machine": torch.cuda.get_device_name() if device.type == "cuda" else machine(),
@@ -43,7 +43,7 @@ def about(device: torch.device, *packages: str) -> dict[str, Any]:
 
 
 def installed(package: str) -> str | None:
-    """Its version, where it is there."""
+    """Return the version of a package, or None where it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -51,7 +51,7 @@ def installed(package: str) -> str | None:
 
 
 def write(folder: Path, name: str, results: dict[str, Any], text: str) -> None:
-    """As JSON, as Markdown and to the terminal."""
+    """Write results as JSON and Markdown, and print them."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n", "utf-8")
     (folder / f"{name}.md").write_text(text, encoding="utf-8")
@@ -59,7 +59,7 @@ def write(folder: Path, name: str, results: dict[str, Any], text: str) -> None:
 
 
 def in_rounds(calls: Mapping[str, Callable[[], object]], device: torch.device) -> dict[str, float]:
-    """Median seconds of each call, made in turns; slow ones have fewer turns, and need no warming up."""
+    """Time functions in turns: median seconds of each. Slow ones are called less often, without warm-up."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for name, call in calls.items():
         if (first := _seconds(call, device)) > SLOW_S:
@@ -80,24 +80,24 @@ def _seconds(call: Callable[[], object], device: torch.device) -> float:
 
 
 def synchronize(device: torch.device) -> None:
-    """Wait for what a GPU has been asked to do."""
+    """Wait until a GPU has finished all its work."""
     if device.type == "cuda":
         torch.cuda.synchronize()
 
 
 def in_fresh_process(call: Callable[..., Result], *arguments: Any) -> Result:
-    """What a function of a module returns, called in a process of its own."""
+    """Call a function of a module in a new process and return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(call, *arguments).result()
 
 
 def growth_mb(call: Callable[[], object], device: torch.device) -> float:
-    """By how much memory rises during a call at most (on a CPU as Linux tells it)."""
+    """Measure the peak of additional memory during a call, in MB (on a CPU as Linux reports it)."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated() / 2**20
     else:
-        # from now on the peak is that of what follows
+        # resets the peak
         Path("/proc/self/clear_refs").write_text("5")
         before = process_mb("VmRSS")
     call()
@@ -105,17 +105,17 @@ def growth_mb(call: Callable[[], object], device: torch.device) -> float:
 
 
 def peak_mb(device: torch.device) -> float:
-    """The most memory that the process has held since its start, or since `growth_mb` began."""
+    """Return the peak memory of the process since its start, or since `growth_mb` reset it, in MB."""
     return torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else process_mb("VmHWM")
 
 
 def process_mb(what: str) -> float:
-    """This process's memory: VmRSS now, VmHWM at its peak."""
+    """Return the memory of this process in MB: VmRSS is the current value, VmHWM the peak."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
 
 
 def table(heading: str, rows: Iterable[Iterable[str]]) -> list[str]:
-    """Lines of Markdown."""
+    """Format a table as lines of Markdown."""
     rule = "|---" * (heading.count("|") + 1) + "|"
     return [f"| {heading} |", rule, *(f"| {' | '.join(cells)} |" for cells in rows)]

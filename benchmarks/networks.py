@@ -1,11 +1,11 @@
-"""What the networks of the recipes cost: parameters, multiply-adds a pixel, seconds a training step.
+"""Cost of the networks of the recipes: parameters, multiply-adds per pixel, seconds per training step.
 
     python benchmarks/networks.py -o benchmarks/results/networks
 
-writes networks.md and networks.json. Steps are whole ones (forward, objective, backward, optimiser) on random
-images at the recipe's batch, on this machine's CPU (or `--device cuda`); the rows take turns, and a row's
-figure is the median of its turns. The papers' own rows take minutes a step on a CPU: `--timed` says which
-recipes are timed.
+Writes networks.md and networks.json. A step is forward pass, loss, backward pass and optimizer on random
+images at the recipe's batch size, on the CPU (or `--device cuda`). Recipes are timed in turns; the result is
+the median of all turns. Recipes of the papers take minutes per step on a CPU: `--timed` selects the recipes
+to time.
 """
 
 import argparse
@@ -33,7 +33,7 @@ RECIPES = Path(__file__).parents[1] / "recipes"
 
 
 def main() -> None:
-    """Build, count, time, write."""
+    """Build, count, time and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipes", nargs="+", default=sorted(path.stem for path in RECIPES.glob("*.yaml")))
     parser.add_argument("--timed", nargs="*", help="recipes to time; by default all of them")
@@ -49,7 +49,7 @@ def main() -> None:
         for name in timed:
             start = time.perf_counter()
             rows[name][1]()
-            # the first turn warms up
+            # the first turn is a warm-up
             if turn:
                 seconds[name].append(time.perf_counter() - start)
     for name in timed:
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def prepared(name: str, device: torch.device) -> tuple[dict[str, Any], Callable[[], None]]:
-    """A recipe's counts, and a function that takes one training step of it."""
+    """Return the counts of a recipe, and a function that runs one training step of it."""
     torch.manual_seed(0)
     recipe = read_recipe(RECIPES / f"{name}.yaml")
     training = training_class(recipe["model"]["class_path"])(**recipe["model"].get("init_args", {}))
@@ -97,7 +97,7 @@ def prepared(name: str, device: torch.device) -> tuple[dict[str, Any], Callable[
 
 
 def training_class(name: str) -> type[ColorizationModule]:
-    """The class that a recipe names."""
+    """Find the task class that a recipe names."""
     found = ColorizationModule.__subclasses__()
     for training in found:
         found += training.__subclasses__()
@@ -105,7 +105,7 @@ def training_class(name: str) -> type[ColorizationModule]:
 
 
 def random_batch(training: ColorizationModule, size: int, side: int, device: torch.device) -> Batch:
-    """Noise in the shapes of a batch."""
+    """Make noise in the shapes of a batch."""
     bands, context_px = training.network.bands, training.network.context_px
     batch: Batch = {
         "name": ["noise"] * size,
@@ -119,7 +119,7 @@ def random_batch(training: ColorizationModule, size: int, side: int, device: tor
 
 
 def multiply_adds(training: ColorizationModule, batch: Batch) -> int:
-    """Of colouring one training tile, a pixel: convolutions and matrix products."""
+    """Count the multiply-adds per pixel of convolutions and matrix products, for one training tile."""
     one = [batch[key][:1] for key in ("nir", "context") if key in batch]
     training.network.eval()
     counter = FlopCounterMode(display=False)
@@ -130,7 +130,7 @@ def multiply_adds(training: ColorizationModule, batch: Batch) -> int:
 
 
 def cpu() -> str:
-    """The processor's name, where the system says it."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
@@ -139,7 +139,7 @@ def cpu() -> str:
 
 
 def markdown(about: dict[str, Any], table: list[dict[str, Any]]) -> str:
-    """The table as it is shown."""
+    """Format the table as Markdown."""
     lines = [
         "# What the networks cost",
         "",

@@ -1,11 +1,11 @@
-"""NIR-GNN at full width: a training step and its parts, the same by eq. (1), the CNN twin; whole images.
+"""Time NIR-GNN at full width: a training step and its parts, eq. (1) as printed, the CNN, and whole images.
 
     python benchmarks/nirgnn.py -o benchmarks/results/nirgnn_speed
 
-writes nirgnn_speed.md and nirgnn_speed.json; takes a quarter of an hour on two cores (or `--device cuda`),
-and 16 GB of memory for eq. (1). A step is forward, mean squared error, backward and Adam on noise, at P2's
-batch: 10 patches of 42². Images, smooth fields with noise, go through a network with random weights as a
-whole, without tiles. Peaks of memory are of a process of its own each.
+Writes nirgnn_speed.md and nirgnn_speed.json. Takes a quarter of an hour on two cores (or `--device cuda`),
+and 16 GB of memory for eq. (1). A step is forward pass, mean squared error, backward pass and Adam on noise,
+at the paper's batch of 10 patches of 42². Images are smooth fields with noise, which a network with random
+weights colorizes as a whole, without tiles. Peak memory is measured in a new process each.
 """
 
 import time
@@ -18,7 +18,17 @@ from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
-from measuring import about, asked, growth_mb, in_fresh_process, in_rounds, peak_mb, synchronize, table, write
+from measuring import (
+    environment,
+    growth_mb,
+    in_fresh_process,
+    in_rounds,
+    parse_arguments,
+    peak_mb,
+    synchronize,
+    table,
+    write,
+)
 from speed import median, page
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
@@ -34,18 +44,18 @@ from nircolor.models.nirgnn import NirGnn
 
 PATCHES, PATCH_PX, STEPS = 10, 42, 300_000
 PROFILED_STEPS = 3
-# sides of the images, and how often each is coloured
+# sides of the images, and how often each is colorized
 IMAGES_PX = {256: 3, 1024: 1}
 OURS, PLAIN, DIRECT, CNN = "NIR-GNN", "NIR-GNN without Numba", "NIR-GNN by eq. (1)", "CNN"
 
 
 def main() -> None:
-    """Measure, print, write."""
-    output, device = asked(__doc__)
-    results = about(device, "numba", "numpy") | {
+    """Measure, print and write all results."""
+    output, device = parse_arguments(__doc__)
+    results = environment(device, "numba", "numpy") | {
         "steps": steps(device),
         "profiles": {name: profile(name, device) for name in (OURS, PLAIN)},
-        "images": [in_fresh_process(coloured, side, device) for side in IMAGES_PX],
+        "images": [in_fresh_process(colorized, side, device) for side in IMAGES_PX],
     }
     write(output, "nirgnn_speed", results, report(results))
 
@@ -58,13 +68,13 @@ class Batch(NamedTuple):
 
 
 def noise(images: int, side_px: int, device: torch.device) -> Batch:
-    """A batch that teaches nothing."""
+    """Make a batch of noise."""
     torch.manual_seed(0)
     return Batch(*(torch.rand(images, bands, side_px, side_px, device=device) for bands in (1, 3)))
 
 
 def stepper(name: str, device: torch.device) -> Callable[[Batch], None]:
-    """What takes a training step of a new network."""
+    """Make a function that runs one training step of a new network."""
     torch.manual_seed(0)
     network = (Cnn() if name == CNN else NirGnn()).to(device).train()
     adam = torch.optim.Adam(network.parameters(), 1e-4)
@@ -80,13 +90,13 @@ def stepper(name: str, device: torch.device) -> Callable[[Batch], None]:
 
 
 def by_formula() -> AbstractContextManager[Any]:
-    """Graph convolutions by eq. (1) as it stands."""
+    """Compute graph convolutions by eq. (1) as printed."""
     return patch.object(graph_conv, "sum_edges", partial(in_blocks, form=direct))
 
 
 @contextmanager
 def without_numba() -> Iterator[None]:
-    """Graph convolutions and the search as they are where Numba is missing."""
+    """Run graph convolutions and the search as without Numba."""
     with (
         patch.object(edge_sums, "_sum_on_cpu", None),
         patch.object(knn, "knn_kernels", None),
@@ -96,7 +106,7 @@ def without_numba() -> Iterator[None]:
 
 
 def steps(device: torch.device) -> list[dict[str, Any]]:
-    """A training step of each network, made in turns."""
+    """Time a training step of each network, in turns."""
     batch = noise(PATCHES, PATCH_PX, device)
     calls = {name: partial(stepper(name, device), batch) for name in (OURS, PLAIN, DIRECT, CNN)}
     seconds = in_rounds(calls, device)
@@ -114,14 +124,14 @@ def steps(device: torch.device) -> list[dict[str, Any]]:
 
 
 def growth_of_step_mb(name: str, device: torch.device) -> float:
-    """Memory that a step takes beside weights, Adam's moments and the batch."""
+    """Measure the memory of a step beyond weights, Adam's moments and the batch, in MB."""
     step, batch = stepper(name, device), noise(PATCHES, PATCH_PX, device)
     step(noise(2, 12, device))
     return growth_mb(lambda: step(batch), device)
 
 
 class Clock:
-    """Seconds by part of a step."""
+    """Measures seconds by part of a step."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -136,13 +146,13 @@ class Clock:
         self.seconds[name] += time.perf_counter() - start
 
     def both(self, forward: str, backward: str, call: Callable[..., Tensor], *tensors: Tensor) -> Tensor:
-        """``call`` of tensors, its seconds counted as one part's and those of its gradient as another's."""
+        """Call a function of tensors; its time and the time of its gradient are added to two parts."""
         out: Tensor = _Timed.apply(self, forward, backward, call, *tensors)  # type: ignore[no-untyped-call]
         return out
 
 
 class _Timed(torch.autograd.Function):
-    """A step within the step, so that its gradient is computed while the clock is looked at."""
+    """Runs a function so that its gradient can be timed separately."""
 
     @staticmethod
     def forward(
@@ -163,7 +173,7 @@ class _Timed(torch.autograd.Function):
 
 
 def profile(name: str, device: torch.device) -> dict[str, Any]:
-    """Mean seconds of a network's step by part, which add up to the step."""
+    """Measure the mean seconds of the parts of a step, which add up to the step."""
     step, batch, clock = stepper(name, device), noise(PATCHES, PATCH_PX, device), Clock(device)
     step(batch)
     with timed(clock):
@@ -178,7 +188,7 @@ def profile(name: str, device: torch.device) -> dict[str, Any]:
 
 @contextmanager
 def timed(clock: Clock) -> Iterator[None]:
-    """Search, sums over edges, convolutions with their mirrored borders, and batch norm look at the clock."""
+    """Time search, sums over edges, convolutions (with padding) and batch norm."""
     convolve, normalise = nn.Conv2d._conv_forward, F.batch_norm
 
     def search(*arguments: Any) -> Graph:
@@ -212,19 +222,19 @@ def timed(clock: Clock) -> Iterator[None]:
         yield
 
 
-def coloured(side_px: int, device: torch.device) -> dict[str, float]:
-    """A whole image through the network, as in evaluation: seconds and the process's peak of memory."""
+def colorized(side_px: int, device: torch.device) -> dict[str, float]:
+    """Colorize a whole image in evaluation mode: seconds, and peak memory of the process."""
     torch.manual_seed(0)
     network = NirGnn().to(device).eval()
     nir = texture(side_px).to(device)
 
     @torch.inference_mode()
-    def colour(nir: Tensor) -> None:
+    def colorize(nir: Tensor) -> None:
         network(nir)
         synchronize(device)
 
-    colour(nir[..., :64, :64])
-    seconds = median(lambda: colour(nir), IMAGES_PX[side_px])
+    colorize(nir[..., :64, :64])
+    seconds = median(lambda: colorize(nir), IMAGES_PX[side_px])
     return {
         "side_px": side_px,
         "seconds": seconds,
@@ -234,14 +244,14 @@ def coloured(side_px: int, device: torch.device) -> dict[str, float]:
 
 
 def texture(side_px: int) -> Tensor:
-    """(1, 1, side, side), smooth fields with noise."""
+    """Make smooth fields with noise, (1, 1, side, side)."""
     torch.manual_seed(0)
     fields = F.interpolate(torch.rand(1, 1, side_px // 32, side_px // 32), side_px, mode="bilinear")
     return 0.8 * fields + 0.1 * torch.rand(fields.shape)
 
 
 def report(results: dict[str, Any]) -> str:
-    """The Markdown of nirgnn_speed.json."""
+    """Format the results as Markdown."""
     profiles = results["profiles"]
     facts = {
         "batch": f"{PATCHES} of {PATCH_PX}², the whole patch searched for 8 neighbours",

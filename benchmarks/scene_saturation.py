@@ -1,9 +1,9 @@
-"""Cost and gain of a factor on the colours' distance from gray, on the validation split of the pairs.
+"""Measure the effect of a saturation gain on scores, on the validation split of the pairs.
 
     python benchmarks/scene_saturation.py --data ../shared/data --model plain.onnx \\
         -o results/scene/saturation.md
 
-``plain.onnx`` is exported with `--saturation 1`. It chooses nothing; the validation pairs are not read.
+``plain.onnx`` is exported with `--saturation 1`. The official validation pairs are not read.
 """
 
 import argparse
@@ -22,7 +22,7 @@ GAINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
 
 
 def main() -> None:
-    """Score each gain, write the table."""
+    """Score each gain and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with vcip2020/ and scenes.csv")
     parser.add_argument("--model", required=True, help="a model file exported with --saturation 1")
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def colour(rgb: NDArray[np.float32]) -> float:
-    """Mean distance of the channels (3, h, w) from their mean."""
+    """Compute the mean distance of the channels (3, h, w) from their mean."""
     return float(np.abs(rgb - rgb.mean(0)).mean())
 
 

@@ -1,9 +1,9 @@
-"""Speed and memory of `nircolor colorize`, beside the machine's own limits and the same network in PyTorch.
+"""Speed and memory of `nircolor colorize`, compared with the machine's limits and the network in PyTorch.
 
     python benchmarks/speed.py -o benchmarks/results/speed
 
-writes speed.md and speed.json. Needs the `train` extra for the row of PyTorch; takes a few minutes. Times are
-medians of several runs on the machine that the table names, peaks of memory the largest of them.
+Writes speed.md and speed.json. Needs the `train` extra for PyTorch; takes a few minutes. Times are medians of
+several runs, peak memory is the maximum of all runs.
 """
 
 import argparse
@@ -33,7 +33,7 @@ TILE_PX = 1024
 
 
 def main() -> None:
-    """Measure, print, write."""
+    """Measure, print and write all results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     output: Path = parser.parse_args().output
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def machine() -> str:
-    """Processor and cores, as Linux names them."""
+    """Return processor and cores, as Linux reports them."""
     cpus = Path("/proc/cpuinfo")
     names = [line.split(":", 1)[1].strip() for line in cpus.read_text().splitlines() if "model name" in line]
     return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
@@ -92,7 +92,7 @@ def measured_run(*arguments: str) -> tuple[float, float]:
 
 
 def page(title: str, results: dict[str, Any], rows: dict[str, str]) -> str:
-    """Markdown of a benchmark: its command, machine and versions, and a table of figures."""
+    """Format a benchmark as Markdown: command, machine, versions and a table of figures."""
     versions = ", ".join(f"{name} {number}" for name, number in results["versions"].items())
     lines = [
         f"# {title}",
@@ -107,7 +107,7 @@ def page(title: str, results: dict[str, Any], rows: dict[str, str]) -> str:
 
 
 def image(path: Path, height: int, width: int, dtype: str) -> Path:
-    """Smooth fields with noise: compresses about as a photograph does."""
+    """Write smooth fields with noise, which compress about as well as a photograph."""
     rng = np.random.default_rng(0)
     coarse = rng.random((height // 64 + 2, width // 64 + 2), np.float32)
     top = np.iinfo(dtype).max
@@ -129,13 +129,13 @@ def image(path: Path, height: int, width: int, dtype: str) -> Path:
 
 
 def cold(folder: Path) -> dict[str, float]:
-    """One megapixel in a process of its own, start to file written."""
+    """Time one megapixel in a new process, from its start until the file is written."""
     source, target = image(folder / "cold.png", 1000, 1000, "uint8"), folder / "cold_out.png"
     return {"colorize_1mp_s": median(lambda: run("colorize", str(source), "-o", str(target), "--overwrite"))}
 
 
 def in_turns(*calls: Callable[[], object]) -> list[float]:
-    """Median seconds of each call, made in turns: the machine's mood changes within minutes."""
+    """Time calls in turns, as the speed of a shared machine varies within minutes: median seconds."""
     for call in calls:
         call()
     rounds = [[median(call, 1) for call in calls] for _ in range(2 * RUNS)]
@@ -143,7 +143,7 @@ def in_turns(*calls: Callable[[], object]) -> list[float]:
 
 
 def network() -> dict[str, float]:
-    """One tile through ONNX Runtime beside the machine's matrix product, then beside PyTorch."""
+    """Time one tile in ONNX Runtime, compared with a matrix product, then with PyTorch."""
     colorizer = Colorizer("scene", tile_px=TILE_PX)
     card = colorizer.card
     assert card.context is not None
@@ -156,7 +156,7 @@ def network() -> dict[str, float]:
     def in_onnxruntime() -> None:
         colorizer._engine.run(nir, context)
 
-    # before PyTorch is there: its threads go on spinning for a while after each call
+    # before PyTorch is imported: its threads keep spinning for a while after each call
     ours, product = in_turns(in_onnxruntime, lambda: a @ b)
 
     import torch
@@ -191,7 +191,7 @@ def network() -> dict[str, float]:
 
 
 def large(folder: Path, side: int) -> dict[str, float]:
-    """A 16-bit GeoTIFF in a process of its own: seconds and peak memory (as Linux tells it)."""
+    """Time a 16-bit GeoTIFF in a new process: seconds and peak memory (as Linux reports it)."""
     source, target = image(folder / f"{side}.tif", side, side, "uint16"), folder / f"{side}_out.tif"
     runs = [
         measured_run("colorize", str(source), "-o", str(target), "--overwrite") for _ in range(LARGE_RUNS)
@@ -209,7 +209,7 @@ def large(folder: Path, side: int) -> dict[str, float]:
 
 
 def report(results: dict[str, Any]) -> str:
-    """The Markdown of speed.json."""
+    """Format the results as Markdown."""
     n = results["network"]
     lines = [
         "# Speed and memory",

@@ -1,10 +1,10 @@
-"""A full capture of an FX10 through `nircolor synthesize`: throughput beside plain reading, peak memory.
+"""Time `nircolor synthesize` on a full FX10 capture: throughput compared with plain reading, peak memory.
 
     python benchmarks/synthesize.py -o benchmarks/results/synthesize
 
-writes synthesize.md and synthesize.json. The capture is synthetic, 448 bands, 1,024 pixels a line, 4,000
-lines: 3.7 GB on disk while it runs; `--lines 500` is quicker. Plain reading is the same file in pieces of
-8 MB; both are medians of several runs in turn, with the file in the system's cache as far as memory allows.
+Writes synthesize.md and synthesize.json. The capture is synthetic, with 448 bands and 4,000 lines of 1,024
+pixels: 3.7 GB on disk while it runs; `--lines 500` is faster. Plain reading reads the same file in pieces of
+8 MB. Both are medians of several runs in turns, with the file in the system's cache as far as memory allows.
 """
 
 import argparse
@@ -29,10 +29,10 @@ PIECE_BYTES = 8 << 20
 
 
 def main() -> None:
-    """Write the capture, measure, report."""
+    """Write the capture, measure and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--lines", type=int, default=LINES, help="of the capture")
+    parser.add_argument("--lines", type=int, default=LINES, help="lines of the capture")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
@@ -66,7 +66,7 @@ def main() -> None:
 
 
 def write_capture(folder: Path, lines: int) -> Path:
-    """Counts of smooth fields with noise, the same block of lines again and again; the data file."""
+    """Write counts of smooth fields with noise, one block of lines repeated; returns the data file."""
     rng = np.random.default_rng(0)
     white = 600 + 2400 * np.hanning(BANDS + 2)[1:-1, None] * np.ones(SAMPLES)
     fields = rng.random((1, SAMPLES // 32)).repeat(32, 1)
@@ -81,7 +81,7 @@ def write_capture(folder: Path, lines: int) -> Path:
 
 
 def write(stem: Path, block: Any, lines: int) -> None:
-    """An ENVI file of 12-bit counts, bil."""
+    """Write an ENVI file of 12-bit counts, interleaved by line."""
     counts = np.clip(np.rint(block), 0, 4095).astype("<u2")
     with stem.with_suffix(".raw").open("wb") as file:
         for start in range(0, lines, BLOCK_LINES):
@@ -94,7 +94,7 @@ def write(stem: Path, block: Any, lines: int) -> None:
 
 
 def plain_reading_s(path: Path) -> float:
-    """Seconds to read all of a file, in pieces into one buffer."""
+    """Time reading all of a file, in pieces into one buffer, in seconds."""
     buffer = bytearray(PIECE_BYTES)
     start = time.perf_counter()
     with path.open("rb", buffering=0) as file:
@@ -104,7 +104,7 @@ def plain_reading_s(path: Path) -> float:
 
 
 def report(results: dict[str, Any]) -> str:
-    """The Markdown of synthesize.json."""
+    """Format the results as Markdown."""
     size = f"{results['bands']} bands, {results['samples']:,} pixels, {results['lines']:,} lines"
     rows = {
         "capture": f"{size}: {results['gb']} GB",

@@ -1,4 +1,4 @@
-"""`nirgnn`: its published size, what it looks at, and a image in evaluation against one in training."""
+"""`nirgnn`: published size, receptive field, and evaluation against training."""
 
 import pytest
 import torch
@@ -14,7 +14,7 @@ def _seed():
 
 
 def small(**arguments) -> NirGnn:
-    """With messages as large as the convolutions' answers; they begin as small ones."""
+    """Make a small network with messages as large as the outputs of convolutions."""
     network = NirGnn(**({"width": 6, "rank": 2, "neighbours": 4} | arguments))
     for layer in network.modules():
         if isinstance(layer, GraphConv):
@@ -37,7 +37,7 @@ def test_parameters(batch_norm, expected):
     assert parameters(batch_norm=batch_norm, release_shifts=True) == expected
 
 
-def test_defaults_are_the_paper_s():
+def test_the_defaults_are_those_of_the_paper():
     network = NirGnn()
     assert parameters() == sum(p.numel() for p in network.parameters()) == 2_173_101
     assert (network.receptive_field_px, network.minimum_px, network.engine) == (276, 5, "torch")
@@ -51,7 +51,7 @@ def test_defaults_are_the_paper_s():
 
 @pytest.mark.parametrize(("bands", "side"), [(1, (9, 14)), (3, (12, 7))])
 @torch.no_grad()
-def test_every_band_matters_and_sizes_are_free(bands, side):
+def test_every_band_matters_at_any_size(bands, side):
     network = small(bands=bands).eval()
     nir = torch.rand(2, bands, *side)
     rgb = network(nir)
@@ -63,10 +63,10 @@ def test_every_band_matters_and_sizes_are_free(bands, side):
 
 
 @torch.no_grad()
-def test_it_estimates_colour_minus_the_mean_of_the_bands():
+def test_the_network_adds_to_the_mean_of_the_bands():
     network = small(bands=2).eval()
     torch.nn.init.zeros_(network.last.local.weight)
-    # no φ, no message
+    # with φ = 0 there are no messages
     torch.nn.init.zeros_(network.last.phi.weight)
     torch.nn.init.zeros_(network.last.phi.bias)
     nir = torch.rand(1, 2, 8, 8)
@@ -75,7 +75,7 @@ def test_it_estimates_colour_minus_the_mean_of_the_bands():
 
 @torch.no_grad()
 def test_filters_are_mixed_by_alpha_and_beta():
-    """With β = 0 the high-pass filter has no say, with α = 1 nothing else has one."""
+    """With β = 0 the high-pass filter has no influence, with α = 1 nothing else has."""
     network, nir = small().eval(), torch.rand(1, 1, 8, 8)
     before = network(nir)
     torch.nn.init.zeros_(network.beta)
@@ -88,19 +88,19 @@ def test_filters_are_mixed_by_alpha_and_beta():
 
 
 @torch.no_grad()
-def test_low_pass_filters_add_to_what_they_get():
+def test_low_pass_filters_add_to_their_input():
     network, nir = small().eval(), torch.rand(1, 1, 8, 8)
     before = network(nir)
     for low_pass in network.low_pass:
         torch.nn.init.zeros_(low_pass.norms[-1].weight)
     alone = network(nir)
     assert not torch.allclose(alone, before, atol=1e-3)
-    # they give nothing now, and all that is left of the image went past them
+    # the filters return 0 now, and the rest of the network still changes the image
     assert (alone - nir).std((2, 3)).min() > 1e-4
 
 
 @torch.no_grad()
-def test_where_the_window_covers_the_patch_evaluation_searches_as_training_does():
+def test_evaluation_equals_training_where_the_window_covers_the_patch():
     network, nir = small(), torch.rand(2, 1, 12, 12)
     network.train()
     in_training = network.connect(nir).neighbours
@@ -111,8 +111,8 @@ def test_where_the_window_covers_the_patch_evaluation_searches_as_training_does(
 
 
 @torch.no_grad()
-def test_an_alike_pixel_far_away_changes_the_answer():
-    """Within the window, 24 px, and further than a network of local layers looks, 23 px."""
+def test_a_similar_distant_pixel_changes_the_output():
+    """At 24 px: inside the window, and outside the 23 px of a network of local layers."""
     network = small().eval()
     nir = torch.rand(1, 1, 8, 40) * 0.1
     nir[..., 3:6, 1:4] = 0.9
@@ -124,7 +124,7 @@ def test_an_alike_pixel_far_away_changes_the_answer():
 
 
 @torch.no_grad()
-def test_nothing_beyond_its_reach_changes_the_answer():
+def test_nothing_beyond_the_receptive_field_changes_the_output():
     network = small(window_px=7).eval().double()
     assert network.receptive_field_px == 12 + 11 * 3
     nir = torch.rand(1, 1, 8, 60, dtype=torch.float64)
@@ -136,7 +136,7 @@ def test_nothing_beyond_its_reach_changes_the_answer():
 
 
 def test_a_constant_image_stays_finite_in_training():
-    """All distances are 0 and all variances of batch normalisation as well."""
+    """All distances and all variances of batch normalization are 0."""
     network = small().train()
     rgb = network(torch.full((2, 1, 8, 8), 0.5))
     rgb.square().sum().backward()
@@ -144,7 +144,7 @@ def test_a_constant_image_stays_finite_in_training():
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
 
 
-def test_a_few_steps_fit_a_image():
+def test_a_few_steps_fit_an_image():
     network = small(width=12, bn_momentum=0.1).train()
     nir = torch.rand(1, 1, 10, 10)
     rgb = torch.cat([nir, 1 - nir, nir.square()], 1)
@@ -160,8 +160,8 @@ def test_a_few_steps_fit_a_image():
 
 
 @torch.no_grad()
-def test_blocks_do_not_show(monkeypatch):
-    """A image of many blocks, its last ones cut, and the same in one."""
+def test_blocks_change_nothing(monkeypatch):
+    """An image in many blocks, some of them incomplete, against one block."""
     network, nir = small(window_px=9).eval().double(), torch.rand(1, 1, 22, 19, dtype=torch.float64)
     whole = network(nir)
     monkeypatch.setattr(knn, "_TILE_PX", 5)
@@ -170,7 +170,7 @@ def test_blocks_do_not_show(monkeypatch):
 
 
 @torch.no_grad()
-def test_the_smallest_image_is_what_is_said():
+def test_the_smallest_image_runs_and_smaller_ones_are_refused():
     for arguments, smallest in (({}, 4), ({"neighbours": 8}, 5), ({"neighbours": 17}, 6)):
         network = small(**arguments)
         assert network.minimum_px == smallest

@@ -1,4 +1,4 @@
-"""Pieces side by side: their order, their failures, what belongs to a thread."""
+"""`on_cores`: order of results, exceptions, and settings of threads."""
 
 import multiprocessing
 import os
@@ -19,7 +19,7 @@ def threads(request):
     torch.set_num_threads(before)
 
 
-def test_callers_do_not_share_their_cores():
+def test_callers_in_different_threads_do_not_wait_for_each_other():
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     together = threading.Barrier(4, timeout=10)
@@ -42,12 +42,12 @@ def test_results_come_in_order(threads):  # noqa: ARG001
     assert on_cores(lambda n: n, []) == []
 
 
-def test_as_many_at_once_as_there_are_threads(threads):
+def test_as_many_pieces_run_at_once_as_there_are_threads(threads):
     together = threading.Barrier(threads, timeout=10)
     on_cores(lambda _: together.wait(), range(threads))
 
 
-def test_a_piece_has_one_thread_to_itself_and_other_threads_have_all(threads):
+def test_pieces_use_one_thread_each_and_other_threads_keep_their_number(threads):
     if threads > 1:
         assert on_cores(lambda _: torch.get_num_threads(), range(2)) == [1, 1]
 
@@ -58,12 +58,12 @@ def test_a_piece_has_one_thread_to_itself_and_other_threads_have_all(threads):
         new.join()
         return seen[0]
 
-    # while pieces are under way, and after
+    # while pieces run, and after
     assert on_cores(lambda _: number_in_a_new_thread(), range(4)) == [threads] * 4
     assert number_in_a_new_thread() == threads
 
 
-def test_nothing_is_recorded_and_nothing_is_rounded(threads):  # noqa: ARG001
+def test_no_gradient_is_recorded_and_autocast_is_off(threads):  # noqa: ARG001
     weight = torch.ones(2, 2, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16):
         for product in on_cores(lambda n: weight @ weight * n, range(1, 3)):
@@ -74,23 +74,23 @@ def test_nothing_is_recorded_and_nothing_is_rounded(threads):  # noqa: ARG001
 def test_inference_mode_reaches_the_pieces(threads):  # noqa: ARG001
     with torch.inference_mode():
         out = torch.zeros(3)
-        # which is refused outside of it
+        # raises outside of inference mode
         on_cores(lambda n: out[n].add_(n), range(3))
     assert out.tolist() == [0, 1, 2]
 
 
-def test_a_failure_is_raised(threads):  # noqa: ARG001
+def test_an_exception_is_raised_in_the_caller(threads):  # noqa: ARG001
     def fail_at_2(n):
         if n == 2:
-            raise MemoryError("no room")
+            raise MemoryError("out of memory")
 
-    with pytest.raises(MemoryError, match="no room"):
+    with pytest.raises(MemoryError, match="out of memory"):
         on_cores(fail_at_2, range(4))
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_process_has_cores_too():
-    """Its parent's threads are not there."""
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_forked_process_starts_its_own_threads():
+    """The threads of its parent are gone."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -1,4 +1,4 @@
-"""H^NL in its fast ways against the formula: outputs, gradients, pieces, threads, what is missing."""
+"""Fast sums over edges against the formula: outputs, gradients, pieces, threads, missing packages."""
 
 import shutil
 import warnings
@@ -32,7 +32,7 @@ def plain(h, graph, net):
 
 
 def random_graph(images, height, width, k, radius_px):
-    """Any pixel in reach, itself and the same one twice included."""
+    """Draw neighbours within the radius; a pixel may be its own neighbour, or one twice."""
     shape = (images, height, width, k)
     rows = torch.arange(height)[:, None, None] + torch.randint(-radius_px, radius_px + 1, shape)
     columns = torch.arange(width)[:, None] + torch.randint(-radius_px, radius_px + 1, shape)
@@ -40,10 +40,10 @@ def random_graph(images, height, width, k, radius_px):
 
 
 def outcome(form, layer, h, graph):
-    """The sums, and the gradients of what they are weighted with."""
+    """Compute the sums, and the gradients of the features and of all weights."""
     h = h.detach().requires_grad_()
     leaves = {"h": h, **dict(layer.named_parameters())}
-    # H^L and b are added elsewhere
+    # H^L and b are not part of the sum over edges
     del leaves["local.weight"], leaves["bias"]
     sums = form(h, graph, layer.edge_network())
     weights = torch.linspace(-1, 1, sums.numel(), dtype=torch.float64).view_as(sums).to(sums.dtype)
@@ -64,10 +64,10 @@ def outcome(form, layer, h, graph):
     seed=st.integers(0, 99),
 )
 @settings(max_examples=60, deadline=None)
-def test_machine_code_is_the_formula_and_so_are_its_gradients(
+def test_machine_code_equals_the_formula_with_gradients(
     thirds, fan_out, rank, k, size, radius_px, strip_px, dense, dtype, seed
 ):
-    """However a image is cut into strips."""
+    """For all sizes of the strips that an image is split into."""
     torch.manual_seed(seed)
     width = 3 * thirds
     shifts = (0,) if dense else (0, thirds, 2 * thirds)
@@ -83,15 +83,14 @@ def test_machine_code_is_the_formula_and_so_are_its_gradients(
         got, gradients = outcome(edge_sums_cpu.sum_edges, layer, h, graph)
     tolerance = 1e-5 if dtype == torch.float32 else 1e-12
     assert relative_difference(got, expected) < tolerance
-    # in float32 an argument of the LeakyReLU can be 0 but for rounding, and its gradient jumps there
+    # in float32 rounding can change the sign of a LeakyReLU argument near 0, and its gradient with it
     if dtype == torch.float64:
         assert_same_gradients(gradients, expected_gradients, tolerance)
 
 
 @pytest.mark.parametrize("form", [edge_sums_cpu.sum_edges, plain])
 @pytest.mark.parametrize("window_px", [None, 9])
-def test_as_in_the_network(form, window_px):
-    """With the neighbours that it finds, and the paper's widths."""
+def test_with_the_neighbours_and_widths_of_the_network(form, window_px):
     layer = with_biases(GraphConv(99, 99, 11, 10.0, (0, 33, 66), (0, 33, 66)))
     h = torch.randn(2, 99, 14, 13)
     graph = nearest(h, 8, window_px)
@@ -113,7 +112,7 @@ def test_blocks_change_neither_outputs_nor_gradients(monkeypatch):
 
 
 @pytest.mark.parametrize("window_px", [None, 9])
-def test_threads_change_no_bit(window_px):
+def test_the_number_of_threads_does_not_change_the_result(window_px):
     layer = with_biases(GraphConv(6, 6, 3, 10.0, (0, 2, 4), (0, 2, 4)))
     h = torch.randn(3, 6, 24, 15)
     graph = nearest(h, 8, window_px)
@@ -130,8 +129,8 @@ def test_threads_change_no_bit(window_px):
         assert torch.equal(one, other)
 
 
-def test_mixed_precision_gives_the_same():
-    """Autocast hands over half precision; sums are float32 all the same."""
+def test_autocast_does_not_change_the_sums():
+    """Features may be in half precision; sums are computed in float32."""
     layer = with_biases(GraphConv(12, 12, 3, 10.0, (0, 4, 8), (0, 4, 8)))
     h = torch.randn(2, 12, 9, 9).bfloat16().float()
     graph = nearest(h, 8)
@@ -145,7 +144,7 @@ def test_mixed_precision_gives_the_same():
     assert_same_gradients(gradients, expected_gradients, 1e-5)
 
 
-def test_it_learns_in_half_precision():
+def test_gradients_in_mixed_precision_are_close():
     layer = with_biases(GraphConv(12, 12, 3, 10.0, (0, 4, 8), (0, 4, 8)))
     h = torch.randn(2, 12, 9, 9, requires_grad=True)
     graph = nearest(h, 8)
@@ -160,7 +159,7 @@ def test_it_learns_in_half_precision():
         assert (got - exact).norm() < 0.05 * exact.norm()
 
 
-def test_an_inference_tensor_is_taken():
+def test_inference_tensors_are_supported():
     layer, h = GraphConv(6, 6, 3, 10.0), torch.randn(2, 6, 9, 9)
     with torch.inference_mode():
         h = h.clone()
@@ -169,9 +168,9 @@ def test_an_inference_tensor_is_taken():
         assert relative_difference(layer(h, graph), expected) < 1e-5
 
 
-def test_without_numba_it_is_the_same_and_says_so_once(monkeypatch):
+def test_without_numba_the_result_is_the_same_with_one_warning(monkeypatch):
     monkeypatch.setattr(edge_sums, "_sum_on_cpu", None)
-    edge_sums._say_once.cache_clear()
+    edge_sums._warn_once.cache_clear()
     layer, h = with_biases(GraphConv(6, 6, 3, 10.0)), torch.randn(2, 6, 9, 9)
     graph = nearest(h, 8)
     with pytest.warns(NircolorWarning, match=r"Numba cannot be used.*several times as long"):
@@ -184,7 +183,7 @@ def test_without_numba_it_is_the_same_and_says_so_once(monkeypatch):
     assert_same_gradients(gradients, expected, 1e-5)
 
 
-def test_nan_goes_where_its_edges_go():
+def test_nan_spreads_along_its_edges_only():
     layer = with_biases(GraphConv(6, 6, 3, 10.0))
     h = torch.randn(1, 6, 9, 9)
     graph = random_graph(1, 9, 9, 4, 3)
@@ -195,8 +194,8 @@ def test_nan_goes_where_its_edges_go():
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch's compiler needs a C++ compiler here")
-def test_what_a_gpu_runs_compiles_in_one_piece_and_is_the_formula(monkeypatch):
-    """Compiled for this CPU, in place of a GPU."""
+def test_the_compiled_form_for_gpus_equals_the_formula(monkeypatch):
+    """Compiled for this CPU in one graph."""
     edge_sums.compiled.cache_clear()
     monkeypatch.setattr(torch, "compile", partial(torch.compile, fullgraph=True))
     layer, h = with_biases(GraphConv(6, 6, 3, 10.0, (0, 2, 4), (0, 2, 4))), torch.randn(2, 6, 9, 9)
@@ -210,12 +209,12 @@ def test_what_a_gpu_runs_compiles_in_one_piece_and_is_the_formula(monkeypatch):
     assert_same_gradients(gradients, expected_gradients, 1e-5)
 
 
-def test_without_a_compiler_a_gpu_runs_the_same_uncompiled_and_says_so(monkeypatch):
+def test_without_a_compiler_gpus_run_the_uncompiled_form_with_a_warning(monkeypatch):
     def fail(_):
         raise RuntimeError("Failed to find C compiler.\nPlease specify one")
 
     edge_sums.compiled.cache_clear()
-    edge_sums._say_once.cache_clear()
+    edge_sums._warn_once.cache_clear()
     monkeypatch.setattr(torch, "compile", lambda _: fail)
     with pytest.warns(NircolorWarning, match=r"\(Failed to find C compiler.\): graph convolutions take"):
         assert edge_sums.compiled(torch.device("cpu")) is factored

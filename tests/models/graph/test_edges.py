@@ -1,4 +1,4 @@
-"""The sum over edges: the formula of the paper for one edge, and the factored form against it."""
+"""Sum over edges: the printed formula for one edge, and the factored form against the formula."""
 
 from functools import partial
 
@@ -30,7 +30,7 @@ def _seed():
     seed=st.integers(0, 99),
 )
 @settings(max_examples=40, deadline=None)
-def test_factored_is_the_formula_and_so_are_its_gradients(
+def test_the_factored_form_equals_the_formula_with_gradients(
     thirds, fan_out, rank, k, pixels, dense, products, dtype, seed
 ):
     torch.manual_seed(seed)
@@ -43,7 +43,7 @@ def test_factored_is_the_formula_and_so_are_its_gradients(
     centres = torch.randn(pixels, width, dtype=dtype, requires_grad=True)
     neighbours = torch.randint(50, (pixels, k))
     leaves = {"sources": sources, "centres": centres, **dict(layer.named_parameters())}
-    # H^L and b are added elsewhere
+    # H^L and b are not part of the sum over edges
     del leaves["local.weight"], leaves["bias"]
     weight = torch.randn(pixels, fan_out or width, dtype=dtype)
 
@@ -58,7 +58,7 @@ def test_factored_is_the_formula_and_so_are_its_gradients(
 
 
 def test_direct_is_equation_1_for_one_edge():
-    """With numbers small enough to follow: F = 1, r = 1, h_i = 1, h_j = 3."""
+    """Computed by hand for F = 1, r = 1, h_i = 1, h_j = 3."""
     net = EdgeNetwork(
         hidden=torch.tensor([[-1.0]]),
         hidden_bias=torch.tensor([0.5]),
@@ -78,7 +78,7 @@ def test_direct_is_equation_1_for_one_edge():
 
 
 def test_pieces_change_nothing(monkeypatch):
-    """Of the edges of a block, a cache's worth at a time."""
+    """The edges of a block are processed in pieces that fit the cache."""
     centres, sources = torch.randn(33, 6), torch.randn(20, 6)
     neighbours = torch.randint(20, (33, 8))
     layer = with_biases(GraphConv(6, 6, 3, 10.0))
@@ -87,13 +87,13 @@ def test_pieces_change_nothing(monkeypatch):
         out = factored(centres, sources, neighbours, layer.edge_network())
         return out, *torch.autograd.grad(out.square().sum(), [layer.psi.weight, layer.hidden.weight])
 
-    whole, asked = outcome(), []
+    whole, calls = outcome(), []
 
     def one_by_one(_, *of_pixels):
-        asked.append(True)
+        calls.append(True)
         return zip(*(t.split(1) for t in of_pixels), strict=True)
 
     monkeypatch.setattr(edges, "_pieces", one_by_one)
     for got, expected in zip(outcome(), whole, strict=True):
         torch.testing.assert_close(got, expected)
-    assert len(asked) == 2
+    assert len(calls) == 2

@@ -1,4 +1,4 @@
-"""The graph convolution: its two halves, its heads, how it begins."""
+"""Graph convolution: its two terms, circulant heads, initialization."""
 
 import pytest
 import torch
@@ -16,14 +16,14 @@ def _seed():
 
 
 @pytest.mark.parametrize("shifts", [(0, 4, 8), (0, 8, 12), (0,)])
-def test_circulant_head_is_three_shifts_side_by_side(shifts):
+def test_a_circulant_head_concatenates_three_shifts(shifts):
     head = Head(12, 12, 5, shifts)
     z = torch.randn(7, 12)
     side_by_side = torch.cat([torch.roll(z, shift, 1) @ head.weight for shift in shifts], 1)
     torch.testing.assert_close(torch.einsum("pf,fto->pto", z, head.dense()), side_by_side.view(7, 5, 12))
 
 
-def test_circulant_heads_store_a_third_and_repeat_only_as_released():
+def test_circulant_heads_have_a_third_of_the_weights():
     dense, circulant, released = (Head(12, 12, 5, shifts) for shifts in ((0,), (0, 4, 8), (0, 8, 12)))
     assert dense.weight.numel() == 3 * circulant.weight.numel() == 3 * released.weight.numel()
 
@@ -34,7 +34,7 @@ def test_circulant_heads_store_a_third_and_repeat_only_as_released():
     assert not torch.equal(thirds(circulant)[0], thirds(circulant)[2])
 
 
-def test_layer_is_the_mean_of_the_convolution_and_the_formula():
+def test_the_layer_is_the_mean_of_the_convolution_and_the_formula():
     layer = with_biases(GraphConv(6, 4, 3, 10.0).double())
     h = torch.randn(2, 6, 9, 7, dtype=torch.float64)
     graph = nearest(h, 5, window_px=9)
@@ -61,7 +61,7 @@ def test_initialisation():
         assert "bias" not in name or not parameter.any()
 
 
-def test_local_convolution_mirrors_at_borders():
+def test_the_local_convolution_mirrors_at_borders():
     layer = LocalConv(1, 1)
     torch.nn.init.ones_(layer.weight)
     h = torch.arange(12.0).view(1, 1, 3, 4)

@@ -1,4 +1,4 @@
-"""The graph: against a loop over all pairs, at borders, with ties, in windows and in blocks."""
+"""Nearest neighbours: against a loop over all pairs, at borders, with ties, in windows and in blocks."""
 
 import pytest
 import torch
@@ -11,10 +11,10 @@ from nircolor.models.graph.knn import nearest
 
 @pytest.fixture(params=["numba", "pytorch"], autouse=True, scope="module")
 def path(request):
-    """Every test with Numba's loops and without."""
+    """Run every test with Numba's loops and without."""
     if request.param == "numba":
         if knn.knn_kernels is None:
-            pytest.skip("no numba")
+            pytest.skip("Numba is not installed")
         yield
     else:
         with pytest.MonkeyPatch.context() as patch:
@@ -23,7 +23,7 @@ def path(request):
 
 
 def brute_force(features, k, window_px=None):
-    """The neighbours (h, w, k) of one image (F, h, w), written as the definition reads."""
+    """Find the neighbours (h, w, k) of one image (F, h, w) by measuring all pairs."""
     _, height, width = features.shape
     reach = max(height, width) if window_px is None else window_px // 2
     vectors = features.double().flatten(1).T
@@ -62,20 +62,20 @@ def test_against_a_loop_over_all_pairs(height, width, k, window_px, levels, seed
         assert torch.equal(found, brute_force(image, k, window_px))
 
 
-def test_a_constant_image_joins_the_first_pixels_in_reach():
+def test_in_a_constant_image_the_first_candidates_are_chosen():
     neighbours = nearest(torch.full((1, 4, 12, 12), 0.3), 3, window_px=7).neighbours[0]
     assert neighbours[0, 0].tolist() == [2, 3, 14]
     # the window of (6, 5) begins at row 3 and column 2
     assert neighbours[6, 5].tolist() == [3 * 12 + 2, 3 * 12 + 3, 3 * 12 + 4]
 
 
-def test_tiny_differences_beside_a_large_common_part_are_seen():
-    """‖a‖² + ‖b‖² − 2ab in float32 loses them."""
+def test_small_differences_of_large_features_are_resolved():
+    """‖a‖² + ‖b‖² − 2ab in float32 cancels them."""
     features = 100 + 0.001 * random_features(1, 3, 8, 8)
     assert torch.equal(nearest(features, 5).neighbours[0], brute_force(features[0], 5))
 
 
-def test_a_window_over_the_whole_image_is_the_whole_image():
+def test_a_window_that_covers_the_image_equals_a_full_search():
     features = random_features(2, 5, 20, 23)
     everything = nearest(features, 6).neighbours
     assert torch.equal(nearest(features, 6, window_px=45).neighbours, everything)
@@ -95,7 +95,7 @@ def test_blocks_change_nothing(monkeypatch, window_px):
 
 
 @pytest.mark.parametrize("window_px", [None, 9])
-def test_threads_change_nothing(window_px):
+def test_the_number_of_threads_does_not_change_the_graph(window_px):
     features = random_features(3, 4, 21, 18)
     before, graphs = torch.get_num_threads(), []
     try:
@@ -117,11 +117,11 @@ def test_long_images_and_long_lists(height, width, k):
         )
 
 
-def test_differences_that_a_float32_product_does_not_see():
-    """Half the image is far from the other, and nearly constant."""
+def test_differences_below_the_precision_of_a_float32_product():
+    """One half of the image is nearly constant, and far from the other half."""
     features = random_features(1, 3, 12, 14, seed=1)
     features[..., :7] = 5 + 1e-4 * features[..., :7]
-    # all pixels of the last columns have as many candidates at the same distance as can be
+    # pixels of the last columns have all their candidates at the same distance
     features[..., 12:] = 7
     for window_px in (None, 9):
         assert torch.equal(
@@ -129,16 +129,16 @@ def test_differences_that_a_float32_product_does_not_see():
         )
 
 
-def test_a_float32_product_that_is_computed_with_less_is_not_used(monkeypatch):
+def test_the_bound_may_be_computed_in_float64(monkeypatch):
     features = random_features(2, 4, 12, 11)
     expected = nearest(features, 8).neighbours
-    monkeypatch.setattr(knn, "_kind", lambda: torch.float64)
+    monkeypatch.setattr(knn, "_bound_dtype", lambda: torch.float64)
     assert torch.equal(nearest(features, 8).neighbours, expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_features_are_left_as_they_are(dtype):
-    """Channels last is the order in which they are searched."""
+def test_features_are_not_modified(dtype):
+    """Channels last needs no copy, so that in-place operations would show."""
     features = random_features(2, 4, 12, 11).to(dtype, memory_format=torch.channels_last)
     before = features.clone()
     nearest(features, 8)
@@ -152,7 +152,7 @@ def test_each_image_of_a_batch_has_its_own_graph():
         assert torch.equal(nearest(features[i : i + 1], 8).neighbours[0], together[i])
 
 
-def test_autocast_changes_nothing_and_no_gradient_is_kept():
+def test_autocast_changes_nothing_and_no_gradient_is_recorded():
     features = random_features(1, 6, 9, 9).requires_grad_()
     expected = nearest(features, 8).neighbours
     with torch.autocast("cpu", torch.bfloat16):
@@ -163,7 +163,7 @@ def test_autocast_changes_nothing_and_no_gradient_is_kept():
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
 @pytest.mark.parametrize("window_px", [None, 7])
-def test_features_that_are_not_numbers_do_not_lead_outside_the_image(value, window_px):
+def test_nan_and_infinity_give_indices_inside_the_image(value, window_px):
     everywhere = torch.full((1, 2, 6, 7), value)
     somewhere = random_features(1, 2, 6, 7)
     somewhere[0, 0, 2, 3] = value
@@ -175,11 +175,11 @@ def test_features_that_are_not_numbers_do_not_lead_outside_the_image(value, wind
 
 @pytest.mark.parametrize(
     ("height", "width", "k", "window_px"),
-    # 5×5 leaves its middle pixel 16; a window of 5 leaves a corner 9 − 4, in three columns a middle one 9 − 6
+    # candidates: 25 − 9 in the middle of 5×5; in a window of 5, 9 − 4 in a corner, 9 − 6 in a narrow image
     [(5, 5, 16, None), (3, 7, 12, None), (9, 9, 5, 5), (9, 3, 3, 5)],
 )
 def test_fewer_candidates_than_neighbours_are_refused(height, width, k, window_px):
     features = random_features(1, 2, height, width)
     assert torch.equal(nearest(features, k, window_px).neighbours[0], brute_force(features[0], k, window_px))
-    with pytest.raises(ValueError, match=f"{k} candidates, {k + 1} needed"):
+    with pytest.raises(ValueError, match=f"expected {k + 1} candidates for every pixel, got {k} in"):
         nearest(features, k + 1, window_px)

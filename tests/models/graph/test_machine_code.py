@@ -1,12 +1,12 @@
-"""Compiled loops where nothing may be written."""
+"""Compiled loops without a folder for the compiler's cache."""
 
 import os
 import subprocess
 import sys
 
 
-def test_without_a_place_for_its_cache_it_compiles_all_the_same(tmp_path):
-    """As in a container whose files are read-only: Numba refuses to cache there."""
+def test_functions_compile_without_a_folder_for_the_cache(tmp_path):
+    """In a container with read-only files Numba refuses to cache."""
     script = tmp_path / "loops.py"
     script.write_text(
         "from nircolor.models.graph.machine_code import machine_code\n"
@@ -15,7 +15,7 @@ def test_without_a_place_for_its_cache_it_compiles_all_the_same(tmp_path):
         "    return 2 * number\n"
         "print(double(2), double.stats.cache_path is None)\n"
     )
-    # of all places that Numba looks for, one that the script is not in
+    # leaves Numba only a cache location that does not apply to the script
     environment = os.environ | {"NUMBA_CACHE_LOCATOR_CLASSES": "ZipCacheLocator"}
     command = [sys.executable, str(script)]
     ended = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)

@@ -1,7 +1,7 @@
-"""Pieces of a layer side by side on a CPU, a core each.
+"""Run pieces of a layer in parallel on a CPU, one per core.
 
-PyTorch splits every operation among its threads, which meet after each and pass what they made from cache to
-cache. Here a core takes a piece from its first operation to its last.
+PyTorch splits each operation among its threads, which synchronize after it and read each other's results from
+another core's cache. Here one core runs all operations on a piece.
 """
 
 import os
@@ -17,15 +17,26 @@ Result = TypeVar("Result")
 
 
 def on_cores(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[Result]:
-    """Do ``work`` for each piece, as many at once as PyTorch may use threads; results in the pieces' order.
+    """Call ``work`` for each piece, in as many threads as PyTorch may use.
 
-    No gradient is recorded, and autocast is off. What ``work`` raises is raised here.
+    No gradient is recorded, and autocast is off. An exception of ``work`` is raised here.
+
+    Args:
+        work: is called with one piece, in a thread in which PyTorch uses one thread.
+        pieces: the arguments.
+
+    Returns:
+        The results, in the order of ``pieces``.
+
+    Example:
+        >>> on_cores(lambda piece: piece**2, [1, 2, 3])
+        [1, 4, 9]
     """
     threads = torch.get_num_threads()
     inference = torch.is_inference_mode_enabled()
 
     def alone(piece: Piece) -> Result:
-        # each belongs to a thread
+        # these settings are per thread
         with torch.inference_mode(inference), torch.no_grad(), torch.autocast("cpu", enabled=False):
             return work(piece)
 
@@ -34,30 +45,30 @@ def on_cores(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     return list(_pool(threads).map(alone, pieces))
 
 
-# of each thread that calls, so that callers do not wait for each other; it ends with its thread
+# one pool per calling thread, so that callers do not wait for each other; it ends with the thread
 _own = threading.local()
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
-    """Threads that PyTorch leaves alone, all of them begun."""
+    """Return a pool of running threads, in each of which PyTorch uses one thread."""
     pools: dict[int, ThreadPoolExecutor] = _own.__dict__.setdefault("pools", {})
     if threads not in pools:
         pools[threads] = pool = ThreadPoolExecutor(threads, "nircolor-cores", initializer=_take_one_thread)
-        begun = threading.Barrier(threads + 1)
+        started = threading.Barrier(threads + 1)
         for _ in range(threads):
-            pool.submit(begun.wait)
-        begun.wait()
-        # a thread's number is its own, but threads that begin later start from the last that was set
+            pool.submit(started.wait)
+        started.wait()
+        # the number is per thread, but threads that start later take the last one that was set
         torch.set_num_threads(threads)
     return pools[threads]
 
 
 def _take_one_thread() -> None:
-    # to ask makes PyTorch give this thread a number, which it would do later and undo what is set
+    # PyTorch initializes a thread's number on the first query, which would overwrite a number set before
     torch.get_num_threads()
     torch.set_num_threads(1)
 
 
-# a forked process has the pools, and not their threads
+# a forked process inherits the pools without their threads
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _own.__dict__.clear())

@@ -1,13 +1,14 @@
-"""Loops over the edges of a graph convolution, as machine code.
+"""Loops over the edges of a graph convolution, compiled to machine code.
 
-Edges are gone through twice. By the pixel j that they come from: V_j, the largest thing here, is used for all
-edges that need it while it is in a core's cache, and need not be kept. Then by the pixel i that they lead to,
-where their messages are summed. The gradient goes the same way backwards.
+There are two passes over the edges. The first is ordered by source, the pixel j that an edge starts from:
+V_j, the largest array, is computed, used for all edges that need it while it is in a core's cache, and
+dropped. The second is ordered by target, the pixel i that an edge leads to, whose messages are summed. The
+gradient runs the same passes in reverse.
 
-Letters are those of `edges`; M pixels of one image, F⁺ is F padded. Arrays are float32 or float64, all of
-one kind, each row in one piece; indices are trusted. Innermost loops go over the features and what is behind
-them, so that vector registers are full: where r rows of F lie one behind the other, what is read beyond a row
-is multiplied by 0, and 0 is added beyond it.
+Symbols are those of `edges`; an image has M pixels, and F⁺ is F padded to whole vector registers. All arrays
+are float32 or all are float64, with contiguous rows; indices are not checked. Innermost loops run over F⁺
+numbers. Where r rows of F numbers are stored without gaps, numbers read beyond a row are multiplied by 0, and
+0 is added beyond its end.
 """
 
 import math
@@ -17,23 +18,25 @@ import numpy as np
 
 from nircolor.models.graph.machine_code import machine_code
 
-# sums may be taken in any order and fused with products; NaN and infinity stay what they are
+# sums may be reordered and fused with products; NaN and infinity are kept
 _compiled = machine_code(fastmath={"reassoc", "contract", "nsz"}, error_model="numpy")
-# rows that are added up at once: their sum is read and written once for all
+# rows that are added at once, so that their sum is read and written once
 _AT_ONCE = 4
-# features are padded to a multiple of
+# features are padded to a multiple of this
 LANES = 16
 
 
 class Edges(NamedTuple):
-    """The edges of one image, an edge being i · k + n, and what their weights are made of.
+    """The edges of one image and the arrays from which their weights are computed.
+
+    Edge i · k + n leads from the n-th neighbour of pixel i to i.
 
     Attributes:
         pixels: (M, F), h.
         hidden: (M, F), W₀ h.
-        neighbours: (M, k) int64, pixels j of each i.
-        hidden_bias: (F,).
-        omega: (r, F⁺), zeros behind; omega_bias is (r,).
+        neighbours: (M, k) int64, the neighbours j of each i.
+        hidden_bias: (F,), b₀.
+        omega: (r, F⁺), F columns, then zeros; omega_bias is (r,).
         decay: δ.
     """
 
@@ -47,11 +50,11 @@ class Edges(NamedTuple):
 
 
 class BySource(NamedTuple):
-    """The edges sorted by the pixel that they come from.
+    """The edges sorted by source.
 
     Attributes:
-        edges: (M · k,) int64.
-        starts: (M + 1,) int64, where those of each pixel begin.
+        edges: (M · k,) int64, indices of edges.
+        starts: (M + 1,) int64; the edges from pixel j are ``edges[starts[j] : starts[j + 1]]``.
     """
 
     edges: Any
@@ -59,12 +62,13 @@ class BySource(NamedTuple):
 
 
 class EdgeGradients(NamedTuple):
-    """Gradients by what is an edge's own.
+    """Gradients with respect to values of single edges.
 
     Attributes:
-        psi_h: (M, k, r), by ψ h_j.
-        z: (M, k, F), by z, as far as its target knows; once its source has been asked too, by z's argument.
-        squared: (M, k), by ‖d‖².
+        psi_h: (M, k, r), with respect to ψ h_j.
+        z: (M, k, F). `backward_of_targets` writes the gradient with respect to z that comes from the sums;
+            `backward_of_sources` replaces it by the full gradient with respect to the argument of z.
+        squared: (M, k), with respect to ‖d‖².
     """
 
     psi_h: Any
@@ -74,7 +78,7 @@ class EdgeGradients(NamedTuple):
 
 @_compiled
 def sort_by_source(neighbours: Any) -> BySource:
-    """The edges of ``neighbours`` (M, k) by where they come from, in their own order otherwise."""
+    """Sort the edges of ``neighbours`` (M, k) by source; edges of one source keep their order."""
     count, k = neighbours.shape
     starts = np.zeros(count + 1, np.int64)
     for i in range(count):
@@ -93,21 +97,22 @@ def sort_by_source(neighbours: Any) -> BySource:
 
 @_compiled
 def project(edges: Edges, by_source: BySource, first: int, sources: Any, psi_h: Any) -> None:
-    """ψ h_j of the edges that come from some pixels.
+    """Compute ψ h_j of the edges that start from a strip of pixels.
 
     Args:
-        edges: of the image.
+        edges: edges of the image.
         by_source: the same, sorted.
-        first: the first of the pixels.
-        sources: (pixels, r · F + r and at least r · F + F⁺ − F), their V_j and behind it ψ_bias h_j.
-        psi_h: (M, k, r), where it is written.
+        first: index of the first pixel of the strip.
+        sources: (pixels of the strip, S), V_j in r · F columns, then ψ_bias h_j in r columns;
+            S ≥ r · F + max(r, F⁺ − F).
+        psi_h: (M, k, r); the entries of these edges are written.
     """
     k, features, rank = edges.neighbours.shape[1], edges.pixels.shape[1], edges.omega_bias.size
     zero = edges.pixels.dtype.type(0)
     z = np.zeros(edges.omega.shape[1], edges.pixels.dtype)
     for row in range(len(sources)):
         j, source = first + row, sources[row]
-        of_bias = source[rank * features :]
+        bias_h = source[rank * features :]
         for edge in by_source.edges[by_source.starts[j] : by_source.starts[j + 1]]:
             i, n = edge // k, edge % k
             _hidden_layer(edges, i, j, z)
@@ -115,11 +120,13 @@ def project(edges: Edges, by_source: BySource, first: int, sources: Any, psi_h: 
                 v_t, product = _padded_row(source, t, features, z), zero
                 for f in range(z.size):
                     product += v_t[f] * z[f]
-                psi_h[i, n, t] = product + of_bias[t]
+                psi_h[i, n, t] = product + bias_h[t]
 
 
 class _Messages(NamedTuple):
-    """What the edges of a pixel amount to; zeros behind where there are fewer than rows.
+    """Factors of the messages to one pixel; rows beyond the k-th are zero.
+
+    k⁺ is k, rounded up to a multiple of the rows that are added at once.
 
     Attributes:
         z: (k⁺, F⁺).
@@ -136,13 +143,14 @@ class _Messages(NamedTuple):
 
 @_compiled
 def aggregate(edges: Edges, psi_h: Any, first: int, sums: Any) -> None:
-    """What φ is applied to: Σ_j γ/k (ω ∘ ψ h_j) zᵀ, and behind it Σ_j γ/k ω ∘ ψ h_j, of some pixels i.
+    """Sum the messages to a strip of pixels i, before the product with Φ.
 
     Args:
-        edges: of the image.
+        edges: edges of the image.
         psi_h: (M, k, r), from `project`.
-        first: the first of the pixels.
-        sums: (pixels, r · F + r and at least r · F + F⁺ − F), written.
+        first: index of the first pixel of the strip.
+        sums: (pixels of the strip, S), written: Σ_j γ/k (ω ∘ ψ h_j) zᵀ in r · F columns, then
+            Σ_j γ/k ω ∘ ψ h_j in r columns; S ≥ r · F + max(r, F⁺ − F).
     """
     messages = _empty_messages(edges)
     for row in range(len(sums)):
@@ -161,47 +169,47 @@ def backward_of_targets(
     grad_omega: Any,
     grad_omega_bias: Any,
 ) -> None:
-    """The gradient of `aggregate`.
+    """Compute the gradient of `aggregate` for a strip of pixels i.
 
     Args:
-        edges: as in `aggregate`, as are the next two.
-        psi_h: likewise.
-        first: likewise.
-        grad_sums: like ``sums``, the gradient by them.
-        sums: as in `aggregate`, computed once more.
-        grads: those of these pixels' edges are written.
-        grad_omega: (r · F and at least r · F + F⁺ − F,), added to.
-        grad_omega_bias: (r,), added to.
+        edges: edges of the image.
+        psi_h: (M, k, r), from `project`.
+        first: index of the first pixel of the strip.
+        grad_sums: (pixels of the strip, S), gradient with respect to ``sums``.
+        sums: (pixels of the strip, S), written: computed again as in `aggregate`.
+        grads: the entries of the edges to these pixels are written.
+        grad_omega: (at least r · F + F⁺ − F,), gradient with respect to Ω, added to.
+        grad_omega_bias: (r,), gradient with respect to its bias, added to.
     """
     messages = _empty_messages(edges)
     k, features, rank = edges.neighbours.shape[1], edges.pixels.shape[1], edges.omega_bias.size
     zero = edges.pixels.dtype.type(0)
-    of_omega, of_z = np.zeros_like(messages.scalars), np.empty_like(messages.z[0])
+    grad_omega_of_edges, grad_z = np.zeros_like(messages.scalars), np.empty_like(messages.z[0])
     for row in range(len(sums)):
         i, grad = first + row, grad_sums[row]
         _compute(edges, psi_h, i, messages)
         _sum_up(edges, messages, sums[row])
         for n in range(k):
             z, gamma = messages.z[n], messages.gamma[n]
-            of_gamma = zero
-            of_z[:] = 0
+            grad_gamma = zero
+            grad_z[:] = 0
             for t in range(rank):
                 grad_t, omega_t = _padded_row(grad, t, features, z), edges.omega[t]
-                of_scalar = zero
+                grad_scalar = zero
                 for f in range(z.size):
-                    of_scalar += grad_t[f] * z[f]
-                of_scalar += grad[rank * features + t]
+                    grad_scalar += grad_t[f] * z[f]
+                grad_scalar += grad[rank * features + t]
                 omega, scalar = messages.omega[n, t], messages.scalars[n, t]
-                of_omega_t = of_scalar * gamma * psi_h[i, n, t]
+                grad_omega_t = grad_scalar * gamma * psi_h[i, n, t]
                 for f in range(z.size):
-                    of_z[f] += scalar * grad_t[f] + of_omega_t * omega_t[f]
-                of_omega[n, t] = of_omega_t
-                grad_omega_bias[t] += of_omega_t
-                grads.psi_h[i, n, t] = of_scalar * gamma * omega
-                of_gamma += of_scalar * omega * psi_h[i, n, t]
-            grads.squared[i, n] = -of_gamma * gamma / edges.decay
-            grads.z[i, n] = of_z[:features]
-        _add_products(of_omega, messages.z, features, grad_omega)
+                    grad_z[f] += scalar * grad_t[f] + grad_omega_t * omega_t[f]
+                grad_omega_of_edges[n, t] = grad_omega_t
+                grad_omega_bias[t] += grad_omega_t
+                grads.psi_h[i, n, t] = grad_scalar * gamma * omega
+                grad_gamma += grad_scalar * omega * psi_h[i, n, t]
+            grads.squared[i, n] = -grad_gamma * gamma / edges.decay
+            grads.z[i, n] = grad_z[:features]
+        _add_products(grad_omega_of_edges, messages.z, features, grad_omega)
 
 
 @_compiled
@@ -215,67 +223,74 @@ def backward_of_sources(
     grad_hidden: Any,
     grad_pixels: Any,
 ) -> None:
-    """The gradient of `project`, and the sources' part in all that depends on d = h_j − h_i.
+    """Compute the gradient of `project` for a strip of pixels j, and the part of h_j in that of d.
 
     Args:
-        edges: as in `project`, as are the next three.
-        by_source: likewise.
-        first: likewise.
-        sources: likewise.
-        grads: from `backward_of_targets`, of all edges; ``z`` is completed for those of these pixels.
-        grad_sources: like ``sources``, written.
-        grad_hidden: (M, F), by W₀ h; the rows of these pixels are written.
-        grad_pixels: (M, F), by h in ‖d‖²; likewise.
+        edges: edges of the image.
+        by_source: the same, sorted.
+        first: index of the first pixel of the strip.
+        sources: (pixels of the strip, S), as in `project`.
+        grads: from `backward_of_targets`, of all edges; ``z`` of the edges from these pixels is completed.
+        grad_sources: (pixels of the strip, S), written: gradient with respect to ``sources``.
+        grad_hidden: (M, F), gradient with respect to W₀ h; the rows of these pixels are written.
+        grad_pixels: (M, F), gradient with respect to h in ‖d‖²; the rows of these pixels are written.
     """
     k, features, rank = edges.neighbours.shape[1], edges.pixels.shape[1], edges.omega_bias.size
     slope, two = edges.pixels.dtype.type(0.2), edges.pixels.dtype.type(2)
     z = np.zeros((_AT_ONCE, edges.omega.shape[1]), edges.pixels.dtype)
-    of_psi_h = np.zeros((_AT_ONCE, rank), edges.pixels.dtype)
-    of_z = np.empty_like(z[0])
+    grad_psi_h = np.zeros((_AT_ONCE, rank), edges.pixels.dtype)
+    grad_z = np.empty_like(z[0])
     for row in range(len(sources)):
-        j, source, of_source = first + row, sources[row], grad_sources[row]
-        h_j, of_hidden, of_h = edges.pixels[j], grad_hidden[j], grad_pixels[j]
-        of_source[:] = 0
-        of_hidden[:] = 0
-        of_h[:] = 0
-        of_bias = of_source[rank * features :]
+        j, source, grad_source = first + row, sources[row], grad_sources[row]
+        h_j, grad_hidden_j, grad_h_j = edges.pixels[j], grad_hidden[j], grad_pixels[j]
+        grad_source[:] = 0
+        grad_hidden_j[:] = 0
+        grad_h_j[:] = 0
+        grad_bias = grad_source[rank * features :]
         start, end = by_source.starts[j], by_source.starts[j + 1]
         for at in range(start, end):
-            i, n, turn = by_source.edges[at] // k, by_source.edges[at] % k, (at - start) % _AT_ONCE
-            z_ij, h_i, of_argument = z[turn], edges.pixels[i], grads.z[i, n]
+            i, n, slot = by_source.edges[at] // k, by_source.edges[at] % k, (at - start) % _AT_ONCE
+            z_ij, h_i, grad_argument = z[slot], edges.pixels[i], grads.z[i, n]
             _hidden_layer(edges, i, j, z_ij)
-            of_z[:] = 0
+            grad_z[:] = 0
             for t in range(rank):
-                v_t, of_psi_h_t = _padded_row(source, t, features, z_ij), grads.psi_h[i, n, t]
+                v_t, grad_psi_h_t = _padded_row(source, t, features, z_ij), grads.psi_h[i, n, t]
                 for f in range(z_ij.size):
-                    of_z[f] += of_psi_h_t * v_t[f]
-                of_psi_h[turn, t] = of_psi_h_t
-                of_bias[t] += of_psi_h_t
-            of_squared = two * grads.squared[i, n]
+                    grad_z[f] += grad_psi_h_t * v_t[f]
+                grad_psi_h[slot, t] = grad_psi_h_t
+                grad_bias[t] += grad_psi_h_t
+            grad_squared = two * grads.squared[i, n]
             for f in range(features):
-                # z is positive where its argument is
-                grad = of_argument[f] + of_z[f]
-                of_argument[f] = grad if z_ij[f] > 0 else slope * grad
-                of_hidden[f] += of_argument[f]
-                of_h[f] += of_squared * (h_j[f] - h_i[f])
-            if turn == _AT_ONCE - 1 or at == end - 1:
-                of_psi_h[turn + 1 :] = 0
-                _add_products(of_psi_h, z, features, of_source)
+                # z and its argument have the same sign
+                grad = grad_argument[f] + grad_z[f]
+                grad_argument[f] = grad if z_ij[f] > 0 else slope * grad
+                grad_hidden_j[f] += grad_argument[f]
+                grad_h_j[f] += grad_squared * (h_j[f] - h_i[f])
+            if slot == _AT_ONCE - 1 or at == end - 1:
+                grad_psi_h[slot + 1 :] = 0
+                _add_products(grad_psi_h, z, features, grad_source)
 
 
 @_compiled
 def backward_of_differences(edges: Edges, grads: EdgeGradients, grad_hidden: Any, grad_pixels: Any) -> None:
-    """The targets' part in all that depends on d: added to what `backward_of_sources` wrote of all pixels."""
+    """Add the part of h_i in the gradient of d = h_j − h_i, after `backward_of_sources` of all pixels.
+
+    Args:
+        edges: edges of the image.
+        grads: from `backward_of_sources`.
+        grad_hidden: (M, F), gradient with respect to W₀ h, added to.
+        grad_pixels: (M, F), gradient with respect to h in ‖d‖², added to.
+    """
     k, features = edges.neighbours.shape[1], edges.pixels.shape[1]
     two = edges.pixels.dtype.type(2)
     for i in range(len(edges.pixels)):
-        of_hidden, of_h, h_i = grad_hidden[i], grad_pixels[i], edges.pixels[i]
+        grad_hidden_i, grad_h_i, h_i = grad_hidden[i], grad_pixels[i], edges.pixels[i]
         for n in range(k):
-            of_argument, h_j = grads.z[i, n], edges.pixels[edges.neighbours[i, n]]
-            of_squared = two * grads.squared[i, n]
+            grad_argument, h_j = grads.z[i, n], edges.pixels[edges.neighbours[i, n]]
+            grad_squared = two * grads.squared[i, n]
             for f in range(features):
-                of_hidden[f] -= of_argument[f]
-                of_h[f] -= of_squared * (h_j[f] - h_i[f])
+                grad_hidden_i[f] -= grad_argument[f]
+                grad_h_i[f] -= grad_squared * (h_j[f] - h_i[f])
 
 
 @_compiled
@@ -292,7 +307,7 @@ def _empty_messages(edges: Edges) -> _Messages:
 
 @_compiled
 def _compute(edges: Edges, psi_h: Any, i: int, messages: _Messages) -> None:
-    """Fill in the messages of pixel i."""
+    """Compute the messages to pixel i."""
     k, features, rank = edges.neighbours.shape[1], edges.pixels.shape[1], edges.omega_bias.size
     zero, h_i = edges.pixels.dtype.type(0), edges.pixels[i]
     for n in range(k):
@@ -312,7 +327,7 @@ def _compute(edges: Edges, psi_h: Any, i: int, messages: _Messages) -> None:
 
 @_compiled
 def _hidden_layer(edges: Edges, i: int, j: int, z: Any) -> None:
-    """Write z, LeakyReLU(W₀ d + b₀)."""
+    """Write z = LeakyReLU(W₀ d + b₀), (F⁺,)."""
     slope = edges.pixels.dtype.type(0.2)
     hidden_j, hidden_i = edges.hidden[j], edges.hidden[i]
     for f in range(hidden_j.size):
@@ -322,19 +337,19 @@ def _hidden_layer(edges: Edges, i: int, j: int, z: Any) -> None:
 
 @_compiled
 def _sum_up(edges: Edges, messages: _Messages, sums: Any) -> None:
-    """Write a pixel's row of the sums."""
+    """Write a pixel's row of the sums, (S,)."""
     features, rank = edges.pixels.shape[1], edges.omega_bias.size
     sums[:] = 0
     _add_products(messages.scalars, messages.z, features, sums)
-    of_bias = sums[rank * features :]
+    bias_sums = sums[rank * features :]
     for n in range(len(messages.gamma)):
         for t in range(rank):
-            of_bias[t] += messages.scalars[n, t]
+            bias_sums[t] += messages.scalars[n, t]
 
 
 @_compiled
 def _add_products(a: Any, z: Any, features: int, out: Any) -> None:
-    """Add aᵀ z to the beginning of ``out``, row by row: a (k⁺, r), z (k⁺, F⁺)."""
+    """Add aᵀ z, as r rows of F numbers, to the beginning of ``out``: a (k⁺, r), z (k⁺, F⁺)."""
     for n in range(0, len(a), _AT_ONCE):
         z0, z1, z2, z3 = z[n], z[n + 1], z[n + 2], z[n + 3]
         for t in range(a.shape[1]):
@@ -346,5 +361,5 @@ def _add_products(a: Any, z: Any, features: int, out: Any) -> None:
 
 @_compiled
 def _padded_row(rows: Any, t: int, features: int, z: Any) -> Any:
-    """Of r rows of F one behind the other, the t-th and what lies behind it, as long as z."""
+    """View the t-th of r rows of F numbers, extended to the length of ``z``."""
     return rows[t * features : t * features + z.size]

@@ -1,7 +1,8 @@
-"""H^NL of `graph_conv`, in the fastest way that there is on a device; all ways differ by rounding alone.
+"""Compute the sums over edges of a graph convolution by the fastest method for the device.
 
-On a CPU machine code made by Numba (`edge_sums_cpu`); on a GPU what PyTorch's compiler makes of
-`edges.factored`; without Numba or the compiler, and for weights in half precision, `edges.factored` as it is.
+On a CPU this is machine code made by Numba (`edge_sums_cpu`), on a GPU `edges.factored` compiled by PyTorch.
+Without Numba or the compiler, and for weights in half precision, it is `edges.factored` as it is. The methods
+differ by rounding only.
 """
 
 import warnings
@@ -19,21 +20,21 @@ _sum_on_cpu: Callable[[Tensor, Graph, EdgeNetwork], Tensor] | None
 _missing = ""
 try:
     from nircolor.models.graph.edge_sums_cpu import sum_edges as _sum_on_cpu
-# it needs Numba, which may be there and refuse NumPy's release
+# Numba is missing, or refuses the installed version of NumPy
 except ImportError as error:
     _sum_on_cpu, _missing = None, first_line(error)
 
-# side of the blocks that are computed at once without machine code; V of a block and its surroundings is what
-# takes memory. Larger ones compute less of V twice, smaller ones stay in the allocator's hands
+# side of the blocks that are computed at once without machine code. V of a block and its surroundings takes
+# most of the memory; larger blocks compute less of V twice, smaller ones reuse allocated memory
 _BLOCK_PX = 64
 
 
 def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
-    """H^NL of eq. (1), differentiable; a large image's edges never lie in memory together.
+    """Compute H^NL of eq. (1), with gradients; the edges of a large image are processed in pieces.
 
     Args:
-        h: (N, F, h, w).
-        graph: of these images.
+        h: (N, F, h, w), features.
+        graph: the neighbours of their pixels.
         net: the weights.
 
     Returns:
@@ -41,7 +42,7 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
     """
     if h.device.type == "cpu":
         if _sum_on_cpu is None:
-            _say_once(
+            _warn_once(
                 f"Numba cannot be used ({_missing}): graph convolutions take several times as long; "
                 "pip install 'nircolor[train]' brings it"
             )
@@ -51,24 +52,34 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
 
 
 def in_blocks(h: Tensor, graph: Graph, net: EdgeNetwork, form: Callable[..., Tensor]) -> Tensor:
-    """`sum_edges` by ``form``, which is one of `edges` or does the same; a training patch is one block."""
+    """Compute `sum_edges` block by block with one of the functions of `edges`.
+
+    Args:
+        h: (N, F, h, w), features; a patch of up to 64×64 px is one block.
+        graph: the neighbours of their pixels.
+        net: the weights.
+        form: `edges.direct`, `edges.factored` or a function that does the same.
+
+    Returns:
+        (N, F′, h, w).
+    """
     images, _, height, width = h.shape
     out = h.new_empty(images, net.phi.shape[2], height, width)
     for block, around in blocks(height, width, _BLOCK_PX, graph.radius_px):
         centres, sources = (area.vectors(h).flatten(0, 1) for area in (block, around))
         sums = form(centres, sources, graph.part(block, around), net)
-        out[:, :, *block.cut] = sums.view(images, block.height, block.width, -1).permute(0, 3, 1, 2)
+        out[:, :, *block.slices] = sums.view(images, block.height, block.width, -1).permute(0, 3, 1, 2)
     return out
 
 
 @cache
 def compiled(device: torch.device) -> Callable[..., Tensor]:
-    """`factored` with its gathers, products and sums fused, where PyTorch's compiler has what it needs."""
+    """Compile `factored`, which fuses its operations; without a working compiler return it as it is."""
     try:
         torch.compile(torch.square)(torch.ones(2, device=device))
-    # Triton, a C compiler, a driver: each fails with exceptions of its own
+    # Triton, a C compiler and a driver raise exceptions without a common base class
     except Exception as error:
-        _say_once(
+        _warn_once(
             f"PyTorch's compiler cannot be used ({first_line(error)}): graph convolutions take several times "
             "as long"
         )
@@ -77,5 +88,5 @@ def compiled(device: torch.device) -> Callable[..., Tensor]:
 
 
 @cache
-def _say_once(text: str) -> None:
+def _warn_once(text: str) -> None:
     warnings.warn(text, NircolorWarning, stacklevel=2)

@@ -1,9 +1,9 @@
-"""The sum over edges on a CPU: the factored form in pieces that stay in a core's cache.
+"""Sums over edges on a CPU: the factored form, in pieces that fit a core's cache.
 
-A core takes some pixels at a time: their matrix product with [Ψ ψ_bias] and all edges that need the result;
-then all edges that lead to some pixels, and the matrix product of their sums with [Φ φ_bias]. Nothing of the
-size of V is ever in memory. For the gradient ψ h_j is kept, r numbers an edge; to compute the rest again
-takes no longer than to write it and read it back.
+In a first pass a core multiplies the features of a strip of pixels by [Ψ ψ_bias], and processes all edges
+that start there. In a second pass it processes all edges that end in a strip of pixels, and multiplies their
+sums by [Φ φ_bias]. V is never stored as a whole. For the gradient ψ h_j is stored, r numbers per edge; the
+rest is computed again, which takes no longer than writing and reading it.
 """
 
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ from nircolor.models.graph.edge_kernels import LANES, EdgeGradients, Edges
 from nircolor.models.graph.edges import EdgeNetwork
 from nircolor.models.graph.knn import Graph
 
-# pixels between two matrix products: their V and their sums fit a core's cache
+# pixels of a strip: their V and their sums fit a core's cache
 _STRIP_PX = 512
 
 
 class Weights(NamedTuple):
-    """What the loops and the matrix products take. F⁺ is F padded.
+    """The weights of 𝓕 as loops and matrix products use them. F⁺ is F, padded to whole vector registers.
 
     Attributes:
         hidden: (F, F), W₀; hidden_bias is (F,).
-        to_sources: (F, S), [Ψ ψ_bias], r · F + r columns and some of zeros.
-        omega: (r, F⁺), F columns and some of zeros; omega_bias is (r,).
-        to_output: (S, F′), [Φ φ_bias], r · F + r rows and some of zeros.
+        to_sources: (F, S), [Ψ ψ_bias], r · F + r columns, then zeros.
+        omega: (r, F⁺), F columns, then zeros; omega_bias is (r,).
+        to_output: (S, F′), [Φ φ_bias], r · F + r rows, then zeros.
         decay: δ.
     """
 
@@ -45,11 +45,11 @@ class Weights(NamedTuple):
 
 
 def packed(net: EdgeNetwork) -> Weights:
-    """The weights of 𝓕 in the order in which they are multiplied."""
+    """Arrange the weights of 𝓕 for `_EdgeSums`."""
     features, rank, _ = net.psi.shape
     to_sources = torch.cat([net.psi.permute(2, 1, 0).flatten(1), net.psi_bias.mT], 1)
     to_output = torch.cat([net.phi.permute(1, 0, 2).flatten(0, 1), net.phi_bias])
-    # rows begin where registers do, and have behind the r · F as much as the loops may touch
+    # rows are aligned to vector registers, and are followed by as many numbers as the loops may read
     size = rank * features + max(rank, LANES)
     padding = size + -size % LANES - len(to_output)
     return Weights(
@@ -64,12 +64,12 @@ def packed(net: EdgeNetwork) -> Weights:
 
 
 def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
-    """H^NL of eq. (1), with its gradient.
+    """Compute H^NL of eq. (1), with gradients.
 
     Args:
-        h: (N, F, h, w), on the CPU.
-        graph: of these images.
-        net: the weights, float32 or float64; it is computed in these whatever h is.
+        h: (N, F, h, w), features, on the CPU.
+        graph: the neighbours of their pixels.
+        net: the weights, float32 or float64; all is computed in this precision.
 
     Returns:
         (N, F′, h, w), channels last.
@@ -82,7 +82,7 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
 
 
 class _EdgeSums(torch.autograd.Function):
-    """h (N, M, F) and neighbours (N, M, k) to H^NL (N, M, F′)."""
+    """Map h (N, M, F) and neighbours (N, M, k) to H^NL (N, M, F′), with M pixels per image."""
 
     @staticmethod
     def forward(ctx: Any, h: Tensor, neighbours: Tensor, *weights: Any) -> Tensor:
@@ -90,7 +90,7 @@ class _EdgeSums(torch.autograd.Function):
         h = h.contiguous()
         psi_h = h.new_empty(*neighbours.shape, len(net.omega))
         out = h.new_empty(*h.shape[:2], net.to_output.shape[1])
-        images = [_edges(*of_image, net) for of_image in zip(h, h @ net.hidden, neighbours, strict=True)]
+        images = [_edges(*arrays, net) for arrays in zip(h, h @ net.hidden, neighbours, strict=True)]
         by_source = on_cores(edge_kernels.sort_by_source, [edges.neighbours for edges in images])
 
         def project(piece: tuple[int, slice]) -> None:
@@ -122,10 +122,10 @@ class _EdgeSums(torch.autograd.Function):
             edges = _edges(h[n], h[n] @ net.hidden, neighbours[n], net)
             return _backward(edges, ctx.by_source[n], h[n], psi_h[n], net, grad[n], grad_h[n])
 
-        of_images = on_cores(differentiate, range(len(h)))
-        # one after the other, so that the sum does not depend on which came first
-        of_weights = [sum(parts[1:], parts[0]) for parts in zip(*of_images, strict=True)]
-        return grad_h, None, *of_weights, None
+        per_image = on_cores(differentiate, range(len(h)))
+        # summed in the order of the images, so that the result does not depend on the threads
+        grad_weights = [sum(parts[1:], parts[0]) for parts in zip(*per_image, strict=True)]
+        return grad_h, None, *grad_weights, None
 
 
 def _backward(
@@ -137,16 +137,22 @@ def _backward(
     grad: Tensor,
     grad_h: Tensor,
 ) -> tuple[Tensor, ...]:
-    """Write a image's grad_h (M, F), from grad (M, F′); gradients of the weights in their order."""
+    """Compute the gradients of one image from ``grad`` (M, F′).
+
+    ``grad_h`` (M, F) is written.
+
+    Returns:
+        The gradients of the weights, in the order of `Weights`.
+    """
     count, features = h.shape
     k, rank = edges.neighbours.shape[1], len(net.omega)
     shapes = ((count, k, rank), (count, k, features), (count, k))
     grads = EdgeGradients._make(h.new_empty(shape).numpy() for shape in shapes)
-    of_sources, of_omega_bias = torch.zeros_like(net.to_sources), torch.zeros_like(net.omega_bias)
-    # the other way round, which is a faster product
-    of_output = h.new_zeros(net.to_output.shape[1], net.to_output.shape[0])
-    # rows of F one behind the other, and what the loops may touch behind them
-    of_omega = h.new_zeros(rank * features + LANES)
+    grad_to_sources, grad_omega_bias = torch.zeros_like(net.to_sources), torch.zeros_like(net.omega_bias)
+    # transposed, which makes the product faster
+    grad_to_output = h.new_zeros(net.to_output.shape[1], net.to_output.shape[0])
+    # r rows of F numbers without gaps, then as many numbers as the loops may read
+    grad_omega = h.new_zeros(rank * features + LANES)
     for strip in _strips(count):
         grad_sums = grad[strip] @ net.to_output.mT
         sums = torch.empty_like(grad_sums)
@@ -157,10 +163,10 @@ def _backward(
             grad_sums.numpy(),
             sums.numpy(),
             grads,
-            of_omega.numpy(),
-            of_omega_bias.numpy(),
+            grad_omega.numpy(),
+            grad_omega_bias.numpy(),
         )
-        of_output.addmm_(grad[strip].mT, sums)
+        grad_to_output.addmm_(grad[strip].mT, sums)
     grad_hidden = torch.empty_like(h)
     for strip in _strips(count):
         sources = h[strip] @ net.to_sources
@@ -176,12 +182,19 @@ def _backward(
             grad_h.numpy(),
         )
         grad_h[strip].addmm_(grad_sources, net.to_sources.mT)
-        of_sources.addmm_(h[strip].mT, grad_sources)
+        grad_to_sources.addmm_(h[strip].mT, grad_sources)
     edge_kernels.backward_of_differences(edges, grads, grad_hidden.numpy(), grad_h.numpy())
     grad_h.addmm_(grad_hidden, net.hidden.mT)
-    of_hidden_bias = torch.from_numpy(grads.z).sum((0, 1))
-    of_omega = F.pad(of_omega[: rank * features].view(rank, features), (0, -features % LANES))
-    return h.mT @ grad_hidden, of_hidden_bias, of_sources, of_omega, of_omega_bias, of_output.mT
+    grad_hidden_bias = torch.from_numpy(grads.z).sum((0, 1))
+    grad_omega = F.pad(grad_omega[: rank * features].view(rank, features), (0, -features % LANES))
+    return (
+        h.mT @ grad_hidden,
+        grad_hidden_bias,
+        grad_to_sources,
+        grad_omega,
+        grad_omega_bias,
+        grad_to_output.mT,
+    )
 
 
 def _strips(count: int) -> Iterator[slice]:
@@ -190,7 +203,7 @@ def _strips(count: int) -> Iterator[slice]:
 
 
 def _edges(h: Tensor, hidden: Tensor, neighbours: Tensor, net: Weights) -> Edges:
-    """Of one image, for the kernels."""
+    """Collect the arrays of one image for the kernels."""
     return Edges(
         pixels=h.numpy(),
         hidden=hidden.numpy(),

@@ -1,8 +1,8 @@
-"""The sum of P2, eq. (1), over the edges of a graph: by the formula, and the same with fewer operations.
+"""Sum over the edges of a graph, eq. (1) of the NIR-GNN paper: as printed, and with fewer operations.
 
-The weights of the sum, a matrix of low rank for every edge, are computed from the edge's label
-d = h_j − h_i by a small network (lightweight edge-conditioned convolution; P2 writes h_i − h_j, which is the
-same up to the sign of the weights).
+The weights of the sum, a matrix of low rank for every edge, are computed from the edge's label d = h_j − h_i
+by a small network 𝓕 (lightweight edge-conditioned convolution). The paper writes h_i − h_j, which is the same
+up to the sign of the weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 
 class EdgeNetwork(NamedTuple):
-    """The weights of 𝓕 in eq. (1), F features in, F′ out, rank r.
+    """The weights of 𝓕 in eq. (1), for F input features, F′ output features and rank r.
 
     Attributes:
         hidden: (F, F), W₀.
@@ -38,12 +38,12 @@ class EdgeNetwork(NamedTuple):
 
 
 def direct(centres: Tensor, sources: Tensor, neighbours: Tensor, net: EdgeNetwork) -> Tensor:
-    """H^NL as eq. (1) has it, ψ, φ and ω made for every edge: what `factored` is tested against.
+    """Compute H^NL of eq. (1) as printed, with ψ, φ and ω of every edge: the reference for `factored`.
 
     Args:
-        centres: (P, F), the pixels i whose sum is wanted.
-        sources: (M, F), the pixels among which the neighbours are.
-        neighbours: (P, k), rows of ``sources``: the pixels j of each i.
+        centres: (P, F), features of the pixels i whose sums are computed.
+        sources: (M, F), features of the pixels that contain all neighbours.
+        neighbours: (P, k), rows of ``sources``: the neighbours j of each i.
         net: the weights.
 
     Returns:
@@ -62,12 +62,24 @@ def direct(centres: Tensor, sources: Tensor, neighbours: Tensor, net: EdgeNetwor
 
 
 def at_once(v: Tensor, neighbours: Tensor, z: Tensor) -> Tensor:
-    """V_j z_ij of all edges: v (M, r · F), neighbours (P, k), z (P, k, F) to (P, k, r). To be compiled."""
+    """Compute V_j z_ij of all edges in one expression, which PyTorch's compiler fuses.
+
+    Args:
+        v: (M, r · F), V_j of the sources.
+        neighbours: (P, k), rows of ``v``.
+        z: (P, k, F), hidden layer of the edges.
+
+    Returns:
+        (P, k, r).
+    """
     return (v[neighbours].view(*neighbours.shape, -1, z.shape[2]) * z[:, :, None]).sum(3)
 
 
 def piecewise(v: Tensor, neighbours: Tensor, z: Tensor) -> Tensor:
-    """The same without a compiler: V of all edges, k times as large as V, is never there as a whole."""
+    """Compute V_j z_ij of all edges without a compiler; takes and returns the same as `at_once`.
+
+    V of the edges, k times as large as ``v``, is gathered in pieces.
+    """
     products: Tensor = _Products.apply(v, neighbours, z)  # type: ignore[no-untyped-call]
     return products
 
@@ -79,19 +91,23 @@ def factored(
     net: EdgeNetwork,
     products: Callable[[Tensor, Tensor, Tensor], Tensor] = piecewise,
 ) -> Tensor:
-    """The same as `direct` up to rounding, with the products by ψ and φ once a pixel instead of once an edge.
+    """Compute the same as `direct` up to rounding, with products by Ψ and Φ per pixel, not per edge.
 
-    ψ and φ are linear in z. So ψ h_j is V_j z + ψ_bias h_j where V_j = Ψ h_j knows nothing of i, and the sum
-    over j of φᵀ a is Φᵀ times the sum of a zᵀ, which knows nothing of Φ. W₀ d is W₀ h_j − W₀ h_i likewise.
+    ψ and φ are linear in z. So ψ h_j = V_j z + ψ_bias h_j, where V_j = Ψ h_j does not depend on i, and the
+    sum over j of φᵀ a is Φᵀ times the sum of a zᵀ, which does not depend on Φ. In the same way, W₀ d = W₀ h_j
+    − W₀ h_i.
 
     Args:
-        centres: as in `direct`, as are the next three.
-        sources: likewise.
-        neighbours: likewise.
-        net: likewise.
-        products: how V_j z_ij is computed: `piecewise` or `at_once`.
+        centres: (P, F), features of the pixels i whose sums are computed.
+        sources: (M, F), features of the pixels that contain all neighbours.
+        neighbours: (P, k), rows of ``sources``: the neighbours j of each i.
+        net: the weights.
+        products: computes V_j z_ij: `piecewise` or `at_once`.
+
+    Returns:
+        (P, F′).
     """
-    # an embedding is a gather whose gradient is fast
+    # an embedding is a gather with a fast gradient
     d = F.embedding(neighbours, sources) - centres[:, None]
     gamma = torch.exp(-d.square().sum(-1) / net.decay)
     del d
@@ -123,18 +139,18 @@ class _Products(torch.autograd.Function):
         for j, z_ij, grad_ij, grad_z_ij in _pieces(v, neighbours, z, grad, grad_z):
             grad_z_ij.copy_((_of_edges(v, j, z_ij) * grad_ij[..., None]).sum(2))
             grad_v_j = grad_ij[..., None] * z_ij[:, :, None]
-            # under autocast V is narrower than z
+            # under autocast V has lower precision than z
             grad_v.index_add_(0, j.flatten(), grad_v_j.flatten(2).flatten(0, 1).to(v.dtype))
         return grad_v, None, grad_z
 
 
 def _pieces(v: Tensor, neighbours: Tensor, *of_pixels: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Split what is of pixels, so that V of their edges fits a core's cache, or fills a GPU."""
+    """Split tensors of pixels so that V of the edges of a piece fits a core's cache, or fills a GPU."""
     floats = 2**19 if v.device.type == "cpu" else 2**26
     size = max(1, floats // (neighbours.shape[1] * v.shape[1]))
     return zip(*(torch.split(t, size) for t in (neighbours, *of_pixels)), strict=True)
 
 
 def _of_edges(v: Tensor, j: Tensor, z: Tensor) -> Tensor:
-    """V of the neighbours of some pixels: (pixels, k, r, F)."""
+    """Gather V of the neighbours ``j`` (pixels, k): (pixels, k, r, F)."""
     return v.index_select(0, j.flatten()).view(*j.shape, -1, z.shape[2])

@@ -1,4 +1,4 @@
-"""The graph convolution of P2, eq. (1): a 3×3 convolution and a sum over alike pixels far away."""
+"""Graph convolution of NIR-GNN: a 3×3 convolution and a sum over pixels with similar features."""
 
 import torch
 from torch import Tensor, nn
@@ -9,15 +9,15 @@ from nircolor.models.graph.knn import Graph
 
 
 class Head(nn.Module):
-    """A last layer of 𝓕: from the hidden layer (F) to r vectors of ``fan_out``.
+    """An output layer of 𝓕: from the hidden layer (F) to r vectors of ``fan_out`` numbers.
 
     Args:
         fan_in: F.
         fan_out: length of each vector.
         rank: r.
-        shifts: circular shifts of the hidden layer. Each is multiplied by the same weights (F, s·r), s =
-            fan_out / number of shifts; the results side by side are the r vectors: a stack of circulant
-            matrices. The one shift 0 is a dense layer.
+        shifts: circular shifts of the hidden layer. Each shifted copy is multiplied by the same weights
+            (F, s · r), where s = fan_out / number of shifts; the concatenated results are the r vectors. The
+            weight matrix is thus a stack of circulant matrices. A single shift of 0 is a dense layer.
     """
 
     def __init__(self, fan_in: int, fan_out: int, rank: int, shifts: tuple[int, ...]) -> None:
@@ -28,16 +28,16 @@ class Head(nn.Module):
         nn.init.normal_(self.weight, std=1 / fan_in)
 
     def dense(self) -> Tensor:
-        """(F, r, fan_out), the weights of the dense layer that does the same."""
-        # shifting the input one way is shifting the weights' rows the other way
+        """Compute the weights of the equivalent dense layer: (F, r, fan_out)."""
+        # shifting the input in one direction equals shifting the rows of the weights in the other
         shifted = [self.weight.roll(-shift, 0) for shift in self.shifts]
         return torch.cat(shifted, 1).view(-1, *self.bias.shape)
 
 
 class LocalConv(nn.Conv2d):
-    """H^L of eq. (1): 3×3 convolution, mirrored borders, Glorot initialisation.
+    """H^L of eq. (1): 3×3 convolution with mirrored borders and Glorot initialization.
 
-    It takes a graph as `GraphConv` does, and leaves it: so it can stand where a graph convolution stands.
+    Takes and ignores a graph, so that it can replace a `GraphConv`.
     """
 
     def __init__(self, fan_in: int, fan_out: int, bias: bool = True) -> None:
@@ -45,19 +45,33 @@ class LocalConv(nn.Conv2d):
         glorot(self)
 
     def forward(self, h: Tensor, graph: Graph | None = None) -> Tensor:  # noqa: ARG002
+        """Convolve ``h`` (N, fan_in, h, w); returns (N, fan_out, h, w)."""
         return super().forward(h)
 
 
 class GraphConv(nn.Module):
-    """Eq. (1): (H^L + H^NL) / 2 + b.
+    """Graph convolution, eq. (1) of the NIR-GNN paper: (H^L + H^NL) / 2 + b.
+
+    H^L is a 3×3 convolution. H^NL is the mean over the k neighbours j of a pixel i of φᵀ (γ ω ∘ ψ h_j), where
+    a small network 𝓕 computes ψ, φ and ω from d = h_j − h_i; see `edges.direct`.
 
     Args:
-        fan_in: features of its input.
-        fan_out: features of its output.
-        rank: r.
+        fan_in: features of the input.
+        fan_out: features of the output.
+        rank: r, rank of the weight matrix of an edge.
         decay: δ of the edge attention γ = exp(−‖d‖² / δ).
-        psi_shifts: of the ψ head, see `Head`.
-        phi_shifts: of the φ head.
+        psi_shifts: shifts of the head that computes ψ, see `Head`.
+        phi_shifts: shifts of the head that computes φ.
+
+    Reference:
+        Valsesia, Fracastoro, Magli, "NIR image colorization with graph-convolutional neural networks",
+        VCIP 2020.
+
+    Example:
+        >>> from nircolor.models.graph import nearest
+        >>> layer, h = GraphConv(6, 4, rank=2, decay=10.0), torch.randn(1, 6, 16, 16)
+        >>> layer(h, nearest(h, k=8)).shape
+        torch.Size([1, 4, 16, 16])
     """
 
     def __init__(
@@ -82,7 +96,7 @@ class GraphConv(nn.Module):
         nn.init.zeros_(self.omega.bias)
 
     def edge_network(self) -> EdgeNetwork:
-        """𝓕 with its circulant heads written out."""
+        """Return the weights of 𝓕, with circulant heads as dense matrices."""
         return EdgeNetwork(
             hidden=self.hidden.weight.mT,
             hidden_bias=self.hidden.bias,
@@ -96,14 +110,22 @@ class GraphConv(nn.Module):
         )
 
     def forward(self, h: Tensor, graph: Graph) -> Tensor:
-        """(N, fan_in, h, w) and its graph to (N, fan_out, h, w)."""
+        """Run the layer.
+
+        Args:
+            h: (N, fan_in, h, w).
+            graph: neighbours of the pixels of ``h``.
+
+        Returns:
+            (N, fan_out, h, w).
+        """
         out: Tensor = self.local(h)
         out += sum_edges(h, graph, self.edge_network())
         return out.mul_(0.5).add_(self.bias[:, None, None])
 
 
 def glorot(layer: nn.Conv2d | nn.Linear) -> None:
-    """Glorot normal weights, biases 0."""
+    """Initialize with Glorot's normal distribution and zero biases."""
     nn.init.xavier_normal_(layer.weight)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)

@@ -1,4 +1,4 @@
-"""The loops of `knn` over candidates, as machine code."""
+"""Loops over candidates for `knn`, compiled to machine code."""
 
 from typing import Any
 
@@ -17,20 +17,20 @@ def keep_smallest(
     smallest: Any,
     neighbours: Any,
 ) -> None:
-    """Let some pixels choose among some candidates, after those of the calls before.
+    """Update the k best candidates of some pixels with further candidates.
 
-    A pixel's own 3×3 and what is outside its window are passed over. Candidates come in the order of their
-    indices, and only a smaller value displaces another: so ties go to the smaller index. What is no number
-    displaces none.
+    Candidates in a pixel's own 3×3 window and outside its search window are skipped. Calls must be in the
+    order of the candidates' indices: only a smaller value replaces another, so that ties are resolved in
+    favour of the smaller index. NaN replaces nothing.
 
     Args:
         values: (pixels, candidates), both row by row.
-        pixels: top, bottom, left and right in the image.
-        candidates: the same.
-        radius_px: rows and columns from a pixel to the border of its window.
+        pixels: top, bottom, left and right of the pixels in the image; bottom and right are exclusive.
+        candidates: top, bottom, left and right of the candidates.
+        radius_px: radius of the search window.
         width: of the image.
-        smallest: (rows, columns, k) of the pixels: their k smallest values yet, in order; updated.
-        neighbours: (rows, columns, k) int64: row · width + column of each; updated.
+        smallest: (rows, columns, k) of the pixels, their k smallest values so far, in order; updated.
+        neighbours: (rows, columns, k) int64, row · width + column of each; updated.
     """
     first_row, end_row, first_column, end_column = pixels
     top, bottom, left, right = candidates
@@ -38,42 +38,42 @@ def keep_smallest(
     pixel = 0
     for y in range(first_row, end_row):
         for x in range(first_column, end_column):
-            mine = smallest[y - first_row, x - first_column]
-            whose = neighbours[y - first_row, x - first_column]
-            of_pixel = values[pixel]
+            best = smallest[y - first_row, x - first_column]
+            best_index = neighbours[y - first_row, x - first_column]
+            pixel_values = values[pixel]
             pixel += 1
-            limit = mine[last]
+            limit = best[last]
             for row in range(max(top, y - radius_px), min(bottom, y + radius_px + 1)):
                 near = abs(row - y) <= 1
-                for right_of_it in range(1 + near):
+                for right_part in range(1 + near):
                     begin, end = max(left, x - radius_px), min(right, x + radius_px + 1)
-                    if right_of_it:
+                    if right_part:
                         begin = x + 2
                     elif near:
                         end = x - 1
                     start = (row - top) * (right - left) - left
-                    # indices of a slice are known not to be negative: so it becomes vector instructions
-                    segment = of_pixel[start + begin : start + max(begin, end)]
-                    found = False
+                    # indices of a slice cannot be negative, which allows vector instructions
+                    segment = pixel_values[start + begin : start + max(begin, end)]
+                    any_smaller = False
                     for at in range(segment.size):
-                        found |= segment[at] < limit
-                    if not found:
+                        any_smaller |= segment[at] < limit
+                    if not any_smaller:
                         continue
                     for at in range(segment.size):
                         value = segment[at]
                         if value < limit:
                             place = last
-                            while place > 0 and mine[place - 1] > value:
-                                mine[place] = mine[place - 1]
-                                whose[place] = whose[place - 1]
+                            while place > 0 and best[place - 1] > value:
+                                best[place] = best[place - 1]
+                                best_index[place] = best_index[place - 1]
                                 place -= 1
-                            mine[place] = value
-                            whose[place] = row * width + begin + at
-                            limit = mine[last]
+                            best[place] = value
+                            best_index[place] = row * width + begin + at
+                            limit = best[last]
 
 
 @machine_code()
-def settle(
+def measure_candidates(
     vectors: Any,
     around: Any,
     tile: Any,
@@ -83,22 +83,22 @@ def settle(
     chosen: Any,
     neighbours: Any,
 ) -> None:
-    """Find the neighbours of a tile's pixels among those whose distances are least by a lower bound.
+    """Find the neighbours of a tile's pixels among the candidates with the smallest lower bounds.
 
-    The bound of a candidate that is not among them is no smaller than the last of theirs. Where the k-th
-    distance found is not below that, the pixel's whole window is measured.
+    The bounds of all other candidates are at least the last of these. Where the k-th distance found is not
+    below that, the pixel's whole window is measured.
 
     Args:
-        vectors: (rows, columns, F) float64 of ``around``, whole numbers.
-        around: top, bottom, left and right in the image of what is within reach of the tile.
-        tile: the same of the tile.
-        radius_px: rows and columns from a pixel to the border of its window.
+        vectors: (rows, columns, F) float64, whole numbers: the features of ``around``.
+        around: top, bottom, left and right of the area within ``radius_px`` of the tile, in the image.
+        tile: top, bottom, left and right of the tile.
+        radius_px: radius of the search window.
         width: of the image.
-        bounds: (rows, columns, more than k) of the tile, in order: no more than (‖b − a‖² − ‖a‖²) / 2 of each
-            candidate b of pixel a; infinite where there is none.
-        chosen: the same shape, int64: row · width + column of each.
-        neighbours: (rows, columns, k) int64: what is found. It must be filled with what is valid, since
-            features that are no numbers leave it as it was.
+        bounds: (rows, columns, more than k) of the tile, in order: lower bounds of (‖b − a‖² − ‖a‖²) / 2 for
+            candidates b of pixel a; infinite where there are no more candidates.
+        chosen: (rows, columns, more than k) int64, row · width + column of these candidates.
+        neighbours: (rows, columns, k) int64, written. It must hold valid indices before the call, as it is
+            left unchanged where features are NaN.
     """
     top, bottom, left, right = around
     k = neighbours.shape[2]
@@ -106,19 +106,20 @@ def settle(
     for y in range(tile[0], tile[1]):
         for x in range(tile[2], tile[3]):
             a = vectors[y - top, x - left]
-            of_pixel = bounds[y - tile[0], x - tile[2]]
-            among = chosen[y - tile[0], x - tile[2]]
+            pixel_bounds = bounds[y - tile[0], x - tile[2]]
+            candidates = chosen[y - tile[0], x - tile[2]]
             found = neighbours[y - tile[0], x - tile[2]]
             squared[:] = np.inf
-            for place in range(of_pixel.size):
-                if of_pixel[place] < np.inf:
-                    row, column = among[place] // width, among[place] % width
-                    _insert(_distance(a, vectors[row - top, column - left]), among[place], squared, found)
-            if (squared[k - 1] - _distance(a, origin)) / 2 < of_pixel[of_pixel.size - 1]:
+            for place in range(pixel_bounds.size):
+                if pixel_bounds[place] < np.inf:
+                    row, column = candidates[place] // width, candidates[place] % width
+                    distance = _distance(a, vectors[row - top, column - left])
+                    _insert(distance, candidates[place], squared, found)
+            if (squared[k - 1] - _distance(a, origin)) / 2 < pixel_bounds[pixel_bounds.size - 1]:
                 continue
             squared[:] = np.inf
             for row in range(max(top, y - radius_px), min(bottom, y + radius_px + 1)):
-                # nothing is nearer than k that are the same: so constant areas cost little
+                # k candidates at distance 0 cannot be improved, which makes constant areas cheap
                 if squared[k - 1] == 0:
                     break
                 for column in range(max(left, x - radius_px), min(right, x + radius_px + 1)):
@@ -138,16 +139,16 @@ def _distance(a: Any, b: Any) -> Any:
 
 
 @machine_code()
-def _insert(value: Any, index: Any, smallest: Any, whose: Any) -> None:
-    """Put a value where it belongs in a list in order of value, then index; the last falls out."""
+def _insert(value: Any, index: Any, smallest: Any, indices: Any) -> None:
+    """Insert a value into a list sorted by value, then index; the last entry is dropped."""
     place = smallest.size - 1
-    if not (value < smallest[place] or (value == smallest[place] and index < whose[place])):
+    if not (value < smallest[place] or (value == smallest[place] and index < indices[place])):
         return
     while place > 0 and (
-        smallest[place - 1] > value or (smallest[place - 1] == value and whose[place - 1] > index)
+        smallest[place - 1] > value or (smallest[place - 1] == value and indices[place - 1] > index)
     ):
         smallest[place] = smallest[place - 1]
-        whose[place] = whose[place - 1]
+        indices[place] = indices[place - 1]
         place -= 1
     smallest[place] = value
-    whose[place] = index
+    indices[place] = index

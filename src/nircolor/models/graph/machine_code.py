@@ -1,4 +1,4 @@
-"""Python loops to machine code, by Numba; whoever imports this does without where Numba is not installed."""
+"""Compile Python loops to machine code with Numba; importing this raises ImportError without Numba."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,16 +9,20 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def machine_code(**options: Any) -> Callable[[Function], Function]:
-    """Decorate a function of arrays and numbers to be compiled when it is first called, with Numba's options.
+    """Make a decorator that compiles a function of arrays and numbers when it is first called.
 
-    It lets other threads run, and is kept for the next process where there is a place to keep it.
+    The compiled function releases the GIL. It is cached on disk for the next process where a folder for it
+    can be written.
+
+    Args:
+        options: of `numba.njit`.
     """
 
     def compiled(function: Function) -> Function:
         try:
             return njit(nogil=True, cache=True, **options)(function)
         except RuntimeError as error:
-            # neither beside the source nor in the user's home may files be written
+            # files can be written neither beside the source nor in the user's home
             if "cannot cache" not in str(error):
                 raise
             return njit(nogil=True, **options)(function)

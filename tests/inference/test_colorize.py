@@ -46,8 +46,9 @@ def test_a_folder_or_pattern_returns_a_result_for_each_image(folder, tiny, tmp_p
 def test_a_folder_of_one_damaged_image_returns_its_error(folder, tiny, tmp_path):
     for name in ("a.png", "c.png"):
         (folder / name).unlink()
-    (result,) = colorize(folder, tmp_path / "out", model=tiny("per_pixel"))
-    assert isinstance(result.error, NircolorError)
+    for given in (folder, f"{folder}/*.png"):
+        (result,) = colorize(given, tmp_path / "out", model=tiny("per_pixel"))
+        assert isinstance(result.error, NircolorError)
 
 
 def test_options_reach_the_reader_and_the_writer(tiny, tmp_path):
@@ -77,5 +78,7 @@ def test_arguments_that_do_not_fit_the_input_are_refused(tmp_path):
         colorize(gray, depth=16)
     with pytest.raises(NircolorError, match=r"a\.png: expected an output file or folder, got none"):
         colorize(tmp_path / "a.png")
-    with pytest.raises(NircolorError, match="got NoneType"):
+    with pytest.raises(NircolorError, match="expected a path, a NumPy array or a PIL image, got NoneType"):
         colorize(None)
+    with pytest.raises(NircolorError, match="got list"):
+        colorize([tmp_path / "a.png"], tmp_path / "out")

@@ -118,7 +118,7 @@ def colorize(
     The model is loaded at each call; use `Colorizer` to colorize many arrays.
 
     - **A file** is written to ``output``, a file name or a folder, with the same size, bit depth and
-      georeferencing. An error is raised.
+      georeferencing. An error of the file is raised.
     - **A folder**, or a pattern such as ``night/*.png``: all its images are written into the folder
       ``output``. An image that fails does not stop the others: check ``error`` of the results.
     - **An array or a PIL image** is returned in colour, as described in `Colorizer.colorize`: floats
@@ -157,8 +157,12 @@ def colorize(
         "bands_nm": bands_nm, "stretch": stretch, "depth": depth, "overwrite": overwrite,
         "skip_existing": skip_existing, "recursive": recursive,
     }  # fmt: skip
-    if isinstance(image, np.ndarray) or is_pil_image(image) or not isinstance(image, str | os.PathLike):
-        given = [name for name, value in file_options.items() if value]
+    if not isinstance(image, str | os.PathLike):
+        if not isinstance(image, np.ndarray) and not is_pil_image(image):
+            raise NircolorError(
+                f"image: expected a path, a NumPy array or a PIL image, got {type(image).__name__}"
+            )
+        given = [name for name, value in file_options.items() if value is not None and value is not False]
         if output is not None or given:
             raise NircolorError(
                 f"{'output' if output is not None else given[0]}: only for paths; "
@@ -181,10 +185,10 @@ def colorize(
             skip_existing=skip_existing,
         )
     }
-    if len(work) == 1 and not Path(image).is_dir():
-        error = results[work[0]].error
-        if error is not None:
-            raise error
+    error = results[work[0]].error
+    if error is not None and work == [Job(Path(image), work[0].output)]:
+        # the input is a file, not a folder or a pattern
+        raise error
     return [results[job] for job in work]
 
 

@@ -1,4 +1,4 @@
-"""The command line within the tests' own process, or as a process of its own."""
+"""Run the command line in the process of the test or in a separate one."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from tests.imagery.imagery_samples import noise, save
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a call ended, and what it printed."""
+    """Exit code and output of a command."""
 
     code: int
     out: str
@@ -21,11 +21,11 @@ class Outcome:
 
 
 class CommandLine:
-    """Call it with the words after `nircolor`."""
+    """Run commands in this process; call it with the arguments after `nircolor`."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
         self._capsys, self._monkeypatch = capsys, monkeypatch
-        # no line breaks of rich's
+        # wide enough that rich does not break lines
         monkeypatch.setenv("COLUMNS", "1000")
 
     def __call__(self, *words: object) -> Outcome:
@@ -37,7 +37,7 @@ class CommandLine:
         return Outcome(code if isinstance(code, int) else int(code is not None), *self._capsys.readouterr())
 
     def refused(self, *words: object) -> str:
-        """The one line that a user's mistake ends in."""
+        """Run a command that fails with exit code 2 and return its one-line error."""
         outcome = self(*words)
         assert outcome.code == 2, outcome
         assert outcome.out == ""
@@ -48,7 +48,7 @@ class CommandLine:
 
 
 def process(*words: object, **options: object) -> "subprocess.Popen[str]":
-    """`nircolor` as a process of its own."""
+    """Start `nircolor` in a separate process."""
     return subprocess.Popen(
         [sys.executable, "-c", "from nircolor.app.main import main; main()", *map(str, words)],
         stdout=subprocess.PIPE,
@@ -59,18 +59,18 @@ def process(*words: object, **options: object) -> "subprocess.Popen[str]":
 
 
 def files(folder: Path) -> list[str]:
-    """Every file below a folder, hidden ones included."""
+    """List all files in a folder and its subfolders, including hidden ones."""
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def gray_png(path: Path, seed: int = 0, side: int = 24) -> Path:
-    """A image of noise."""
+    """Write a gray image of noise."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return save(path, noise(1, side, side, seed=seed), "PNG")
 
 
 def truncated_png(folder: Path) -> Path:
-    """A image of which the end is missing."""
+    """Write a PNG without its last bytes."""
     path = gray_png(folder / "a.png", side=100)
     path.write_bytes(path.read_bytes()[:-300])
     return path

@@ -1,4 +1,4 @@
-"""`nircolor colorize` end to end: what it writes, what it says, how it ends."""
+"""Tests of `nircolor colorize`: output files, messages, exit codes."""
 
 import io
 import signal
@@ -16,10 +16,10 @@ from nircolor.inference import batch
 from tests.app.command_line import files, gray_png, process, truncated_png
 from tests.imagery.imagery_samples import load, names, noise, png_bytes, save
 
-# --- what it writes
+# --- output files
 
 
-def test_a_image_is_coloured(nircolor, tmp_path, tiny):
+def test_an_image_is_colorized(nircolor, tmp_path, tiny):
     path = gray_png(tmp_path / "a.png")
     outcome = nircolor("colorize", path, "-o", tmp_path / "out", "-m", tiny("per_pixel"))
     assert outcome.code == 0
@@ -38,7 +38,7 @@ def test_scene_is_the_default(nircolor, tmp_path):
     assert load(tmp_path / "b.jpg")[0].shape == (3, 64, 64)
 
 
-def test_a_16_bit_geotiff_stays_one_and_in_its_place(nircolor, tmp_path, tiny):
+def test_a_16_bit_geotiff_keeps_depth_and_georeference(nircolor, tmp_path, tiny):
     place = {"crs": "EPSG:32632", "transform": (10.0, 0, 500_000, 0, -10, 5_000_000)}
     path = save(tmp_path / "a.tif", noise(1, 70, 90, "uint16"), nodata=0, **place)
     outcome = nircolor("colorize", path, "-o", tmp_path / "out", "-m", tiny("box"), "--tile", 72)
@@ -51,7 +51,7 @@ def test_a_16_bit_geotiff_stays_one_and_in_its_place(nircolor, tmp_path, tiny):
     assert files(tmp_path / "out") == ["a.tif"]
 
 
-def test_a_tree_of_folders_at_once(nircolor, tmp_path, tiny):
+def test_folders_recursively_and_in_parallel(nircolor, tmp_path, tiny):
     for i, name in enumerate(("a.png", "x y/b.png", "x y/деревья/c.png")):
         gray_png(tmp_path / "in" / name, seed=i)
     words = ["colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel")]
@@ -65,7 +65,7 @@ def test_a_tree_of_folders_at_once(nircolor, tmp_path, tiny):
     assert "3 skipped" in again.err
 
 
-def test_a_second_run_into_a_folder_of_the_inputs(nircolor, tmp_path, tiny):
+def test_a_second_run_ignores_outputs_inside_the_input_folder(nircolor, tmp_path, tiny):
     gray_png(tmp_path / "a.png")
     words = ["colorize", tmp_path, "-r", "-o", tmp_path / "colour", "-m", tiny("per_pixel")]
     assert nircolor(*words).code == 0
@@ -73,7 +73,7 @@ def test_a_second_run_into_a_folder_of_the_inputs(nircolor, tmp_path, tiny):
     assert files(tmp_path) == ["a.png", "colour/a.png"]
 
 
-def test_options_reach_the_reader_and_the_writer(nircolor, tmp_path, tiny):
+def test_bands_scale_and_depth_are_applied(nircolor, tmp_path, tiny):
     array = noise(3, 20, 20, "uint16") // 16
     path = save(tmp_path / "a.tif", array)
     outcome = nircolor(
@@ -94,13 +94,13 @@ def test_extreme_shapes(nircolor, tmp_path, tiny, shape):
 
 
 @pytest.mark.parametrize("value", [0, np.nan, np.inf, -1])
-def test_images_of_one_value(nircolor, tmp_path, value):
+def test_constant_images(nircolor, tmp_path, value):
     path = save(tmp_path / "a.tif", np.full((1, 40, 50), value, np.float32))
     assert nircolor("colorize", path, "-o", tmp_path / "out").code == 0
     assert load(tmp_path / "out" / "a.tif")[0].shape == (3, 40, 50)
 
 
-def test_holes_stay_holes(nircolor, tmp_path, tiny):
+def test_invalid_pixels_become_transparent(nircolor, tmp_path, tiny):
     array = np.full((1, 40, 50), 0.5, np.float32)
     array[0, :3], array[0, 10, 10], array[0, 20, 20] = np.nan, np.inf, -0.5
     path = save(tmp_path / "a.tif", array)
@@ -119,7 +119,7 @@ def test_holes_stay_holes(nircolor, tmp_path, tiny):
         ("a.tif", 4, {"photometric": "CMYK"}),
     ],
 )
-def test_a_colour_photograph_warns_and_is_coloured(nircolor, tmp_path, name, count, options):
+def test_a_colour_photograph_is_colorized_with_a_warning(nircolor, tmp_path, name, count, options):
     path = save(tmp_path / name, noise(count, 40, 50), **options)
     outcome = nircolor("colorize", path, "-o", tmp_path / "out")
     assert outcome.code == 0
@@ -144,7 +144,7 @@ def test_a_palette_image(nircolor, tmp_path, tiny):
     np.testing.assert_array_equal(load(tmp_path / "out" / "a.png")[0][0, 0], np.arange(200))
 
 
-# --- several images, of which some fail
+# --- batches with failures
 
 
 @pytest.mark.parametrize("jobs", [1, 3])
@@ -165,7 +165,7 @@ def test_failures_are_listed_at_the_end(nircolor, tmp_path, tiny, jobs):
     assert files(tmp_path / "out") == [f"{i}.png" for i in range(5)]
 
 
-def test_jobs_are_images_at_once(nircolor, tmp_path, tiny, monkeypatch):
+def test_jobs_run_in_parallel(nircolor, tmp_path, tiny, monkeypatch):
     for i in range(3):
         gray_png(tmp_path / "in" / f"{i}.png")
     together = threading.Barrier(3, timeout=10)
@@ -174,7 +174,7 @@ def test_jobs_are_images_at_once(nircolor, tmp_path, tiny, monkeypatch):
     assert nircolor(*words, "-j", 3).code == 0
 
 
-def test_a_fault_of_ours_is_owned_up_to(nircolor, tmp_path, tiny, monkeypatch):
+def test_an_unexpected_exception_is_reported_and_the_others_continue(nircolor, tmp_path, tiny, monkeypatch):
     for name in ("a.png", "b.png"):
         gray_png(tmp_path / "in" / name)
     real = batch.Colorizer.colorize_file
@@ -191,7 +191,7 @@ def test_a_fault_of_ours_is_owned_up_to(nircolor, tmp_path, tiny, monkeypatch):
     assert files(tmp_path / "out") == ["b.png"]
 
 
-def test_warnings_of_images_at_once_come_once_each(nircolor, tmp_path, tiny):
+def test_each_image_warns_once_in_parallel(nircolor, tmp_path, tiny):
     for i in range(6):
         path = tmp_path / "in" / f"{i}.png"
         path.parent.mkdir(exist_ok=True)
@@ -205,10 +205,10 @@ def test_warnings_of_images_at_once_come_once_each(nircolor, tmp_path, tiny):
     assert summary.startswith("6 images")
 
 
-# --- the bar
+# --- progress bar
 
 
-def test_off_a_terminal_there_is_no_bar(tmp_path, tiny):
+def test_no_progress_bar_without_a_terminal(tmp_path, tiny):
     ran = process("colorize", gray_png(tmp_path / "a.png"), "-o", tmp_path / "out", "-m", tiny("per_pixel"))
     out, err = ran.communicate(timeout=60)
     assert ran.returncode == 0
@@ -218,7 +218,7 @@ def test_off_a_terminal_there_is_no_bar(tmp_path, tiny):
     assert "\r" not in err
 
 
-def test_on_a_terminal_the_bar_counts_files_and_megapixels(nircolor, tmp_path, tiny, monkeypatch):
+def test_progress_bar_shows_files_and_megapixels(nircolor, tmp_path, tiny, monkeypatch):
     screen = Console(file=io.StringIO(), force_terminal=True, width=300)
     monkeypatch.setattr(console, "errors", screen)
     for i in range(3):
@@ -247,7 +247,7 @@ def test_on_a_terminal_the_bar_counts_files_and_megapixels(nircolor, tmp_path, t
     assert updates[-1][2] == "4/4 files"
 
 
-def test_the_bar_survives_files_that_are_not_there(nircolor, tmp_path, tiny):
+def test_missing_files_in_a_batch(nircolor, tmp_path, tiny):
     words = [tmp_path / "x.png", tmp_path / "y.png", "-o", tmp_path / "out", "-m", tiny("per_pixel")]
     outcome = nircolor("colorize", *words)
     assert outcome.code == 1
@@ -258,7 +258,7 @@ def test_the_bar_survives_files_that_are_not_there(nircolor, tmp_path, tiny):
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_an_interrupt_leaves_whole_images_only(tmp_path, name):
+def test_an_interrupt_leaves_no_incomplete_image(tmp_path, name):
     gray_png(tmp_path / "in" / "a.png", side=64)
     gray_png(tmp_path / "in" / "b.png", side=3000)
     out = tmp_path / "out"
@@ -275,7 +275,7 @@ def test_an_interrupt_leaves_whole_images_only(tmp_path, name):
     assert names(out) == ["a.png"]
 
 
-def test_an_interrupt_between_two_images_ends_those_at_work(nircolor, tmp_path, tiny, monkeypatch):
+def test_an_interrupt_between_two_images_stops_the_running_one(nircolor, tmp_path, tiny, monkeypatch):
     gray_png(tmp_path / "in" / "a.png")
     gray_png(tmp_path / "in" / "b.png", side=1500)
 
@@ -291,7 +291,7 @@ def test_an_interrupt_between_two_images_ends_those_at_work(nircolor, tmp_path, 
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_debug_shows_the_tracebacks_of_a_batch(nircolor, tmp_path, tiny, debug):
+def test_debug_prints_tracebacks_in_a_batch(nircolor, tmp_path, tiny, debug):
     good, bad = gray_png(tmp_path / "a.png"), tmp_path / "b.png"
     bad.write_text("no image")
     words = ["colorize", good, bad, "-o", tmp_path / "out", "-m", tiny("per_pixel")]

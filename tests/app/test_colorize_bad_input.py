@@ -1,4 +1,4 @@
-"""`nircolor colorize` on bad input: one line that names the file, exit code 2, nothing written."""
+"""Tests of `nircolor colorize` with bad input: a one-line error, exit code 2, nothing written."""
 
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def test_an_unreadable_image(nircolor, tmp_path, monkeypatch):
     )
 
 
-def test_a_folder_that_may_not_be_entered(nircolor, tmp_path, monkeypatch):
+def test_a_folder_without_permission(nircolor, tmp_path, monkeypatch):
     def refuse(self):
         raise PermissionError(13, "Permission denied", str(self))
 
@@ -102,14 +102,14 @@ def test_bad_models(nircolor, tmp_path, tiny, kind):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_device_that_is_not_there(nircolor, tmp_path):
+def test_an_unavailable_device(nircolor, tmp_path):
     line = nircolor.refused(
         "colorize", gray_png(tmp_path / "a.png"), "-o", tmp_path / "out", "--device", "openvino"
     )
     assert line.startswith("--device openvino: ")
 
 
-def test_a_folder_with_nothing_in_it(nircolor, tmp_path):
+def test_an_empty_folder(nircolor, tmp_path):
     assert "found none" in nircolor.refused("colorize", tmp_path, "-o", tmp_path / "out")
 
 
@@ -121,7 +121,7 @@ def test_two_inputs_to_one_output(nircolor, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_the_output_is_the_input_or_is_there(nircolor, tmp_path, tiny):
+def test_inputs_and_existing_outputs_are_not_overwritten(nircolor, tmp_path, tiny):
     path = gray_png(tmp_path / "a.png")
     before = path.read_bytes()
     model = ("-m", tiny("per_pixel"))
@@ -135,7 +135,7 @@ def test_the_output_is_the_input_or_is_there(nircolor, tmp_path, tiny):
 
 
 @pytest.mark.parametrize("output", ["file.txt", "file.txt/below", "b.gif/a.png"])
-def test_an_output_place_that_is_a_file(nircolor, tmp_path, tiny, output):
+def test_an_output_folder_that_is_a_file(nircolor, tmp_path, tiny, output):
     for name in ("file.txt", "b.gif"):
         (tmp_path / name).write_text("mine")
     line = nircolor.refused(
@@ -145,7 +145,7 @@ def test_an_output_place_that_is_a_file(nircolor, tmp_path, tiny, output):
     assert files(tmp_path) == ["a.png", "b.gif", "file.txt"]
 
 
-def test_a_read_only_output_place(nircolor, tmp_path, tiny, monkeypatch):
+def test_a_read_only_output_folder(nircolor, tmp_path, tiny, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise OSError(30, "Read-only file system")
 
@@ -157,8 +157,8 @@ def test_a_read_only_output_place(nircolor, tmp_path, tiny, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["a.tif", "a.png"])
-def test_a_full_output_place(tmp_path, tiny, name):
-    """The system refuses to let any file grow beyond 100 kB, as it does on a full disk."""
+def test_a_full_disk(tmp_path, tiny, name):
+    """Files are limited to 100 kB, which fails like a full disk."""
     resource = pytest.importorskip("resource", reason="limits are set the POSIX way")
     path = save(tmp_path / "in.tif", noise(1, 600, 600))
     (tmp_path / "out").mkdir()
@@ -168,13 +168,13 @@ def test_a_full_output_place(tmp_path, tiny, name):
     )  # fmt: skip
     _, err = ran.communicate(timeout=60)
     assert ran.returncode == 2, err
-    # libtiff puts in a word of its own before ours
+    # libtiff may print a line of its own first
     assert err.splitlines()[-1].startswith(f"error: {tmp_path / 'out' / name}: ")
     assert "Traceback" not in err
     assert files(tmp_path / "out") == []
 
 
-def test_skipping_does_not_pass_over_images_that_would_replace_themselves(nircolor, tmp_path, tiny):
+def test_skip_existing_fails_for_outputs_that_are_their_inputs(nircolor, tmp_path, tiny):
     folder = tmp_path / "in"
     paths = [gray_png(folder / f"{i}.png", seed=i) for i in range(2)]
     before = [path.read_bytes() for path in paths]
@@ -184,7 +184,7 @@ def test_skipping_does_not_pass_over_images_that_would_replace_themselves(nircol
     assert [path.read_bytes() for path in paths] == before
 
 
-def test_an_output_name_of_another_format_is_no_folder(nircolor, tmp_path, tiny):
+def test_an_output_name_in_an_unsupported_format(nircolor, tmp_path, tiny):
     path = gray_png(tmp_path / "a.png")
     line = nircolor.refused("colorize", path, "-o", tmp_path / "out.bmp", "-m", tiny("per_pixel"))
     assert "out.bmp: expected a folder, or a name that ends in .png" in line

@@ -103,7 +103,7 @@ def test_permuted_names_are_flagged(nircolor, vcip, tmp_path):
     assert "are names permuted?" in (tmp_path / "report/report.html").read_text()
 
 
-def test_a_image_that_cannot_be_read_is_left_out_for_all(nircolor, vcip, tmp_path):
+def test_an_unreadable_output_image_is_left_out_for_all_methods(nircolor, vcip, tmp_path):
     folder = outputs(tmp_path / "out")
     path = folder / "v_1.png"
     path.write_bytes(path.read_bytes()[:-500])
@@ -114,7 +114,7 @@ def test_a_image_that_cannot_be_read_is_left_out_for_all(nircolor, vcip, tmp_pat
     assert {row.name for row in read_csv(tmp_path / "report/per_image.csv")} == {"v_0", "v_2", "v_3"}
 
 
-def test_a_pair_that_cannot_be_read_is_left_out_beside_a_training_set(nircolor, vcip, tmp_path):
+def test_an_unreadable_pair_is_left_out_with_a_training_set(nircolor, vcip, tmp_path):
     folder = outputs(tmp_path / "out")
     path = vcip / "Validation/v_1_rgb_reg.png"
     path.write_bytes(path.read_bytes()[:-500])
@@ -124,7 +124,7 @@ def test_a_pair_that_cannot_be_read_is_left_out_beside_a_training_set(nircolor, 
     assert [len(part["images"]) for part in found["summary"]] == [3, 1, 2]
 
 
-def test_places_of_one_table_are_kept_apart(nircolor, vcip, tmp_path):
+def test_pairs_of_one_group_count_as_shared(nircolor, vcip, tmp_path):
     folder = outputs(tmp_path / "out")
     rows = [f"t_{n},{n}" for n in range(6)] + ["v_0,4", "v_1,9", "v_2,10", "v_3,11"]
     table = tmp_path / "places.csv"
@@ -136,7 +136,7 @@ def test_places_of_one_table_are_kept_apart(nircolor, vcip, tmp_path):
     assert {one["name"] for one in seen} == {"v_0", "v_2", "v_3"}
 
 
-def test_a_label_of_a_trivial_colorizer_is_refused(nircolor, vcip, tmp_path):
+def test_the_label_of_a_baseline_is_refused(nircolor, vcip, tmp_path):
     folder = outputs(tmp_path / "out")
     line = nircolor.refused("evaluate", f"mean colour={folder}", "--data", vcip, "-o", tmp_path / "r")
     assert "mean colour: expected another label" in line
@@ -149,20 +149,20 @@ def test_the_report_cannot_be_a_file(nircolor, vcip, tmp_path):
     assert (tmp_path / "r").read_text() == "mine"
 
 
-def test_one_pair_only(nircolor, tmp_path):
+def test_a_single_pair(nircolor, tmp_path):
     nir, rgb = texture(0)
     save_pair(tmp_path / "one/nir", tmp_path / "one/rgb", "x", nir, rgb)
     save(tmp_path / "x.png", np.zeros_like(rgb), "PNG")
     done = nircolor("evaluate", f"{tmp_path}/*.png", "--data", tmp_path / "one", "-o", tmp_path / "report")
     assert done.code == 0, done.err
     methods = json.loads((tmp_path / "report/report.json").read_text())["summary"][0]["methods"]
-    # a black image, and no place that could teach
+    # a black image; no other group to fit baselines on
     assert list(methods) == ["NIR copied", tmp_path.name]
     assert methods[tmp_path.name]["angular_error_deg"]["value"] == pytest.approx(90, abs=1)
     assert methods[tmp_path.name]["psnr_db"]["low"] is None
 
 
-def test_the_figure(nircolor, vcip, tmp_path):
+def test_figure_of_named_pairs(nircolor, vcip, tmp_path):
     folder = outputs(tmp_path / "out")
     words = ["evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--images", 0]
     assert nircolor(*words, "--figure", "v_0,v_3").code == 0
@@ -179,7 +179,7 @@ def test_the_figure(nircolor, vcip, tmp_path):
         ({"--split": "test"}, "'train' or 'validation', got 'test'"),
     ],
 )
-def test_what_cannot_be_evaluated(nircolor, vcip, tmp_path, change, reason):
+def test_invalid_arguments(nircolor, vcip, tmp_path, change, reason):
     folder = outputs(tmp_path / "out")
     words = {"model": folder, "--data": vcip, "-o": tmp_path / "report"} | change
     line = nircolor.refused(
@@ -201,7 +201,7 @@ def test_a_report_is_replaced_only_with_overwrite(nircolor, vcip, tmp_path):
     assert {"report.html", "report.json", "report.md", "per_image.csv"} <= set(files(report))
 
 
-def test_images_twice_as_large_are_not_compared(nircolor, vcip, tmp_path):
+def test_images_of_another_size_are_refused(nircolor, vcip, tmp_path):
     (tmp_path / "out").mkdir()
     for n in range(4):
         save(tmp_path / f"out/v_{n}.png", RNG.integers(0, 255, (3, 2 * SIDE, SIDE), "uint8"), "PNG")

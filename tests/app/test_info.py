@@ -1,4 +1,4 @@
-"""`nircolor models` and `nircolor info`."""
+"""Tests of `nircolor models` and `nircolor info`."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.imagery.imagery_samples import noise, save, save_envi
 from tests.tiny_models import THREE, make_card, save_model
 
 
-def test_models_says_bands_licence_and_data(nircolor):
+def test_models_lists_bands_licence_and_data(nircolor):
     outcome = nircolor("models")
     assert outcome.code == 0
     for name, path in shipped_models().items():
@@ -46,7 +46,7 @@ def test_info_of_a_cube(nircolor, tmp_path):
     assert f"fits: nircolor colorize {header} -o colour/ --model scene" in outcome.out
 
 
-def test_info_says_what_does_not_fit(nircolor, tmp_path):
+def test_info_explains_why_a_model_does_not_fit(nircolor, tmp_path):
     header = save_envi(tmp_path, noise(1, 8, 9), wavelength="{1500}", wavelength_units="nm")
     outcome = nircolor("info", header)
     assert outcome.code == 0
@@ -55,7 +55,7 @@ def test_info_says_what_does_not_fit(nircolor, tmp_path):
     assert "fits" in nircolor("info", header, "--bands", "850").out
 
 
-def test_info_of_holes(nircolor, tmp_path):
+def test_info_of_invalid_pixels(nircolor, tmp_path):
     array = np.full((1, 10, 10), 0.5, np.float32)
     array[0, :4] = np.nan
     assert "60.0% of the pixels" in nircolor("info", save(tmp_path / "a.tif", array)).out
@@ -65,12 +65,12 @@ def test_info_of_holes(nircolor, tmp_path):
     assert "no valid pixels" in outcome.out
 
 
-def test_info_of_a_place(nircolor, tmp_path):
+def test_info_of_a_georeferenced_image(nircolor, tmp_path):
     path = save(tmp_path / "a.tif", noise(1, 8, 8), crs="EPSG:32632")
     assert "EPSG:32632" in nircolor("info", path).out
 
 
-def test_names_are_printed_as_they_are(nircolor, tmp_path):
+def test_file_names_are_printed_unchanged(nircolor, tmp_path):
     path = save(tmp_path / "a [red] b[] :sun: é.tif", noise(1, 8, 8))
     outcome = nircolor("info", path)
     assert outcome.code == 0
@@ -85,7 +85,7 @@ def test_warnings_are_one_line(nircolor, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing.png", "missing.onnx", "text.png", "text.onnx"])
-def test_what_is_neither_image_nor_model(nircolor, tmp_path, name):
+def test_files_that_are_neither_image_nor_model(nircolor, tmp_path, name):
     if name.startswith("text"):
         (tmp_path / name).write_text("Dear Sir or Madam")
     assert nircolor.refused("info", tmp_path / name).startswith(f"{tmp_path / name}: ")
@@ -98,7 +98,7 @@ def test_ranges_come_from_a_reduced_view(nircolor, tmp_path):
     assert "percentiles 1, 50, 99: 0.500, 0.500, 0.500" in nircolor("info", path).out
 
 
-def test_of_a_cube_some_bands_stand_for_all(nircolor, tmp_path):
+def test_a_selection_of_the_bands_of_a_cube_is_listed(nircolor, tmp_path):
     wavelengths = ", ".join(str(nm) for nm in range(400, 1000, 3))
     header = save_envi(tmp_path, noise(200, 8, 9), wavelength=f"{{{wavelengths}}}", wavelength_units="nm")
     outcome = nircolor("info", header)

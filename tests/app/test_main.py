@@ -1,4 +1,4 @@
-"""The frame of the command line: help, version, errors in one line, what it takes to start."""
+"""Tests of the entry point: help, version, one-line errors, imports at start."""
 
 import subprocess
 import sys
@@ -34,13 +34,13 @@ def test_help_imports_nothing_heavy():
     assert not {"numpy", "rasterio", "onnxruntime", "pydantic", "torch", "lightning"} & set(loaded)
 
 
-def test_a_mistake_is_one_line_without_a_traceback(nircolor, tmp_path):
+def test_an_error_is_one_line_without_a_traceback(nircolor, tmp_path):
     line = nircolor.refused("colorize", tmp_path / "a.png", "-o", tmp_path / "out")
     assert line == f"{tmp_path / 'a.png'}: no such file"
 
 
 @pytest.mark.parametrize("first", [True, False])
-def test_debug_shows_the_traceback_wherever_it_stands(nircolor, tmp_path, first):
+def test_debug_prints_the_traceback_in_any_position(nircolor, tmp_path, first):
     words = ["colorize", tmp_path / "a.png", "-o", tmp_path / "out"]
     outcome = nircolor(*(["--debug", *words] if first else [*words, "--debug"]))
     assert outcome.code == 2
@@ -48,12 +48,12 @@ def test_debug_shows_the_traceback_wherever_it_stands(nircolor, tmp_path, first)
     assert outcome.err.splitlines()[-1] == f"error: {tmp_path / 'a.png'}: no such file"
 
 
-def test_what_the_system_refuses_is_one_line(nircolor, tmp_path):
+def test_an_error_of_the_operating_system_is_one_line(nircolor, tmp_path):
     line = nircolor.refused("colorize", "a" * 5000, "-o", tmp_path / "out")
     assert "File name too long" in line
 
 
-def test_a_process_of_its_own(tmp_path):
+def test_in_a_separate_process(tmp_path):
     ran = process("colorize", tmp_path / "a.png", "-o", tmp_path / "out")
     out, err = ran.communicate(timeout=60)
     assert (ran.returncode, out, err) == (2, "", f"error: {tmp_path / 'a.png'}: no such file\n")
@@ -71,7 +71,7 @@ def test_a_process_of_its_own(tmp_path):
         ["colorise"],
     ],
 )
-def test_wrong_options_end_with_2(nircolor, words):
+def test_wrong_options_exit_with_2(nircolor, words):
     outcome = nircolor(*words)
     assert outcome.code == 2
     assert "Traceback" not in outcome.err
@@ -91,14 +91,14 @@ def test_wrong_options_end_with_2(nircolor, words):
         ("--scale", "nan", "expected a positive --scale"),
     ],
 )
-def test_values_that_make_no_sense(nircolor, tmp_path, option, value, match):
+def test_invalid_values_of_options(nircolor, tmp_path, option, value, match):
     path = save(tmp_path / "a.tif", noise(2, 8, 8))
     assert match in nircolor.refused("colorize", path, "-o", tmp_path / "out", option, value)
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("words", [["train", "--config", "a.yaml"], ["export", "a.ckpt", "-o", "a.onnx"]])
-def test_a_missing_extra_says_what_to_install(nircolor, monkeypatch, words):
+def test_a_missing_extra_is_reported_with_the_install_command(nircolor, monkeypatch, words):
     monkeypatch.setattr(extras, "find_spec", lambda _package: None)
     line = nircolor.refused(*words)
     assert line == f"nircolor {words[0]} needs more than the base install: pip install 'nircolor[train]'"

@@ -1,4 +1,4 @@
-"""A model that runs in PyTorch, from its checkpoint to coloured images, by commands alone."""
+"""Tests of the commands with a model that runs in PyTorch: export, info, colorize."""
 
 import re
 
@@ -15,7 +15,7 @@ from tests.torch_models import bands, random_network, save_checkpoint
 
 @pytest.fixture
 def model(nircolor, tmp_path, monkeypatch):
-    """`nircolor export` of a checkpoint, without its slow measure of memory."""
+    """A model file exported from a checkpoint, without the slow measurement of memory."""
     monkeypatch.setattr(exporting, "bytes_per_px", lambda _path, _card: 500.0)
     checkpoint = save_checkpoint(tmp_path / "a.ckpt", random_network("unet"), "unet")
     path = tmp_path / "model.safetensors"
@@ -26,7 +26,7 @@ def model(nircolor, tmp_path, monkeypatch):
     return path
 
 
-def test_it_colours_a_folder_with_two_jobs(nircolor, tmp_path, model):
+def test_colorize_a_folder_with_two_jobs(nircolor, tmp_path, model):
     (tmp_path / "in").mkdir()
     wavelengths = "{" + ", ".join(f"{band.center_nm:g}" for band in bands(3)) + "}"
     for i in range(3):
@@ -42,7 +42,7 @@ def test_it_colours_a_folder_with_two_jobs(nircolor, tmp_path, model):
         np.testing.assert_allclose(got, expected, atol=0.51 / 255)
 
 
-def test_info_says_what_runs_it(nircolor, model):
+def test_info_shows_the_engine(nircolor, model):
     outcome = nircolor("info", model)
     assert outcome.code == 0
     assert "small: for tests" in outcome.out
@@ -51,7 +51,7 @@ def test_info_says_what_runs_it(nircolor, model):
 
 
 @pytest.mark.parametrize("words", [["info"], ["colorize", "a.png", "-o", "out", "-m"]])
-def test_a_base_install_says_what_to_install(nircolor, tmp_path, monkeypatch, model, words):
+def test_a_base_install_reports_the_install_command(nircolor, tmp_path, monkeypatch, model, words):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.png").touch()
     monkeypatch.setattr(extras, "find_spec", lambda _package: None)
@@ -61,7 +61,7 @@ def test_a_base_install_says_what_to_install(nircolor, tmp_path, monkeypatch, mo
 
 
 @pytest.mark.parametrize("name", ["missing.safetensors", "text.safetensors"])
-def test_what_is_no_model(nircolor, tmp_path, name):
+def test_invalid_model_files(nircolor, tmp_path, name):
     if name.startswith("text"):
         (tmp_path / name).write_text("Dear Sir or Madam")
     line = nircolor.refused("info", tmp_path / name)

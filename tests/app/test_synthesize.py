@@ -1,4 +1,4 @@
-"""`nircolor synthesize` as a user meets it, and a capture coloured as it is."""
+"""Tests of `nircolor synthesize`, and of `colorize` and `info` on captures."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def captures(tmp_path_factory):
     return folder
 
 
-def test_captures_to_a_set(tmp_path, captures, nircolor):
+def test_captures_to_a_paired_set(tmp_path, captures, nircolor):
     outcome = nircolor("synthesize", captures, "-o", tmp_path / "set", "--jobs", 2)
     assert (outcome.code, outcome.out) == (0, "")
     assert outcome.err.splitlines()[-1] == f"2 pairs -> {tmp_path / 'set'}"
@@ -78,13 +78,13 @@ def test_a_response_with_and_without_wavelengths(tmp_path, captures, nircolor):
         (("--response-nm", "1:2:3"), "--response-nm: expected FIRST:LAST:STEP in nm"),
     ],
 )
-def test_options_that_cannot_be(tmp_path, captures, nircolor, options, said):
+def test_invalid_options(tmp_path, captures, nircolor, options, said):
     message = nircolor.refused("synthesize", captures / "still_000", "-o", tmp_path / "set", *options)
     assert said in message
     assert not any(path.is_file() for path in (tmp_path / "set").rglob("*"))
 
 
-def test_of_several_the_others_go_on(tmp_path, captures, nircolor):
+def test_a_damaged_capture_does_not_stop_the_others(tmp_path, captures, nircolor):
     broken = tmp_path / "broken.hdr"
     broken.write_text("ENVI\nsamples = 2\n")
     (tmp_path / "broken.raw").write_bytes(b"1234")
@@ -95,18 +95,18 @@ def test_of_several_the_others_go_on(tmp_path, captures, nircolor):
     assert "rgb/still_000.png" in files(tmp_path / "set")
 
 
-def test_much_that_is_clipped_is_said(tmp_path, nircolor):
+def test_many_clipped_pixels_give_a_warning(tmp_path, nircolor):
     simulate_captures(tmp_path / "c", count=1, lines=8, samples=16)
     white = tmp_path / "c/still_000/capture/WHITEREF_still_000.hdr"
-    # a white reference that claims ten times its exposure makes everything ten times brighter
+    # ten times the exposure time in the header of the white reference makes the capture ten times brighter
     white.write_text(white.read_text().replace("tint = 8.0", "tint = 80.0"))
     outcome = nircolor("synthesize", tmp_path / "c", "-o", tmp_path / "set")
     assert outcome.code == 0
     assert "of the pixels are brighter than white" in outcome.err
 
 
-def test_a_capture_is_coloured_as_it_is(tmp_path, captures, nircolor):
-    """Dark and white references beside it: the image is that of the reflectance, in its place and size."""
+def test_a_capture_is_calibrated_and_colorized(tmp_path, captures, nircolor):
+    """With dark and white references beside a capture, its reflectance is colorized at the same size."""
     header = captures / "still_001/capture/still_001.hdr"
     outcome = nircolor("colorize", header, "-o", tmp_path / "colour.tif")
     assert outcome.code == 0, outcome.err
@@ -118,7 +118,7 @@ def test_a_capture_is_coloured_as_it_is(tmp_path, captures, nircolor):
     assert not np.array_equal(load(tmp_path / "raw.tif")[0], colour)
 
 
-def test_a_folder_of_captures_is_coloured_without_its_references(tmp_path, captures, nircolor):
+def test_references_in_a_folder_of_captures_are_not_colorized(tmp_path, captures, nircolor):
     assert nircolor("colorize", "-r", captures, "-o", tmp_path / "out").code == 0
     assert files(tmp_path / "out") == [f"still_00{n}/capture/still_00{n}.tif" for n in range(2)]
 

@@ -34,7 +34,7 @@ def rows(out):
     return list(csv.DictReader(io.StringIO(out)))
 
 
-def test_pairs_that_two_sets_share_are_listed(nircolor, sets):
+def test_shared_pairs_are_listed(nircolor, sets):
     done = nircolor("leaks", sets / "test", sets / "train")
     assert done.code == 1
     (leak,) = rows(done.out)
@@ -43,7 +43,7 @@ def test_pairs_that_two_sets_share_are_listed(nircolor, sets):
     assert "1 of 3 images" in done.err
 
 
-def test_sets_that_share_nothing(nircolor, sets):
+def test_sets_without_shared_pairs(nircolor, sets):
     (sets / "train/nir/t2.png").unlink()
     (sets / "train/rgb/t2.png").unlink()
     done = nircolor("leaks", sets / "test", sets / "train")
@@ -60,7 +60,7 @@ def test_a_set_and_a_folder_of_single_images(nircolor, sets, order):
     assert {leak["name"], leak["other"]} == {"v0 (colour)", "t2.png"}
 
 
-def test_a_set_with_a_leftover_is_compared_image_by_image_and_told(nircolor, sets):
+def test_an_incomplete_set_is_compared_image_by_image_with_a_note(nircolor, sets):
     (sets / "test/nir/v1.png").unlink()
     done = nircolor("leaks", sets / "test", sets / "train")
     assert {leak["name"] for leak in rows(done.out)} == {"nir/v0.png", "rgb/v0.png"}
@@ -68,7 +68,7 @@ def test_a_set_with_a_leftover_is_compared_image_by_image_and_told(nircolor, set
     assert "colour without NIR: v1" in done.err
 
 
-def test_what_is_not_there_is_refused(nircolor, sets):
+def test_missing_empty_and_damaged_sets_are_refused(nircolor, sets):
     assert "absent" in nircolor.refused("leaks", sets / "test", sets / "absent")
     (sets / "empty").mkdir()
     assert "empty" in nircolor.refused("leaks", sets / "empty", sets / "train")

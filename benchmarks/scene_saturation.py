@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from nircolor.evaluation.measures import score
+from nircolor.evaluation.scores import score
 from nircolor.inference import Colorizer
 from nircolor.pairs import Vcip, read_pair, split_pairs
 

@@ -1,10 +1,9 @@
-"""How near a predicted colour image is to the true one: pure functions on arrays.
+"""Measures of how close a predicted colour image is to the true one.
 
-All take ``predicted`` and ``target``, colour images (3, h, w), floating point in [0, 1], and optionally
-``valid`` (h, w), boolean: pixels outside it have no influence. Nothing is stretched, rescaled or guessed
-from the data, so that numbers stay comparable between images and between papers. Each function raises
-ValueError where shapes differ, a image is not floating point, a valid value is NaN or outside [0, 1],
-or no pixel is valid.
+All functions take ``predicted`` and ``target``, colour images (3, h, w), floating point in [0, 1], and
+optionally ``valid`` (h, w), boolean: pixels where it is False have no influence. Values are not stretched or
+rescaled, so that numbers can be compared between images and papers. Each function raises ValueError if shapes
+differ, an image is not floating point, a valid value is NaN or outside [0, 1], or no pixel is valid.
 """
 
 from typing import Any
@@ -19,8 +18,8 @@ from nircolor.arrays import Mask
 Image = NDArray[np.floating[Any]]
 
 _SSIM_WINDOW = 11
-# of ITU-R BT.601, to four digits as the field's code has them
-_GRAY_OF_RGB = np.array([0.2989, 0.5870, 0.1140])[:, None, None]
+# luma weights of ITU-R BT.601, rounded to four digits as in other code of the field
+RGB_TO_GRAY = np.array([0.2989, 0.5870, 0.1140])
 
 
 def psnr(predicted: Image, target: Image, valid: Mask | None = None) -> float:
@@ -78,7 +77,7 @@ def ssim(predicted: Image, target: Image, valid: Mask | None = None) -> float:
 def angular_error_deg(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """Angle between the predicted and the true RGB vector in degrees, 0 to 90, mean over the pixels.
 
-    Lower is better. It sees hue and saturation, and not brightness. A pixel that is black in both
+    Lower is better. It depends on hue and saturation, not on brightness. A pixel that is black in both
     images counts 0, one that is black in one image only counts 90.
 
     >>> red, yellow = np.zeros((3, 4, 4)), np.zeros((3, 4, 4))
@@ -103,8 +102,8 @@ def angular_error_deg(predicted: Image, target: Image, valid: Mask | None = None
 def angular_error_whole_image_rad(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """Angle between the two images, each read as one vector of 3·h·w values, in radians, 0 to π/2.
 
-    Lower is better. It sees everything but one common factor of brightness. Two black images are
-    0 apart, a black one and another π/2.
+    Lower is better. It is independent of a common factor of brightness only. The angle between two black
+    images is 0, between a black image and another π/2.
 
     >>> target = np.zeros((3, 4, 4))
     >>> target[0] = 1
@@ -125,8 +124,8 @@ def angular_error_whole_image_rad(predicted: Image, target: Image, valid: Mask |
 def delta_e2000(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """CIEDE2000 colour difference, mean over the pixels, both images read as sRGB seen under D65.
 
-    Lower is better: 0 for identical images, about 1 for a difference that is just seen, 100 from
-    black to white. Unlike the angular error it sees brightness, and weighs hues as the eye does.
+    Lower is better: 0 for identical images, about 1 for a just noticeable difference, 100 from
+    black to white. Unlike the angular error it includes brightness, and weights hues as the eye does.
 
     >>> round(delta_e2000(np.zeros((3, 4, 4)), np.ones((3, 4, 4))), 3)
     100.0
@@ -149,8 +148,8 @@ def delta_e2000_map(predicted: Image, target: Image, valid: Mask | None = None) 
 def gradient_energy_ratio(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """Sharpness: the energy of the gray image's gradients, predicted over true.
 
-    1 is as sharp as the truth, below 1 blurrier, above 1 sharper or noisier; it does not say whether
-    the edges are in their places. The energy is the mean square of Sobel's gradients, over the pixels
+    1 is as sharp as the truth, below 1 blurrier, above 1 sharper or noisier. It does not depend on whether
+    the edges are in the right places. The energy is the mean square of Sobel's gradients, over the pixels
     whose 3 × 3 neighbours lie inside the image and are valid. Where the truth is flat, a flat
     prediction counts 1 and any other infinity, so that over images the median is the number to
     give. Raises ValueError also where no pixel has all its neighbours.
@@ -172,7 +171,7 @@ def gradient_energy_ratio(predicted: Image, target: Image, valid: Mask | None = 
 def colourfulness_ratio(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """How colourful the prediction is, over how colourful the truth is.
 
-    1 is as colourful as the truth, below 1 duller; it does not say whether the hues are right.
+    1 is as colourful as the truth, below 1 duller. It does not depend on whether the hues are right.
     Colourfulness is σ + 0.3 μ, where σ is the length of the standard deviations of R - G and
     (R + G) / 2 - B taken as a vector, and μ that of their means. Where the truth is gray, a gray
     prediction counts 1 and any other infinity, so that over images the median is the number to
@@ -192,7 +191,7 @@ def colourfulness_ratio(predicted: Image, target: Image, valid: Mask | None = No
 
 def _gradient_energy(image: NDArray[np.float64], inside: Mask) -> float:
     # no matrix product, which rounds pixel by pixel otherwise: a flat image must stay flat
-    gray = (_GRAY_OF_RGB * image).sum(axis=0)
+    gray = (RGB_TO_GRAY[:, None, None] * image).sum(axis=0)
     across = gray[:, 2:] - gray[:, :-2]
     down = gray[2:] - gray[:-2]
     across = across[:-2] + 2 * across[1:-1] + across[2:]
@@ -221,7 +220,7 @@ def _ratio(predicted: float, target: float) -> float:
 def _checked(
     predicted: Image, target: Image, valid: Mask | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], Mask]:
-    """Both images in float64, black where not valid, and the mask, once they are fit to be scored."""
+    """Check both images, convert them to float64 and set invalid pixels to 0; return them and the mask."""
     for name, image in (("predicted", predicted), ("target", target)):
         if image.ndim != 3 or image.shape[0] != 3 or image.size == 0:
             raise ValueError(f"{name}: expected an array (3, height, width), got {image.shape}")

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from nircolor.evaluation.scorecard import read_csv
+from nircolor.evaluation.scores import read_csv
 from tests.app.command_line import files
 from tests.imagery.imagery_samples import save
 

@@ -1,18 +1,14 @@
-"""Small pairs on disk, and contestants whose images are known."""
+"""Small pairs on disk, and methods with known results."""
 
 import numpy as np
 
-from nircolor.evaluation.contestants import Contestant
+from nircolor.evaluation.methods import MethodRun
 from nircolor.modelfile import Band
-from nircolor.pairs import Pair, read_pair
+from nircolor.pairs import Pair
 from tests.imagery.imagery_samples import save
 
 RNG = np.random.default_rng(0)
 SIZE = (24, 30)
-
-
-def silent(_what, _done, _total):
-    pass
 
 
 def bands(*centres):
@@ -20,7 +16,7 @@ def bands(*centres):
 
 
 def made_pair(folder, name, rgb=None, mask=None, group=None):
-    """A pair whose colour is not its NIR's."""
+    """Write a pair whose colour is independent of its NIR."""
     nir = RNG.integers(0, 255, (1, *SIZE), "uint8")
     rgb = RNG.integers(0, 255, (3, *SIZE), "uint8") if rgb is None else rgb
     paths = [save(folder / f"{name}_{side}.png", a, "PNG") for side, a in (("nir", nir), ("rgb", rgb))]
@@ -30,18 +26,18 @@ def made_pair(folder, name, rgb=None, mask=None, group=None):
 
 
 def gray(label="gray", value=0.5, **fields):
-    return Contestant(label, "folder", label, lambda *_: np.full((3, *SIZE), value), **fields)
+    return MethodRun(label, "folder", label, lambda *_: np.full((3, *SIZE), value), **fields)
 
 
 def truth_but(label, error, kind="folder"):
-    def predict(pair, _nir, _valid):
-        return np.clip(read_pair(pair)[1] + error, 0, 1)
+    def predict(_pair, images):
+        return np.clip(images.rgb + error, 0, 1)
 
-    return Contestant(label, kind, label, predict)
+    return MethodRun(label, kind, label, predict)
 
 
 def many_bands(folder, name):
-    """A file of NIR bands from which colour follows linearly, and only from all three."""
+    """Write a file whose colour is a linear function of all three NIR bands."""
     nir = RNG.integers(0, 10000, (3, *SIZE), "uint16")
     rgb = np.tensordot([[0.6, 0.2, 0.1], [0.1, 0.1, 0.7], [0.3, 0.5, 0.1]], nir, 1).round().astype("uint16")
 

@@ -6,14 +6,18 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from nircolor.evaluation.baselines import (
     NirCopied,
+    distinct_bands,
+    fitted_baselines,
     linear_ridge,
     mean_color,
     ridge_features,
     transfer_matrix,
 )
-from nircolor.evaluation.measures import score
-from nircolor.evaluation.scorecard import Row, by_method
+from nircolor.evaluation.protocol import score_all
+from nircolor.evaluation.scores import Row, by_method, score
 from nircolor.pairs import Vcip, read_pair
+from nircolor.pairs.pair import read_images
+from tests.evaluation.scored_pairs import SIZE, bands, gray, made_pair, many_bands
 
 DATA = Path(__file__).parents[3] / "shared/data"
 RNG = np.random.default_rng(0)
@@ -149,3 +153,68 @@ def test_real_scores():
     assert_allclose(means["copied"], [11.62, 0.510, 7.16], atol=0.01)
     assert_allclose(means["mean"], [12.67, 0.382, 7.01], atol=0.01)
     assert_allclose(means["ridge"], [14.12, 0.517, 6.43], atol=0.3)
+
+
+# Fitting in an evaluation
+
+
+def test_baselines_are_fitted_on_training(tmp_path):
+    training = [made_pair(tmp_path, "t", np.full((3, *SIZE), 200, "uint8"))]
+    pairs = [made_pair(tmp_path, "a", np.full((3, *SIZE), 10, "uint8"))]
+    fitted = fitted_baselines(pairs, training, [None])
+    assert [one.label for one in fitted] == ["NIR copied", "mean colour", "transfer matrix", "linear ridge"]
+    (images,) = read_images(pairs[0], [None])
+    np.testing.assert_allclose(fitted[1].predict(pairs[0], images), 200 / 255, atol=1e-6)
+
+
+def test_without_training_each_image_is_colorized_after_fitting_on_other_places(tmp_path):
+    levels = {"a": 10, "b": 100, "c": 250}
+    groups = {"a": "hill", "b": "hill", "c": None}
+    pairs = [
+        made_pair(tmp_path, n, np.full((3, *SIZE), v, "uint8"), group=groups[n]) for n, v in levels.items()
+    ]
+    mean = fitted_baselines(pairs, [], [None])[1]
+    for pair, expected in zip(pairs, (250, 250, 55), strict=True):
+        (images,) = read_images(pair, [None])
+        np.testing.assert_allclose(mean.predict(pair, images), expected / 255, atol=1e-6)
+    assert "other places" in mean.origin
+    # the only place has no other to be fitted on
+    assert [one.label for one in fitted_baselines(pairs[:2], [], [None])] == ["NIR copied"]
+
+
+def test_baselines_for_every_choice_of_bands(tmp_path):
+    pairs = [many_bands(tmp_path, name) for name in "abc"]
+    one, three = bands(842), bands(783, 842, 945)
+    methods = [gray("one", bands=one), gray("three", bands=three), gray("again", bands=one), gray("any")]
+    choices = distinct_bands(methods, None, pairs)
+    assert choices == [one, three]
+    fitted = fitted_baselines(pairs, pairs, choices)
+    assert [b.label for b in fitted] == [
+        "NIR copied, 842 nm", "mean colour", "transfer matrix, 842 nm", "linear ridge, 842 nm",
+        "NIR copied, 783/842/945 nm", "transfer matrix, 783/842/945 nm", "linear ridge, 783/842/945 nm",
+    ]  # fmt: skip
+    scored = score_all([*fitted, *methods], pairs, of_set=three)
+    scores = by_method(scored.rows)
+    assert max(scores["transfer matrix, 842 nm"]["psnr_db"]) < 25
+    assert min(scores["transfer matrix, 783/842/945 nm"]["psnr_db"]) > 70
+
+
+def test_given_gray_it_is_as_good_as_the_gray_tells(tmp_path):
+    """The colour of these pairs is one tint of varying brightness, independent of their NIR."""
+    light = np.random.default_rng(0).integers(0, 256, (3, 1, *SIZE))
+    tint = np.array([1.0, 0.8, 0.5])[:, None, None]
+    pairs = [
+        made_pair(tmp_path, name, np.rint(tint * plane).astype("uint8"))
+        for name, plane in zip("abc", light, strict=True)
+    ]
+    fitted = fitted_baselines(pairs, [], [None], given_gray=True)
+    assert [one.label for one in fitted][-1] == "transfer matrix given gray"
+    scores = by_method(score_all(fitted, pairs).rows)
+    assert max(scores["transfer matrix"]["psnr_db"]) < 25
+    assert min(scores["transfer matrix given gray"]["psnr_db"]) > 40
+
+
+def test_bands_of_files_that_state_no_wavelength_are_one_choice(tmp_path):
+    pair = made_pair(tmp_path, "a")
+    assert distinct_bands([gray(bands=bands(850)), gray(bands=bands(900))], None, [pair]) == [bands(850)]
+    assert distinct_bands([gray()], None, [pair]) == [None]

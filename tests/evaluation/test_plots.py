@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from nircolor.evaluation.measures import MEASURES
-from nircolor.evaluation.plots import per_image_svg, ranking, running_median
+from nircolor.evaluation.plots import per_image_svg, running_median
+from nircolor.evaluation.scores import MEASURES, ranking
 
 RNG = np.random.default_rng(0)
 
@@ -31,9 +31,9 @@ def links(svg):
     return re.findall(r'<a href="([^"]*)"><title>([^<]*)</title>', svg)
 
 
-@pytest.mark.parametrize(("count", "judged"), [(1, 1), (18, 2), (120, 12)])
-def test_a_drawing_for_any_number_of_images_and_methods(count, judged):
-    labels = [f"method {place}" for place in range(judged)]
+@pytest.mark.parametrize(("count", "methods"), [(1, 1), (18, 2), (120, 12)])
+def test_a_drawing_for_any_number_of_images_and_methods(count, methods):
+    labels = [f"method {place}" for place in range(methods)]
     svg = per_image_svg(columns([*labels, "ridge"], count), names(count), labels, ["ridge"])
     assert svg.startswith("<svg")
     assert {"PSNR, dB", "SSIM", "angular error, °", "ridge", *labels} <= set(texts(svg))

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.evaluation.contestants import Contestant
-from nircolor.evaluation.measures import score
-from nircolor.evaluation.protocol import averaged, score_all
+from nircolor.evaluation.methods import MethodRun
+from nircolor.evaluation.protocol import averaged, find_permutation, score_all, thumbnail
+from nircolor.evaluation.scores import score
 from nircolor.pairs import Pair, read_pair
 from tests.evaluation.scored_pairs import RNG, SIZE, bands, gray, made_pair, truth_but
 from tests.imagery.imagery_samples import save
@@ -14,9 +14,9 @@ def test_every_method_is_scored_on_every_pair_where_it_is_valid(tmp_path):
     mask = np.zeros(SIZE, bool)
     mask[:, 5:] = True
     pairs = [made_pair(tmp_path, "a", mask=mask), made_pair(tmp_path, "b")]
-    spoiled = Contestant(
+    spoiled = MethodRun(
         "spoiled", "folder", "x",
-        lambda pair, _nir, valid: np.where(valid, read_pair(pair)[1], 0.3),
+        lambda _pair, images: np.where(images.valid, images.rgb, 0.3),
     )  # fmt: skip
     scored = score_all([gray(), spoiled], pairs)
     assert [(row.name, row.method) for row in scored.rows] == [
@@ -27,7 +27,7 @@ def test_every_method_is_scored_on_every_pair_where_it_is_valid(tmp_path):
     assert scored.rows[1].scores.psnr_db == np.inf
 
 
-def test_contestants_of_one_label_are_runs(tmp_path):
+def test_methods_of_one_label_are_runs(tmp_path):
     scored = score_all([gray(value=0.4), gray(value=0.6), gray("other")], [made_pair(tmp_path, "a")])
     assert [(row.method, row.run) for row in scored.rows] == [("gray", 0), ("gray", 1), ("other", 0)]
 
@@ -37,12 +37,12 @@ def test_a_pair_that_fails_is_left_out_for_all_and_told(tmp_path):
     path = pairs[1].rgb
     path.write_bytes(path.read_bytes()[:-200])
 
-    def refuse(pair, nir, _valid):
+    def refuse(pair, images):
         if pair.name == "c":
             raise NircolorError("c.png: expected a image")
-        return np.repeat(nir, 3, 0)
+        return np.repeat(images.nir, 3, 0)
 
-    scored = score_all([gray(), Contestant("refusing", "folder", "x", refuse)], pairs)
+    scored = score_all([gray(), MethodRun("refusing", "folder", "x", refuse)], pairs)
     assert {row.name for row in scored.rows} == {"a"}
     assert [line.split(":")[0] for line in scored.failures] == ["b", "c"]
     assert "b_rgb.png" in scored.failures[0]
@@ -56,14 +56,14 @@ def test_permuted_names_and_the_truth_itself_are_doubted(tmp_path):
         for name in "abcdef"
     ]
     following = dict(zip(pairs, [*pairs[1:], pairs[0]], strict=True))
-    permuted = Contestant("permuted", "folder", "out/", lambda pair, *_: 0.9 * read_pair(following[pair])[1])
+    permuted = MethodRun("permuted", "folder", "out/", lambda pair, *_: 0.9 * read_pair(following[pair])[1])
     truth, good = truth_but("truth", 0), truth_but("good", 0.05)
     doubts = score_all([truth, permuted, good, gray()], pairs).warnings
     assert len(doubts) == 2
-    assert doubts[0].startswith("truth: 6 of 6 images equal the truth, a for one")
-    assert doubts[1].startswith("out/: its images fit the truth")
+    assert doubts[0].startswith("truth: 6 of 6 images equal the truth, for example a")
+    assert doubts[1].startswith("out/: the images match the truth")
     assert "are names permuted?" in doubts[1]
-    # a baseline is what it is
+    # baselines are not checked
     assert score_all([truth_but("b", 0, kind="baseline")], pairs).warnings == []
 
 
@@ -92,7 +92,7 @@ def test_scores_over_windows_forgive_a_shift_of_detail(tmp_path):
 
 def test_predictions_are_clipped_before_they_are_scored(tmp_path):
     pair = made_pair(tmp_path, "a", np.full((3, *SIZE), 255, "uint8"))
-    glaring = Contestant("glaring", "model", "x", lambda *_: np.full((3, *SIZE), 1.7))
+    glaring = MethodRun("glaring", "model", "x", lambda *_: np.full((3, *SIZE), 1.7))
     assert score_all([glaring], [pair]).rows[0].scores.psnr_db == np.inf
 
 
@@ -111,13 +111,49 @@ def test_a_pixel_that_one_choice_of_bands_lacks_counts_for_none(tmp_path):
     _, rgb, valid = read_pair(pair, both)
     assert not valid[:12].any()
     spoiled = np.where(valid, rgb, 0.5)
-    contestants = [
-        Contestant("one", "model", "x", lambda *_: spoiled, bands(842)),
-        Contestant("two", "model", "y", lambda *_: spoiled, both),
+    methods = [
+        MethodRun("one", "model", "x", lambda *_: spoiled, bands(842)),
+        MethodRun("two", "model", "y", lambda *_: spoiled, both),
     ]
-    assert [row.scores.psnr_db for row in score_all(contestants, [pair]).rows] == [np.inf, np.inf]
+    assert [row.scores.psnr_db for row in score_all(methods, [pair]).rows] == [np.inf, np.inf]
 
 
 def test_a_window_larger_than_the_image_is_an_error(tmp_path):
     with pytest.raises(NircolorError, match="a: expected valid windows of 100 × 100 px"):
         score_all([gray()], [made_pair(tmp_path, "a")], average_px=100)
+
+
+# Permuted names
+
+NAMES = [f"p{k}" for k in range(12)]
+TRUTH = RNG.random((12, 768)).astype(np.float32)
+
+
+def test_a_thumbnail_holds_the_means_of_its_parts():
+    image = RNG.random((3, 64, 48)).astype(np.float32)
+    expected = image.reshape(3, 16, 4, 16, 3).mean((2, 4)).ravel()
+    np.testing.assert_allclose(thumbnail(image, np.ones((64, 48), bool)), expected, rtol=1e-5)
+    assert all(
+        thumbnail(RNG.random((3, *size)), np.ones(size, bool)).shape == (768,)
+        for size in ((17, 31), (5, 40), (1, 1))
+    )
+
+
+def test_permuted_names_are_found_and_one_is_named():
+    order = np.roll(np.arange(12), 1)
+    predicted = TRUTH[order] + RNG.normal(0, 0.1, TRUTH.shape)
+    found = find_permutation(NAMES, predicted, TRUTH)
+    assert found is not None
+    assert found.gain_db > 8
+    assert NAMES.index(found.belongs_to) == order[NAMES.index(found.name)]
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
+def test_poor_predictions_under_their_own_names_are_not_flagged(strength):
+    # from one colour for all to the truth itself
+    predicted = TRUTH.mean() + strength * (TRUTH - TRUTH.mean()) + RNG.normal(0, 0.05, TRUTH.shape)
+    assert find_permutation(NAMES, predicted, TRUTH) is None
+
+
+def test_one_image_has_no_other_order():
+    assert find_permutation(["a"], TRUTH[:1], TRUTH[1:2]) is None

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.evaluation import report, summary
-from nircolor.evaluation.evaluation import Evaluation, Method, Seen, Subset
+from nircolor.evaluation import rendering, report
+from nircolor.evaluation.evaluation import Evaluation, Method, SeenImage, Subset
 from nircolor.evaluation.gallery import Gallery
-from nircolor.evaluation.measures import MEASURES, score
 from nircolor.evaluation.report import FILES, write_report
-from nircolor.evaluation.scorecard import Row, read_csv
+from nircolor.evaluation.scores import MEASURES, Row, read_csv, score
 from nircolor.imagery.embedded import encode_png
 from nircolor.modelfile import Card, CardScore
 
@@ -116,7 +115,7 @@ class Set:
             "command": "nircolor evaluate 'a <b>_c_'",
             "versions": {"python": "3.11", "numpy": "2"},
             "conventions": ("PSNR: one.", "a | b"),
-            "seen": (Seen(HOSTILE, "train & 1", "the same"),),
+            "seen": (SeenImage(HOSTILE, "train & 1", "the same"),),
             "failures": ("image 99: not a image",),
             "warnings": ("a doubt",),
         }
@@ -170,7 +169,7 @@ def test_images_stand_side_by_side(written):
     assert len(large) == 3 * 6 + 5 * 8
     first = [text.partition(": ")[0] for text in large[:6]]
     assert first == ["NIR", "tiny", "Error of tiny", "noise", "Error of noise", "Truth"]
-    order = summary.ranked(five_of(written))
+    order = five_of(written).ranked()
     assert [text.partition(": ")[2] for text in large[:18:6]] == [order[0], order[2], order[4]]
 
 
@@ -186,7 +185,7 @@ def test_every_image_is_what_it_says(written, five):
 
 
 def test_the_plot_is_of_these_scores(written):
-    order = [name for name in summary.ranked(five_of(written)) if name != HOSTILE]
+    order = [name for name in five_of(written).ranked() if name != HOSTILE]
     named = re.findall(
         r"<text[^>]*>(image \d)</text>", (written / "per_image.svg").read_text(encoding="utf-8")
     )
@@ -277,7 +276,7 @@ def test_everything_that_must_be_stated_is(written, five, file):
         *(evaluation.data, evaluation.training, evaluation.command, "python 3.11, numpy 2", "out/two"),
         *(*evaluation.conventions, *evaluation.failures, *evaluation.warnings, "train & 1", HOSTILE),
         *(CARD.summary, CARD.licence.weights, CARD.licence.training_data, "850 nm", '{"width": 64}'),
-        *("By the PSNR of tiny", "1 image of these is shown there too"),
+        *("By the PSNR of tiny", "contains 1 image of these too"),
     ]
     assert [line for line in stated if line not in text] == []
 
@@ -314,14 +313,14 @@ def test_only_so_many_images_have_a_page(tmp_path, five):
 
 def test_the_images_shown_are_spread_over_the_ranking():
     names = [f"{place:03d}" for place in range(100)]
-    shown = summary.chosen(names, 12)
+    shown = rendering.chosen(names, 12)
     assert shown == sorted(shown)
     assert {"000", "049", "099"} <= set(shown)
     assert len(shown) == 12
     assert max(np.diff([int(name) for name in shown])) <= 12
-    assert summary.chosen(names, 2) == ["000", "049"]
-    assert summary.chosen(names[:4], 24) == names[:4]
-    assert summary.chosen(names, 0) == []
+    assert rendering.chosen(names, 2) == ["000", "049"]
+    assert rendering.chosen(names[:4], 24) == names[:4]
+    assert rendering.chosen(names, 0) == []
 
 
 def test_one_image_is_best_median_and_worst_at_once(tmp_path):
@@ -392,7 +391,7 @@ def test_a_folder_in_a_files_place_is_told_before_anything_is_replaced(tmp_path,
 
 def test_slugs_are_plain_and_differ():
     names = ["a/b", "a b", "A-b", "", "...", "ü", "urban/0003", "x" * 300]
-    slugs = summary.slugs(names)
+    slugs = rendering.slugs(names)
     assert slugs["urban/0003"] == "urban-0003"
     assert len({slug.lower() for slug in slugs.values()}) == len(names)
     assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", slug) for slug in slugs.values())

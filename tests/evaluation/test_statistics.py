@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nircolor.evaluation.measures import MEASURES
-from nircolor.evaluation.statistics import bootstrap_interval, paired_difference
+from nircolor.evaluation.scores import MEASURES
+from nircolor.evaluation.statistics import average, bootstrap_interval, paired_difference
 
 RNG = np.random.default_rng(0)
 PSNR, ANGLE, SHARPNESS = MEASURES[0], MEASURES[2], MEASURES[5]
@@ -77,3 +77,8 @@ def test_the_median_has_an_interval_too():
     low, high = bootstrap_interval(values, centre="median")
     assert (low, high) == (1.0, 1.0)
     assert bootstrap_interval(values).low > 20
+
+
+def test_ratios_are_summed_up_by_their_median():
+    assert average([0.5, 1.0, math.inf], SHARPNESS)[0] == 1.0
+    assert average([1.0, 2.0, 6.0], PSNR)[0] == 3.0

@@ -2,17 +2,12 @@
 
 import shlex
 import sys
-import tempfile
 import warnings
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from nircolor.app.options import IN, OUT, RUN, SET_FORMATS, DeviceName, OutputFolder, SplitTable
-from nircolor.errors import NircolorError
-
-_FIGURE = "figure.png"
 
 
 def evaluate(
@@ -100,43 +95,28 @@ def evaluate(
     for package in ("skimage", "matplotlib", "jinja2", "yaml"):
         require(package, extra="evaluate", what="nircolor evaluate")
     from nircolor.app.console import ProgressBar, errors, show_warnings
-    from nircolor.evaluation import Gallery, write_figure, write_report
     from nircolor.evaluation import evaluate as evaluate_methods
-    from nircolor.evaluation.report import FILES
-    from nircolor.evaluation.scorecard import markdown_table
 
-    shown = [name.strip() for name in figure.split(",")] if figure else []
-    if output.exists() and not output.is_dir():
-        raise NircolorError(f"{output}: expected a folder for the report, got a file")
-    existing = [name for name in (*FILES, _FIGURE) if (output / name).exists()]
-    if existing and not overwrite:
-        raise NircolorError(f"{output / existing[0]}: the report exists already; --overwrite replaces it")
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with warnings.catch_warnings(), ProgressBar("pairs") as bar:
         show_warnings()
-        gallery = Gallery(Path(folder)) if images or shown else None
-        with ProgressBar() as bar:
-            evaluation = evaluate_methods(
-                models,
-                data,
-                training=train or [],
-                split=split,
-                table=table,
-                average_px=average,
-                same_scale=same_scale,
-                given_gray=given_gray,
-                device=device,
-                gallery=gallery,
-                shown=shown,
-                command=shlex.join(["nircolor", *sys.argv[1:]]),
-                on_progress=lambda stage, done, total: bar.update(done, total, stage=stage),
-            )
-        for subset in evaluation.subsets:
-            print(f"{subset.title}\n\n{markdown_table(evaluation.rows_of(subset))}")
-        write_report(evaluation, output, gallery if images else None, images)
-        if shown:
-            assert gallery is not None
-            evaluated = [method.label for method in evaluation.methods if method.kind != "baseline"]
-            write_figure(output / _FIGURE, shown, evaluated, gallery)
+        evaluation = evaluate_methods(
+            models,
+            data,
+            training=train,
+            split=split,
+            table=table,
+            output=output,
+            images=images,
+            figure=[name.strip() for name in figure.split(",")] if figure else [],
+            overwrite=overwrite,
+            average_px=average,
+            same_scale=same_scale,
+            given_gray=given_gray,
+            device=device,
+            command=shlex.join(["nircolor", *sys.argv[1:]]),
+            on_progress=bar.update,
+        )
+    print(evaluation)
     for line in evaluation.warnings:
         errors.print(f"warning: {line}", style="yellow")
     errors.print(f"report -> {output / 'report.html'}")

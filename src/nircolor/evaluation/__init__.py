@@ -1,9 +1,9 @@
-"""One protocol for all colorizers, its reports, and the trivial colorizers that belong in every table."""
+"""Evaluate colorizers on pairs of NIR and colour images: `evaluate`, its result, and its report."""
 
 from nircolor.evaluation.evaluation import Evaluation
-from nircolor.evaluation.figure import write_figure
-from nircolor.evaluation.gallery import Gallery
+from nircolor.evaluation.gallery import Gallery, write_figure
 from nircolor.evaluation.report import write_report
 from nircolor.evaluation.run import evaluate
+from nircolor.evaluation.scores import Scores, score
 
-__all__ = ["Evaluation", "Gallery", "evaluate", "write_figure", "write_report"]
+__all__ = ["Evaluation", "Gallery", "Scores", "evaluate", "score", "write_figure", "write_report"]

@@ -1,23 +1,24 @@
-"""What an evaluation found: everything that its reports tell, in whatever form."""
+"""`Evaluation`: the result of an evaluation, with summary statistics."""
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from nircolor.evaluation.measures import MEASURES
-from nircolor.evaluation.scorecard import Row, by_method
-from nircolor.evaluation.statistics import PairedDifference, paired_difference
+import numpy as np
+
+from nircolor.evaluation.scores import MEASURES, Measure, Row, by_method, ranking
+from nircolor.evaluation.statistics import Interval, PairedDifference, average, paired_difference
 from nircolor.modelfile import Card
 
 
 @dataclass(frozen=True)
 class Method:
-    """One line of the tables.
+    """A method, one row of the tables.
 
     Attributes:
-        label: its name there.
-        kind: a model file, a folder of colorized images, or a trivial colorizer.
-        origin: a line a run: the file or folder, or how the baseline was fitted.
-        card: of the model file (of the first run).
+        label: Label in the tables.
+        kind: ``model``, ``folder`` (of colorized images) or ``baseline`` (trivial colorizer).
+        origin: One line per run: the file or folder, or how the baseline was fitted.
+        card: Card of the model (of the first run).
     """
 
     label: str
@@ -27,14 +28,14 @@ class Method:
 
 
 class Subset(NamedTuple):
-    """Images that a table is about."""
+    """Images of one table."""
 
     title: str
     names: tuple[str, ...]
 
 
-class Comparison(NamedTuple):
-    """How much ``method`` differs from ``other`` on the same images, by measure."""
+class MethodComparison(NamedTuple):
+    """Differences between two methods on the same images, by measure."""
 
     method: str
     other: str
@@ -42,30 +43,57 @@ class Comparison(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Seen:
-    """An evaluated image that training shows too: ``name`` was seen as ``other``, and how."""
+class SeenImage:
+    """An evaluated image that a training set contains too.
+
+    Attributes:
+        name: Name of the evaluated image.
+        other: Name of the training image.
+        how: Relation of the two, in words.
+    """
 
     name: str
     other: str
     how: str
 
 
-@dataclass(frozen=True)
+class Total(NamedTuple):
+    """Mean or median of a method's scores by one measure, its 95% interval, and whether it is the best."""
+
+    value: float
+    interval: Interval
+    best: bool
+
+
+class ScoreTable(NamedTuple):
+    """Summary of a subset: ``totals`` by method and measure, and comparisons of methods."""
+
+    title: str
+    names: tuple[str, ...]
+    totals: dict[str, dict[str, Total]]
+    comparisons: list[MethodComparison]
+
+
+@dataclass(frozen=True, repr=False)
 class Evaluation:
-    """The whole of an evaluation.
+    """Scores of methods on the pairs of a set.
+
+    ``print(evaluation)`` shows the tables, `summary` returns them as rows, and ``evaluation.rows`` holds the
+    scores of each image.
 
     Attributes:
-        data: what was evaluated on, in words.
-        training: what the evaluated images were compared with, and the baselines fitted on, in words.
-        methods: in the tables' order, baselines first.
-        rows: every image by every method and run.
-        subsets: the first holds all images.
-        seen: leaks.
-        failures: images that could not be scored and were left out for all methods, a line each.
-        warnings: doubts, a line each.
-        conventions: how was measured, a line each.
-        command: what was typed.
-        versions: of the packages that the scores depend on.
+        data: Title of the evaluated set, with the number of pairs and their split.
+        training: Title of the training sets with which images were compared, and on which baselines were
+            fitted; empty if there are none.
+        methods: Methods in the order of the tables, baselines first.
+        rows: Scores of every image by every method and run.
+        subsets: Images of each table. The first holds all images.
+        command: Command or call that made the evaluation, for reports.
+        versions: Versions of the packages on which the scores depend.
+        conventions: Description of the measures, one line each.
+        seen: Images that training contains too.
+        failures: Images that could not be scored and were left out for all methods, one line each.
+        warnings: Doubts, one line each.
     """
 
     data: str
@@ -76,25 +104,110 @@ class Evaluation:
     command: str
     versions: dict[str, str]
     conventions: tuple[str, ...]
-    seen: tuple[Seen, ...] = ()
+    seen: tuple[SeenImage, ...] = ()
     failures: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def summary(self) -> list[dict[str, Any]]:
+        """Return the tables as rows of plain values, for example for ``pandas.DataFrame``.
+
+        Returns:
+            One dict per subset and method: ``subset``, ``images`` (their number), ``method``, and for each
+            measure (``psnr_db``, ``ssim``, ``angular_error_deg``, …) the mean, or the median of ratios,
+            with its 95% interval as ``psnr_db_low`` and ``psnr_db_high`` (NaN for a single image).
+        """
+        return [
+            {"subset": table.title, "images": len(table.names), "method": label}
+            | {
+                key: value
+                for measure, total in totals.items()
+                for key, value in (
+                    (measure, total.value),
+                    (f"{measure}_low", total.interval.low),
+                    (f"{measure}_high", total.interval.high),
+                )
+            }
+            for table in self.tables()
+            for label, totals in table.totals.items()
+        ]
+
+    def tables(self) -> list[ScoreTable]:
+        """Summarize each subset, in order. Subsets without scored images are left out."""
+        tables = []
+        for subset in self.subsets:
+            columns = by_method(self.rows_of(subset))
+            if not columns:
+                continue
+            totals: dict[str, dict[str, Total]] = {method.label: {} for method in self.methods}
+            for measure in MEASURES:
+                found = {label: average(columns[label][measure.key], measure) for label in totals}
+                lowest = np.min([measure.cost(value) for value, _ in found.values()])
+                for label, (value, ends) in found.items():
+                    totals[label][measure.key] = Total(value, ends, bool(measure.cost(value) == lowest))
+            tables.append(ScoreTable(subset.title, subset.names, totals, self.comparisons(subset)))
+        return tables
+
     def rows_of(self, subset: Subset) -> list[Row]:
-        """The rows of a subset's images."""
+        """Return the rows of a subset's images."""
         names = set(subset.names)
         return [row for row in self.rows if row.name in names]
 
-    def comparisons(self, subset: Subset) -> list[Comparison]:
-        """Each model or folder with every one named before it and with every baseline."""
+    def comparisons(self, subset: Subset) -> list[MethodComparison]:
+        """Compare each model or folder with every one before it and with every baseline."""
         columns = by_method(self.rows_of(subset))
-        judged = [method.label for method in self.methods if method.kind != "baseline"]
+        evaluated = [method.label for method in self.methods if method.kind != "baseline"]
         baselines = [method.label for method in self.methods if method.kind == "baseline"]
         return [
-            Comparison(one, other, _differences(columns[one], columns[other]))
-            for place, one in enumerate(judged)
-            for other in [*judged[:place], *baselines]
+            MethodComparison(one, other, _differences(columns[one], columns[other]))
+            for place, one in enumerate(evaluated)
+            for other in [*evaluated[:place], *baselines]
         ]
+
+    def evaluated(self) -> list[Method]:
+        """Return the methods that are not baselines; the last baseline if there are no others."""
+        return [one for one in self.methods if one.kind != "baseline"] or list(self.methods[-1:])
+
+    def ranked(self) -> list[str]:
+        """Return all images by the PSNR of the first method that is not a baseline, best first."""
+        rows = [row for row in self.rows if row.method == self.evaluated()[0].label]
+        names = list(dict.fromkeys(row.name for row in rows))
+        psnr_db = next(iter(by_method(rows).values()))["psnr_db"]
+        return [names[place] for place in ranking(psnr_db)]
+
+    def __str__(self) -> str:
+        return "\n".join(f"{table.title}\n\n{_markdown(table)}" for table in self.tables())
+
+    def __repr__(self) -> str:
+        methods = ", ".join(method.label for method in self.methods)
+        return f"<Evaluation: {self.data}; {methods}>"
+
+
+def _markdown(table: ScoreTable) -> str:
+    """Format a table as Markdown: means (of ratios medians) with 95% intervals, one row per method."""
+    lines = [
+        f"| method | images | {' | '.join(measure.title for measure in MEASURES)} |",
+        "|---" * (2 + len(MEASURES)) + "|",
+    ]
+    for label, totals in table.totals.items():
+        cells = [cell(totals[measure.key], measure) for measure in MEASURES]
+        lines.append(f"| {label} | {len(table.names)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def cell(total: Total, measure: Measure) -> str:
+    """Format ``18.71 (17.20 to 20.11)``; without the interval if there is only one image."""
+    ends = interval(total.interval, measure)
+    return f"{number(total.value, measure)} ({ends})" if ends else number(total.value, measure)
+
+
+def number(value: float, measure: Measure) -> str:
+    """Format a value for tables; ``inf`` if it is infinite."""
+    return f"{value:.{measure.digits}f}"
+
+
+def interval(ends: Interval, measure: Measure) -> str:
+    """Format ``17.20 to 20.11``; nothing if a single image gives no interval."""
+    return "" if np.isnan(ends.low) else f"{number(ends.low, measure)} to {number(ends.high, measure)}"
 
 
 def _differences(one: dict[str, list[float]], other: dict[str, list[float]]) -> dict[str, PairedDifference]:

@@ -1,18 +1,24 @@
-"""The images of an evaluation, put aside while it runs, and read back for its report."""
+"""`Gallery`: images of an evaluation, stored on disk for its report; `write_figure`: figures of them."""
 
-from collections.abc import Mapping
+import io
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from nircolor.arrays import Floats, Mask
+from nircolor.errors import NircolorError
+from nircolor.imagery.gdal import reason
 from nircolor.imagery.reduction import AreaMean
 from nircolor.metrics import delta_e2000_map
 
-# one scale for all images and reports, so that error maps compare; 40 is about orange in green's place
+# fixed, so that error maps can be compared between images and reports; 40 is about orange for green
 ERROR_LIMIT = 40.0
 _COLORS = mpl.colormaps["inferno"]
 _GRAY = 0.5
@@ -22,16 +28,39 @@ _LEVELS = 254
 _INVALID = 255
 
 
+_DPI = 300
+# least width of a column, so that its head is legible
+_COLUMN_PX = 360
+_GAP_PX = 12
+_HEAD_PX = 50
+_NAME_PX = 60
+_LETTERS = 20
+
+_STYLE: dict[Any, Any] = {
+    "text.parse_math": False,
+    "font.size": 8,
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "svg.hashsalt": "nircolor",
+}
+# without dates, so that files are reproducible
+_METADATA: dict[str, dict[str, None]] = {
+    ".png": {},
+    ".pdf": {"CreationDate": None},
+    ".svg": {"Date": None},
+}
+
+
 @dataclass(frozen=True)
 class Shown:
-    """The images of one pair as a report shows them, all of one size, floats in [0, 1].
+    """Images of one pair for display, all of one size, float32 in [0, 1].
 
     Attributes:
         nir: (1, h, w) gray, or (3, h, w) false colour with the longest wavelength as red.
-        truth: (3, h, w), gray where it is not valid.
+        truth: (3, h, w), gray where invalid.
         predicted: (3, h, w) by method.
         errors: ΔE2000 from black (0) to light yellow (`ERROR_LIMIT` and above), gray where the truth is
-            not valid, (3, h, w) by method.
+            invalid, (3, h, w) by method.
     """
 
     nir: Floats
@@ -41,13 +70,13 @@ class Shown:
 
 
 class Gallery:
-    """Takes images one pair at a time into files, so that memory does not grow with a set.
+    """Images of an evaluation, stored in files so that memory does not grow with the number of images.
 
-    Stored without loss in 8 bits, averaged down to ``side_px`` where a side is longer, never enlarged.
+    Images are stored losslessly in 8 bits, reduced to ``side_px`` if a side is longer.
 
     Args:
-        folder: for the files; who made it removes it.
-        side_px: the longest side that is kept.
+        folder: Folder of the files; the caller creates and removes it.
+        side_px: Longest side of the stored images.
     """
 
     def __init__(self, folder: Path, side_px: int = 768) -> None:
@@ -61,30 +90,30 @@ class Gallery:
     def add(
         self, name: str, nir: Floats, truth: Floats, valid: Mask, predicted: Mapping[str, Floats]
     ) -> None:
-        """Keep a pair's images.
+        """Store the images of a pair.
 
         Args:
-            name: of the pair.
-            nir: (bands, h, w): one is shown gray, three in false colour, of another number the mean.
+            name: Name of the pair.
+            nir: (bands, h, w): one band is shown gray, three in false colour, otherwise their mean.
             truth: (3, h, w).
-            valid: (h, w), where ``truth`` is to be believed.
+            valid: (h, w), True where ``truth`` is valid.
             predicted: (3, h, w) by method.
 
         Raises:
-            ValueError: images of different sizes, or values outside [0, 1].
+            ValueError: The images differ in size, or have values outside [0, 1].
         """
         everywhere = np.ones_like(valid)
         kept = {"nir": self._stored(_visible(nir), everywhere), "truth": self._stored(truth, valid)}
         for place, colour in enumerate(predicted.values()):
             kept[f"predicted {place}"] = self._stored(colour, everywhere)
             kept[f"error {place}"] = self._error(colour, truth, valid)
-        # numbered, as a name may hold what a file's name may not
+        # numbered, because names may contain characters that file names may not
         path = self._files.get(name, self._folder / f"{len(self._files)}.npz")
         np.savez_compressed(path, allow_pickle=False, **kept)
         self._files[name], self._labels[name] = path, tuple(predicted)
 
     def shown(self, name: str) -> Shown:
-        """The images of a pair; KeyError where it was not added."""
+        """Read the images of a pair; KeyError if it was not added."""
         labels = self._labels[name]
         with np.load(self._files[name]) as kept:
             return Shown(
@@ -106,13 +135,13 @@ class Gallery:
 
 
 def reduced(image: Floats, valid: Mask, side_px: int) -> tuple[Floats, Mask]:
-    """A image (bands, h, w) averaged down over what is valid, so that no side is longer than ``side_px``.
+    """Reduce an image (bands, h, w) to sides of at most ``side_px`` by averaging its valid pixels.
 
     Returns:
-        Means, 0 where nothing is valid, and the mask of where something is.
+        Means (bands, h', w'), 0 where no pixel is valid, and the mask (h', w') of the others.
     """
     height, width = valid.shape
-    # NaN belongs to pixels that are not valid
+    # invalid pixels may be NaN
     image = np.nan_to_num(np.where(valid, image, 0))
     factor = max(height, width) / side_px
     if factor <= 1:
@@ -123,7 +152,7 @@ def reduced(image: Floats, valid: Mask, side_px: int) -> tuple[Floats, Mask]:
 
 
 def error_colors(count: int) -> list[str]:
-    """The error maps' colours from 0 to `ERROR_LIMIT`, evenly spaced, as ``#rrggbb``, for a legend."""
+    """Return colours of error maps from 0 to `ERROR_LIMIT`, evenly spaced, as ``#rrggbb``, for a legend."""
     return [mpl.colors.to_hex(_COLORS(share)) for share in np.linspace(0, 1, count)]
 
 
@@ -141,3 +170,79 @@ def _colored(levels: Bytes) -> Floats:
     table = np.full((256, 3), _GRAY, np.float32)
     table[: _LEVELS + 1] = _COLORS(np.arange(_LEVELS + 1) / _LEVELS)[:, :3]
     return np.moveaxis(table[levels], -1, 0)
+
+
+def write_figure(path: Path, names: Sequence[str], labels: Sequence[str], gallery: Gallery) -> None:
+    """Write a figure as in papers, at 300 dpi: one row per image, with NIR, each method, and the truth.
+
+    Small images are enlarged without interpolation. The file appears when it is complete.
+
+    Args:
+        path: File to write: .png, .pdf or .svg.
+        names: Names of the images.
+        labels: Labels of the methods.
+        gallery: Gallery with the images.
+
+    Raises:
+        NircolorError: The extension is unsupported, an image or method is not in the gallery, or the file
+            cannot be written.
+    """
+    if path.suffix.lower() not in _METADATA:
+        raise NircolorError(f"{path}: expected a figure's name to end in {', '.join(_METADATA)}")
+    if not names:
+        raise NircolorError(f"{path}: expected names of images for the figure, got none")
+    rows = [_row(name, labels, gallery) for name in names]
+    encoded = _drawn(rows, names, ["NIR", *labels, "truth"], path.suffix.lower())
+    partial = path.with_name(f".{path.name}.part")
+    try:
+        partial.write_bytes(encoded)
+        partial.replace(path)
+    except OSError as error:
+        raise NircolorError(f"{path}: the figure cannot be written ({reason(error)})") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _row(name: str, labels: Sequence[str], gallery: Gallery) -> list[Floats]:
+    if name not in gallery:
+        raise NircolorError(f"figure: expected the name of a scored image, got {name}")
+    shown = gallery.shown(name)
+    unknown = [label for label in labels if label not in shown.predicted]
+    if unknown:
+        raise NircolorError(f"figure: expected {', '.join(shown.predicted)} as methods, got {unknown[0]}")
+    return [shown.nir, *(shown.predicted[label] for label in labels), shown.truth]
+
+
+def _drawn(rows: list[list[Floats]], names: Sequence[str], heads: Sequence[str], suffix: str) -> bytes:
+    factors = [-(-_COLUMN_PX // row[0].shape[2]) for row in rows]
+    # all rows are enlarged to the same width
+    column = max(factor * row[0].shape[2] for factor, row in zip(factors, rows, strict=True))
+    heights = [round(column * row[0].shape[1] / row[0].shape[2]) for row in rows]
+    width = _NAME_PX + len(heads) * (column + _GAP_PX)
+    wrapped = [textwrap.fill(head, max(8, _LETTERS * column // _COLUMN_PX)) for head in heads]
+    top = _HEAD_PX * max(head.count("\n") + 1 for head in wrapped)
+    height = top + sum(heights) + _GAP_PX * len(rows)
+    with mpl.rc_context(_STYLE):
+        figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
+        y = top
+        for row, name, row_px in zip(rows, names, heights, strict=True):
+            middle = 1 - (y + row_px / 2) / height
+            short = textwrap.shorten(name, 60, placeholder="…")
+            figure.text(_NAME_PX / 2 / width, middle, short, rotation=90, ha="center", va="center", size=6)
+            for place, image in enumerate(row):
+                x = _NAME_PX + place * (column + _GAP_PX)
+                box = (x / width, 1 - (y + row_px) / height, column / width, row_px / height)
+                axes = figure.add_axes(box)
+                axes.set_axis_off()
+                axes.imshow(_as_rgb(image), interpolation="nearest", aspect="auto")
+                if y == top:
+                    center = (x + column / 2) / width
+                    figure.text(center, 1 - 0.8 * top / height, wrapped[place], ha="center", va="bottom")
+            y += row_px + _GAP_PX
+        encoded = io.BytesIO()
+        figure.savefig(encoded, format=suffix[1:], dpi=_DPI, metadata=_METADATA[suffix])
+    return encoded.getvalue()
+
+
+def _as_rgb(image: Floats) -> Floats:
+    return np.moveaxis(np.broadcast_to(image, (3, *image.shape[1:])), 0, -1)

@@ -1,4 +1,4 @@
-"""Scores image by image as a drawing, SVG that a page can hold in itself."""
+"""Plot of the scores of each image, as SVG that can be embedded in a page."""
 
 import io
 import re
@@ -13,24 +13,23 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from nircolor.evaluation.measures import MEASURES, Measure
-from nircolor.evaluation.scorecard import Columns
+from nircolor.evaluation.scores import MEASURES, Columns, Measure, ranking
 
 _DRAWN = ("psnr_db", "ssim", "angular_error_deg")
-# Okabe and Ito's without black and yellow: the colour-blind tell them apart; then again with other marks
+# Okabe and Ito's palette for colour-blind readers, without black and yellow; repeated with other marks
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKS = ("o", "s", "D", "v")
 _GRAYS = ("#6f6f6f", "#9a9a9a", "#bdbdbd")
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
-# names of more images cannot be read below the axis
+# names of more images would not be legible below the axis
 _MOST_NAMES = 60
 _LONGEST_NAME = 28
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
-    # ids in the file come from it, and by default from chance
+    # source of the ids in the file, which are random by default
     "svg.hashsalt": "nircolor",
-    # a $ in a name is a $
+    # a $ in a name is not the start of a formula
     "text.parse_math": False,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -48,44 +47,39 @@ _STYLE: dict[Any, Any] = {
 def per_image_svg(
     columns: Columns,
     names: Sequence[str],
-    judged: Sequence[str],
+    methods: Sequence[str],
     baselines: Sequence[str] = (),
     links: Mapping[str, str] | None = None,
 ) -> str:
-    """PSNR, SSIM and angular error of each image by each method, best image of ``judged[0]`` first.
+    """Plot PSNR, SSIM and angular error of each image by each method, best image of ``methods[0]`` first.
 
-    Infinite values stand on the upper edge as a triangle. Of many images, lines are running medians.
+    Infinite values are drawn as triangles at the upper edge. With many images, lines are running medians.
 
     Args:
-        columns: as `scorecard.by_method` gives them.
-        names: of the images, in the order of the columns.
-        judged: methods drawn as coloured dots.
-        baselines: methods drawn as thin gray lines.
-        links: where a click on a image's dot leads, for those that have a place.
+        columns: Scores from `scores.by_method`.
+        names: Names of the images, in the order of the columns.
+        methods: Methods drawn as coloured dots.
+        baselines: Methods drawn as thin gray lines.
+        links: Link targets of the dots, by name of the image.
 
     Returns:
-        The drawing from ``<svg`` on, the same for the same input.
+        SVG, starting with ``<svg``; the same for the same input.
     """
     links = links or {}
-    order = ranking(columns[judged[0]]["psnr_db"])
+    order = ranking(columns[methods[0]]["psnr_db"])
     measures = [measure for measure in MEASURES if measure.key in _DRAWN]
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(11, 8.2), layout="constrained")
         panels: Sequence[Axes] = figure.subplots(len(measures), 1, sharex=True)
         for axes, measure in zip(panels, measures, strict=True):
-            _draw(axes, measure, columns, names, order, judged, baselines, links)
-        _name_images(panels[-1], [names[place] for place in order], judged[0])
-        _legend(figure, judged, baselines, many=len(names) > _MOST_NAMES)
+            _draw(axes, measure, columns, names, order, methods, baselines, links)
+        _name_images(panels[-1], [names[place] for place in order], methods[0])
+        _legend(figure, methods, baselines, many=len(names) > _MOST_NAMES)
         figure.align_ylabels()
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = text.getvalue()
     return _titled(svg[svg.index("<svg") :], {link: name for name, link in links.items()})
-
-
-def ranking(psnr_db: Sequence[float]) -> list[int]:
-    """Places of the values, the highest first; equal ones in their order."""
-    return sorted(range(len(psnr_db)), key=lambda place: -psnr_db[place])
 
 
 def _draw(
@@ -94,13 +88,13 @@ def _draw(
     columns: Columns,
     names: Sequence[str],
     order: Sequence[int],
-    judged: Sequence[str],
+    methods: Sequence[str],
     baselines: Sequence[str],
     links: Mapping[str, str],
 ) -> None:
     drawn = {
         label: np.array([columns[label][measure.key][place] for place in order])
-        for label in [*baselines, *judged]
+        for label in [*baselines, *methods]
     }
     finite = np.concatenate([values[np.isfinite(values)] for values in drawn.values()])
     low, high = (finite.min(), finite.max()) if finite.size else (0.0, 1.0)
@@ -112,15 +106,15 @@ def _draw(
     many = len(order) > _MOST_NAMES
     for number, label in enumerate(baselines):
         line = running_median(drawn[label]) if many else drawn[label]
-        # one image makes no line
+        # a single image gives no line
         mark = "_" if len(order) == 1 else ""
         axes.plot(places, np.minimum(line, top), marker=mark, markersize=16, **_line(number))
     urls = [links.get(names[place]) for place in order]
     size = 8 if many else 26
-    for number, label in enumerate(judged):
+    for number, label in enumerate(methods):
         values = drawn[label]
         shown = np.isfinite(values)
-        # a path collection, as a line's marks carry no links
+        # scatter, because the marks of a line cannot have links
         alpha = 0.4 if many else 1.0
         dots = axes.scatter(
             places[shown], values[shown], s=size, linewidths=0 if many else 0.4, alpha=alpha, **_dot(number)
@@ -137,7 +131,7 @@ def _draw(
 
 
 def running_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of each value and its neighbours, an eleventh of all at a time; at the ends of those that are there."""
+    """Compute the median of each value and its neighbours, in a window of an eleventh of all values."""
     reach = len(values) // 22
     return np.array(
         [np.median(values[max(0, place - reach) : place + reach + 1]) for place in range(len(values))]
@@ -179,27 +173,27 @@ def _name_images(axes: Axes, names: Sequence[str], first: str) -> None:
     axes.set_xlabel(f"images, by the PSNR of {_short(first)}")
 
 
-def _legend(figure: Figure, judged: Sequence[str], baselines: Sequence[str], *, many: bool) -> None:
+def _legend(figure: Figure, methods: Sequence[str], baselines: Sequence[str], *, many: bool) -> None:
     handles = [
         Line2D(
             [], [], color=_color(number), marker=_dot(number)["marker"], markersize=6,
             linestyle=_dash(number) if many else "",
         )
-        for number in range(len(judged))
+        for number in range(len(methods))
     ] + [Line2D([], [], **_line(number)) for number in range(len(baselines))]  # fmt: skip
-    labels = [*judged, *baselines]
+    labels = [*methods, *baselines]
     columns = min(len(labels), 4 if max(map(len, labels)) > 18 else 6)
     legend = figure.legend(
         handles, [str(place) for place in range(len(labels))],
         loc="outside upper left", ncols=columns, frameon=False, handlelength=1.8,
     )  # fmt: skip
-    # set afterwards, as matplotlib leaves out labels that begin with an underscore
+    # set afterwards, because matplotlib omits labels that begin with an underscore
     for text, label in zip(legend.get_texts(), labels, strict=True):
         text.set_text(_short(label))
 
 
 def _short(name: str) -> str:
-    """A name that fits the drawing; its end tells more than its middle."""
+    """Shorten a name by removing its middle."""
     name = " ".join(name.split())
     if len(name) <= _LONGEST_NAME:
         return name
@@ -208,7 +202,7 @@ def _short(name: str) -> str:
 
 
 def _titled(svg: str, names: Mapping[str, str]) -> str:
-    """Links that say on hovering which image they lead to."""
+    """Add titles to links, which browsers show on hovering."""
 
     def titled(found: re.Match[str]) -> str:
         link = found["link"]

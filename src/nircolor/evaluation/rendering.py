@@ -1,33 +1,137 @@
-"""What a report says, through its two templates."""
+"""Texts and images of a report: `render_html`, `render_markdown` and the pages of single images."""
 
+import itertools
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from nircolor.evaluation import summary as summing
-from nircolor.evaluation.evaluation import Evaluation, Method
-from nircolor.evaluation.gallery import ERROR_LIMIT, error_colors
-from nircolor.evaluation.measures import MEASURES
-from nircolor.evaluation.pages import Page
-from nircolor.evaluation.summary import Summary, judged, slugs
-from nircolor.imagery.embedded import Encoded
+from nircolor.arrays import Floats
+from nircolor.evaluation.evaluation import Evaluation, Method, ScoreTable, interval, number
+from nircolor.evaluation.gallery import ERROR_LIMIT, Gallery, error_colors, reduced
+from nircolor.evaluation.scores import MEASURES, Measure, by_method
+from nircolor.evaluation.statistics import PairedDifference
+from nircolor.imagery.embedded import Encoded, encode_jpeg, encode_png
 from nircolor.modelfile import describe_bands
 
-# what the tables of differences are about
+# measures in the tables of differences
 _COMPARED = ("psnr_db", "ssim", "angular_error_deg", "gradient_energy_ratio")
+# images of up to this size are stored as PNG, since JPEG would blur their colours
+_SMALL_PX = 128
+_THUMBNAIL_PX = 160
 
 
-def render_html(evaluation: Evaluation, summaries: list[Summary], pages: list[Page], plot: str) -> str:
-    """The page, whole in itself; ``plot`` is an SVG whose links lead to ``#image-SLUG``."""
+@dataclass(frozen=True)
+class Panel:
+    """Image, error map and scores of one method; ``evaluated`` is False for baselines."""
+
+    label: str
+    evaluated: bool
+    image: Encoded
+    error: Encoded
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Page:
+    """Images of one pair.
+
+    Attributes:
+        name: Name of the pair.
+        slug: Name for links and files; see `slugs`.
+        what: ``Best``, ``Median`` or ``Worst``, or empty.
+        rank: Rank among all images, from 1.
+        width: Width of the images in px.
+        height: Height of the images in px.
+        enlarged: Whether the images are small and shown enlarged, without interpolation.
+        nir: NIR; see `gallery.Shown`.
+        truth: Colour image; see `gallery.Shown`.
+        thumbnail: Reduced image of the first evaluated method.
+        panels: Methods in the order of the tables.
+    """
+
+    name: str
+    slug: str
+    what: str
+    rank: int
+    width: int
+    height: int
+    enlarged: bool
+    nir: Encoded
+    truth: Encoded
+    thumbnail: Encoded
+    panels: list[Panel]
+
+
+def make_pages(evaluation: Evaluation, gallery: Gallery, count: int) -> list[Page]:
+    """Make the pages of at most ``count`` images, best first; see `chosen`."""
+    order = evaluation.ranked()
+    slug, what = slugs(order), notable(order)
+    scores = scores_by_image(evaluation)
+    evaluated = {one.label for one in evaluation.evaluated()}
+    pages = []
+    for name in chosen(order, count):
+        shown = gallery.shown(name)
+        height, width = shown.truth.shape[1:]
+        small = max(height, width) <= _SMALL_PX
+        encode = encode_png if small else encode_jpeg
+        first = shown.predicted[evaluation.evaluated()[0].label]
+        pages.append(
+            Page(
+                name,
+                slug[name],
+                what.get(name, ""),
+                order.index(name) + 1,
+                width,
+                height,
+                small,
+                encode(shown.nir),
+                encode(shown.truth),
+                encode(_thumbnail(first)),
+                [
+                    Panel(
+                        method.label,
+                        method.label in evaluated,
+                        encode(shown.predicted[method.label]),
+                        encode(shown.errors[method.label]),
+                        scores[name][method.label],
+                    )
+                    for method in evaluation.methods
+                ],
+            )
+        )
+    return pages
+
+
+def scores_by_image(evaluation: Evaluation) -> dict[str, dict[str, dict[str, float]]]:
+    """Return ``{image: {method: {measure: score}}}``, means over runs."""
+    names = list(dict.fromkeys(row.name for row in evaluation.rows))
+    columns = by_method(evaluation.rows)
+    return {
+        name: {
+            label: {key: values[place] for key, values in measures.items()}
+            for label, measures in columns.items()
+        }
+        for place, name in enumerate(names)
+    }
+
+
+def _thumbnail(image: Floats) -> Floats:
+    return reduced(image, np.ones(image.shape[1:], bool), _THUMBNAIL_PX)[0]
+
+
+def render_html(evaluation: Evaluation, tables: list[ScoreTable], pages: list[Page], plot: str) -> str:
+    """Render the HTML page, without external files; ``plot`` is an SVG with links to ``#image-SLUG``."""
     return _render(
         _environment(autoescape=True),
         "report.html.j2",
         evaluation,
-        summaries,
+        tables,
         pages=_neighbours(pages),
         notable=[page for page in pages if page.what],
         plot=Markup(plot),
@@ -37,14 +141,14 @@ def render_html(evaluation: Evaluation, summaries: list[Summary], pages: list[Pa
 
 
 def render_markdown(
-    evaluation: Evaluation, summaries: list[Summary], pages: list[Page]
+    evaluation: Evaluation, tables: list[ScoreTable], pages: list[Page]
 ) -> tuple[str, dict[str, Encoded]]:
-    """The text, and the files that it shows: ``per_image.svg`` aside, those that it returns by name."""
+    """Render the Markdown text; also return its images by file name, except ``per_image.svg``."""
     beside: dict[str, Encoded] = {}
     labels = slugs(method.label for method in evaluation.methods)
 
     def file(page: Page, what: str, image: Encoded) -> Markup:
-        """Where a image lies beside the text."""
+        """Register an image and return its file name."""
         name = f"images/{page.slug}-{what}.{_EXTENSION[image.kind]}"
         beside[name] = image
         return Markup(name)
@@ -53,7 +157,7 @@ def render_markdown(
         _environment(autoescape=False, finalize=escape_markdown),
         "report.md.j2",
         evaluation,
-        summaries,
+        tables,
         notable=[page for page in pages if page.what],
         file=file,
         labels={label: f"by-{slug}" for label, slug in labels.items()},
@@ -63,11 +167,11 @@ def render_markdown(
 
 
 def escape_markdown(value: Any) -> str:
-    """Text that Markdown shows as it is, in one line, in tables too; Markup is Markdown already."""
+    """Escape text for Markdown, in one line, also in tables; Markup is returned unchanged."""
     if isinstance(value, Markup):
         return value
     text = " ".join(str(value).splitlines())
-    # an underscore within a word means nothing, and names are full of them
+    # an underscore within a word needs no escape
     return re.sub(r"[\\`*\[\]<>|&~#$]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", text)
 
 
@@ -86,20 +190,20 @@ def _environment(**options: Any) -> Environment:
 
 
 def _render(
-    environment: Environment, name: str, evaluation: Evaluation, summaries: list[Summary], **more: Any
+    environment: Environment, name: str, evaluation: Evaluation, tables: list[ScoreTable], **more: Any
 ) -> str:
     functions: dict[str, Callable[..., str]] = {
-        "number": summing.number,
-        "interval": summing.interval,
-        "difference": summing.difference,
-        "verdict": summing.verdict,
+        "number": number,
+        "interval": interval,
+        "difference": difference,
+        "verdict": verdict,
     }
     return environment.get_template(name).render(
         evaluation=evaluation,
-        summaries=summaries,
-        introduction=_introduction(evaluation, summaries),
-        first=judged(evaluation)[0].label,
-        judged=[method.label for method in judged(evaluation)],
+        tables=tables,
+        introduction=_introduction(evaluation, tables),
+        first=evaluation.evaluated()[0].label,
+        evaluated=[method.label for method in evaluation.evaluated()],
         measures=MEASURES,
         compared=[measure for measure in MEASURES if measure.key in _COMPARED],
         card=_card,
@@ -108,40 +212,39 @@ def _render(
     )
 
 
-def _introduction(evaluation: Evaluation, summaries: list[Summary]) -> str:
-    """The report in a paragraph of plain text."""
-    first = judged(evaluation)
+def _introduction(evaluation: Evaluation, tables: list[ScoreTable]) -> str:
+    """Summarize the report in one paragraph of plain text."""
+    first = evaluation.evaluated()
     others = [method.label for method in evaluation.methods if method not in first]
-    totals = summaries[0].totals
+    totals = tables[0].totals
     psnr_db, ssim, angular = MEASURES[:3]
     best = min(first, key=lambda method: float(psnr_db.cost(totals[method.label]["psnr_db"].value)))
     found = totals[best.label]
-    ends = summing.interval(found["psnr_db"].interval, psnr_db)
-    by_others = f" and by the trivial {', '.join(others)}" if others else ""
+    ends = interval(found["psnr_db"].interval, psnr_db)
+    by_others = f" and by the trivial colorizers {', '.join(others)}" if others else ""
     leader = f"The best of these, {best.label}, reaches" if len(first) > 1 else "It reaches"
     sentences = [
-        f"{_count(len(summaries[0].names), 'image')} of {evaluation.data}, coloured by "
+        f"{_count(len(tables[0].names), 'image')} of {evaluation.data}, colorized by "
         f"{', '.join(method.label for method in first)}{by_others}",
-        f"{leader} {summing.number(found['psnr_db'].value, psnr_db)} dB PSNR"
+        f"{leader} {number(found['psnr_db'].value, psnr_db)} dB PSNR"
         + (f" (95% interval {ends})" if ends else "")
-        + f", SSIM {summing.number(found['ssim'].value, ssim)}, "
-        f"angular error {summing.number(found['angular_error_deg'].value, angular)}°",
+        + f", SSIM {number(found['ssim'].value, ssim)}, "
+        f"angular error {number(found['angular_error_deg'].value, angular)}°",
     ]
     if evaluation.training:
         seen = len({one.name for one in evaluation.seen})
         sentences.append(
-            f"Compared with what was trained on, {evaluation.training}: "
-            f"{_count(seen, 'image')} of these {'is' if seen == 1 else 'are'} shown there too"
+            f"The training set, {evaluation.training}, contains {_count(seen, 'image')} of these too"
         )
     return ". ".join(sentences) + "."
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'s'[: number != 1]}"
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s'[: count != 1]}"
 
 
 def _neighbours(pages: list[Page]) -> list[tuple[Page | None, Page, Page | None]]:
-    """Each page between the one before and the one after it."""
+    """Return each page between its predecessor and its successor."""
     return [
         (pages[place - 1] if place else None, page, pages[place + 1] if page is not pages[-1] else None)
         for place, page in enumerate(pages)
@@ -149,7 +252,7 @@ def _neighbours(pages: list[Page]) -> list[tuple[Page | None, Page, Page | None]
 
 
 def _card(method: Method) -> list[tuple[str, str]]:
-    """What a model's card says, heading by heading."""
+    """Return headings and texts of a model's card."""
     card = method.card
     if card is None:
         return []
@@ -167,3 +270,49 @@ def _card(method: Method) -> list[tuple[str, str]]:
         for score in card.scores
     ]
     return rows + ([("Scores by its card", "; ".join(stated))] if stated else [])
+
+
+def notable(names: Sequence[str]) -> dict[str, str]:
+    """Return the best, median and worst of ranked images: ``{name: "Best"}``."""
+    places = {"best": 0, "median": (len(names) - 1) // 2, "worst": len(names) - 1}
+    found: dict[str, list[str]] = {}
+    for what, place in places.items():
+        found.setdefault(names[place], []).append(what)
+    return {name: ", ".join(what).capitalize() for name, what in found.items()}
+
+
+def chosen(names: Sequence[str], count: int) -> list[str]:
+    """Choose at most ``count`` of ranked images, in their order: the notable ones, others evenly spread."""
+    kept = list(notable(names))[:count]
+    rest = [name for name in names if name not in kept]
+    more = min(count - len(kept), len(rest))
+    # the middle of each of as many equal parts
+    kept += [rest[int((place + 0.5) * len(rest) / more)] for place in range(more)]
+    return [name for name in names if name in kept]
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """Map names to unique names for files and links, of ASCII letters, digits and ``_.-``."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9_.]+", "-", name)[:80].strip("-.") or "unnamed"
+        numbered = (f"{plain}-{count}" for count in itertools.count(2))
+        # some file systems do not distinguish A.jpg and a.jpg
+        found[name] = next(slug for slug in itertools.chain([plain], numbered) if slug.lower() not in taken)
+        taken.add(found[name].lower())
+    return found
+
+
+def difference(found: PairedDifference, measure: Measure) -> str:
+    """Format ``+0.52 (+0.31 to +0.73), won 83%``."""
+    digits = measure.digits
+    ends = "" if np.isnan(found.low) else f" ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
+    return f"{found.mean:+.{digits}f}{ends}, won {found.win_rate:.0%}"
+
+
+def verdict(found: PairedDifference, measure: Measure) -> str:
+    """Return ``better`` or ``worse`` if the interval excludes zero, else nothing."""
+    if not (found.low > 0 or found.high < 0):
+        return ""
+    return "better" if (found.low > 0) == (measure.better == "higher") else "worse"

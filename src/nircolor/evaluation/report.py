@@ -1,40 +1,39 @@
-"""The report of an evaluation: a page that opens anywhere, Markdown, JSON and tables, all of one content."""
+"""`write_report`: the report of an evaluation as HTML, Markdown, JSON and CSV."""
 
 import json
+import math
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nircolor.errors import NircolorError
-from nircolor.evaluation.evaluation import Evaluation
+from nircolor.evaluation.evaluation import Evaluation, Method, ScoreTable
 from nircolor.evaluation.gallery import Gallery
-from nircolor.evaluation.pages import Page, make_pages
 from nircolor.evaluation.plots import per_image_svg
-from nircolor.evaluation.record import card_scores, record
-from nircolor.evaluation.rendering import render_html, render_markdown
-from nircolor.evaluation.scorecard import by_method, write_csv
-from nircolor.evaluation.summary import judged, summarise
+from nircolor.evaluation.rendering import Page, make_pages, render_html, render_markdown, slugs
+from nircolor.evaluation.scores import MEASURES, by_method, write_csv
 from nircolor.imagery.gdal import reason
 
 FILES = ("report.html", "report.md", "report.json", "per_image.csv", "per_image.svg")
-# further ones, as the evaluation is
+# patterns of further files, which depend on the evaluation
 _MORE = ("card_scores*.json", "images/*-nir.???", "images/*-truth.???", "images/*-by-*.???")
 
 
 def write_report(evaluation: Evaluation, folder: Path, gallery: Gallery | None, images: int = 24) -> None:
-    """Write a report, replacing an older one; nothing is replaced before all could be made.
+    """Write a report. An older one is replaced after all files of the new one have been made.
 
     Args:
-        evaluation: what it tells.
-        folder: gets `FILES` and ``card_scores.json``, for ``nircolor export --scores``, where one model
-            was evaluated; of several each has its own, ``card_scores-LABEL.json``. With a gallery also
-            ``images/``, for the Markdown.
-        gallery: its images. None: the report has none.
-        images: at most so many have a page of their own.
+        evaluation: Evaluation to report.
+        folder: Folder for `FILES`; for ``card_scores.json``, the input of ``nircolor export --scores``
+            (``card_scores-LABEL.json`` if several models were evaluated); and, with a gallery, for
+            ``images/``, to which the Markdown refers.
+        gallery: Images of the evaluation. None = a report without images.
+        images: Maximum number of images with a page of their own.
 
     Raises:
-        NircolorError: the folder cannot be written.
-        ValueError: no image was scored.
+        NircolorError: The folder cannot be written.
+        ValueError: No image was scored.
     """
     if not evaluation.rows:
         raise ValueError("expected an evaluation with scored images, got none")
@@ -52,15 +51,15 @@ def _write(evaluation: Evaluation, pages: list[Page], draft: Path, folder: Path)
     def write(name: str, text: str) -> None:
         (draft / name).write_text(text, encoding="utf-8")
 
-    summaries = summarise(evaluation)
+    tables = evaluation.tables()
     write_csv(evaluation.rows, draft / "per_image.csv")
-    write("report.json", _json(record(evaluation, summaries)))
-    for name, scores in card_scores(evaluation, summaries, folder).items():
+    write("report.json", _json(record(evaluation, tables)))
+    for name, scores in card_scores(evaluation, tables, folder).items():
         write(name, _json(scores))
     write("per_image.svg", _plot(evaluation, {}))
     links = {page.name: f"#image-{page.slug}" for page in pages}
-    write("report.html", render_html(evaluation, summaries, pages, _plot(evaluation, links)))
-    text, beside = render_markdown(evaluation, summaries, pages)
+    write("report.html", render_html(evaluation, tables, pages, _plot(evaluation, links)))
+    text, beside = render_markdown(evaluation, tables, pages)
     write("report.md", text)
     for name, image in beside.items():
         (draft / name).parent.mkdir(exist_ok=True)
@@ -74,7 +73,7 @@ def _move(draft: Path, folder: Path) -> None:
         if target.is_dir():
             raise IsADirectoryError(0, f"{target.name} is a folder")
     for pattern in _MORE:
-        # an older report's would say otherwise
+        # files of an older report
         for stale in set(folder.glob(pattern)) - set(files.values()):
             stale.unlink()
     for file, target in files.items():
@@ -82,15 +81,99 @@ def _move(draft: Path, folder: Path) -> None:
 
 
 def _plot(evaluation: Evaluation, links: dict[str, str]) -> str:
-    first = judged(evaluation)
+    evaluated = evaluation.evaluated()
     return per_image_svg(
         by_method(evaluation.rows),
         list(dict.fromkeys(row.name for row in evaluation.rows)),
-        [one.label for one in first],
-        [one.label for one in evaluation.methods if one not in first],
+        [one.label for one in evaluated],
+        [one.label for one in evaluation.methods if one not in evaluated],
         links,
     )
 
 
 def _json(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def record(evaluation: Evaluation, tables: list[ScoreTable]) -> dict[str, Any]:
+    """Convert an evaluation to plain data for JSON, numbers in full precision."""
+    return plain(
+        {
+            "data": evaluation.data,
+            "training": evaluation.training,
+            "command": evaluation.command,
+            "versions": evaluation.versions,
+            "conventions": evaluation.conventions,
+            "warnings": evaluation.warnings,
+            "failures": evaluation.failures,
+            "seen": [asdict(one) for one in evaluation.seen],
+            "methods": [_method(one) for one in evaluation.methods],
+            "summary": [_table(one) for one in tables],
+            # in the same folder
+            "per_image": "per_image.csv",
+        }
+    )
+
+
+def card_scores(
+    evaluation: Evaluation, tables: list[ScoreTable], folder: Path
+) -> dict[str, list[dict[str, Any]]]:
+    """Return rows of `modelfile.CardScore`, one per subset, by file name, for each model with one run."""
+    models = [one.label for one in evaluation.methods if one.kind == "model" and len(one.origin) == 1]
+    slug = slugs(models)
+    return {
+        "card_scores.json" if len(models) == 1 else f"card_scores-{slug[label]}.json": [
+            {
+                "data": f"{evaluation.data}, {one.title[:1].lower()}{one.title[1:]}",
+                **{
+                    key: plain(round(one.totals[label][key].value, 3))
+                    for key in ("psnr_db", "ssim", "angular_error_deg")
+                },
+                "source": (folder / "report.md").as_posix(),
+            }
+            for one in tables
+        ]
+        for label in models
+    }
+
+
+def plain(value: Any) -> Any:
+    """Convert a value to JSON types: infinity becomes ``"inf"``, NaN null, tuples lists."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, dict):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value
+
+
+def _method(method: Method) -> dict[str, Any]:
+    card = None if method.card is None else method.card.model_dump(mode="python")
+    return {"label": method.label, "kind": method.kind, "origin": method.origin, "card": card}
+
+
+def _table(table: ScoreTable) -> dict[str, Any]:
+    return {
+        "title": table.title,
+        "images": table.names,
+        "methods": {
+            label: {
+                measure.key: {
+                    "centre": measure.centre,
+                    "value": totals[measure.key].value,
+                    **totals[measure.key].interval._asdict(),
+                }
+                for measure in MEASURES
+            }
+            for label, totals in table.totals.items()
+        },
+        "comparisons": [
+            {
+                "method": one.method,
+                "other": one.other,
+                "differences": {key: found._asdict() for key, found in one.differences.items()},
+            }
+            for one in table.comparisons
+        ],
+    }

@@ -1,198 +1,307 @@
-"""From what a user names to an `Evaluation`."""
+"""`evaluate`: score methods on a set of pairs."""
 
+import os
 import platform
+import tempfile
 from collections.abc import Collection, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 from nircolor.errors import NircolorError
-from nircolor.evaluation.contestants import Bands, Contestant, Progress, open_contestants
-from nircolor.evaluation.evaluation import Evaluation, Method, Seen, Subset
-from nircolor.evaluation.fitting import distinct_bands, fitted_baselines
-from nircolor.evaluation.gallery import Gallery
-from nircolor.evaluation.measures import CONVENTIONS
+from nircolor.evaluation.baselines import distinct_bands, fitted_baselines
+from nircolor.evaluation.evaluation import Evaluation, Method, SeenImage, Subset
+from nircolor.evaluation.gallery import Gallery, write_figure
+from nircolor.evaluation.methods import MethodRun, Methods, open_methods
 from nircolor.evaluation.protocol import score_all
+from nircolor.evaluation.report import FILES, write_report
+from nircolor.evaluation.scores import CONVENTIONS
 from nircolor.inference import Device
-from nircolor.pairs import OpenedSet, Pair, open_set
-from nircolor.pairs.leaks import compare_images, compared_pairs
-from nircolor.pairs.pair import listed
+from nircolor.pairs import OpenedSet, Pair, PairedSet, open_set
+from nircolor.pairs.leaks import Thumbnail, compare_thumbnails, compared_pairs
+from nircolor.pairs.opened_set import SetSource
+from nircolor.pairs.pair import Bands, PairImages, listed
+from nircolor.parallel import Progress
 
+FIGURE = "figure.png"
 _PACKAGES = ("nircolor", "numpy", "scipy", "scikit-image", "rasterio", "onnxruntime")
 
 
 def evaluate(
-    models: Sequence[str],
-    data: str,
+    methods: Methods,
+    data: SetSource,
     *,
-    training: Sequence[str] = (),
+    training: SetSource | Sequence[SetSource] | None = None,
     split: str | None = None,
-    table: Path | None = None,
+    table: str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    images: int = 24,
+    figure: Collection[str] = (),
+    overwrite: bool = False,
     average_px: int = 1,
     same_scale: bool = False,
     given_gray: bool = False,
     device: Device = "auto",
-    gallery: Gallery | None = None,
-    shown: Collection[str] = (),
     command: str = "",
-    on_progress: Progress = lambda _what, _done, _total: None,
+    on_progress: Progress | None = None,
 ) -> Evaluation:
-    """Score models and folders of colorized images under one protocol.
+    """Score models, and folders of colorized images, on a set of pairs.
+
+    Trivial colorizers are always scored too. A pair on which one method fails is left out for all, since
+    means over different images cannot be compared.
 
     Args:
-        models: see `contestants.open_contestants`.
-        data: see `nircolor.pairs.open_set`.
-        training: sets to compare the evaluated images with, and to fit the baselines on.
-        split: of ``data``.
-        table: of groups and splits of ``data`` and ``training``, see `nircolor.pairs.PairedSet`.
-        average_px: compare means over windows of so many pixels.
-        same_scale: look for leaks at one scale only: satellite patches are never zoomed.
-        given_gray: add a trivial colorizer that sees the gray version of the truth.
-        device: where models run.
-        gallery: takes the images.
-        shown: names of pairs that must be there.
-        command: what was typed, for the report.
-        on_progress: called with what is done, and how far.
+        methods: One or more of: name of a shipped model, path of a model file, `Colorizer`, folder of
+            colorized images, or pattern such as ``results/*_fake_B.png`` (``*`` stands for the name of the
+            pair). A mapping gives labels: ``{"cnn": ["a.onnx", "b.onnx"]}``; those under one label are runs
+            of one method, such as seeds.
+        data: Pairs to evaluate on: a folder, two folders as ``"NIR,RGB"``, a YAML file, or a `PairedSet`; see
+            `nircolor.pairs.open_set`.
+        training: One or more sets on which the models were trained. Evaluated images that they contain are
+            reported apart, and the trivial colorizers are fitted on them.
+        split: Split of ``data`` to use. By default ``test`` if there is one, else all pairs, provided that
+            they do not mix training or validation pairs with others. ``Evaluation.data`` states the split.
+        table: CSV of groups and splits of ``data`` and ``training``; see `nircolor.pairs.PairedSet`.
+        output: Folder for a report (`nircolor.evaluation.write_report`). By default none is written.
+        images: Maximum number of images in the report.
+        figure: Names of pairs for a figure ``figure.png`` in ``output``.
+        overwrite: Replace an older report.
+        average_px: Compare means over windows of this many pixels, instead of pixels.
+        same_scale: Search for leaks at one scale only, for example for satellite images.
+        given_gray: Add a trivial colorizer that sees the gray version of the truth.
+        device: Where models run; see `Colorizer`.
+        command: Command that is stated in the report.
+        on_progress: Called with the amount of work done and its total.
+
+    Returns:
+        The scores. ``print`` shows them as tables, `Evaluation.summary` returns them as rows.
 
     Raises:
-        NircolorError: a set or model cannot be opened, or no image could be scored.
+        NircolorError: A set or method cannot be opened, a split must be chosen, a report exists already, or
+            no image could be scored.
+
+    Example:
+        >>> evaluation = evaluate(["scene"], "pairs/", training="vcip2020/")  # doctest: +SKIP
+        >>> print(evaluation)  # doctest: +SKIP
+        >>> evaluation.summary()[-1]["psnr_db"]  # doctest: +SKIP
+        18.71
     """
-    evaluated = open_set(data, "evaluated", split=split, table=table)
-    taught = [open_set(one, "training", table=table) for one in training]
-    pairs = _distinct(evaluated)
-    absent = set(shown) - {pair.name for pair in pairs}
+    if output is None and figure:
+        raise NircolorError(f"{FIGURE}: expected a folder for the figure, got none; set `output`")
+    folder = None if output is None else Path(output)
+    if folder is not None:
+        _check_output(folder, overwrite)
+    with tempfile.TemporaryDirectory() as images_folder:
+        gallery = None if folder is None or not (images or figure) else Gallery(Path(images_folder))
+        evaluated = open_set(data, "evaluated", split=split, table=table)
+        sets = [] if training is None else _as_list(training)
+        opened = [open_set(one, "training", table=table) for one in sets]
+        evaluation = _evaluate(
+            methods, evaluated, opened, figure, average_px, same_scale, given_gray, device, gallery, command,
+            on_progress,
+        )  # fmt: skip
+        if folder is not None:
+            write_report(evaluation, folder, gallery if images else None, images)
+            if gallery is not None and figure:
+                labels = [method.label for method in evaluation.methods if method.kind != "baseline"]
+                write_figure(folder / FIGURE, list(figure), labels, gallery)
+    return evaluation
+
+
+def _check_output(folder: Path, overwrite: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise NircolorError(f"{folder}: expected a folder for the report, got a file")
+    present = [name for name in (*FILES, FIGURE) if (folder / name).exists()]
+    if present and not overwrite:
+        raise NircolorError(f"{folder / present[0]}: the report exists already; --overwrite replaces it")
+
+
+def _as_list(training: SetSource | Sequence[SetSource]) -> list[SetSource]:
+    return [training] if isinstance(training, str | os.PathLike | PairedSet) else list(training)
+
+
+def _evaluate(
+    methods: Methods,
+    evaluated: OpenedSet,
+    training: Sequence[OpenedSet],
+    figure: Collection[str],
+    average_px: int,
+    same_scale: bool,
+    given_gray: bool,
+    device: Device,
+    gallery: Gallery | None,
+    command: str,
+    on_progress: Progress | None,
+) -> Evaluation:
+    pairs = _with_unique_names(evaluated)
+    absent = set(figure) - {pair.name for pair in pairs}
     if absent:
-        raise NircolorError(f"{evaluated.title}: expected pairs to be shown, got none named {listed(absent)}")
-    teachers = [pair for one in taught for pair in one.pairs]
-    judged = open_contestants(models, pairs, device)
-    if evaluated.bands is None and pairs[0].nir == pairs[0].rgb and not any(one.bands for one in judged):
         raise NircolorError(
-            f"{data}: expected to be told which of its bands are NIR: a model, or a YAML with `bands`"
+            f"{evaluated.title}: expected pairs for the figure, got none named {listed(absent)}"
         )
-    # what cannot be read is found by scoring, which goes on without it
-    bands = distinct_bands(judged, evaluated.bands, pairs)
-    baselines = fitted_baselines(pairs, teachers, bands, on_progress, given_gray=given_gray)
-    taken = {one.label for one in baselines} & {one.label for one in judged}
+    training_pairs = [pair for one in training for pair in one.pairs]
+    opened = open_methods(methods, pairs, device)
+    if evaluated.bands is None and pairs[0].nir == pairs[0].rgb and not any(one.bands for one in opened):
+        raise NircolorError(
+            f"{evaluated.title}: expected NIR bands from a model, or from a YAML with `bands`, got none"
+        )
+    # pairs that cannot be read are reported by the scoring, which continues without them
+    bands = distinct_bands(opened, evaluated.bands, pairs)
+    of_set = evaluated.bands or bands[0]
+    steps = _Steps(on_progress, 2 * len(pairs) + len(training_pairs) if training_pairs else 2 * len(pairs))
+    # images are reduced for the leak detection when they are read, so that each file is read once
+    thumbnails: list[Thumbnail] = []
+    training_thumbnails: list[Thumbnail] = []
+
+    def reduce_training(pair: Pair, found: PairImages) -> None:
+        training_thumbnails.append(_thumbnail(pair, found, of_set))
+        steps.advance(1)
+
+    def reduce_evaluated(pair: Pair, found: PairImages) -> None:
+        thumbnails.append(_thumbnail(pair, found, of_set))
+
+    baselines = fitted_baselines(
+        pairs, training_pairs, bands, given_gray=given_gray,
+        also_read=of_set, on_read=reduce_training if training_pairs else None,
+    )  # fmt: skip
+    taken = {one.label for one in baselines} & {one.label for one in opened}
     if taken:
-        raise NircolorError(f"{listed(taken)}: expected another label, this is a trivial colorizer's")
-    contestants = [*baselines, *judged]
+        raise NircolorError(f"{listed(taken)}: expected another label, this is that of a trivial colorizer")
+    if not training_pairs:
+        steps.advance(len(pairs))
+    runs = [*baselines, *opened]
     scored = score_all(
-        contestants,
+        runs,
         pairs,
-        of_set=evaluated.bands or bands[0],
+        of_set=of_set,
         average_px=average_px,
         gallery=gallery,
-        on_progress=on_progress,
+        on_read=reduce_evaluated if training_pairs else None,
+        on_progress=steps.part(len(pairs)),
     )
     names = tuple(dict.fromkeys(row.name for row in scored.rows))
-    seen = _seen(
-        [pair for pair in pairs if pair.name in names],
-        teachers,
-        evaluated.bands or bands[0],
-        bool(evaluated.tables & frozenset().union(*(one.tables for one in taught))),
-        same_scale,
-        on_progress,
-    )
-    if not teachers and len({pair.place for pair in pairs}) == 1:
-        scored.warnings.append("one place only: nothing to fit the linear trivial colorizers on")
+    seen: list[SeenImage] = []
+    if training_pairs:
+        leaks = compare_thumbnails(
+            thumbnails, training_thumbnails, same_scale=same_scale, on_progress=steps.part(len(pairs))
+        )
+        seen = [SeenImage(leak.name, leak.other, leak.description) for leak in leaks]
+        if evaluated.tables & frozenset().union(*(one.tables for one in training)):
+            seen += _seen_places([pair for pair in pairs if pair.name in names], training_pairs, seen)
+    elif len({pair.place for pair in pairs}) == 1:
+        scored.warnings.append("one place only: the linear trivial colorizers cannot be fitted")
+    if any(pair.split == "train" for pair in pairs):
+        scored.warnings.append("the evaluated pairs are of the split train, on which models are trained")
     return Evaluation(
         data=evaluated.title,
-        training=", ".join(one.title for one in taught),
-        methods=tuple(_methods(contestants)),
+        training=", ".join(one.title for one in training),
+        methods=tuple(_grouped(runs)),
         rows=tuple(scored.rows),
         subsets=tuple(_subsets(names, seen)),
         seen=tuple(seen),
         failures=tuple(scored.failures),
         warnings=tuple(scored.warnings),
-        conventions=tuple(_conventions(average_px, bool(taught), given_gray, contestants)),
+        conventions=tuple(_conventions(average_px, bool(training), given_gray, runs)),
         command=command,
         versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
     )
 
 
-def _distinct(evaluated: OpenedSet) -> list[Pair]:
+class _Steps:
+    """Progress over several parts of the work, with pairs as the unit."""
+
+    def __init__(self, on_progress: Progress | None, total: float) -> None:
+        self._on_progress, self._total, self._done = on_progress, total, 0.0
+
+    def advance(self, steps: float) -> None:
+        self._done += steps
+        if self._on_progress is not None:
+            self._on_progress(min(self._done, self._total), self._total)
+
+    def part(self, size: float) -> Progress:
+        """Return a callback for a part of the work; its own unit is converted."""
+        start = self._done
+
+        def update(done: float, total: float) -> None:
+            self.advance(start + size * done / max(total, 1) - self._done)
+
+        return update
+
+
+def _with_unique_names(evaluated: OpenedSet) -> list[Pair]:
     names = [pair.name for pair in evaluated.pairs]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise NircolorError(f"{evaluated.title}: expected a name for each pair, got two of {listed(twice)}")
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise NircolorError(
+            f"{evaluated.title}: expected a different name for each pair, got two of {listed(repeated)}"
+        )
     return evaluated.pairs
 
 
-def _methods(contestants: Sequence[Contestant]) -> list[Method]:
-    labels = dict.fromkeys(one.label for one in contestants)
+def _thumbnail(pair: Pair, images: PairImages, bands: Bands) -> Thumbnail:
+    (compared,) = compared_pairs([pair], bands)
+    return Thumbnail.of(compared, {"NIR": images.nir, "colour": images.rgb})
+
+
+def _grouped(runs: Sequence[MethodRun]) -> list[Method]:
+    labels = dict.fromkeys(one.label for one in runs)
     return [
-        Method(label, runs[0].kind, tuple(run.origin for run in runs), runs[0].card)
+        Method(label, of_label[0].kind, tuple(run.origin for run in of_label), of_label[0].card)
         for label in labels
-        for runs in [[one for one in contestants if one.label == label]]
+        for of_label in [[one for one in runs if one.label == label]]
     ]
 
 
-def _seen(
-    pairs: Sequence[Pair],
-    teachers: Sequence[Pair],
-    bands: Bands,
-    one_table: bool,
-    same_scale: bool,
-    on_progress: Progress,
-) -> list[Seen]:
-    if not teachers:
-        return []
-    leaks = compare_images(
-        compared_pairs(pairs, bands),
-        compared_pairs(teachers, bands),
-        same_scale=same_scale,
-        on_progress=lambda done, total: on_progress("looking for leaks", int(done), int(total)),
-    )
-    seen = [Seen(leak.name, leak.other, leak.description) for leak in leaks]
+def _seen_places(
+    pairs: Sequence[Pair], training: Sequence[Pair], seen: Sequence[SeenImage]
+) -> list[SeenImage]:
+    """Find further pairs whose place is in training by its group; valid within one table only."""
     found = {one.name for one in seen}
-    # a place is known by its name in one table
-    shown = {pair.group: pair.name for pair in reversed(teachers) if one_table and pair.group is not None}
-    return seen + [
-        Seen(pair.name, shown[pair.group], "another image of the place, by the table")
+    names = {pair.group: pair.name for pair in reversed(training) if pair.group is not None}
+    return [
+        SeenImage(pair.name, names[pair.group], "another image of the place, by the table")
         for pair in pairs
-        if pair.name not in found and pair.group in shown
+        if pair.name not in found and pair.group in names
     ]
 
 
-def _subsets(names: tuple[str, ...], seen: Sequence[Seen]) -> list[Subset]:
+def _subsets(names: tuple[str, ...], seen: Sequence[SeenImage]) -> list[Subset]:
     known = {one.name for one in seen}
     parts = [Subset(f"All {len(names)} images" if len(names) > 1 else "The one image", names)]
-    clean, leaked = (tuple(name for name in names if (name in known) == side) for side in (False, True))
+    clean, leaked = (tuple(name for name in names if (name in known) == part) for part in (False, True))
     if clean and leaked:
         parts.append(Subset(f"The {len(clean)} that training does not show", clean))
         parts.append(Subset(f"The {len(leaked)} that training shows too", leaked))
     return parts
 
 
-def _conventions(
-    average_px: int, trained: bool, given_gray: bool, contestants: Sequence[Contestant]
-) -> list[str]:
+def _conventions(average_px: int, trained: bool, given_gray: bool, runs: Sequence[MethodRun]) -> list[str]:
     lines = [
         *CONVENTIONS,
-        "Means over images, of ratios medians, with 95% bootstrap intervals over images (10,000 "
-        "resamples); images of one place are not independent, so that these are optimistic.",
+        "Means over images (medians of ratios) with 95% bootstrap intervals over images (10,000 resamples). "
+        "Images of one place are not independent, so these intervals are too narrow if places repeat.",
         "Paired comparisons: mean of the differences on the same images, its 95% bootstrap interval, and "
-        "the share of images won; of ratios, of their distance from 1 in powers of 2; a perfect image's "
-        "PSNR counts 100 dB there.",
-        "Truth is read as stored and never stretched; a model's output is clipped to 0 to 1 and not rounded; "
-        "pixels that masks or nodata rule out count for nothing.",
+        "the fraction of images won. Differences of ratios are those of their distance from 1 in powers of "
+        "2. The PSNR of a perfect image counts as 100 dB there.",
+        "The truth is read as stored and not stretched. The output of a model is clipped to [0, 1] and not "
+        "rounded. Pixels excluded by a mask or nodata have no influence.",
     ]
     if average_px > 1:
         lines.append(
-            f"Compared are means over windows of {average_px} × {average_px} pixels inside the image."
+            f"Means over windows of {average_px} × {average_px} pixels inside the image are compared."
         )
     if given_gray:
         lines.append(
-            "What is given gray sees the gray version of the truth beside its bands: it is no rival of the "
-            "others, and shows what brightness alone is worth."
+            "The colorizer that is given gray sees the gray version of the truth beside its bands. It cannot "
+            "be compared with the others; it shows the value of brightness alone."
         )
-    if len({one.label for one in contestants}) < len(contestants):
+    if len({one.label for one in runs}) < len(runs):
         lines.append(
-            "Of a method with several runs, a image's score is the mean over its runs; images shown are "
-            "those of the first."
+            "The score of a method with several runs is the mean over its runs; images shown are those of "
+            "the first run."
         )
     lines.append(
-        "Evaluated images were compared with those of training: see the images that training shows too."
+        "Evaluated images were compared with those of training; see the images that training shows too."
         if trained
-        else "No training set was named: whether training shows these images too is not known."
+        else "No training set was named: whether training contains these images is unknown."
     )
     return lines

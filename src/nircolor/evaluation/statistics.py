@@ -1,28 +1,29 @@
-"""What scores of a sample of images say of all images: intervals and paired differences."""
+"""Bootstrap intervals of scores, and paired differences between methods."""
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nircolor.evaluation.measures import Measure
+from nircolor.evaluation.scores import Measure
 
 _RESAMPLES = 10_000
 
 
 class Interval(NamedTuple):
-    """Where a mean or median lies, at the level asked for; NaN twice where one value gives none."""
+    """Interval of a mean or median; both ends are NaN if there is only one value."""
 
     low: float
     high: float
 
 
 class PairedDifference(NamedTuple):
-    """Mean of ``a - b`` over images, its 95% interval, and the share of images on which ``a`` is better.
+    """Mean of ``a - b`` over images, its 95% interval, and the fraction of images on which ``a`` is better.
 
-    Of ratios, which are best near 1, it is the difference of their distances from 1 in powers of 2: below 0
-    where ``a`` is nearer.
+    For ratios, which are best near 1, the difference is that of their distances from 1 in powers of 2; it is
+    below 0 if ``a`` is nearer to 1.
     """
 
     mean: float
@@ -38,13 +39,18 @@ def bootstrap_interval(
     resamples: int = _RESAMPLES,
     centre: Literal["mean", "median"] = "mean",
 ) -> Interval:
-    """Percentile bootstrap interval for the mean or median of independent values.
+    """Compute the percentile bootstrap interval of the mean or median of independent values.
 
-    Resamples images, so it says how the mean varies with the choice of images. Images of one
-    place are not independent: where a set has several, the interval is optimistic.
+    The interval describes how the mean varies with the choice of images. Images of one place are not
+    independent; for sets with several per place, the interval is too narrow.
 
     Raises:
-        ValueError: no values, or a level outside 0 to 1.
+        ValueError: There are no values, or the level is outside 0 to 1.
+
+    Example:
+        >>> low, high = bootstrap_interval([17.0, 18.0, 19.0, 20.0])
+        >>> 17 <= low < high <= 20
+        True
     """
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or sample.size == 0:
@@ -54,27 +60,27 @@ def bootstrap_interval(
     if sample.size == 1:
         return Interval(float("nan"), float("nan"))
     middle = np.mean if centre == "mean" else np.median
-    # a part at a time, so that a set of thousands fits in memory
+    # in parts, so that a set of thousands of images fits in memory
     parts = np.array_split(_resampled(sample.size, seed, resamples), max(1, resamples // 500))
     middles = np.concatenate([middle(sample[part], axis=1) for part in parts])
-    # inverted_cdf interpolates nothing, so that the infinite PSNR of a perfect image gives no NaN
+    # inverted_cdf does not interpolate: the infinite PSNR of a perfect image would give NaN
     low, high = np.quantile(middles, [(1 - level) / 2, (1 + level) / 2], method="inverted_cdf")
     return Interval(float(low), float(high))
 
 
 @lru_cache(maxsize=2)
 def _resampled(size: int, seed: int, resamples: int) -> NDArray[np.int32]:
-    # drawn once for the many measures and methods of one set
+    # the same for all measures and methods of one set
     return np.random.default_rng(seed).integers(size, size=(resamples, size), dtype=np.int32)
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, measure: Measure) -> PairedDifference:
-    """How much ``a`` differs from ``b`` on the same images in the same order, with a 95% interval.
+    """Compute the difference between the scores of two methods on the same images, in the same order.
 
     A tie counts as half a win.
 
     Raises:
-        ValueError: the two differ in length, or are empty.
+        ValueError: The two differ in length, or are empty.
     """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
@@ -86,3 +92,9 @@ def paired_difference(a: ArrayLike, b: ArrayLike, measure: Measure) -> PairedDif
     return PairedDifference(
         float(difference.mean()), low, high, float((wins + 0.5 * (difference == 0)).mean())
     )
+
+
+def average(values: Sequence[float], measure: Measure) -> tuple[float, Interval]:
+    """Compute the mean of scores, or for ratios the median, and its 95% interval."""
+    middle = np.mean if measure.centre == "mean" else np.median
+    return float(middle(values)), bootstrap_interval(values, centre=measure.centre)

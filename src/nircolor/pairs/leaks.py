@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
@@ -38,6 +39,8 @@ _ENOUGH_PX, _LEAST_IF_SMALL = 10_000, 0.8
 _CERTAIN = 0.93
 # least excess in thumbnails for a closer look, and greatest number of suspects per image
 _SUSPECT, _SUSPECTS = 0.1, 4
+# detailed views kept in memory, of about half a megabyte each
+_DETAILS_KEPT = 64
 
 Views = Mapping[str, Floats]
 Kind = Literal["exact copy", "same view", "shifted", "rescaled"]
@@ -193,7 +196,9 @@ def compare_thumbnails(
             on_progress(done, len(rounds))
         for view in views:
             for suspect in _suspects(some, some_others, view, factor):
-                suspects[suspect.image].append(suspect)
+                suspects[suspect.image.image].append(suspect)
+    # an image is often among the suspects of several others
+    detailed = lru_cache(_DETAILS_KEPT)(_detailed)
     for image, of_image in suspects.items():
         # the first of both lists is often the same
         likeliest = dict.fromkeys(
@@ -202,7 +207,9 @@ def compare_thumbnails(
                 *sorted(of_image, key=lambda suspect: -suspect.correlation)[:1],
             ]
         )
-        leaks = [leak for leak in (_verify(one, same_scale) for one in likeliest) if leak is not None]
+        leaks = [
+            leak for leak in (_verify(one, same_scale, detailed) for one in likeliest) if leak is not None
+        ]
         if leaks:
             found[image] = max(leaks, key=lambda leak: leak.correlation)
     if on_progress is not None:
@@ -248,7 +255,7 @@ def compared_files(folder: Path) -> list[ComparedImage]:
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Thumbnail:
     """Reduced gray views of an image, and hashes of its pixels.
 
@@ -294,8 +301,8 @@ class Thumbnail:
 class _Suspect(NamedTuple):
     """Two images of similar thumbnails; things are ``scale`` times as large in the other one."""
 
-    image: ComparedImage
-    other: ComparedImage
+    image: "Thumbnail"
+    other: "Thumbnail"
     view: str
     correlation: float
     excess: float
@@ -365,12 +372,17 @@ def _suspects(
             values = float(found.correlation[row, best]), float(excess[row, best])
             if values[0] >= _CERTAIN or values[1] >= _SUSPECT:
                 scale = factor * one.reduction / others[best].reduction
-                yield _Suspect(one.image, others[best].image, view, *values, scale)
+                yield _Suspect(one, others[best], view, *values, scale)
 
 
-def _verify(suspect: _Suspect, same_scale: bool) -> Leak | None:
+def _detailed(thumbnail: Thumbnail) -> Thumbnail:
+    """Read an image again in more detail, unless the thumbnail has all of it."""
+    return thumbnail if thumbnail.reduction == 1 else Thumbnail.of(thumbnail.image, side_px=_DETAIL_PX)
+
+
+def _verify(suspect: _Suspect, same_scale: bool, detailed: Callable[[Thumbnail], Thumbnail]) -> Leak | None:
     """Compare a suspect in detail; None if it is not a leak."""
-    a, b = (Thumbnail.of(one, side_px=_DETAIL_PX) for one in (suspect.image, suspect.other))
+    a, b = detailed(suspect.image), detailed(suspect.other)
     own, their = a.grays[suspect.view], b.grays[suspect.view]
     best: Leak | None = None
     steps = 0 if same_scale else _FINE_STEPS // _STEPS // 2

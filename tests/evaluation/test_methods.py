@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.evaluation.contestants import open_contestants
+from nircolor.evaluation.methods import open_methods
 from nircolor.inference import Colorizer
-from nircolor.pairs import Pair, read_pair
+from nircolor.pairs import Pair
+from nircolor.pairs.pair import PairImages, read_images
 from tests.imagery.imagery_samples import save
 
 RNG = np.random.default_rng(0)
@@ -25,12 +26,13 @@ def image(path, value=None, bands=3, dtype="uint8", size=(4, 6)):
 
 
 def opened(text, known, device="cpu"):
-    (one,) = open_contestants([text], known, device)
+    (one,) = open_methods([text], known, device)
     return one
 
 
 def predict(one, pair, valid=ALL):
-    return one.predict(pair, np.zeros((1, *valid.shape), np.float32), valid)
+    nir = np.zeros((1, *valid.shape), np.float32)
+    return one.predict(pair, PairImages(nir, valid, nir.repeat(3, 0), valid))
 
 
 @pytest.mark.parametrize(
@@ -78,17 +80,17 @@ def test_a_missing_image_is_named(tmp_path):
         opened(f"{tmp_path}/*_fake.png", pairs("a"))
 
 
-def test_images_of_nothing_are_told(tmp_path):
+def test_images_without_pair_are_reported(tmp_path):
     for name in ("a", "b", "zebra"):
         image(tmp_path / f"{name}.png")
     (warning,) = opened(str(tmp_path), pairs("a", "b")).warnings
-    assert warning.endswith("images that belong to no pair were passed over: zebra.png")
+    assert warning.endswith("images that belong to no pair were ignored: zebra.png")
 
 
 def test_two_images_a_pair_are_not_chosen_from(tmp_path):
     for name in ("a_fake_B", "a_real_B", "b_fake_B", "b_real_B"):
         image(tmp_path / f"{name}.png")
-    with pytest.raises(NircolorError, match=r"one colorized image a pair.*'_fake_B' and in '_real_B'"):
+    with pytest.raises(NircolorError, match=r"one colorized image per pair.*'_fake_B' and in '_real_B'"):
         opened(str(tmp_path), pairs("a", "b"))
     assert opened(f"{tmp_path}/*_fake_B.png", pairs("a", "b")).kind == "folder"
 
@@ -97,7 +99,7 @@ def test_two_images_a_pair_are_not_chosen_from(tmp_path):
     ("made", "reason"),
     [
         ({"size": (5, 6)}, "expected 6 × 4 px as the pair a, got 6 × 5"),
-        ({"bands": 1}, "expected a image of 3 bands"),
+        ({"bands": 1}, "expected an image of 3 bands"),
     ],
 )
 def test_a_image_that_cannot_be_compared(tmp_path, made, reason):
@@ -129,29 +131,30 @@ def test_a_model_is_its_card_and_its_colorizer(tiny):
         "per_pixel", "model", colorizer.card, colorizer.card.bands,
     )  # fmt: skip
     nir = RNG.random((1, 20, 24), np.float32)
-    predicted = one.predict(pairs("a")[0], nir, np.ones((20, 24), bool))
+    valid = np.ones((20, 24), bool)
+    predicted = one.predict(pairs("a")[0], PairImages(nir, valid, nir.repeat(3, 0), valid))
     np.testing.assert_array_equal(predicted, colorizer.colorize(nir))
 
 
 def test_labels(tiny, tmp_path):
     path, other = tiny("per_pixel"), tiny("box")
-    runs = open_contestants([f"ours={path}", f"ours={path}", str(other)], pairs("a"), "cpu")
+    runs = open_methods([f"ours={path}", f"ours={path}", str(other)], pairs("a"), "cpu")
     assert [one.label for one in runs] == ["ours", "ours", "box"]
-    with pytest.raises(NircolorError, match="per_pixel: expected names that differ"):
-        open_contestants([str(path), str(path)], pairs("a"), "cpu")
-    with pytest.raises(NircolorError, match="per_pixel: expected names that differ"):
-        open_contestants([f"per_pixel={other}", str(path)], pairs("a"), "cpu")
+    with pytest.raises(NircolorError, match="per_pixel: expected different names"):
+        open_methods([str(path), str(path)], pairs("a"), "cpu")
+    with pytest.raises(NircolorError, match="per_pixel: expected different names"):
+        open_methods([f"per_pixel={other}", str(path)], pairs("a"), "cpu")
     image(tmp_path / "out/a.png")
     with pytest.raises(NircolorError, match="ours: expected runs of one method"):
-        open_contestants([f"ours={path}", f"ours={tmp_path / 'out'}"], pairs("a"), "cpu")
-    # a folder may be called so
+        open_methods([f"ours={path}", f"ours={tmp_path / 'out'}"], pairs("a"), "cpu")
+    # a folder may have such a name
     image(tmp_path / "a=b/a.png")
     assert opened(str(tmp_path / "a=b"), pairs("a")).label == "a=b"
     with pytest.raises(NircolorError, match="nothing: expected the path of a model file"):
         opened("x=nothing", pairs("a"))
 
 
-def test_a_pair_is_not_coloured_by_another_whose_name_begins_alike(tmp_path):
+def test_names_that_begin_alike_are_not_confused(tmp_path):
     image(tmp_path / "field_10.png")
     with pytest.raises(NircolorError, match="got none for field_1"):
         opened(str(tmp_path), pairs("field_1"))
@@ -173,7 +176,7 @@ def test_patterns_reach_into_folders(tmp_path):
 
 
 @pytest.mark.parametrize("with_mask", [False, True])
-def test_a_model_is_told_what_its_own_file_lacks_and_nothing_of_the_truth(tiny, tmp_path, with_mask):
+def test_a_model_is_given_the_validity_of_the_nir_file_only(tiny, tmp_path, with_mask):
     values = RNG.integers(1, 255, (1, 20, 24), "uint8")
     values[0, :, :6] = 0
     nir = save(tmp_path / "nir.tif", values, "GTiff", setup=lambda dataset: setattr(dataset, "nodata", 0))
@@ -183,9 +186,10 @@ def test_a_model_is_told_what_its_own_file_lacks_and_nothing_of_the_truth(tiny, 
     masked = save(tmp_path / "mask.png", mask, "PNG") if with_mask else None
     pair = Pair("a", nir, rgb, masked)
     path = tiny("position")
-    read, _, valid = read_pair(pair)
+    (images,) = read_images(pair, [None])
     own = np.ones((20, 24), bool)
     own[:, :6] = False
-    expected = Colorizer(path).colorize(read, own)
-    assert np.abs(expected - Colorizer(path).colorize(read)).max() > 0.01
-    np.testing.assert_array_equal(opened(str(path), [pair]).predict(pair, read, valid), expected)
+    expected = Colorizer(path).colorize(images.nir, own)
+    unfilled = np.where(own, images.nir, 0)
+    assert np.abs(expected - Colorizer(path).colorize(unfilled)).max() > 0.01
+    np.testing.assert_array_equal(opened(str(path), [pair]).predict(pair, images), expected)

@@ -337,7 +337,7 @@ def test_tiled_equals_whole_for_a_graph_network(tmp_path):
         network(torch.rand(4, 1, 24, 24))
     network.eval()
     # the learned residual varies as much as the image
-    nir = _noise(1, 130, 150)
+    nir = _noise(1, 48, 150)
     network.last.local.weight *= 0.3 / (network(torch.from_numpy(nir)[None]) - torch.from_numpy(nir)).std()
     change = {
         "arguments": {"width": 12, "rank": 4, "neighbours": 4, "window_px": 7, "bn_momentum": 0.3},

@@ -99,6 +99,14 @@ def test_links_and_anchors_resolve(page):
 
 
 @by_path
+def test_blocks_in_lists_are_indented_by_four_spaces(page):
+    """Python-Markdown, which makes the site, ends a list at a block that is indented by less."""
+    assert not re.findall(
+        r"^ {1,3}(?:```|[-*] |\d+\. ).*", page.read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
+
+
+@by_path
 def test_images_exist_and_have_a_text_alternative(page):
     text = text_of(page)
     images = re.findall(r"!\[(.*?)\]\((\S+?)\)", text)

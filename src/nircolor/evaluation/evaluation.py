@@ -177,6 +177,10 @@ class Evaluation:
     def __str__(self) -> str:
         return "\n".join(f"{table.title}\n\n{_markdown(table)}" for table in self.tables())
 
+    def _repr_markdown_(self) -> str:
+        # tables in notebooks
+        return str(self)
+
     def __repr__(self) -> str:
         methods = ", ".join(method.label for method in self.methods)
         return f"<Evaluation: {self.data}; {methods}>"

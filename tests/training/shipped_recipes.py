@@ -28,7 +28,7 @@ ARCHITECTURE_OF = {
 }
 
 
-# what a card needs to be told
+# Required fields of a card.
 CARD = {
     "name": "tiny",
     "summary": "for tests",

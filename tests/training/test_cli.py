@@ -82,10 +82,12 @@ def test_a_run_cut_within_a_step_resumes_at_the_step(tmp_path, small_recipe):
 
 def test_an_extended_run_equals_one_of_that_length(tmp_path, small_recipe):
     """With a constant learning rate; current weights are kept, and buffers are not averaged."""
-    train(["--config", str(small_recipe("sshape-3bands", tmp_path / "whole", steps=6))])
-    train(["--config", str(small_recipe("sshape-3bands", tmp_path / "ended", steps=3))])
+    train(["--config", str(small_recipe("sshape-3bands-small", tmp_path / "whole", steps=6))])
+    train(["--config", str(small_recipe("sshape-3bands-small", tmp_path / "ended", steps=3))])
     with pytest.warns(NircolorWarning, match=r"max_steps is 6, but the run was planned with 3 steps .*final"):
-        train(["--config", str(small_recipe("sshape-3bands", tmp_path / "ended", steps=6))], resume=True)
+        train(
+            ["--config", str(small_recipe("sshape-3bands-small", tmp_path / "ended", steps=6))], resume=True
+        )
     whole, ended = (weights(tmp_path / run / "checkpoints" / "last.ckpt") for run in ("whole", "ended"))
     assert_same_weights(whole, ended)
     statistics = [key.removeprefix("state_dict/") for key in whole if "running_var" in key]

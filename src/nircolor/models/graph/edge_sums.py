@@ -44,7 +44,7 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
         if _sum_on_cpu is None:
             _warn_once(
                 f"Numba cannot be used ({_missing}): graph convolutions take several times as long; "
-                "pip install 'nircolor[train]' brings it"
+                "pip install 'nircolor[train]' installs it"
             )
         elif net.hidden.dtype in (torch.float32, torch.float64):
             return _sum_on_cpu(h, graph, net)

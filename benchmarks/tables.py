@@ -59,7 +59,7 @@ Report = dict[str, Any]
 
 
 def main() -> None:
-    """Fill, or compare."""
+    """Write the tables, or compare them with the pages."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="write nothing")
     check = parser.parse_args().check
@@ -77,7 +77,7 @@ def main() -> None:
 
 
 def filled(page: str) -> str:
-    """The page with every marked table made anew."""
+    """Return the page with every marked table replaced."""
 
     def table(found: re.Match[str]) -> str:
         return f"{found[1]}\n\n{TABLES[found[2]]()}\n\n{found[3]}"
@@ -86,7 +86,7 @@ def filled(page: str) -> str:
 
 
 def scene() -> str:
-    """The model that ships beside the trivial ones: all images, and those that training does not show."""
+    """Format scores of the shipped model and the baselines: all images, and those not in training."""
     report = read("scene")
     subsets = report["summary"][:2]
     titles = [f"{TITLES[key]}, {len(one['images'])} images" for one in subsets for key in (PSNR, SSIM, ANGLE)]
@@ -118,50 +118,50 @@ def scores(
 
 
 def differences(name: str, chosen: Sequence[tuple[str, str]], keys: Sequence[str], subset: int = 0) -> str:
-    """Paired differences of methods with their intervals; bold where these exclude zero."""
+    """Format paired differences with intervals, in bold if the interval excludes zero."""
     found = {
         (one["method"], one["other"]): one["differences"]
         for one in read(name)["summary"][subset]["comparisons"]
     }
     rows = []
     for one, other in chosen:
-        # the report compares each with those before it
+        # a report compares each method with those before it
         sign, known = (1, found[one, other]) if (one, other) in found else (-1, found[other, one])
         rows.append([f"{one} − {other}", *(difference(known[key], key, sign) for key in keys)])
     return markdown(["", *(TITLES[key] for key in keys)], rows)
 
 
 def benchmark(name: str, which: int = 0) -> str:
-    """A table of a benchmark's own page."""
+    """Return a table from the page of a benchmark."""
     page = (ROOT / f"benchmarks/results/{name}/{name}.md").read_text(encoding="utf-8")
     return re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)[which].rstrip()
 
 
 def read(name: str) -> Report:
-    """The report under results/."""
+    """Read a report under results/."""
     report: Report = json.loads((ROOT / f"results/{name}/report.json").read_text(encoding="utf-8"))
     return report
 
 
 def value(total: dict[str, Any], key: str) -> str:
-    """A mean or median."""
+    """Format a mean or median."""
     return f"{float(total['value']):.{DIGITS[key]}f}"
 
 
 def interval(total: dict[str, Any], key: str) -> str:
-    """Its ends."""
+    """Format an interval: ``0.31 to 0.73``."""
     return " to ".join(f"{float(total[end]):.{DIGITS[key]}f}" for end in ("low", "high"))
 
 
 def difference(found: dict[str, float], key: str, sign: int) -> str:
-    """``+0.52 (+0.31 to +0.73)``."""
+    """Format ``+0.52 (+0.31 to +0.73)``."""
     low, high = sorted(sign * found[end] for end in ("low", "high"))
     text = f"{sign * found['mean']:+.{DIGITS[key]}f} ({low:+.{DIGITS[key]}f} to {high:+.{DIGITS[key]}f})"
     return f"**{text}**" if low > 0 or high < 0 else text
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table."""
+    """Format a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

@@ -1,7 +1,10 @@
 """Settings for tests and doctests: threads per worker, and files that need an optional dependency."""
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
+
+import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # the workers share the processor: without this each of them would start a thread per core. Numba is not
@@ -38,3 +41,16 @@ collect_ignore = [
 def pytest_report_header() -> list[str]:
     """Name the skipped files, so that a base install does not pass for a full run."""
     return [f"{package} is not installed, skipped: {', '.join(_NEEDED_BY[package])}" for package in _MISSING]
+
+
+@pytest.fixture(autouse=True)
+def _numpy_print_options(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Print arrays in docstring examples in numpy's own format: importing colour-science changes it."""
+    # imported here, since it reads the number of threads set above
+    import numpy as np
+
+    if isinstance(request.node, pytest.DoctestItem):
+        with np.printoptions(legacy=False):
+            yield
+    else:
+        yield

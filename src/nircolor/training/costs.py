@@ -48,11 +48,16 @@ def run_file(path: Path, card: Card, inputs: Sequence[Floats]) -> Floats:
         return network(*map(torch.from_numpy, inputs)).numpy()
 
 
-def multiply_adds_per_px(network: Network, card: Card) -> float:
+def multiply_adds_per_px(network: Network, card: Card, sides_px: tuple[int, int] | None = None) -> float:
     """Count multiply-adds per pixel, as the difference between two tile sizes divided by that of their areas.
 
     Convolutions and matrix products are counted. The network is moved to the meta device, since the counter
     misses operations in other threads and in compiled code.
+
+    Args:
+        network: The network.
+        card: Its card, for the inputs and the sizes that it takes.
+        sides_px: Sides of the two tiles. Default: as large as takes a reasonable time with the engine.
     """
     shapes = deepcopy(network).to("meta")
 
@@ -62,7 +67,7 @@ def multiply_adds_per_px(network: Network, card: Card) -> float:
             shapes(*(torch.from_numpy(array).to("meta") for array in random_inputs(card, side, side)))
         return counter.get_total_flops() // 2
 
-    small, large = map(card.size.fit, _COUNTED_PX[network.engine])
+    small, large = map(card.size.fit, sides_px or _COUNTED_PX[network.engine])
     return round((count(large) - count(small)) / (large**2 - small**2), 1)
 
 

@@ -1,4 +1,4 @@
-# Each target does its own set-up; constraints.txt pins what is installed.
+# Each target sets up what it needs; constraints.txt pins the versions.
 PYTHON ?= python3
 DEMO := .venv-demo/bin
 DEV := .venv/bin
@@ -7,7 +7,7 @@ WORKERS ?= logical --maxprocesses=4
 
 .PHONY: demo test check pytest docs figures tables clean
 
-demo: .venv-demo/ready      ## install nircolor alone, colour a simulated image, say where the page is
+demo: .venv-demo/ready      ## install nircolor, colorize the demo image, print where the page is
 	$(DEMO)/nircolor demo -o demo
 
 test: check pytest          ## everything that must pass before a commit
@@ -39,7 +39,7 @@ docs: .venv/ready           ## build the documentation site into site/
 figures: .venv/ready        ## draw the images of README and docs again
 	$(DEV)/python docs/scripts/figures.py
 
-tables: .venv/ready         ## write the tables of README and docs/results.md from the reports under results/
+tables: .venv/ready         ## write the tables of README and docs from the reports in results/
 	$(DEV)/python benchmarks/tables.py
 
 clean:

@@ -83,9 +83,11 @@ def train(run: Run, folder: Path, threads: int) -> bool:
     count = str(threads)
     limits = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "NUMBA_NUM_THREADS": count}
     with (folder / "log.txt").open("a", encoding="utf-8") as log:
+        # in a session of its own, so that `yield_cpu` concerns this run alone
         process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=os.environ | limits, preexec_fn=lambda: os.nice(_NICENESS)
+            command, stdout=log, stderr=log, env=os.environ | limits, start_new_session=True
         )
+        yield_cpu(process.pid)
         try:
             code = process.wait()
         except KeyboardInterrupt:
@@ -99,6 +101,18 @@ def train(run: Run, folder: Path, threads: int) -> bool:
         raise SystemExit(f"{run.name}: stopped; the next call continues it")
     print(f"{run.name}: {status(folder)}", flush=True)
     return code == 0
+
+
+def yield_cpu(pid: int) -> None:
+    """Give a session leader and its threads the lowest priority.
+
+    Where Linux groups processes by session (autogroup), niceness counts only within a group, so the
+    group needs it too.
+    """
+    os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+    group = Path(f"/proc/{pid}/autogroup")
+    if group.exists():
+        group.write_text(str(_NICENESS))
 
 
 def status(folder: Path) -> str:

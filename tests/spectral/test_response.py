@@ -351,13 +351,14 @@ def test_published_responses_of_one_channel_are_refused():
         read_response(RESPONSES / "MN3776_mono_420-1000_10.csv", (420, 1000, 10))
 
 
-def test_colour_science_needs_no_optional_packages_and_prints_no_warnings():
+def test_colour_science_needs_no_optional_packages_and_changes_nothing_outside():
     code = (
         "import sys\n"
         "for name in ('scipy', 'matplotlib', 'pandas', 'sklearn'): sys.modules[name] = None\n"
         "import numpy as np\n"
         "from nircolor.spectral.response import observer_weights\n"
-        "print(observer_weights('x', np.arange(400.0, 701)).sum().round(6))"
+        "print(observer_weights('x', np.arange(400.0, 701)).sum().round(6))\n"
+        "print(np.get_printoptions()['legacy'])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert (done.stdout, done.stderr) == ("3.0\n", "")
+    assert (done.stdout, done.stderr) == ("3.0\nFalse\n", "")

@@ -25,8 +25,11 @@ _VISIBLE = (GRID_NM >= 400) & (GRID_NM <= 700)
 
 @functools.cache
 def colour_science() -> ModuleType:
-    """Import colour-science, which takes seconds, without its warnings about optional packages."""
-    with warnings.catch_warnings():
+    """Import colour-science, which takes seconds, without its warnings about optional packages.
+
+    It sets NumPy's print options for the whole process when it is imported; here they are restored.
+    """
+    with warnings.catch_warnings(), np.printoptions():
         warnings.simplefilter("ignore")
         import colour
     return colour

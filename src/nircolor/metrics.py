@@ -1,8 +1,8 @@
-"""Measures of how close a predicted colour image is to the true one.
+"""Metrics that compare a predicted colour image with the true one.
 
 All functions take ``predicted`` and ``target``, colour images (3, h, w), floating point in [0, 1], and
-optionally ``valid`` (h, w), boolean: pixels where it is False have no influence. Values are not stretched or
-rescaled, so that numbers can be compared between images and papers. Each function raises ValueError if shapes
+optionally ``valid`` (h, w), boolean: pixels where it is False are ignored. Values are not stretched or
+rescaled, so that scores can be compared between images and papers. Each function raises ValueError if shapes
 differ, an image is not floating point, a valid value is NaN or outside [0, 1], or no pixel is valid.
 """
 
@@ -25,12 +25,13 @@ RGB_TO_GRAY = np.array([0.2989, 0.5870, 0.1140])
 def psnr(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """Peak signal-to-noise ratio in dB, from one mean squared error over all three channels; peak 1.
 
-    Higher is better; infinite for identical images. Average it over images, not the errors.
+    Higher is better; infinite for identical images. The score of a set is the mean of the PSNR over images,
+    not the PSNR of the mean error.
 
     >>> round(psnr(np.full((3, 4, 4), 0.5), np.full((3, 4, 4), 0.6)), 3)
     20.0
 
-    References: convention of both papers.
+    References: as in the structure-aware paper (Park et al.) and the NIR-GNN paper (Valsesia et al.).
     """
     a, b, valid = _checked(predicted, target, valid)
     error = float(np.square(a - b).sum() / (3 * valid.sum()))
@@ -85,8 +86,9 @@ def angular_error_deg(predicted: Image, target: Image, valid: Mask | None = None
     >>> round(angular_error_deg(yellow, red), 3)
     45.0
 
-    References: the multi-band paper's AE. The atan2 form is exactly 0 for identical images, where
-    arccos of the normalised product gives 0.11° or, on black pixels, NaN.
+    References: AE of the structure-aware paper (Park et al.). The atan2 form is
+    exactly 0 for identical images, where arccos of the normalized product gives 0.11° or, on black
+    pixels, NaN.
     """
     a, b, valid = _checked(predicted, target, valid)
     cross = np.sqrt(
@@ -102,7 +104,7 @@ def angular_error_deg(predicted: Image, target: Image, valid: Mask | None = None
 def angular_error_whole_image_rad(predicted: Image, target: Image, valid: Mask | None = None) -> float:
     """Angle between the two images, each read as one vector of 3·h·w values, in radians, 0 to π/2.
 
-    Lower is better. It is independent of a common factor of brightness only. The angle between two black
+    Lower is better. It does not depend on the overall brightness of an image. The angle between two black
     images is 0, between a black image and another π/2.
 
     >>> target = np.zeros((3, 4, 4))
@@ -110,8 +112,8 @@ def angular_error_whole_image_rad(predicted: Image, target: Image, valid: Mask |
     >>> round(angular_error_whole_image_rad(np.full((3, 4, 4), 0.5), target), 4)
     0.9553
 
-    References: the NIR-GNN paper's angular error. The form in half angles is W. Kahan's, exact for
-    small angles.
+    References: angular error of the NIR-GNN paper (Valsesia et al.). W. Kahan's formula for half angles
+    is accurate for small angles.
     """
     a, b, _ = _checked(predicted, target, valid)
     norm_a, norm_b = np.linalg.norm(a), np.linalg.norm(b)
@@ -122,10 +124,10 @@ def angular_error_whole_image_rad(predicted: Image, target: Image, valid: Mask |
 
 
 def delta_e2000(predicted: Image, target: Image, valid: Mask | None = None) -> float:
-    """CIEDE2000 colour difference, mean over the pixels, both images read as sRGB seen under D65.
+    """CIEDE2000 colour difference, mean over the pixels; both images are read as sRGB (D65).
 
     Lower is better: 0 for identical images, about 1 for a just noticeable difference, 100 from
-    black to white. Unlike the angular error it includes brightness, and weights hues as the eye does.
+    black to white. Unlike the angular error, it includes brightness and is perceptually weighted.
 
     >>> round(delta_e2000(np.zeros((3, 4, 4)), np.ones((3, 4, 4))), 3)
     100.0
@@ -138,7 +140,7 @@ def delta_e2000(predicted: Image, target: Image, valid: Mask | None = None) -> f
 
 
 def delta_e2000_map(predicted: Image, target: Image, valid: Mask | None = None) -> NDArray[np.float64]:
-    """`delta_e2000` pixel by pixel, (h, w); NaN where a pixel is not valid."""
+    """Compute the CIEDE2000 difference of each pixel, (h, w); NaN where a pixel is not valid."""
     a, b, valid = _checked(predicted, target, valid)
     lab_a, lab_b = (rgb2lab(image, channel_axis=0) for image in (a, b))
     difference = deltaE_ciede2000(lab_a, lab_b, channel_axis=0)  # type: ignore[no-untyped-call]
@@ -146,13 +148,13 @@ def delta_e2000_map(predicted: Image, target: Image, valid: Mask | None = None) 
 
 
 def gradient_energy_ratio(predicted: Image, target: Image, valid: Mask | None = None) -> float:
-    """Sharpness: the energy of the gray image's gradients, predicted over true.
+    """Sharpness: gradient energy of the predicted gray image, divided by that of the true one.
 
-    1 is as sharp as the truth, below 1 blurrier, above 1 sharper or noisier. It does not depend on whether
-    the edges are in the right places. The energy is the mean square of Sobel's gradients, over the pixels
-    whose 3 × 3 neighbours lie inside the image and are valid. Where the truth is flat, a flat
-    prediction counts 1 and any other infinity, so that over images the median is the number to
-    give. Raises ValueError also where no pixel has all its neighbours.
+    1: as sharp as the true image; below 1: blurrier; above 1: sharper or noisier. Whether the edges are in
+    the right places does not matter. The energy is the mean square of Sobel's gradients, over the pixels
+    whose 3 × 3 neighbours lie inside the image and are valid. If the true image is flat, the
+    ratio is 1 for a flat prediction and infinite for any other; the median is therefore the statistic to
+    report over images. Raises ValueError also where no pixel has all its neighbours.
 
     >>> ramp = np.tile(np.linspace(0, 1, 8), (3, 8, 1))
     >>> round(gradient_energy_ratio(0.5 * ramp, ramp), 6)
@@ -169,13 +171,13 @@ def gradient_energy_ratio(predicted: Image, target: Image, valid: Mask | None = 
 
 
 def colourfulness_ratio(predicted: Image, target: Image, valid: Mask | None = None) -> float:
-    """How colourful the prediction is, over how colourful the truth is.
+    """Colourfulness of the predicted image, divided by that of the true one.
 
-    1 is as colourful as the truth, below 1 duller. It does not depend on whether the hues are right.
-    Colourfulness is σ + 0.3 μ, where σ is the length of the standard deviations of R - G and
-    (R + G) / 2 - B taken as a vector, and μ that of their means. Where the truth is gray, a gray
-    prediction counts 1 and any other infinity, so that over images the median is the number to
-    give.
+    1: as colourful as the true image; below 1: duller. Whether the hues are right does not matter.
+    Colourfulness is σ + 0.3 μ, where σ is the norm of the vector of the standard deviations of R - G and
+    (R + G) / 2 - B, and μ the norm of the vector of their means. If the true image is gray, the ratio is 1
+    for a gray prediction and infinite for any other; the median is therefore the statistic to report over
+    images.
 
     >>> target = np.linspace(0, 1, 48).reshape(3, 4, 4)
     >>> gray = target.mean(axis=0)
@@ -190,7 +192,7 @@ def colourfulness_ratio(predicted: Image, target: Image, valid: Mask | None = No
 
 
 def _gradient_energy(image: NDArray[np.float64], inside: Mask) -> float:
-    # no matrix product, which rounds pixel by pixel otherwise: a flat image must stay flat
+    # a matrix product may round equal pixels differently, but a flat image must stay flat
     gray = (RGB_TO_GRAY[:, None, None] * image).sum(axis=0)
     across = gray[:, 2:] - gray[:, :-2]
     down = gray[2:] - gray[:-2]
@@ -200,7 +202,7 @@ def _gradient_energy(image: NDArray[np.float64], inside: Mask) -> float:
 
 
 def _with_neighbours(valid: Mask) -> Mask:
-    """Which pixels, the outermost left out, are valid together with their 8 neighbours."""
+    """Return which pixels, without the outermost ones, are valid together with their 8 neighbours."""
     columns = valid[:, :-2] & valid[:, 1:-1] & valid[:, 2:]
     return np.asarray(columns[:-2] & columns[1:-1] & columns[2:])
 
@@ -225,7 +227,7 @@ def _checked(
         if image.ndim != 3 or image.shape[0] != 3 or image.size == 0:
             raise ValueError(f"{name}: expected an array (3, height, width), got {image.shape}")
         if not np.issubdtype(image.dtype, np.floating):
-            # integers wrap when subtracted, and their range would have to be guessed
+            # integers wrap around when subtracted, and their range is unknown
             raise ValueError(f"{name}: expected floating point in [0, 1], got {image.dtype}")
     if predicted.shape != target.shape:
         raise ValueError(f"expected two images of one shape, got {predicted.shape} and {target.shape}")
@@ -241,7 +243,7 @@ def _checked(
     b = np.where(valid, target, 0).astype(np.float64)
     for name, image in (("predicted", a), ("target", b)):
         low, high = image.min(), image.max()
-        # a NaN makes both extremes NaN, and this false
+        # with a NaN, both extremes are NaN and the comparison is false
         if not (low >= 0 and high <= 1):
             raise ValueError(f"{name}: expected values in [0, 1], got {low} to {high}")
     return a, b, valid

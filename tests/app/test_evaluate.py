@@ -219,4 +219,4 @@ def test_given_gray_adds_a_baseline(nircolor, vcip, tmp_path):
     assert nircolor(*words, "-o", tmp_path / "r").code == 0
     report = json.loads((tmp_path / "r/report.json").read_text())
     assert "transfer matrix given gray" in report["summary"][0]["methods"]
-    assert any("sees the gray version of the truth" in line for line in report["conventions"])
+    assert any("takes the gray version of the true image" in line for line in report["conventions"])

@@ -29,7 +29,7 @@ def gray(label="gray", value=0.5, **fields):
     return MethodRun(label, "folder", label, lambda *_: np.full((3, *SIZE), value), **fields)
 
 
-def truth_but(label, error, kind="folder"):
+def truth_plus(label, error, kind="folder"):
     def predict(_pair, images):
         return np.clip(images.rgb + error, 0, 1)
 
@@ -41,9 +41,9 @@ def many_bands(folder, name):
     nir = RNG.integers(0, 10000, (3, *SIZE), "uint16")
     rgb = np.tensordot([[0.6, 0.2, 0.1], [0.1, 0.1, 0.7], [0.3, 0.5, 0.1]], nir, 1).round().astype("uint16")
 
-    def tell(dataset):
+    def set_wavelengths(dataset):
         for i, nm in enumerate((665, 560, 490, 783, 842, 945), start=1):
             dataset.update_tags(i, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=f"{nm / 1000}")
 
-    path = save(folder / f"{name}.tif", np.concatenate([rgb, nir]), "GTiff", setup=tell)
+    path = save(folder / f"{name}.tif", np.concatenate([rgb, nir]), "GTiff", setup=set_wavelengths)
     return Pair(name, path, path, rgb_nm=(665, 560, 490), nir_scale=10000, rgb_scale=10000)

@@ -30,20 +30,20 @@ def training(count=3, height=20, width=24):
 
 
 def slow_blur(plane, sigma):
-    """The Gaussian's weighted mean at each pixel, the image repeated by reflection (edge pixel twice)."""
-    reach = int(4 * sigma + 0.5)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    """Compute the Gaussian mean around each pixel; the image is continued by reflection."""
+    radius = int(4 * sigma + 0.5)
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     weights /= weights.sum()
     for axis in (0, 1):
         padding = [(0, 0), (0, 0)]
-        padding[axis] = (reach, reach)
+        padding[axis] = (radius, radius)
         padded = np.pad(plane, padding, mode="symmetric")
         size = plane.shape[axis]
         plane = sum(w * padded.take(range(k, k + size), axis) for k, w in enumerate(weights))
     return plane
 
 
-def test_the_36_features_one_by_one():
+def test_the_36_features_match_their_definition():
     nir = RNG.random((1, 12, 30))
     n = nir[0]
     y, x = np.mgrid[0:12, 0:30] / 12
@@ -74,14 +74,14 @@ def test_ridge_is_regularised_least_squares_over_the_valid_pixels():
     )
 
 
-def test_invalid_colors_are_never_read():
+def test_colours_of_invalid_pixels_are_ignored():
     pairs = training()
     spoiled = [(nir, np.where(valid, rgb, np.nan), valid) for nir, rgb, valid in pairs]
     assert_array_equal(linear_ridge().fit(spoiled).weights, linear_ridge().fit(pairs).weights)
     assert_array_equal(mean_color().fit(spoiled).weights, mean_color().fit(pairs).weights)
 
 
-def test_ridge_finds_a_map_within_its_features():
+def test_ridge_recovers_a_linear_map_of_its_features():
     pairs = [
         (nir, np.concatenate([nir**2, 0.3 + 0.2 * nir, np.sqrt(nir)]), valid)
         for nir, _, valid in training(height=80, width=90)
@@ -91,7 +91,7 @@ def test_ridge_finds_a_map_within_its_features():
     assert_allclose(predicted, np.concatenate([nir**2, 0.3 + 0.2 * nir, np.sqrt(nir)]), atol=2e-3)
 
 
-def test_mean_color_is_over_pixels_not_over_images():
+def test_the_mean_colour_is_over_pixels_and_not_over_images():
     small, large = np.full((3, 1, 2), 0.9), np.full((3, 2, 4), 0.1)
     large[2] = 0.4
     fitted = mean_color().fit(
@@ -103,7 +103,7 @@ def test_mean_color_is_over_pixels_not_over_images():
     assert_allclose(predicted[:, 3, 4], expected, rtol=1e-6)
 
 
-def test_every_prediction_is_a_image():
+def test_predictions_are_images_in_the_unit_range():
     pairs = training()
     # far from the training data, where a linear map leaves [0, 1]
     nir = np.zeros((1, 64, 64), np.float32)
@@ -120,7 +120,7 @@ def test_every_prediction_is_a_image():
 @pytest.mark.parametrize(
     "nir", [np.zeros((4, 4)), np.zeros((1, 0, 4)), np.full((1, 4, 4), 1.5), np.zeros((1, 4, 4), np.uint8)]
 )
-def test_what_is_not_a_nir_image_is_refused(nir):
+def test_invalid_nir_arrays_are_refused(nir):
     with pytest.raises(ValueError, match="nir: expected"):
         NirCopied().predict(nir)
     with pytest.raises(ValueError, match="nir: expected"):
@@ -128,7 +128,7 @@ def test_what_is_not_a_nir_image_is_refused(nir):
 
 
 @pytest.mark.parametrize("method", [mean_color, transfer_matrix, linear_ridge])
-def test_nothing_to_fit_on_is_an_error(method):
+def test_fitting_without_valid_pixels_is_an_error(method):
     nir, rgb, _ = training()[0]
     for nothing in ([], [(nir, rgb, np.zeros((20, 24), bool))]):
         with pytest.raises(ValueError, match="valid pixels, got none"):
@@ -141,7 +141,7 @@ def test_real_scores():
     methods = {
         "copied": NirCopied(),
         "mean": mean_color().fit(map(read_pair, pairs)),
-        # a tenth of the pairs, for time; results/scene has them fitted on all: 14.12
+        # fitted on a tenth of the pairs to save time; fitted on all, as in results/scene: 14.12
         "ridge": linear_ridge().fit(map(read_pair, pairs[::10])),
     }
     rows = []
@@ -149,7 +149,7 @@ def test_real_scores():
         nir, rgb, valid = read_pair(pair)
         rows += [Row(pair.name, name, 0, score(m.predict(nir), rgb, valid)) for name, m in methods.items()]
     means = {name: [np.mean(v) for v in columns.values()][:3] for name, columns in by_method(rows).items()}
-    # the anchors' numbers; their angular errors carry 1e-6 in a denominator, worth 0.003°
+    # computed with other code, whose angular error has 1e-6 in a denominator, a difference of 0.003°
     assert_allclose(means["copied"], [11.62, 0.510, 7.16], atol=0.01)
     assert_allclose(means["mean"], [12.67, 0.382, 7.01], atol=0.01)
     assert_allclose(means["ridge"], [14.12, 0.517, 6.43], atol=0.3)
@@ -178,7 +178,7 @@ def test_without_training_each_image_is_colorized_after_fitting_on_other_places(
         (images,) = read_images(pair, [None])
         np.testing.assert_allclose(mean.predict(pair, images), expected / 255, atol=1e-6)
     assert "other places" in mean.origin
-    # the only place has no other to be fitted on
+    # with a single place, there is nothing to fit on
     assert [one.label for one in fitted_baselines(pairs[:2], [], [None])] == ["NIR copied"]
 
 
@@ -193,13 +193,13 @@ def test_baselines_for_every_choice_of_bands(tmp_path):
         "NIR copied, 842 nm", "mean colour", "transfer matrix, 842 nm", "linear ridge, 842 nm",
         "NIR copied, 783/842/945 nm", "transfer matrix, 783/842/945 nm", "linear ridge, 783/842/945 nm",
     ]  # fmt: skip
-    scored = score_all([*fitted, *methods], pairs, of_set=three)
+    scored = score_all([*fitted, *methods], pairs, set_bands=three)
     scores = by_method(scored.rows)
     assert max(scores["transfer matrix, 842 nm"]["psnr_db"]) < 25
     assert min(scores["transfer matrix, 783/842/945 nm"]["psnr_db"]) > 70
 
 
-def test_given_gray_it_is_as_good_as_the_gray_tells(tmp_path):
+def test_the_baseline_given_gray_uses_the_gray_image(tmp_path):
     """The colour of these pairs is one tint of varying brightness, independent of their NIR."""
     light = np.random.default_rng(0).integers(0, 256, (3, 1, *SIZE))
     tint = np.array([1.0, 0.8, 0.5])[:, None, None]
@@ -214,7 +214,7 @@ def test_given_gray_it_is_as_good_as_the_gray_tells(tmp_path):
     assert min(scores["transfer matrix given gray"]["psnr_db"]) > 40
 
 
-def test_bands_of_files_that_state_no_wavelength_are_one_choice(tmp_path):
+def test_bands_of_files_without_wavelengths_are_one_choice(tmp_path):
     pair = made_pair(tmp_path, "a")
     assert distinct_bands([gray(bands=bands(850)), gray(bands=bands(900))], None, [pair]) == [bands(850)]
     assert distinct_bands([gray()], None, [pair]) == [None]

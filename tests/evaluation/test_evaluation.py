@@ -36,13 +36,13 @@ def test_the_text_shows_means_and_intervals():
         "| ridge | 2 | inf (14.00 to inf) | 0.750 (0.500 to 1.000) | 3.00 (0.00 to 6.00) |"
     )
     assert "| 3.00 (2.00 to 4.00) | 0.300 (0.200 to 0.400) |" in scene
-    # one image has a score and no interval
+    # a single image gives a score without interval
     single = dataclasses.replace(EVALUATION, subsets=(Subset("The one image", ("a",)),))
     assert "| ridge | 1 | 14.00 | 0.500 | 6.00 | 0.100 |" in str(single)
     assert repr(EVALUATION) == "<Evaluation: set; ridge, scène, new>"
 
 
-def test_the_summary_is_rows_of_plain_values():
+def test_the_summary_has_rows_of_plain_values():
     ridge, scene = EVALUATION.summary()
     assert (ridge["subset"], ridge["images"], ridge["method"]) == ("All 2 images", 2, "ridge")
     assert (ridge["psnr_db"], ridge["psnr_db_low"]) == (math.inf, 14.0)
@@ -71,7 +71,7 @@ def psnr(evaluation, method):
     return row["psnr_db"]
 
 
-def test_methods_are_given_in_several_ways(pairs, tiny):
+def test_methods_as_paths_colorizers_and_mappings(pairs, tiny):
     path = tiny("per_pixel")
     expected = psnr(evaluate(str(path), str(pairs)), "per_pixel")
     data = Folders(pairs / "nir", pairs / "rgb")
@@ -104,7 +104,7 @@ def test_a_report_is_written_only_if_asked_for(pairs, tiny, tmp_path, monkeypatc
         evaluate(path, pairs, figure=["a"])
 
 
-def test_a_split_that_models_are_trained_on_is_stated(pairs, tiny, tmp_path):
+def test_evaluating_the_split_train_gives_a_warning(pairs, tiny, tmp_path):
     table = tmp_path / "splits.csv"
     table.write_text("pair,split\na,train\nb,train\nc,val\n")
     with pytest.raises(

@@ -13,21 +13,21 @@ def colour(height=20, width=30):
     return RNG.random((3, height, width), dtype=np.float32)
 
 
-def everywhere(image):
+def all_valid(image):
     return np.ones(image.shape[1:], bool)
 
 
-def hexed(pixel):
+def to_hex(pixel):
     return "#" + "".join(f"{round(float(value) * 255):02x}" for value in pixel)
 
 
-def test_images_come_back_to_8_bits(tmp_path):
+def test_images_are_stored_in_8_bits(tmp_path):
     gallery = Gallery(tmp_path)
     nir, truth, one, two = colour()[:1], colour(), colour(), colour()
-    # a name may hold what a file's name may not
+    # a name with characters that file names may not have
     name = 'a/../b\\ <script>&"|\n'
-    gallery.add(name, nir, truth, everywhere(truth), {"one": one, 'x/"y': two})
-    shown = gallery.shown(name)
+    gallery.add(name, nir, truth, all_valid(truth), {"one": one, 'x/"y': two})
+    shown = gallery.images(name)
     assert list(shown.predicted) == list(shown.errors) == ["one", 'x/"y']
     pairs = [
         (shown.nir, nir),
@@ -43,47 +43,47 @@ def test_images_come_back_to_8_bits(tmp_path):
     assert [path.parent for path in tmp_path.iterdir()] == [tmp_path]
 
 
-def test_nir_of_three_bands_is_false_colour_and_of_others_gray(tmp_path):
+def test_nir_of_three_bands_is_shown_in_false_colour_and_other_nir_as_gray(tmp_path):
     gallery = Gallery(tmp_path)
     truth = colour()
     bands = RNG.random((5, *truth.shape[1:]), dtype=np.float32)
     for count, expected in ((1, bands[:1]), (3, bands[2::-1]), (5, bands.mean(0, keepdims=True))):
-        gallery.add(str(count), bands[:count], truth, everywhere(truth), {})
-        np.testing.assert_allclose(gallery.shown(str(count)).nir, expected, atol=0.51 / 255)
+        gallery.add(str(count), bands[:count], truth, all_valid(truth), {})
+        np.testing.assert_allclose(gallery.images(str(count)).nir, expected, atol=0.51 / 255)
 
 
-def test_long_images_are_averaged_down_and_short_ones_never_enlarged(tmp_path):
+def test_large_images_are_reduced_and_small_ones_kept(tmp_path):
     gallery = Gallery(tmp_path, side_px=10)
     truth = colour(20, 40)
-    gallery.add("long", truth[:1], truth, everywhere(truth), {"m": truth})
-    shown = gallery.shown("long")
+    gallery.add("long", truth[:1], truth, all_valid(truth), {"m": truth})
+    shown = gallery.images("long")
     means = truth.reshape(3, 5, 4, 10, 4).mean((2, 4))
     np.testing.assert_allclose(shown.truth, means, atol=0.51 / 255)
     assert shown.nir.shape == (1, 5, 10)
     assert shown.predicted["m"].shape == shown.errors["m"].shape == (3, 5, 10)
     gallery.add("short", truth[:1, :4, :4], truth[:, :4, :4], np.ones((4, 4), bool), {})
-    assert gallery.shown("short").truth.shape == (3, 4, 4)
+    assert gallery.images("short").truth.shape == (3, 4, 4)
 
 
-def test_the_error_is_black_where_equal_and_coloured_by_how_wrong(tmp_path):
+def test_error_maps_are_coloured_by_the_error(tmp_path):
     gallery = Gallery(tmp_path)
     truth = np.full((3, 8, 8), 0.5, np.float32)
-    slightly, wholly = truth.copy(), truth.copy()
-    slightly[0] = 0.7
-    wholly[:, :, 4:] = np.array([0, 1, 0])[:, None, None]
-    gallery.add("a", truth[:1], truth, everywhere(truth), {"same": truth, "slight": slightly, "half": wholly})
-    errors = gallery.shown("a").errors
+    slight, half = truth.copy(), truth.copy()
+    slight[0] = 0.7
+    half[:, :, 4:] = np.array([0, 1, 0])[:, None, None]
+    gallery.add("a", truth[:1], truth, all_valid(truth), {"same": truth, "slight": slight, "half": half})
+    errors = gallery.images("a").errors
     scale = error_colors(255)
-    assert {hexed(pixel) for pixel in errors["same"].reshape(3, -1).T} == {scale[0]}
-    level = round(254 * delta_e2000(slightly, truth) / ERROR_LIMIT)
+    assert {to_hex(pixel) for pixel in errors["same"].reshape(3, -1).T} == {scale[0]}
+    level = round(254 * delta_e2000(slight, truth) / ERROR_LIMIT)
     assert 20 < level < 250
-    assert {hexed(pixel) for pixel in errors["slight"].reshape(3, -1).T} == {scale[level]}
-    assert hexed(errors["half"][:, 0, 0]) == scale[0]
-    assert delta_e2000(wholly, truth) > 0.5 * ERROR_LIMIT
-    assert hexed(errors["half"][:, 0, 7]) == scale[-1]
+    assert {to_hex(pixel) for pixel in errors["slight"].reshape(3, -1).T} == {scale[level]}
+    assert to_hex(errors["half"][:, 0, 0]) == scale[0]
+    assert delta_e2000(half, truth) > 0.5 * ERROR_LIMIT
+    assert to_hex(errors["half"][:, 0, 7]) == scale[-1]
 
 
-def test_what_is_not_valid_is_gray_and_has_no_influence(tmp_path):
+def test_invalid_pixels_are_gray_and_ignored(tmp_path):
     gallery = Gallery(tmp_path, side_px=4)
     truth = np.full((3, 8, 8), 0.2, np.float32)
     valid = np.ones((8, 8), bool)
@@ -92,23 +92,23 @@ def test_what_is_not_valid_is_gray_and_has_no_influence(tmp_path):
     truth[:, ~valid] = np.nan
     predicted = np.where(valid, truth, 0.9).astype(np.float32)
     gallery.add("a", np.nan_to_num(truth[:1]), truth, valid, {"m": predicted})
-    shown = gallery.shown("a")
+    shown = gallery.images("a")
     for image in (shown.truth, shown.errors["m"]):
         np.testing.assert_allclose(image[:, 0, 0], 0.5, atol=1 / 255)
     np.testing.assert_allclose(shown.truth[:, 2, 0], 0.2, atol=1 / 255)
-    assert hexed(shown.errors["m"][:, 2, 0]) == error_colors(2)[0]
-    # what a method paints there is shown all the same
+    assert to_hex(shown.errors["m"][:, 2, 0]) == error_colors(2)[0]
+    # the prediction is shown there too
     np.testing.assert_allclose(shown.predicted["m"][:, 0, 0], 0.9, atol=1 / 255)
 
 
-def test_a_image_added_again_replaces_the_first(tmp_path):
+def test_adding_an_image_again_replaces_it(tmp_path):
     gallery = Gallery(tmp_path)
     first, second = colour(), colour()
     for truth in (first, second):
-        gallery.add("a", truth[:1], truth, everywhere(truth), {})
-    np.testing.assert_allclose(gallery.shown("a").truth, second, atol=0.51 / 255)
+        gallery.add("a", truth[:1], truth, all_valid(truth), {})
+    np.testing.assert_allclose(gallery.images("a").truth, second, atol=0.51 / 255)
     with pytest.raises(KeyError):
-        gallery.shown("b")
+        gallery.images("b")
 
 
 # Figures
@@ -124,7 +124,7 @@ def gallery(tmp_path):
     return kept
 
 
-def test_every_pixel_is_there_enlarged_by_a_whole_factor(tmp_path, gallery):
+def test_figures_enlarge_pixels_by_an_integer_factor(tmp_path, gallery):
     path = tmp_path / "figure.png"
     write_figure(path, ["second", "first_$1"], ["two", "one"], gallery)
     with Image.open(path) as image:
@@ -132,21 +132,21 @@ def test_every_pixel_is_there_enlarged_by_a_whole_factor(tmp_path, gallery):
         page = np.asarray(image.convert("RGB"))
     places = []
     for name in ("second", "first_$1"):
-        shown = gallery.shown(name)
+        shown = gallery.images(name)
         nir = np.repeat(shown.nir, 3, axis=0)
         for image in (nir, shown.predicted["two"], shown.predicted["one"], shown.truth):
             pixels = np.rint(image * 255).astype(np.uint8).transpose(1, 2, 0)
-            places.append(found(page, pixels.repeat(23, 0).repeat(23, 1)))
+            places.append(find(page, pixels.repeat(23, 0).repeat(23, 1)))
     rows, columns = np.array(places).reshape(2, 4, 2).transpose(2, 0, 1)
     assert (rows[0] < rows[1]).all()
     assert (np.diff(columns) > 16 * 23).all()
-    # above the images and beside them something is written
+    # there is text above the images and to their left
     assert page[: rows[0, 0]].min() < 100
     assert page[:, : columns[0, 0]].min() < 100
 
 
-def found(page, image):
-    """Top and left of a image in a page."""
+def find(page, image):
+    """Return the top left corner of an image in a page."""
     height, width = image.shape[:2]
     starts = np.argwhere((page[: -height + 1, : -width + 1] == image[0, 0]).all(-1))
     hits = [
@@ -160,7 +160,7 @@ def found(page, image):
 
 
 @pytest.mark.parametrize("suffix", ["png", "pdf", "svg"])
-def test_the_same_figure_twice(tmp_path, gallery, suffix):
+def test_figures_are_reproducible(tmp_path, gallery, suffix):
     for place in "ab":
         write_figure(tmp_path / f"{place}.{suffix}", ["second"], ["one"], gallery)
     content = (tmp_path / f"a.{suffix}").read_bytes()
@@ -169,17 +169,17 @@ def test_the_same_figure_twice(tmp_path, gallery, suffix):
 
 
 @pytest.mark.parametrize(
-    ("name", "names", "labels", "says"),
+    ("name", "names", "labels", "message"),
     [
         ("f.jpg", ["second"], ["one"], r"\.png"),
         ("f.png", [], ["one"], "got none"),
         ("f.png", ["third"], ["one"], "third"),
-        ("f.png", ["second"], ["three"], "one, two, other as methods, got three"),
+        ("f.png", ["second"], ["three"], "one of the methods one, two, other, got three"),
         ("absent/f.png", ["second"], ["one"], "cannot be written"),
     ],
 )
-def test_mistakes_are_told_and_leave_nothing(tmp_path, gallery, name, names, labels, says):
+def test_errors_leave_no_files(tmp_path, gallery, name, names, labels, message):
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(NircolorError, match=says):
+    with pytest.raises(NircolorError, match=message):
         write_figure(tmp_path / name, names, labels, gallery)
     assert sorted(tmp_path.rglob("*")) == before

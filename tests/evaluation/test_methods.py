@@ -45,7 +45,7 @@ def predict(one, pair, valid=ALL):
         ("out/sar_{}.png", "out/sar_*.png"),
     ],
 )
-def test_a_folder_of_images_is_read_by_name(tmp_path, monkeypatch, file, text):
+def test_images_of_a_folder_are_matched_by_name(tmp_path, monkeypatch, file, text):
     monkeypatch.chdir(tmp_path)
     known = pairs("v_1", "v_10", "v_2")
     for value, pair in enumerate(known):
@@ -64,7 +64,7 @@ def test_images_of_several_scenes(tmp_path):
     assert predict(one, known[0]).max() < predict(one, known[1]).min()
 
 
-def test_8_and_16_bits_are_one_scale(tmp_path):
+def test_8_and_16_bits_have_the_same_scale(tmp_path):
     known = pairs("a", "b")
     image(tmp_path / "a.png", 0.4)
     image(tmp_path / "b.png", 0.4, dtype="uint16")
@@ -87,7 +87,7 @@ def test_images_without_pair_are_reported(tmp_path):
     assert warning.endswith("images that belong to no pair were ignored: zebra.png")
 
 
-def test_two_images_a_pair_are_not_chosen_from(tmp_path):
+def test_two_images_per_pair_are_an_error(tmp_path):
     for name in ("a_fake_B", "a_real_B", "b_fake_B", "b_real_B"):
         image(tmp_path / f"{name}.png")
     with pytest.raises(NircolorError, match=r"one colorized image per pair.*'_fake_B' and in '_real_B'"):
@@ -102,7 +102,7 @@ def test_two_images_a_pair_are_not_chosen_from(tmp_path):
         ({"bands": 1}, "expected an image of 3 bands"),
     ],
 )
-def test_a_image_that_cannot_be_compared(tmp_path, made, reason):
+def test_images_of_another_size_or_without_colour_are_refused(tmp_path, made, reason):
     path = image(tmp_path / "a.png", **made)
     one = opened(str(tmp_path), pairs("a"))
     with pytest.raises(NircolorError, match=reason) as caught:
@@ -110,20 +110,20 @@ def test_a_image_that_cannot_be_compared(tmp_path, made, reason):
     assert str(path) in str(caught.value)
 
 
-def test_transparent_pixels_are_no_colour(tmp_path):
+def test_transparent_pixels_are_an_error(tmp_path):
     values = RNG.integers(0, 255, (4, 4, 6), "uint8")
     values[3] = 255
     values[3, 0, :2] = 0
     save(tmp_path / "a.png", values, "PNG")
     one = opened(str(tmp_path), pairs("a"))
     with pytest.raises(
-        NircolorError, match=r"a\.png: expected a colour wherever a is valid, got 2 px without"
+        NircolorError, match=r"a\.png: expected a colour for each valid pixel of a, got 2 px without"
     ):
         predict(one, pairs("a")[0])
     assert predict(one, pairs("a")[0], values[3] > 0).shape == (3, 4, 6)
 
 
-def test_a_model_is_its_card_and_its_colorizer(tiny):
+def test_a_model_has_its_card_and_predicts_like_its_colorizer(tiny):
     path = tiny("per_pixel")
     one = opened(str(path), pairs("a"))
     colorizer = Colorizer(path)
@@ -147,27 +147,27 @@ def test_labels(tiny, tmp_path):
     image(tmp_path / "out/a.png")
     with pytest.raises(NircolorError, match="ours: expected runs of one method"):
         open_methods([f"ours={path}", f"ours={tmp_path / 'out'}"], pairs("a"), "cpu")
-    # a folder may have such a name
+    # an existing folder with = in its name is not a label
     image(tmp_path / "a=b/a.png")
     assert opened(str(tmp_path / "a=b"), pairs("a")).label == "a=b"
     with pytest.raises(NircolorError, match="nothing: expected the path of a model file"):
         opened("x=nothing", pairs("a"))
 
 
-def test_names_that_begin_alike_are_not_confused(tmp_path):
+def test_names_with_a_common_start_are_distinguished(tmp_path):
     image(tmp_path / "field_10.png")
     with pytest.raises(NircolorError, match="got none for field_1"):
         opened(str(tmp_path), pairs("field_1"))
 
 
-def test_two_files_of_one_name_are_not_chosen_from(tmp_path):
+def test_two_files_with_one_name_are_an_error(tmp_path):
     image(tmp_path / "a.png")
     image(tmp_path / "a.tif")
     with pytest.raises(NircolorError, match=r"one colorized image of a, got a\.png and a\.tif"):
         opened(str(tmp_path), pairs("a"))
 
 
-def test_patterns_reach_into_folders(tmp_path):
+def test_patterns_match_files_in_subfolders(tmp_path):
     image(tmp_path / "u/1_fake.png", 0.2)
     image(tmp_path / "v/1_fake.png", 0.6)
     known = pairs("u/1", "v/1")
@@ -176,7 +176,7 @@ def test_patterns_reach_into_folders(tmp_path):
 
 
 @pytest.mark.parametrize("with_mask", [False, True])
-def test_a_model_is_given_the_validity_of_the_nir_file_only(tiny, tmp_path, with_mask):
+def test_models_get_the_valid_pixels_of_the_nir_file_only(tiny, tmp_path, with_mask):
     values = RNG.integers(1, 255, (1, 20, 24), "uint8")
     values[0, :, :6] = 0
     nir = save(tmp_path / "nir.tif", values, "GTiff", setup=lambda dataset: setattr(dataset, "nodata", 0))

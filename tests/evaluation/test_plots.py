@@ -32,16 +32,16 @@ def links(svg):
 
 
 @pytest.mark.parametrize(("count", "methods"), [(1, 1), (18, 2), (120, 12)])
-def test_a_drawing_for_any_number_of_images_and_methods(count, methods):
+def test_any_number_of_images_and_methods(count, methods):
     labels = [f"method {place}" for place in range(methods)]
     svg = per_image_svg(columns([*labels, "ridge"], count), names(count), labels, ["ridge"])
     assert svg.startswith("<svg")
     assert {"PSNR, dB", "SSIM", "angular error, °", "ridge", *labels} <= set(texts(svg))
-    # of many the names cannot be read
+    # many names are not shown
     assert (names(count)[0] in texts(svg)) == (count < 60)
 
 
-def test_images_stand_by_the_first_methods_psnr():
+def test_images_are_ordered_by_the_psnr_of_the_first_method():
     data = columns(["first", "second"], 4)
     data["first"]["psnr_db"] = [2.0, math.inf, 3.0, 1.0]
     svg = per_image_svg(data, ["a1", "b1", "c1", "d1"], ["first", "second"])
@@ -49,7 +49,7 @@ def test_images_stand_by_the_first_methods_psnr():
     assert ranking([1.0, 2.0, 2.0, math.inf]) == [3, 1, 2, 0]
 
 
-def test_dots_lead_to_images_that_have_a_place():
+def test_dots_link_to_images():
     data = columns(["m", "n"], 3)
     svg = per_image_svg(data, names(3), ["m", "n"], links={"image_001": "#here"})
     # two methods, three measures
@@ -68,14 +68,14 @@ def test_an_infinite_value_is_drawn_at_the_edge_and_keeps_its_link():
     assert len(links(per_image_svg(data, names(3), ["m"], links={"image_002": "#here"}))) == 3
 
 
-def test_names_are_shown_word_for_word():
+def test_names_are_shown_unchanged():
     odd = ["_first & <b>", "$x^2$ \"'", "]]> ü"]
     svg = per_image_svg(columns(odd, 3), odd, odd, links={odd[0]: "#x"})
     assert set(odd) <= set(texts(svg))
     assert ("#x", "_first &amp; &lt;b&gt;") in links(svg)
 
 
-def test_the_drawing_is_repeatable_and_needs_nothing_else():
+def test_the_plot_is_reproducible_and_self_contained():
     data = columns(["m", "ridge"], 5)
     svg = per_image_svg(data, names(5), ["m"], ["ridge"])
     assert svg == per_image_svg(data, names(5), ["m"], ["ridge"])

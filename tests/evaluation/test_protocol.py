@@ -6,7 +6,7 @@ from nircolor.evaluation.methods import MethodRun
 from nircolor.evaluation.protocol import averaged, find_permutation, score_all, thumbnail
 from nircolor.evaluation.scores import score
 from nircolor.pairs import Pair, read_pair
-from tests.evaluation.scored_pairs import RNG, SIZE, bands, gray, made_pair, truth_but
+from tests.evaluation.scored_pairs import RNG, SIZE, bands, gray, made_pair, truth_plus
 from tests.imagery.imagery_samples import save
 
 
@@ -32,14 +32,14 @@ def test_methods_of_one_label_are_runs(tmp_path):
     assert [(row.method, row.run) for row in scored.rows] == [("gray", 0), ("gray", 1), ("other", 0)]
 
 
-def test_a_pair_that_fails_is_left_out_for_all_and_told(tmp_path):
+def test_a_pair_that_fails_is_left_out_for_all_and_reported(tmp_path):
     pairs = [made_pair(tmp_path, name) for name in "abc"]
     path = pairs[1].rgb
     path.write_bytes(path.read_bytes()[:-200])
 
     def refuse(pair, images):
         if pair.name == "c":
-            raise NircolorError("c.png: expected a image")
+            raise NircolorError("c.png: expected an image")
         return np.repeat(images.nir, 3, 0)
 
     scored = score_all([gray(), MethodRun("refusing", "folder", "x", refuse)], pairs)
@@ -50,21 +50,21 @@ def test_a_pair_that_fails_is_left_out_for_all_and_told(tmp_path):
         score_all([gray()], pairs[1:2])
 
 
-def test_permuted_names_and_the_truth_itself_are_doubted(tmp_path):
+def test_permuted_names_and_true_images_give_warnings(tmp_path):
     pairs = [
         made_pair(tmp_path, name, np.kron(RNG.integers(0, 255, (3, 4, 5)), np.ones((6, 6))).astype("uint8"))
         for name in "abcdef"
     ]
     following = dict(zip(pairs, [*pairs[1:], pairs[0]], strict=True))
     permuted = MethodRun("permuted", "folder", "out/", lambda pair, *_: 0.9 * read_pair(following[pair])[1])
-    truth, good = truth_but("truth", 0), truth_but("good", 0.05)
-    doubts = score_all([truth, permuted, good, gray()], pairs).warnings
-    assert len(doubts) == 2
-    assert doubts[0].startswith("truth: 6 of 6 images equal the truth, for example a")
-    assert doubts[1].startswith("out/: the images match the truth")
-    assert "are names permuted?" in doubts[1]
+    truth, good = truth_plus("truth", 0), truth_plus("good", 0.05)
+    warnings = score_all([truth, permuted, good, gray()], pairs).warnings
+    assert len(warnings) == 2
+    assert warnings[0].startswith("truth: 6 of 6 images equal the true images, for example a")
+    assert warnings[1].startswith("out/: the images match the true images")
+    assert "are names permuted?" in warnings[1]
     # baselines are not checked
-    assert score_all([truth_but("b", 0, kind="baseline")], pairs).warnings == []
+    assert score_all([truth_plus("b", 0, kind="baseline")], pairs).warnings == []
 
 
 def test_means_over_windows():
@@ -82,11 +82,11 @@ def test_means_over_windows():
     assert averaged(image, valid, 1)[1] is valid
 
 
-def test_scores_over_windows_forgive_a_shift_of_detail(tmp_path):
+def test_scores_over_windows_average_independent_errors(tmp_path):
     pair = made_pair(tmp_path, "a")
-    noisy = truth_but("noisy", RNG.normal(0, 0.1, (3, *SIZE)))
+    noisy = truth_plus("noisy", RNG.normal(0, 0.1, (3, *SIZE)))
     sharp, coarse = (score_all([noisy], [pair], average_px=px).rows[0].scores.psnr_db for px in (1, 6))
-    # of 36 means of independent errors
+    # the mean of 36 independent errors has a 36th of their variance
     assert coarse == pytest.approx(sharp + 10 * np.log10(36), abs=4)
 
 
@@ -96,8 +96,8 @@ def test_predictions_are_clipped_before_they_are_scored(tmp_path):
     assert score_all([glaring], [pair]).rows[0].scores.psnr_db == np.inf
 
 
-def test_a_pixel_that_one_choice_of_bands_lacks_counts_for_none(tmp_path):
-    def tell(dataset):
+def test_a_pixel_that_is_invalid_for_one_method_is_not_scored_for_any(tmp_path):
+    def set_metadata(dataset):
         dataset.nodata = 0
         for i, nm in enumerate((665, 560, 490, 783, 842), start=1):
             dataset.update_tags(i, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=f"{nm / 1000}")
@@ -105,7 +105,7 @@ def test_a_pixel_that_one_choice_of_bands_lacks_counts_for_none(tmp_path):
     values = RNG.integers(1, 10000, (5, *SIZE), "uint16")
     # no 783 nm in the upper half
     values[3, :12] = 0
-    path = save(tmp_path / "a.tif", values, "GTiff", setup=tell)
+    path = save(tmp_path / "a.tif", values, "GTiff", setup=set_metadata)
     pair = Pair("a", path, path, rgb_nm=(665, 560, 490), nir_scale=10000, rgb_scale=10000)
     both = bands(783, 842)
     _, rgb, valid = read_pair(pair, both)
@@ -129,7 +129,7 @@ NAMES = [f"p{k}" for k in range(12)]
 TRUTH = RNG.random((12, 768)).astype(np.float32)
 
 
-def test_a_thumbnail_holds_the_means_of_its_parts():
+def test_thumbnails_are_means_over_cells():
     image = RNG.random((3, 64, 48)).astype(np.float32)
     expected = image.reshape(3, 16, 4, 16, 3).mean((2, 4)).ravel()
     np.testing.assert_allclose(thumbnail(image, np.ones((64, 48), bool)), expected, rtol=1e-5)
@@ -139,7 +139,7 @@ def test_a_thumbnail_holds_the_means_of_its_parts():
     )
 
 
-def test_permuted_names_are_found_and_one_is_named():
+def test_find_permutation_detects_permuted_names():
     order = np.roll(np.arange(12), 1)
     predicted = TRUTH[order] + RNG.normal(0, 0.1, TRUTH.shape)
     found = find_permutation(NAMES, predicted, TRUTH)
@@ -150,10 +150,10 @@ def test_permuted_names_are_found_and_one_is_named():
 
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
 def test_poor_predictions_under_their_own_names_are_not_flagged(strength):
-    # from one colour for all to the truth itself
+    # from a single colour to the true images
     predicted = TRUTH.mean() + strength * (TRUTH - TRUTH.mean()) + RNG.normal(0, 0.05, TRUTH.shape)
     assert find_permutation(NAMES, predicted, TRUTH) is None
 
 
-def test_one_image_has_no_other_order():
+def test_a_single_image_is_not_flagged():
     assert find_permutation(["a"], TRUTH[:1], TRUTH[1:2]) is None

@@ -34,7 +34,7 @@ CARD = Card(
 
 
 class Html(HTMLParser):
-    """Elements with their attributes, rows of tables, and the text outside of scripts and styles."""
+    """Parser that collects elements, table rows, and the text outside of scripts and styles."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -74,13 +74,13 @@ class Html(HTMLParser):
 
 def strict_json(path: Path):
     def refuse(constant: str):
-        raise AssertionError(f"{path}: {constant} is no JSON")
+        raise AssertionError(f"{path}: {constant} is not JSON")
 
     return json.loads(path.read_text(encoding="utf-8"), parse_constant=refuse)
 
 
 class Set:
-    """An evaluation of simulated images, some colorized without a fault, and their gallery."""
+    """An evaluation of simulated images, one of them colorized perfectly, and its gallery."""
 
     def __init__(self, folder: Path, count: int, odd: str = "noise", **changes: object) -> None:
         rng = np.random.default_rng(count)
@@ -116,8 +116,8 @@ class Set:
             "versions": {"python": "3.11", "numpy": "2"},
             "conventions": ("PSNR: one.", "a | b"),
             "seen": (SeenImage(HOSTILE, "train & 1", "the same"),),
-            "failures": ("image 99: not a image",),
-            "warnings": ("a doubt",),
+            "failures": ("image 99: not an image",),
+            "warnings": ("a warning",),
         }
         self.evaluation = Evaluation(**(parts | changes))
 
@@ -138,7 +138,7 @@ def test_all_files_are_there_and_nothing_else(written):
     assert {path.name for path in written.iterdir()} == {*FILES, "card_scores.json", "images"}
 
 
-def test_the_page_needs_nothing_outside_itself(written):
+def test_the_page_is_self_contained(written):
     page = Html(written / "report.html")
     assert not {"link", "iframe", "object", "embed", "base"} & {tag for tag, _ in page.elements}
     for _, attributes in page.elements:
@@ -161,7 +161,7 @@ def test_every_link_has_a_target_and_every_image_a_link(written):
     assert all(links.count(section) >= 6 for section in sections)
 
 
-def test_images_stand_side_by_side(written):
+def test_images_are_in_order(written):
     page = Html(written / "report.html")
     alt = [str(one["alt"]) for one in page.all("img")]
     large = [text for text in alt if ": " in text]
@@ -169,38 +169,38 @@ def test_images_stand_side_by_side(written):
     assert len(large) == 3 * 6 + 5 * 8
     first = [text.partition(": ")[0] for text in large[:6]]
     assert first == ["NIR", "tiny", "Error of tiny", "noise", "Error of noise", "Truth"]
-    order = five_of(written).ranked()
+    order = read_evaluation(written).ranked()
     assert [text.partition(": ")[2] for text in large[:18:6]] == [order[0], order[2], order[4]]
 
 
-def test_every_image_is_what_it_says(written, five):
+def test_every_image_matches_its_alt_text(written, five):
     images = [one for one in Html(written / "report.html").all("img") if ": " in str(one["alt"])]
     for image in images:
         what, _, name = str(image["alt"]).partition(": ")
-        shown = five.gallery.shown(name)
+        shown = five.gallery.images(name)
         known = {"NIR": shown.nir, "Truth": shown.truth, **shown.predicted}
         known |= {f"Error of {label}": error for label, error in shown.errors.items()}
         assert image["src"] == encode_png(known[what]).uri
         assert (image["width"], image["height"]) == ("32", "24")
 
 
-def test_the_plot_is_of_these_scores(written):
-    order = [name for name in five_of(written).ranked() if name != HOSTILE]
+def test_the_plot_orders_images_by_psnr(written):
+    order = [name for name in read_evaluation(written).ranked() if name != HOSTILE]
     named = re.findall(
         r"<text[^>]*>(image \d)</text>", (written / "per_image.svg").read_text(encoding="utf-8")
     )
     assert named == order
 
 
-def five_of(folder: Path) -> Evaluation:
-    """An evaluation with the rows of a report."""
+def read_evaluation(folder: Path) -> Evaluation:
+    """Return an evaluation with the rows of a report."""
     return Evaluation(
         data="", training="", methods=(Method("tiny", "model", ("x",)),), subsets=(), command="", versions={},
         conventions=(), rows=tuple(row for row in read_csv(folder / "per_image.csv") if row.method == "tiny"),
     )  # fmt: skip
 
 
-def test_tables_of_the_page_say_what_json_says(written):
+def test_tables_of_the_page_match_the_json(written):
     page, content = Html(written / "report.html"), strict_json(written / "report.json")
     assert [one["title"] for one in content["summary"]] == ["All 5 images", "The clean"]
     for table, one in zip(page.tables["scores"], content["summary"], strict=True):
@@ -219,12 +219,12 @@ def test_tables_of_the_page_say_what_json_says(written):
         found = one["comparisons"][0]["differences"]["psnr_db"]
         sign = "▲" if found["low"] > 0 else "▼" if found["high"] < 0 else ""
         assert table[1][2].split()[: 2 if sign else 1] == [*([sign] if sign else []), f"{found['mean']:+.2f}"]
-    numbers = page.tables["of-image"][0][1][1:]
-    assert len(page.tables["of-image"]) == 5
+    numbers = page.tables["image-scores"][0][1][1:]
+    assert len(page.tables["image-scores"]) == 5
     assert len(numbers) == len(MEASURES)
 
 
-def test_json_holds_everything_in_full(written, five):
+def test_json_is_complete(written, five):
     content = strict_json(written / "report.json")
     evaluation = five.evaluation
     assert {field.name for field in dataclasses.fields(Evaluation)} - {"subsets", "rows"} <= set(content)
@@ -240,14 +240,14 @@ def test_the_best_of_each_column_is_bold(written):
         line.split(" | ") for line in markdown.splitlines() if re.match(r"\| (gray|tiny|noise) \| 5 ", line)
     ]
     best = {place: [cells[0][2:] for cells in rows if cells[place].startswith("**")] for place in (2, 3, 5)}
-    # one image without a fault makes the mean PSNR infinite, and not the others
+    # one perfect image makes the mean PSNR infinite, but not the other measures
     assert best == {2: ["noise"], 3: ["tiny"], 5: ["tiny"]}
     assert Html(written / "report.html").elements.count(("b", {})) == markdown.count("| **") - markdown.count(
         "▲**"
     ) - markdown.count("▼**")
 
 
-def test_markdown_says_what_json_says(written):
+def test_markdown_matches_the_json(written):
     markdown = (written / "report.md").read_text(encoding="utf-8")
     content = strict_json(written / "report.json")
     total = content["summary"][1]["methods"]["gray"]["ssim"]
@@ -266,7 +266,7 @@ def test_markdown_says_what_json_says(written):
 
 
 @pytest.mark.parametrize("file", ["report.html", "report.md"])
-def test_everything_that_must_be_stated_is(written, five, file):
+def test_the_report_states_all_required_facts(written, five, file):
     text = (
         Html(written / file).text if file == "report.html" else (written / file).read_text(encoding="utf-8")
     )
@@ -281,7 +281,7 @@ def test_everything_that_must_be_stated_is(written, five, file):
     assert [line for line in stated if line not in text] == []
 
 
-def test_names_cannot_break_out(tmp_path):
+def test_names_are_escaped(tmp_path):
     hostile = Set(tmp_path, 2, odd=HOSTILE + "2")
     write_report(hostile.evaluation, tmp_path / "report", hostile.gallery)
     page = Html(tmp_path / "report" / "report.html")
@@ -294,7 +294,7 @@ def test_names_cannot_break_out(tmp_path):
         assert re.fullmatch(r"[A-Za-z0-9_.-]+", path.name)
 
 
-def test_without_a_gallery_there_are_numbers_only(tmp_path, five):
+def test_without_a_gallery_the_report_has_no_images(tmp_path, five):
     write_report(five.evaluation, tmp_path, None)
     assert {path.name for path in tmp_path.iterdir()} == {*FILES, "card_scores.json"}
     page = Html(tmp_path / "report.html")
@@ -304,7 +304,7 @@ def test_without_a_gallery_there_are_numbers_only(tmp_path, five):
     assert "data:image" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
-def test_only_so_many_images_have_a_page(tmp_path, five):
+def test_the_number_of_images_is_limited(tmp_path, five):
     write_report(five.evaluation, tmp_path, five.gallery, images=3)
     page = Html(tmp_path / "report.html")
     assert len(page.all("section")) == 3
@@ -323,7 +323,7 @@ def test_the_images_shown_are_spread_over_the_ranking():
     assert rendering.chosen(names, 0) == []
 
 
-def test_one_image_is_best_median_and_worst_at_once(tmp_path):
+def test_a_single_image_is_best_median_and_worst(tmp_path):
     one = Set(tmp_path, 1)
     evaluation = dataclasses.replace(one.evaluation, subsets=one.evaluation.subsets[:1])
     write_report(evaluation, tmp_path / "report", one.gallery)
@@ -356,7 +356,7 @@ def test_scores_for_a_models_card(written, tmp_path, five):
     }
 
 
-def test_two_reports_of_one_evaluation_are_the_same(written, tmp_path, five):
+def test_reports_are_reproducible(written, tmp_path, five):
     write_report(five.evaluation, tmp_path, five.gallery)
     files = [path.relative_to(written) for path in written.rglob("*") if path.is_file()]
     assert len(files) == len(FILES) + 13
@@ -366,7 +366,7 @@ def test_two_reports_of_one_evaluation_are_the_same(written, tmp_path, five):
 
 
 @pytest.mark.parametrize("broken", ["render_markdown", "card_scores", "write_csv"])
-def test_a_report_that_cannot_be_made_leaves_the_old_one(tmp_path, five, monkeypatch, broken):
+def test_a_failed_report_keeps_the_old_one(tmp_path, five, monkeypatch, broken):
     write_report(five.evaluation, tmp_path, None)
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -382,14 +382,14 @@ def test_a_report_that_cannot_be_made_leaves_the_old_one(tmp_path, five, monkeyp
     assert "Evaluation: new" in (tmp_path / "report.md").read_text(encoding="utf-8")
 
 
-def test_a_folder_in_a_files_place_is_told_before_anything_is_replaced(tmp_path, five):
+def test_a_folder_in_place_of_a_file_is_an_error_before_anything_is_replaced(tmp_path, five):
     (tmp_path / "report.md").mkdir()
     with pytest.raises(NircolorError, match=r"report\.md is a folder"):
         write_report(five.evaluation, tmp_path, None)
     assert [path.name for path in tmp_path.iterdir()] == ["report.md"]
 
 
-def test_slugs_are_plain_and_differ():
+def test_slugs_are_plain_and_unique():
     names = ["a/b", "a b", "A-b", "", "...", "ü", "urban/0003", "x" * 300]
     slugs = rendering.slugs(names)
     assert slugs["urban/0003"] == "urban-0003"
@@ -397,18 +397,18 @@ def test_slugs_are_plain_and_differ():
     assert all(re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}", slug) for slug in slugs.values())
 
 
-def test_the_table_of_images_is_a_csv(written):
+def test_the_scores_of_images_are_a_csv(written):
     with (written / "per_image.csv").open(newline="", encoding="utf-8") as file:
         assert len(list(csv.reader(file))) == 1 + 5 * 3
 
 
-def test_nothing_of_an_older_report_stays(tmp_path, five):
+def test_files_of_an_older_report_are_removed(tmp_path, five):
     write_report(five.evaluation, tmp_path, five.gallery)
     (tmp_path / "images/mine.jpg").write_text("kept")
     two = dataclasses.replace(five.evaluation.methods[1], label="other", origin=("a", "b"))
     rows = [row._replace(method="other") if row.method == "tiny" else row for row in five.evaluation.rows]
     methods = tuple(two if one.label == "tiny" else one for one in five.evaluation.methods)
     write_report(dataclasses.replace(five.evaluation, methods=methods, rows=tuple(rows)), tmp_path, None)
-    # of a method with two runs there is no one model whose card could take the scores
+    # a method with two runs has no single model whose card could state the scores
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*FILES, "images/mine.jpg"}

@@ -26,7 +26,7 @@ def test_scores_are_the_metrics_with_the_mask():
     assert score(a, b) != score(a, b, valid)
 
 
-def test_the_better_of_two_values_costs_less():
+def test_better_values_have_a_lower_cost():
     better = {"higher": (2.0, 1.0), "lower": (1.0, 2.0), "near 1": (0.8, 1.5)}
     for measure in MEASURES:
         good, bad = measure.cost(better[measure.better])
@@ -43,7 +43,7 @@ ROWS = [
 ]
 
 
-def test_csv_gives_back_the_same_rows(tmp_path):
+def test_csv_preserves_rows(tmp_path):
     rows = [*ROWS, ROWS[0]._replace(run=1)]
     write_csv(rows, tmp_path / "scores.csv")
     assert read_csv(tmp_path / "scores.csv") == rows
@@ -53,7 +53,7 @@ def test_csv_gives_back_the_same_rows(tmp_path):
     "content",
     ["", "a,b\n", "HEADER\na,ridge,0,1,2,3\n", "HEADER\na,ridge,x,1,2,3,4,5,6,7\n", "HEADER\n\n"],
 )
-def test_a_foreign_csv_is_an_error(tmp_path, content):
+def test_an_invalid_csv_is_an_error(tmp_path, content):
     path = tmp_path / "scores.csv"
     write_csv([], path)
     path.write_text(content.replace("HEADER\n", path.read_text()))
@@ -72,7 +72,7 @@ def test_columns_by_method():
     assert all(list(columns) == [measure.key for measure in MEASURES] for columns in table.values())
 
 
-def test_runs_of_a_method_count_as_one_by_their_mean():
+def test_runs_of_a_method_are_averaged():
     second = Row("a", "ridge", 1, Scores(16.0, 0.7, 8.0, 0.3, 4.0, 0.5, 0.75))
     columns = by_method([*ROWS, second])["ridge"]
     assert columns["psnr_db"] == [15.0, math.inf]

@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 PSNR, ANGLE, SHARPNESS = MEASURES[0], MEASURES[2], MEASURES[5]
 
 
-def test_the_interval_is_that_of_a_normal_mean():
+def test_the_interval_matches_that_of_a_normal_mean():
     values = RNG.normal(5, 2, 400)
     low, high = bootstrap_interval(values)
     half = 1.96 * values.std() / 20
@@ -21,20 +21,20 @@ def test_the_interval_is_that_of_a_normal_mean():
     assert low < narrow.low < narrow.high < high
 
 
-def test_the_interval_covers_the_true_mean_as_often_as_it_says():
+def test_the_interval_covers_the_true_mean_at_the_given_level():
     samples = RNG.normal(0, 1, (300, 40))
     inside = [low <= 0 <= high for low, high in (bootstrap_interval(s, 0.8, resamples=500) for s in samples)]
     assert np.mean(inside) == pytest.approx(0.8, abs=0.08)
 
 
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=20), st.integers(0, 9))
-def test_an_interval_is_repeatable_and_within_the_values(values, seed):
+def test_intervals_are_reproducible_and_within_the_values(values, seed):
     low, high = bootstrap_interval(values, seed=seed, resamples=200)
     assert (low, high) == bootstrap_interval(values, seed=seed, resamples=200)
     assert min(values) - 1e-9 <= low <= high <= max(values) + 1e-9
 
 
-def test_intervals_at_the_edge():
+def test_intervals_of_few_infinite_or_no_values():
     assert all(map(math.isnan, bootstrap_interval([3.0])))
     assert bootstrap_interval([1.0, 2.0, math.inf]).high == math.inf
     assert not math.isnan(bootstrap_interval([1.0, 2.0, math.inf]).low)
@@ -49,36 +49,36 @@ def test_pairing_finds_a_small_difference_among_large_scores():
     difference = paired_difference(a, b, PSNR)
     assert difference.mean == pytest.approx(np.mean(a - b))
     assert 0.3 < difference.low < difference.mean < difference.high < 0.7
-    # unpaired, the same two methods cannot be told apart
+    # the intervals of the two methods overlap
     assert bootstrap_interval(a).low < bootstrap_interval(b).high
 
 
-def test_win_rate_counts_ties_half_and_knows_the_better_side():
+def test_win_rate_counts_ties_half_and_follows_the_measure():
     a, b = [1.0, 2.0, math.inf, 3.0], [0.0, 5.0, math.inf, 1.0]
     difference = paired_difference(a, b, PSNR)
     assert (difference.mean, difference.win_rate) == (0.0, 2.5 / 4)
     angles = [[1.0, 2.0, 4.0, 3.0], [0.0, 5.0, 4.0, 1.0]]
     assert paired_difference(*angles, ANGLE).win_rate == 1.5 / 4
-    # of two methods, each with a perfect image
+    # each method has a perfect image
     assert paired_difference([math.inf, 20.0], [30.0, math.inf], PSNR).mean == pytest.approx(-5)
     with pytest.raises(ValueError, match="same images"):
         paired_difference([1.0], [1.0, 2.0], PSNR)
 
 
-def test_a_ratio_is_better_the_nearer_it_is_to_1_on_either_side():
+def test_ratios_nearer_to_1_are_better():
     difference = paired_difference([2.0, 0.9, 1.0, math.inf], [0.25, 3.0, 1.0, 2.0], SHARPNESS)
     distances = [1 - 2, -math.log2(0.9) - math.log2(3), 0, 10 - 1]
     assert difference.mean == pytest.approx(np.mean(distances))
     assert difference.win_rate == (1 + 1 + 0.5 + 0) / 4
 
 
-def test_the_median_has_an_interval_too():
+def test_intervals_of_the_median():
     values = [1.0] * 70 + [100.0] * 30
     low, high = bootstrap_interval(values, centre="median")
     assert (low, high) == (1.0, 1.0)
     assert bootstrap_interval(values).low > 20
 
 
-def test_ratios_are_summed_up_by_their_median():
+def test_ratios_are_summarized_by_their_median():
     assert average([0.5, 1.0, math.inf], SHARPNESS)[0] == 1.0
     assert average([1.0, 2.0, 6.0], PSNR)[0] == 3.0

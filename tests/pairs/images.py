@@ -11,23 +11,23 @@ RNG = np.random.default_rng(0)
 
 
 def noise(*shape: int, dtype: str = "uint8") -> np.ndarray:
-    """Random values over the whole range of the type."""
+    """Return random values over the whole range of the type."""
     return RNG.integers(0, np.iinfo(dtype).max, shape, dtype, endpoint=True)
 
 
 def write(path: Path, bands: np.ndarray, wavelengths_nm: tuple[float, ...] = ()) -> Path:
-    """A image (bands, h, w) in the format of its name, with wavelengths as GDAL keeps them."""
+    """Write an image (bands, h, w) in the format of its extension, with wavelengths as GDAL stores them."""
 
-    def tell(dataset):
+    def set_wavelengths(dataset):
         for i, nm in enumerate(wavelengths_nm, start=1):
             dataset.update_tags(i, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=f"{nm / 1000}")
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    return save(path, bands, DRIVERS[path.suffix], setup=tell)
+    return save(path, bands, DRIVERS[path.suffix], setup=set_wavelengths)
 
 
 def touch(root: Path, *names: str) -> None:
-    """Files that have a name and nothing in them."""
+    """Create empty files."""
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).touch()

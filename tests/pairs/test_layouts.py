@@ -17,10 +17,10 @@ def names(paired: PairedSet) -> list[str]:
     return [pair.name for pair in paired.pairs()]
 
 
-# The layouts of the two photograph sets
+# VCIP 2020 and RGB-NIR Scene
 
 
-def test_vcip_pairs_by_name_whatever_the_listing_order(tmp_path, monkeypatch):
+def test_vcip_pairs_by_name_and_not_by_listing_order(tmp_path, monkeypatch):
     touch(tmp_path, *(f"NIR/{n}_nir.png" for n in ("b_2", "a_1", "b_10")))
     touch(tmp_path, *(f"RGB-Registered/{n}_rgb_reg.png" for n in ("b_10", "b_2", "a_1")))
     listing = Path.iterdir
@@ -34,7 +34,7 @@ def test_vcip_pairs_by_name_whatever_the_listing_order(tmp_path, monkeypatch):
             assert (pair.mask, pair.split) == (None, "train")
 
 
-def test_validation_folder_holds_both_sides(tmp_path):
+def test_the_validation_folder_holds_nir_and_colour(tmp_path):
     touch(tmp_path, "Validation/validation_3_nir.png", "Validation/validation_3_rgb_reg.png")
     (pair,) = Vcip(tmp_path, "validation").pairs()
     assert (pair.name, pair.nir.name, pair.rgb.name, pair.split) == (
@@ -45,7 +45,7 @@ def test_validation_folder_holds_both_sides(tmp_path):
     )
 
 
-def test_every_leftover_is_listed(tmp_path):
+def test_every_unmatched_file_is_listed(tmp_path):
     touch(tmp_path, "NIR/a_nir.png", "NIR/b_nir.png", "NIR/c_nir.png")
     touch(tmp_path, "RGB-Registered/a_rgb_reg.png", "RGB-Registered/d_rgb_reg.png")
     with pytest.raises(NircolorError, match=r"NIR without colour: b, c; colour without NIR: d$"):
@@ -54,7 +54,7 @@ def test_every_leftover_is_listed(tmp_path):
 
 def test_scene_pairs_and_their_masks(tmp_path):
     touch(tmp_path, "urban/01_nir.png", "urban/01_rgb.jpg", "urban/01_mask.png")
-    # the same id in another scene is another pair; macOS's shadow files are none
+    # the same id in another scene is another pair; files of macOS that start with ._ are ignored
     touch(tmp_path, "field/01_nir.png", "field/01_rgb.jpg", "field/._01_nir.png", "README.md")
     field, urban = Scenes(tmp_path).pairs()
     assert (field.name, field.mask) == ("field/01", None)
@@ -69,7 +69,7 @@ def test_a_mask_without_its_pair_is_an_error(tmp_path):
 
 
 @pytest.mark.parametrize("layout", [Vcip, Scenes, MultiBandFiles, lambda root: Folders(root, root / "rgb")])
-def test_nothing_there_is_an_error(tmp_path, layout):
+def test_an_empty_or_missing_folder_is_an_error(tmp_path, layout):
     with pytest.raises(NircolorError, match=r"expected .* found none"):
         layout(tmp_path).pairs()
     with pytest.raises(NircolorError, match="absent"):
@@ -81,7 +81,7 @@ def test_an_unknown_split_is_refused(tmp_path):
         Vcip(tmp_path, "test")  # type: ignore[arg-type]
 
 
-# Any two folders
+# Folders
 
 
 def test_folders_match_by_path_and_stem_in_any_format(tmp_path):
@@ -108,7 +108,7 @@ def test_suffixes_are_stripped_and_only_files_with_them_count(tmp_path):
     assert (b.name, b.mask) == ("b", tmp_path / "masks/b-m.tif")
 
 
-def test_one_folder_may_hold_all_sides(tmp_path):
+def test_one_folder_may_hold_nir_colour_and_masks(tmp_path):
     touch(tmp_path, "a.png", "a_rgb.png", "a_rgb_mask.png", "b.png", "b_rgb.png")
     sides = {"nir": tmp_path, "rgb": tmp_path, "mask": tmp_path}
     a, b = Folders(**sides, rgb_suffix="_rgb", mask_suffix="_rgb_mask").pairs()
@@ -116,12 +116,12 @@ def test_one_folder_may_hold_all_sides(tmp_path):
     assert b.mask is None
 
 
-def test_in_folders_of_their_own_other_sides_suffixes_mean_nothing(tmp_path):
+def test_suffixes_apply_to_their_own_folder_only(tmp_path):
     touch(tmp_path, "near/a_vis.png", "colour/a_vis_vis.png")
     assert names(Folders(tmp_path / "near", tmp_path / "colour", rgb_suffix="_vis")) == ["a_vis"]
 
 
-def test_a_suffix_may_reach_over_a_folder(tmp_path):
+def test_a_suffix_may_include_a_folder(tmp_path):
     touch(tmp_path, "urban_03/nir.png", "urban_03/rgb.jpg", "urban_04/nir.png", "urban_04/rgb.jpg")
     assert names(Folders(tmp_path, tmp_path, nir_suffix="/nir", rgb_suffix="/rgb")) == [
         "urban_03",
@@ -129,7 +129,7 @@ def test_a_suffix_may_reach_over_a_folder(tmp_path):
     ]
 
 
-def test_leftovers_on_either_side_are_named_with_both_folders(tmp_path):
+def test_unmatched_files_are_named_with_both_folders(tmp_path):
     touch(tmp_path / "near", "a.png", "x/b.png")
     touch(tmp_path / "colour", "a.png", "b.png")
     with pytest.raises(
@@ -138,7 +138,7 @@ def test_leftovers_on_either_side_are_named_with_both_folders(tmp_path):
         Folders(tmp_path / "near", tmp_path / "colour").pairs()
 
 
-def test_many_leftovers_are_counted(tmp_path):
+def test_many_unmatched_files_are_counted(tmp_path):
     touch(tmp_path / "near", *(f"{i:03}.png" for i in range(100)))
     touch(tmp_path / "colour", "000.png")
     with pytest.raises(NircolorError, match=r"NIR without colour: 001, 002, .*008, … \(99 in all\)$"):
@@ -154,19 +154,19 @@ def test_two_files_of_one_name_are_an_error(tmp_path):
         MultiBandFiles(tmp_path / "near").pairs()
 
 
-def test_sides_that_cannot_be_told_apart_are_refused(tmp_path):
-    with pytest.raises(NircolorError, match="different suffixes for the sides"):
+def test_ambiguous_suffixes_are_refused(tmp_path):
+    with pytest.raises(NircolorError, match="different suffixes for NIR, colour and mask files"):
         Folders(tmp_path, str(tmp_path))
-    with pytest.raises(NircolorError, match="different suffixes for the sides"):
+    with pytest.raises(NircolorError, match="different suffixes for NIR, colour and mask files"):
         Folders(tmp_path, tmp_path / "rgb", tmp_path / "rgb")
     with pytest.raises(NircolorError, match="_mask: expected the folder of the masks in `mask`"):
         Folders(tmp_path, tmp_path / "rgb", mask_suffix="_mask")
 
 
-# Files of many bands
+# MultiBandFiles
 
 
-def test_a_file_of_many_bands_is_both_sides(tmp_path):
+def test_a_multi_band_file_is_nir_and_colour(tmp_path):
     touch(tmp_path, "b.hdr", "north/a.tif", ".c.tif")
     b, a = MultiBandFiles(tmp_path, nir_scale=10000, rgb_scale=3000).pairs()
     assert b.name == "b"
@@ -177,7 +177,7 @@ def test_a_file_of_many_bands_is_both_sides(tmp_path):
 # Recipes
 
 
-def test_recipes_name_sets(tmp_path):
+def test_recipes_build_sets(tmp_path):
     jsonargparse = pytest.importorskip("jsonargparse")
     parser = jsonargparse.ArgumentParser()
     parser.add_argument("--sets", type=list[PairedSet])
@@ -197,7 +197,7 @@ def test_recipes_name_sets(tmp_path):
         {"class_path": "nircolor.pairs.Vcip", "init_args": {"root": str(tmp_path), "split": "validation"}},
         {"class_path": "nircolor.pairs.Scenes", "init_args": {"root": str(tmp_path), "drop_flagged": True}},
     ]
-    # jsonargparse 4.49 renamed it
+    # renamed in jsonargparse 4.49
     instantiate = getattr(parser, "instantiate", None) or parser.instantiate_classes
     sets = instantiate(parser.parse_object({"sets": recipe})).sets
     assert [type(paired) for paired in sets] == [Folders, MultiBandFiles, Vcip, Scenes]
@@ -210,7 +210,7 @@ def test_recipes_name_sets(tmp_path):
 
 
 @needs_data
-def test_real_sets_are_whole():
+def test_real_sets_are_complete():
     table = DATA / "scenes.csv"
     assert len(Vcip(DATA / "vcip2020", table=table).pairs()) == 372
     assert len(Vcip(DATA / "vcip2020", "validation").pairs()) == 18
@@ -227,7 +227,7 @@ def test_real_reflectances(recwarn):
     bands = [Band(center_nm=nm, fwhm_nm=25, tolerance_nm=15) for nm in (783, 842, 945)]
     images = [read_pair(pair, bands) for pair in pairs[::60]]
     assert all(nir.shape == rgb.shape == (3, 64, 64) and valid.all() for nir, rgb, valid in images)
-    # land: a reflectance of a quarter or so beyond the red edge, and of a third of that before it
+    # land reflects about 25% in the NIR, and a third of that in the visible range
     assert 0.2 < np.mean([nir for nir, _, _ in images]) < 0.4
     assert 0.1 < np.mean([rgb for _, rgb, _ in images]) < 0.3
     assert not [str(warning.message) for warning in recwarn]

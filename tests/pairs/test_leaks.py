@@ -26,11 +26,11 @@ def scene(seed, height=SIDE, width=SIDE):
     return gray[None].astype(np.float32)
 
 
-def photograph(name, image):
+def compared(name, image):
     return ComparedImage(name, lambda: {"image": image})
 
 
-OTHERS = [photograph(f"t{seed}", scene(seed)) for seed in range(12)]
+OTHERS = [compared(f"t{seed}", scene(seed)) for seed in range(12)]
 
 
 def jpeg(image, quality):
@@ -60,11 +60,11 @@ PLANTED = {
 
 
 def planted():
-    """Versions of the first of `OTHERS`, each of another one, between images that are in no other set."""
+    """Return modified versions of the first images of `OTHERS`, and two images that are not in `OTHERS`."""
     changed = [
-        photograph(name, change(scene(seed))) for seed, (name, (change, *_)) in enumerate(PLANTED.items())
+        compared(name, change(scene(seed))) for seed, (name, (change, *_)) in enumerate(PLANTED.items())
     ]
-    return [photograph("new", scene(100)), *changed, photograph("new too", scene(101))]
+    return [compared("new", scene(100)), *changed, compared("new too", scene(101))]
 
 
 def test_planted_leaks_are_found_and_described():
@@ -77,7 +77,7 @@ def test_planted_leaks_are_found_and_described():
         assert leak.description.startswith(kind)
 
 
-def test_planted_leaks_are_found_from_the_other_set():
+def test_leaks_are_found_with_the_sets_swapped():
     leaks = {leak.name: leak for leak in compare_images(OTHERS, planted())}
     assert set(leaks) == {f"t{seed}" for seed in range(len(PLANTED))}
     for seed, (name, (_, kind, scale)) in enumerate(PLANTED.items()):
@@ -86,50 +86,47 @@ def test_planted_leaks_are_found_from_the_other_set():
         assert leak.scale == pytest.approx(1 / scale, rel=0.03)
 
 
-def test_at_one_scale_crops_are_not_looked_for():
-    images = [photograph(what, change(scene(7))) for what, (change, *_) in PLANTED.items()]
+def test_same_scale_does_not_find_crops():
+    images = [compared(what, change(scene(7))) for what, (change, *_) in PLANTED.items()]
     found = {leak.name for leak in compare_images(images, OTHERS, same_scale=True)}
     assert {"copy", "jpeg", "paler", "shifted", "moved"} <= found
     assert "crop of six tenths" not in found
 
 
-def test_other_scenes_and_featureless_images_are_no_leaks():
+def test_different_and_featureless_images_are_no_leaks():
     ramp = np.broadcast_to(np.linspace(0.2, 0.6, SIDE, dtype=np.float32), (1, SIDE, SIDE))
     flat = np.full((1, SIDE, SIDE), 0.5, np.float32)
-    sky = [photograph("ramp", ramp), photograph("flat", flat)]
-    images = [photograph("x", scene(100)), photograph("y", ramp + 0.1), photograph("z", 0.9 * flat)]
+    sky = [compared("ramp", ramp), compared("flat", flat)]
+    images = [compared("x", scene(100)), compared("y", ramp + 0.1), compared("z", 0.9 * flat)]
     assert compare_images(images, [*OTHERS, *sky]) == []
-    assert compare_images([photograph("black", 0 * flat)], [photograph("black too", 0 * flat)]) == []
-    assert [leak.kind for leak in compare_images([photograph("z", ramp)], sky)] == ["exact copy"]
+    assert compare_images([compared("black", 0 * flat)], [compared("black too", 0 * flat)]) == []
+    assert [leak.kind for leak in compare_images([compared("z", ramp)], sky)] == ["exact copy"]
 
 
-def test_a_field_with_one_edge_is_found_again():
+def test_an_image_with_a_single_edge_is_found():
     field = np.full((1, 64, 64), 0.4, np.float32)
     field[:, :, 30:] = 0.6
-    # it fits as well a few rows further down
+    # it correlates as well if shifted along the edge
     again = np.clip(field + np.random.default_rng(0).normal(0, 0.002, field.shape), 0, 1).astype(np.float32)
-    (leak,) = compare_images([photograph("a", again)], [photograph("b", field), *OTHERS], same_scale=True)
+    (leak,) = compare_images([compared("a", again)], [compared("b", field), *OTHERS], same_scale=True)
     assert leak.other == "b"
 
 
-def test_images_of_one_name_are_told_apart():
-    images = [photograph("a", scene(3)), photograph("a", scene(4)), photograph("a", scene(200))]
+def test_images_with_equal_names_are_distinguished():
+    images = [compared("a", scene(3)), compared("a", scene(4)), compared("a", scene(200))]
     assert [leak.other for leak in compare_images(images, OTHERS)] == ["t3", "t4"]
 
 
-def test_a_shore_is_not_another_shore():
+def test_different_shores_are_no_leak():
     def shore(seed, row):
         land = scene(seed, 64, 64)
         land[:, row:] = 0.1 + 0.002 * land[:, row:]
         return land
 
-    assert (
-        compare_images([photograph("a", shore(1, 14))], [photograph("b", shore(2, 20))], same_scale=True)
-        == []
-    )
+    assert compare_images([compared("a", shore(1, 14))], [compared("b", shore(2, 20))], same_scale=True) == []
 
 
-def test_pixels_are_compared_not_files(tmp_path):
+def test_copies_are_found_across_file_formats(tmp_path):
     values = noise(1, 40, 50)
     write(tmp_path / "a/x.png", values)
     write(tmp_path / "b/y.tif", values.astype("uint16") * 257)
@@ -139,7 +136,7 @@ def test_pixels_are_compared_not_files(tmp_path):
         compared_files(tmp_path / "none")
 
 
-def test_pairs_leak_by_either_side(tmp_path):
+def test_pairs_leak_by_nir_or_colour(tmp_path):
     def save(folder, name, nir, rgb):
         write(tmp_path / folder / f"nir/{name}.png", np.rint(255 * nir).astype("uint8"))
         write(tmp_path / folder / f"rgb/{name}.png", np.rint(255 * np.repeat(rgb, 3, 0)).astype("uint8"))
@@ -176,7 +173,7 @@ def test_sets_are_given_as_paths_or_objects(tmp_path):
         find_leaks(test, tmp_path / "absent")
 
 
-def test_files_whose_nir_bands_are_not_known_are_compared_by_colour(tmp_path):
+def test_multi_band_files_without_given_nir_bands_are_compared_by_colour(tmp_path):
     for name, seed in (("a", 1), ("b", 2)):
         bands = np.concatenate([scene(seed + 10 * band) for band in range(5)])
         write(tmp_path / f"{name}.tif", np.rint(65535 * bands).astype("uint16"), (665, 560, 490, 783, 842))
@@ -187,7 +184,7 @@ def test_files_whose_nir_bands_are_not_known_are_compared_by_colour(tmp_path):
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason=f"no real pairs at {DATA}")
-def test_the_validation_image_that_training_shows_larger():
+def test_the_known_leak_in_vcip_is_found():
     image, other = (
         [pair for pair in Vcip(DATA / "vcip2020", split).pairs() if pair.name in names]
         for split, names in (

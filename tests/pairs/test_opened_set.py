@@ -15,7 +15,7 @@ def vcip(root: Path) -> Path:
     return root
 
 
-def test_vcip_is_validated_on_and_trained_on(tmp_path):
+def test_the_role_selects_the_split_of_vcip(tmp_path):
     root = str(vcip(tmp_path))
     assert open_set(root, "evaluated").pairs == Vcip(root, "validation").pairs()
     assert open_set(root, "training").pairs == Vcip(root).pairs()
@@ -29,7 +29,7 @@ def test_vcip_is_validated_on_and_trained_on(tmp_path):
     ("nir", "rgb"),
     [("x_nir.png", "x_rgb.jpg"), ("s/x_nir.png", "s/x_rgb_reg.png"), ("x_NIR.tif", "x_RGB.tif")],
 )
-def test_one_folder_with_both_sides(tmp_path, nir, rgb):
+def test_one_folder_with_nir_and_colour(tmp_path, nir, rgb):
     touch(tmp_path, nir, rgb)
     (pair,) = open_set(str(tmp_path), "evaluated").pairs
     assert (pair.name, pair.nir, pair.rgb) == (nir[:-8], tmp_path / nir, tmp_path / rgb)
@@ -52,19 +52,19 @@ def test_two_folders(tmp_path, nir, rgb):
     assert (named.nir, named.rgb, named.mask) == (pair.nir, pair.rgb, None)
 
 
-def test_a_leftover_is_an_error(tmp_path):
+def test_an_unmatched_file_is_an_error(tmp_path):
     touch(tmp_path, "nir/x.png", "nir/y.png", "rgb/x.png")
     with pytest.raises(NircolorError, match="NIR without colour: y"):
         open_set(str(tmp_path), "evaluated")
 
 
-def test_files_of_many_bands(tmp_path, recwarn):
+def test_multi_band_files(tmp_path, recwarn):
     write(tmp_path / "a.tif", noise(5, 4, 4, dtype="uint16") // 100, SENTINEL_NM)
     assert open_set(str(tmp_path), "evaluated").pairs == MultiBandFiles(tmp_path).pairs()
     assert not recwarn.list
 
 
-def test_a_recipe_names_sets_splits_and_bands(tmp_path):
+def test_a_recipe_with_sets_splits_and_bands(tmp_path):
     touch(tmp_path, *(f"{side}/{name}.png" for side in ("nir", "rgb") for name in "abcd"))
     (tmp_path / "splits.csv").write_text("pair,split\na,train\nb,val\nc,test\nd,other\n")
     sets = f"""sets:
@@ -106,7 +106,7 @@ def test_a_recipe_names_sets_splits_and_bands(tmp_path):
         ),
     ],
 )
-def test_a_recipe_that_names_no_set(tmp_path, text, reason):
+def test_recipes_without_usable_sets_are_refused(tmp_path, text, reason):
     path = tmp_path / "sets.yaml"
     path.write_text(text)
     with pytest.raises(NircolorError, match=rf"sets\.yaml: .*{reason}"):
@@ -114,7 +114,7 @@ def test_a_recipe_that_names_no_set(tmp_path, text, reason):
 
 
 def split_folder(root: Path, splits: str) -> Path:
-    """A folder of pairs a, b, c … and its table, with one split per pair."""
+    """Create a folder of pairs a, b, c, … and a table with one split per pair."""
     names = "abcdefgh"[: len(splits.split(","))]
     touch(root, *(f"{side}/{name}.png" for side in ("nir", "rgb") for name in names))
     rows = [f"{name},{split}" for name, split in zip(names, splits.split(","), strict=True)]
@@ -155,7 +155,7 @@ def test_a_set_may_be_an_object_or_a_path(tmp_path):
     assert open_set(paired).title == "Folders, 1 pair"
 
 
-def test_what_is_no_set(tmp_path):
+def test_sources_that_are_no_set_are_refused(tmp_path):
     for text in (str(tmp_path), str(tmp_path / "absent"), "a,b,c"):
         with pytest.raises(NircolorError, match="expected a folder in VCIP's layout"):
             open_set(text, "evaluated")
@@ -166,7 +166,7 @@ def test_what_is_no_set(tmp_path):
         open_set(str(tmp_path), "evaluated")
 
 
-def test_a_table_tells_places(tmp_path):
+def test_groups_come_from_the_table(tmp_path):
     touch(tmp_path / "set", "nir/x.png", "rgb/x.png")
     table = tmp_path / "table.csv"
     table.write_text("pair,group\nx,hill\n")

@@ -23,12 +23,12 @@ THREE = tuple(Band(center_nm=nm, fwhm_nm=25, tolerance_nm=15) for nm in (780, 85
 
 @pytest.fixture
 def stored(tmp_path):
-    """A pair on disk of 5 × 7 px, and what is in its files."""
+    """Write a pair of 5 × 7 px; return it with the stored NIR and colour values."""
     nir, rgb = noise(1, 5, 7), noise(3, 5, 7)
     return Pair("p", write(tmp_path / "nir.png", nir), write(tmp_path / "rgb.png", rgb)), nir, rgb
 
 
-def test_bytes_come_back_as_fractions_of_255(stored):
+def test_8_bit_values_are_divided_by_255(stored):
     pair, stored_nir, stored_rgb = stored
     nir, rgb, valid = read_pair(pair)
     assert nir.dtype == rgb.dtype == np.float32
@@ -37,21 +37,21 @@ def test_bytes_come_back_as_fractions_of_255(stored):
     assert_array_equal(valid, np.ones((5, 7), bool))
 
 
-def test_sixteen_bits_scale_by_their_own_range(stored, tmp_path):
+def test_16_bit_values_are_divided_by_65535(stored, tmp_path):
     pair, _, _ = stored
     deep = noise(1, 5, 7, dtype="uint16")
     nir, _, _ = read_pair(Pair("p", write(tmp_path / "deep.png", deep), pair.rgb))
     assert_array_equal(nir, deep / np.float32(65535))
 
 
-def test_gray_as_three_equal_channels_is_one_band(stored, tmp_path):
+def test_three_equal_channels_are_one_nir_band(stored, tmp_path):
     pair, stored_nir, _ = stored
     tripled = write(tmp_path / "tripled.png", np.repeat(stored_nir, 3, axis=0))
     for bands in (None, BROAD):
         assert_array_equal(read_pair(Pair("p", tripled, pair.rgb), bands)[0], read_pair(pair)[0])
 
 
-def test_a_gray_view_in_colour_keeps_three_bands(stored, tmp_path):
+def test_a_colour_image_without_colour_keeps_three_bands(stored, tmp_path):
     pair, stored_nir, _ = stored
     fog = write(tmp_path / "fog.png", np.repeat(stored_nir, 3, axis=0))
     assert read_pair(Pair("p", pair.nir, fog))[1].shape == (3, 5, 7)
@@ -68,7 +68,7 @@ def test_colour_as_nir_and_gray_as_colour_are_refused(stored):
         read_pair(Pair("p", pair.nir, pair.nir))
 
 
-def test_valid_is_where_mask_and_alpha_agree(stored, tmp_path):
+def test_valid_combines_mask_and_alpha(stored, tmp_path):
     pair, _, stored_rgb = stored
     mask = 255 * RNG.integers(0, 2, (1, 5, 7), np.uint8)
     alpha = 255 * RNG.integers(0, 2, (1, 5, 7), np.uint8)
@@ -79,7 +79,7 @@ def test_valid_is_where_mask_and_alpha_agree(stored, tmp_path):
     assert_array_equal(valid, (mask[0] == 255) & (alpha[0] == 255))
 
 
-def test_sizes_that_differ_name_both_files(stored, tmp_path):
+def test_different_sizes_are_an_error_that_names_both_files(stored, tmp_path):
     pair, _, _ = stored
     other = write(tmp_path / "other.png", noise(3, 4, 7))
     with pytest.raises(NircolorError, match=r"other\.png: expected 7 × 5 px as .*nir\.png, got 7 × 4"):
@@ -88,10 +88,10 @@ def test_sizes_that_differ_name_both_files(stored, tmp_path):
         read_pair(Pair("p", pair.nir, pair.rgb, mask=write(other, noise(1, 4, 7))))
 
 
-def test_an_unreadable_file_is_named(stored, tmp_path):
+def test_an_unreadable_file_is_an_error_that_names_it(stored, tmp_path):
     pair, _, _ = stored
     text = tmp_path / "text.png"
-    text.write_text("not a image")
+    text.write_text("not an image")
     for path in (text, tmp_path / "absent.png"):
         for bands in (None, BROAD):
             with pytest.raises(NircolorError, match=path.name):
@@ -105,7 +105,7 @@ def test_an_unreadable_file_is_named(stored, tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(st.permutations([490, 560, 665, 705, 780, 850, 940]), st.sampled_from(["uint8", "uint16"]))
-def test_what_is_written_is_read_whatever_the_order(tmp_path_factory, order, dtype):
+def test_bands_are_selected_by_wavelength_in_any_order(tmp_path_factory, order, dtype):
     planes = {nm: noise(5, 7, dtype=dtype) for nm in order}
     folder = tmp_path_factory.mktemp("cubes")
     write(folder / "a.tif", np.stack([planes[nm] for nm in order]), order)
@@ -117,7 +117,7 @@ def test_what_is_written_is_read_whatever_the_order(tmp_path_factory, order, dty
     assert valid.all()
 
 
-def test_colour_is_the_nearest_within_30_nm(tmp_path):
+def test_colour_bands_are_the_nearest_within_30_nm(tmp_path):
     cube = noise(5, 4, 4)
     write(tmp_path / "a.tif", cube, (480, 635, 645, 590, 850))
     (pair,) = MultiBandFiles(tmp_path).pairs()
@@ -129,7 +129,7 @@ def test_colour_is_the_nearest_within_30_nm(tmp_path):
         read_pair(far, BROAD)
 
 
-def test_a_broad_band_is_a_mean_and_a_missing_one_is_named(tmp_path):
+def test_a_broad_band_is_a_mean_and_a_missing_band_is_an_error(tmp_path):
     cube = noise(5, 4, 4)
     write(tmp_path / "a.tif", cube, (665, 560, 490, 780, 940))
     (pair,) = MultiBandFiles(tmp_path).pairs()
@@ -142,7 +142,7 @@ def test_a_broad_band_is_a_mean_and_a_missing_one_is_named(tmp_path):
         read_pair(pair)
 
 
-def test_a_cube_of_another_format(tmp_path):
+def test_an_envi_cube(tmp_path):
     cube = noise(6, 4, 5, dtype="uint16")
     save_envi(tmp_path, cube, wavelength="{940, 850, 780, 490, 560, 665}", wavelength_units="Nanometers")
     (pair,) = MultiBandFiles(tmp_path, nir_scale=65535, rgb_scale=65535).pairs()
@@ -152,7 +152,7 @@ def test_a_cube_of_another_format(tmp_path):
     assert_array_equal(rgb, cube[:2:-1] / np.float32(65535))
 
 
-def test_each_side_has_its_scale_and_is_clipped(tmp_path):
+def test_nir_and_colour_have_separate_scales_and_are_clipped(tmp_path):
     cube = np.array([3000, 1500, 0, 0, 5000, 12000], "uint16").reshape(6, 1, 1).repeat(4, 2)
     write(tmp_path / "a.tif", cube, (665, 560, 490, 780, 850, 940))
     (pair,) = MultiBandFiles(tmp_path, nir_scale=10000, rgb_scale=3000).pairs()
@@ -163,7 +163,7 @@ def test_each_side_has_its_scale_and_is_clipped(tmp_path):
     assert read_pair(bright, THREE)[1][:, 0, 0].tolist() == [1, 1, 0]
 
 
-def test_plain_images_have_scales_too(tmp_path):
+def test_scales_apply_to_images_without_wavelengths(tmp_path):
     nir, rgb = (
         write(tmp_path / "n.tif", noise(1, 4, 4, dtype="uint16") // 16),
         noise(3, 4, 4, dtype="uint16") // 64,
@@ -178,14 +178,14 @@ def test_plain_images_have_scales_too(tmp_path):
     assert_array_equal(got_rgb, rgb / np.float32(1023))
 
 
-def test_dark_values_are_doubted_only_without_a_scale(tmp_path):
+def test_dark_values_warn_only_without_a_scale(tmp_path):
     write(tmp_path / "a.tif", noise(4, 4, 4, dtype="uint16") // 16, (665, 560, 490, 850))
     (pair,) = MultiBandFiles(tmp_path).pairs()
     with pytest.warns(NircolorWarning, match="reads as very dark"):
         read_pair(pair, BROAD)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        # the pixels' reader says it
+        # only reading the pixels warns
         image_size(pair.nir)
         (scaled,) = MultiBandFiles(tmp_path, nir_scale=4095, rgb_scale=4095).pairs()
         read_pair(scaled, BROAD)
@@ -195,7 +195,7 @@ def test_dark_values_are_doubted_only_without_a_scale(tmp_path):
 def test_three_channels_without_wavelengths_are_the_three_bands_in_order(stored, tmp_path, name):
     pair, stored_nir, _ = stored
     three = noise(3, 5, 7)
-    # equal channels must not be taken for one gray band
+    # three equal channels must not be merged into one gray band
     for bands in (three, np.repeat(stored_nir, 3, axis=0)):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -203,7 +203,7 @@ def test_three_channels_without_wavelengths_are_the_three_bands_in_order(stored,
         assert_array_equal(nir, bands / np.float32(255))
 
 
-def test_without_wavelengths_the_count_must_fit(stored, tmp_path):
+def test_without_wavelengths_the_number_of_bands_must_match(stored, tmp_path):
     pair, _, _ = stored
     with pytest.raises(
         NircolorError, match=r"nir\.png: expected 3 bands \(780 nm; .*\) for the NIR of p, got 1 band without"
@@ -218,14 +218,14 @@ def test_without_wavelengths_the_count_must_fit(stored, tmp_path):
         read_pair(two, THREE)
 
 
-def test_only_the_bands_that_are_wanted_decide_what_is_valid(tmp_path):
+def test_validity_depends_only_on_the_bands_that_are_read(tmp_path):
     cube = noise(5, 4, 4).astype("float32") / 255
     cube[0, 0, 0] = cube[1, 1, 1] = cube[4, 2, 2] = np.nan
     write(tmp_path / "a.tif", cube, (665, 560, 490, 700, 850))
     (pair,) = MultiBandFiles(tmp_path).pairs()
     nir, rgb, valid = read_pair(pair, BROAD)
     assert np.argwhere(~valid).tolist() == [[0, 0], [1, 1], [2, 2]]
-    # filled with the mean of the NIR's own valid pixels
+    # filled with the mean over the valid NIR pixels
     assert_allclose(nir[0, 2, 2], np.nanmean(cube[4]), rtol=1e-5)
     assert not rgb[:, 0, 0].any()
     cube[3] = np.nan
@@ -241,8 +241,8 @@ def test_size_is_height_and_width(stored, tmp_path):
 
 
 @pytest.mark.parametrize(("value", "message"), [(1, "got no value above 1"), (0, "expected a valid pixel")])
-def test_masks_that_leave_nothing_are_refused(stored, tmp_path, value, message):
-    """A mask of 0 and 1 would otherwise train on nothing, and say so nowhere."""
+def test_masks_without_valid_pixels_are_refused(stored, tmp_path, value, message):
+    """Otherwise, training with a mask of 0 and 1 would silently ignore all pixels."""
     pair, _, _ = stored
     mask = np.full((1, *image_size(pair.nir)), value, np.uint8)
     masked = replace(pair, mask=write(tmp_path / "mask.png", mask))

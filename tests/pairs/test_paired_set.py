@@ -26,7 +26,7 @@ def pairs_with(tmp_path):
     return pairs_of
 
 
-def test_groups_and_splits_come_from_the_rows_of_the_names(pairs_with):
+def test_groups_and_splits_come_from_the_rows_of_the_pairs(pairs_with):
     table = "split,pair,weather,group\ntest,b,sun,x\nval,a,rain,y\ntrain,not here,,z\n"
     assert pairs_with("a b", table) == [("a", "y", "val"), ("b", "x", "test")]
     assert pairs_with("a b", "pair,split\nb,val\na,train\n") == [("a", None, "train"), ("b", None, "val")]
@@ -37,7 +37,7 @@ def test_rows_of_the_given_dataset_are_used(pairs_with):
     assert pairs_with("a b", SCENES, dataset="vcip2020") == [("a", "7", "train"), ("b", "8", "train")]
 
 
-def test_one_dataset_of_several_must_be_named(pairs_with):
+def test_a_table_of_several_datasets_needs_the_name_of_one(pairs_with):
     with pytest.raises(NircolorError, match=r"table\.csv: expected the name of a dataset"):
         pairs_with("a b", SCENES)
     # a table of one set needs no such column
@@ -85,7 +85,7 @@ def test_a_byte_order_mark_is_not_part_of_the_name(pairs_with):
         (b"\xff\xfe\x00", "expected a CSV of pairs"),
     ],
 )
-def test_a_foreign_table_is_an_error(pairs_with, content, message):
+def test_a_table_without_the_columns_is_an_error(pairs_with, content, message):
     with pytest.raises(NircolorError, match=rf"table\.csv: {message}"):
         pairs_with("a", content)
 

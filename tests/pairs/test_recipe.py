@@ -32,7 +32,7 @@ def test_mappings_are_merged_and_other_values_replaced(tmp_path):
         ("- 1", r"recipe[.]yaml: expected a mapping with .*, got list"),
     ],
 )
-def test_bases_that_cannot_be_used(tmp_path, text, message):
+def test_invalid_bases_are_refused(tmp_path, text, message):
     recipe = write(tmp_path / "recipe.yaml", text)
     with pytest.raises(NircolorError, match=message) as caught:
         read_recipe(recipe)

@@ -80,7 +80,7 @@ def test_given_train_and_val_splits_are_kept():
         assert [p.name for p in val] == ["b", "f"]
 
 
-def test_val_is_taken_from_train_if_no_pair_has_it():
+def test_val_is_taken_from_train_if_no_pair_is_in_val():
     pairs = [pair(f"p{i}", str(i), ("train", "validation", None)[i % 3]) for i in range(90)]
     train, val = split_pairs(pairs, 0.4)
     unassigned = [pair(p.name, p.group) for p in pairs if p.split != "validation"]
@@ -89,7 +89,7 @@ def test_val_is_taken_from_train_if_no_pair_has_it():
     assert 10 < len(val) < 40
 
 
-def test_pairs_without_split_are_assigned_beside_those_with_one():
+def test_pairs_without_split_are_assigned_in_addition_to_given_splits():
     pairs = [pair("t", split="train"), pair("d", split="val"), *(pair(str(i)) for i in range(200))]
     train, val = split_pairs(pairs, 0.5)
     assert train[0].name == "t"
@@ -116,18 +116,18 @@ def test_written_splits_are_sorted_and_keep_places_together(tmp_path):
     splits = splits_of(tmp_path / "splits.csv")
     assert list(splits) == [p.name for p in pairs]
     assert all(splits[a.name] == splits[b.name] for a, b in zip(pairs[::2], pairs[1::2], strict=True))
-    shares = {split: count / 4000 for split, count in Counter(splits.values()).items()}
-    assert shares == pytest.approx({"train": 0.75, "val": 0.1, "test": 0.15}, abs=0.03)
+    fractions = {split: count / 4000 for split, count in Counter(splits.values()).items()}
+    assert fractions == pytest.approx({"train": 0.75, "val": 0.1, "test": 0.15}, abs=0.03)
 
 
-def test_the_rule_gives_the_split_file_from_its_own_names(tmp_path):
+def test_the_split_file_is_reproduced_from_its_names(tmp_path):
     write_splits([pair(name) for name in splits_of(SENTINEL2)], tmp_path / "splits.csv")
     assert (tmp_path / "splits.csv").read_bytes() == SENTINEL2.read_bytes()
     assert Counter(splits_of(SENTINEL2).values()) == {"train": 1333, "val": 174, "test": 293}
 
 
 @needs_data
-def test_the_split_file_is_that_of_the_data(tmp_path):
+def test_the_split_file_is_reproduced_from_the_data(tmp_path):
     write_splits(MultiBandFiles(DATA / "sentinel2").pairs(), tmp_path / "splits.csv")
     assert (tmp_path / "splits.csv").read_bytes() == SENTINEL2.read_bytes()
     train, val = split_pairs(MultiBandFiles(DATA / "sentinel2", table=SENTINEL2).pairs(), 0)
@@ -136,7 +136,7 @@ def test_the_split_file_is_that_of_the_data(tmp_path):
 
 
 @needs_data
-def test_real_sets_that_share_places_have_them_in_one_split():
+def test_places_shared_by_real_sets_are_in_one_split():
     table = DATA / "scenes.csv"
     vcip, scenes = (
         s.pairs() for s in (Vcip(DATA / "vcip2020", table=table), Scenes(DATA / "epfl", table=table))

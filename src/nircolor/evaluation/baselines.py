@@ -1,9 +1,9 @@
-"""Trivial colorizers, which a network must surpass to have learnt anything.
+"""Baselines: trivial colorizers, to which trained networks are compared.
 
 All take NIR images (bands, h, w), floating point in [0, 1], and return colour (3, h, w), float32 in [0, 1].
-Those that are fitted are linear maps of features of a pixel. Fitting needs sums over the pixels of each image
-(`Moments`), which can be added and subtracted: a colorizer that is fitted on all images except one costs
-hardly more than one that is fitted on all.
+Fitted baselines are linear maps of the features of a pixel. They are fitted from sums over the pixels of each
+image (`Moments`), which can be added and subtracted. Fitting on all images except one therefore takes hardly
+longer than fitting on all.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -25,12 +25,10 @@ Nir = NDArray[np.floating[Any]]
 Features = NDArray[np.float64]
 
 _BLUR_SIGMAS_PX = (1, 2, 4, 8, 16, 32)
-
-
 _MEAN = "mean colour"
-_COPIED = "the NIR three times, of several bands their mean"
-# reference [16] of the structure-aware paper in full: Fu, Jung, Su, "Color Recovery from Multi-Spectral NIR
-# Images Using Gray Information", ACM Multimedia Asia 2019
+_COPIED = "the NIR band in all three channels; of several bands, their mean"
+# with the gray image as input, this is reference [16] of the structure-aware paper (Park et al.): Fu, Jung,
+# Su, "Color Recovery from Multi-Spectral NIR Images Using Gray Information", ACM Multimedia Asia 2019
 _GIVEN_GRAY = "transfer matrix given gray"
 
 
@@ -50,7 +48,7 @@ class Moments(NamedTuple):
 
 
 class NirCopied:
-    """A gray image: the mean of the NIR bands in all three channels."""
+    """Baseline that returns a gray image: the mean of the NIR bands in all three channels."""
 
     def predict(self, nir: Nir) -> Floats:
         """Return the gray image (3, h, w)."""
@@ -59,7 +57,7 @@ class NirCopied:
 
 
 class LinearMap:
-    """Colour as a linear function of features of a pixel, fitted by least squares over the valid pixels.
+    """Baseline that computes colour as a linear function of the features of a pixel, fitted by least squares.
 
     Args:
         features: Computes the features (k, h, w) of a NIR image.
@@ -72,7 +70,7 @@ class LinearMap:
         self._features, self._regularisation = features, regularisation
 
     def moments(self, nir: Nir, rgb: Floats, valid: Mask) -> Moments:
-        """Compute the sums of one image, as read by `nircolor.pairs.read_pair`."""
+        """Compute the sums over the valid pixels of one image, as read by `nircolor.pairs.read_pair`."""
         features = self._features(nir)[:, valid]
         return Moments(features @ features.T, features @ rgb[:, valid].T.astype(np.float64))
 
@@ -97,17 +95,17 @@ class LinearMap:
 
 
 def mean_color() -> LinearMap:
-    """One colour for all pixels: the mean over the training pixels."""
+    """Create the baseline that gives all pixels one colour: the mean over the training pixels."""
     return LinearMap(lambda nir: np.ones((1, *_checked(nir).shape[1:])))
 
 
 def transfer_matrix() -> LinearMap:
-    """A matrix (3, bands) from the NIR of a pixel to its colour: [16] of the structure-aware paper."""
+    """Create the baseline that multiplies the NIR of a pixel by a matrix (3, bands)."""
     return LinearMap(_checked)
 
 
 def linear_ridge() -> LinearMap:
-    """A linear function of the 36 `ridge_features` of a pixel (31 more for each further band)."""
+    """Create the baseline that is linear in the 36 `ridge_features` of a pixel (31 more per further band)."""
     return LinearMap(ridge_features, regularisation=1e-3)
 
 
@@ -123,17 +121,17 @@ def ridge_features(nir: Nir) -> Features:
     bands = _checked(nir)
     features = np.empty((5 + 31 * len(bands), *bands.shape[1:]))
     y, x = np.indices(bands.shape[1:]) / bands.shape[1]
-    values = (*_of_position(y, x), *(value for n in bands for value in _of_band(n, y)))
+    values = (*_position_features(y, x), *(value for n in bands for value in _band_features(n, y)))
     for feature, value in zip(features, values, strict=True):
         feature[:] = value
     return features
 
 
-def _of_position(y: Features, x: Features) -> tuple[Features | float, ...]:
+def _position_features(y: Features, x: Features) -> tuple[Features | float, ...]:
     return 1.0, y, y**2, x, x**2
 
 
-def _of_band(n: Features, y: Features) -> Iterator[Features | float]:
+def _band_features(n: Features, y: Features) -> Iterator[Features | float]:
     yield from (n, n**2, np.sqrt(n))
     for sigma in _BLUR_SIGMAS_PX:
         blurred = _blur(n, sigma)
@@ -158,17 +156,23 @@ def _checked(nir: Nir) -> Features:
     return nir.astype(np.float64)
 
 
-def distinct_bands(methods: Iterable[MethodRun], of_set: Bands, pairs: Sequence[Pair]) -> list[Bands]:
-    """List the NIR bands that the methods take, each once; ``of_set`` if no method names any.
+def distinct_bands(methods: Iterable[MethodRun], set_bands: Bands, pairs: Sequence[Pair]) -> list[Bands]:
+    """List the distinct NIR bands that the methods take; ``set_bands`` if no method names any.
 
-    Bands that read the same values from a pair count once: images of one band state no wavelength.
+    Bands that read the same values from a pair count once. For example, any single band reads the same values
+    from an image of one band without wavelength.
+
+    Args:
+        methods: Methods.
+        set_bands: NIR bands that the set names, if any.
+        pairs: Evaluated pairs.
 
     Raises:
         NircolorError: No pair has these bands.
     """
     wanted: list[Bands] = list(dict.fromkeys(one.bands for one in methods if one.bands is not None))
     if len(wanted) <= 1:
-        return wanted or [of_set]
+        return wanted or [set_bands]
     for pair in pairs:
         try:
             images = read_images(pair, wanted)
@@ -177,8 +181,8 @@ def distinct_bands(methods: Iterable[MethodRun], of_set: Bands, pairs: Sequence[
             unreadable = error
             continue
         different: dict[bytes, Bands] = {}
-        for bands, of_bands in zip(wanted, images, strict=True):
-            different.setdefault(of_bands.nir.tobytes(), bands)
+        for bands, bands_images in zip(wanted, images, strict=True):
+            different.setdefault(bands_images.nir.tobytes(), bands)
         return list(different.values())
     raise unreadable
 
@@ -194,15 +198,15 @@ def fitted_baselines(
 ) -> list[MethodRun]:
     """Fit the trivial colorizers for each choice of bands.
 
-    They are fitted on ``training``. If it is empty, they are fitted on the evaluated pairs, for each image on
-    those of all other places; if there is only one place, those that need fitting are left out.
+    They are fitted on ``training``. If it is empty, they are fitted for each evaluated image on the evaluated
+    pairs of all other places; if there is only one place, baselines that need fitting are left out.
 
     Args:
         pairs: Evaluated pairs.
         training: Training pairs.
         bands: Choices of NIR bands.
-        given_gray: Add a colorizer that sees the gray version of the truth beside the bands, which no other
-            method does.
+        given_gray: Add a baseline that takes the gray version of the true image in addition to the bands. It
+            uses information that no other method has.
         also_read: NIR bands to read for ``on_read``.
         on_read: Called with each pair that has been read, and its images of the bands ``also_read``.
 
@@ -262,7 +266,7 @@ def _copied(_pair: Pair, images: PairImages) -> Floats:
 
 @dataclass
 class _Learner:
-    """A linear map that colorizes each image after fitting on other places; None is always another place."""
+    """Linear map that colorizes each image after fitting on all other places; place None: training pairs."""
 
     label: str
     linear: LinearMap

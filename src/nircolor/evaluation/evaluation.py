@@ -12,7 +12,7 @@ from nircolor.modelfile import Card
 
 @dataclass(frozen=True)
 class Method:
-    """A method, one row of the tables.
+    """Description of an evaluated method, one row of the tables.
 
     Attributes:
         label: Label in the tables.
@@ -28,7 +28,7 @@ class Method:
 
 
 class Subset(NamedTuple):
-    """Images of one table."""
+    """Names of the images of one table."""
 
     title: str
     names: tuple[str, ...]
@@ -49,7 +49,7 @@ class SeenImage:
     Attributes:
         name: Name of the evaluated image.
         other: Name of the training image.
-        how: Relation of the two, in words.
+        how: Description of the match.
     """
 
     name: str
@@ -93,7 +93,7 @@ class Evaluation:
         conventions: Description of the measures, one line each.
         seen: Images that training contains too.
         failures: Images that could not be scored and were left out for all methods, one line each.
-        warnings: Doubts, one line each.
+        warnings: Warnings, such as permuted names, one line each.
     """
 
     data: str
@@ -153,7 +153,7 @@ class Evaluation:
         return [row for row in self.rows if row.name in names]
 
     def comparisons(self, subset: Subset) -> list[MethodComparison]:
-        """Compare each model or folder with every one before it and with every baseline."""
+        """Compare each model or folder with each one before it and with each baseline."""
         columns = by_method(self.rows_of(subset))
         evaluated = [method.label for method in self.methods if method.kind != "baseline"]
         baselines = [method.label for method in self.methods if method.kind == "baseline"]
@@ -164,7 +164,7 @@ class Evaluation:
         ]
 
     def evaluated(self) -> list[Method]:
-        """Return the methods that are not baselines; the last baseline if there are no others."""
+        """Return the methods that are not baselines; the last baseline if there are only baselines."""
         return [one for one in self.methods if one.kind != "baseline"] or list(self.methods[-1:])
 
     def ranked(self) -> list[str]:
@@ -178,7 +178,7 @@ class Evaluation:
         return "\n".join(f"{table.title}\n\n{_markdown(table)}" for table in self.tables())
 
     def _repr_markdown_(self) -> str:
-        # tables in notebooks
+        # used by Jupyter to show the tables
         return str(self)
 
     def __repr__(self) -> str:
@@ -187,7 +187,7 @@ class Evaluation:
 
 
 def _markdown(table: ScoreTable) -> str:
-    """Format a table as Markdown: means (of ratios medians) with 95% intervals, one row per method."""
+    """Format a table as Markdown: means (medians for ratios) with 95% intervals, one row per method."""
     lines = [
         f"| method | images | {' | '.join(measure.title for measure in MEASURES)} |",
         "|---" * (2 + len(MEASURES)) + "|",

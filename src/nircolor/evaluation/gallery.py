@@ -18,7 +18,8 @@ from nircolor.imagery.gdal import reason
 from nircolor.imagery.reduction import AreaMean
 from nircolor.metrics import delta_e2000_map
 
-# fixed, so that error maps can be compared between images and reports; 40 is about orange for green
+# fixed, so that error maps can be compared between images and reports; 40 is about the difference between
+# orange and green
 ERROR_LIMIT = 40.0
 _COLORS = mpl.colormaps["inferno"]
 _GRAY = 0.5
@@ -27,12 +28,11 @@ Bytes = NDArray[np.uint8]
 _LEVELS = 254
 _INVALID = 255
 
-
 _DPI = 300
-# least width of a column, so that its head is legible
+# minimum width of a column, so that its heading is legible
 _COLUMN_PX = 360
 _GAP_PX = 12
-_HEAD_PX = 50
+_HEADING_PX = 50
 _NAME_PX = 60
 _LETTERS = 20
 
@@ -52,12 +52,12 @@ _METADATA: dict[str, dict[str, None]] = {
 
 
 @dataclass(frozen=True)
-class Shown:
+class DisplayImages:
     """Images of one pair for display, all of one size, float32 in [0, 1].
 
     Attributes:
         nir: (1, h, w) gray, or (3, h, w) false colour with the longest wavelength as red.
-        truth: (3, h, w), gray where invalid.
+        truth: True colours (3, h, w), gray where invalid.
         predicted: (3, h, w) by method.
         errors: ΔE2000 from black (0) to light yellow (`ERROR_LIMIT` and above), gray where the truth is
             invalid, (3, h, w) by method.
@@ -95,7 +95,7 @@ class Gallery:
         Args:
             name: Name of the pair.
             nir: (bands, h, w): one band is shown gray, three in false colour, otherwise their mean.
-            truth: (3, h, w).
+            truth: True colours (3, h, w).
             valid: (h, w), True where ``truth`` is valid.
             predicted: (3, h, w) by method.
 
@@ -103,27 +103,29 @@ class Gallery:
             ValueError: The images differ in size, or have values outside [0, 1].
         """
         everywhere = np.ones_like(valid)
-        kept = {"nir": self._stored(_visible(nir), everywhere), "truth": self._stored(truth, valid)}
+        arrays = {"nir": self._to_bytes(_display_nir(nir), everywhere), "truth": self._to_bytes(truth, valid)}
         for place, colour in enumerate(predicted.values()):
-            kept[f"predicted {place}"] = self._stored(colour, everywhere)
-            kept[f"error {place}"] = self._error(colour, truth, valid)
+            arrays[f"predicted {place}"] = self._to_bytes(colour, everywhere)
+            arrays[f"error {place}"] = self._error(colour, truth, valid)
         # numbered, because names may contain characters that file names may not
         path = self._files.get(name, self._folder / f"{len(self._files)}.npz")
-        np.savez_compressed(path, allow_pickle=False, **kept)
+        np.savez_compressed(path, allow_pickle=False, **arrays)
         self._files[name], self._labels[name] = path, tuple(predicted)
 
-    def shown(self, name: str) -> Shown:
+    def images(self, name: str) -> DisplayImages:
         """Read the images of a pair; KeyError if it was not added."""
         labels = self._labels[name]
-        with np.load(self._files[name]) as kept:
-            return Shown(
-                nir=_floats(kept["nir"]),
-                truth=_floats(kept["truth"]),
-                predicted={label: _floats(kept[f"predicted {place}"]) for place, label in enumerate(labels)},
-                errors={label: _colored(kept[f"error {place}"]) for place, label in enumerate(labels)},
+        with np.load(self._files[name]) as arrays:
+            return DisplayImages(
+                nir=_to_floats(arrays["nir"]),
+                truth=_to_floats(arrays["truth"]),
+                predicted={
+                    label: _to_floats(arrays[f"predicted {place}"]) for place, label in enumerate(labels)
+                },
+                errors={label: _color_errors(arrays[f"error {place}"]) for place, label in enumerate(labels)},
             )
 
-    def _stored(self, image: Floats, valid: Mask) -> Bytes:
+    def _to_bytes(self, image: Floats, valid: Mask) -> Bytes:
         means, inside = reduced(image, valid, self._side_px)
         return np.rint(np.where(inside, means, _GRAY).clip(0, 1) * 255).astype(np.uint8)
 
@@ -138,7 +140,7 @@ def reduced(image: Floats, valid: Mask, side_px: int) -> tuple[Floats, Mask]:
     """Reduce an image (bands, h, w) to sides of at most ``side_px`` by averaging its valid pixels.
 
     Returns:
-        Means (bands, h', w'), 0 where no pixel is valid, and the mask (h', w') of the others.
+        Means (bands, h', w'), 0 where no pixel is valid, and the mask (h', w') of pixels with a mean.
     """
     height, width = valid.shape
     # invalid pixels may be NaN
@@ -156,26 +158,26 @@ def error_colors(count: int) -> list[str]:
     return [mpl.colors.to_hex(_COLORS(share)) for share in np.linspace(0, 1, count)]
 
 
-def _visible(nir: Floats) -> Floats:
+def _display_nir(nir: Floats) -> Floats:
     if len(nir) in (1, 3):
         return nir[::-1]
     return nir.mean(axis=0, keepdims=True).astype(np.float32)
 
 
-def _floats(pixels: Bytes) -> Floats:
+def _to_floats(pixels: Bytes) -> Floats:
     return pixels.astype(np.float32) / np.float32(255)
 
 
-def _colored(levels: Bytes) -> Floats:
+def _color_errors(levels: Bytes) -> Floats:
     table = np.full((256, 3), _GRAY, np.float32)
     table[: _LEVELS + 1] = _COLORS(np.arange(_LEVELS + 1) / _LEVELS)[:, :3]
     return np.moveaxis(table[levels], -1, 0)
 
 
 def write_figure(path: Path, names: Sequence[str], labels: Sequence[str], gallery: Gallery) -> None:
-    """Write a figure as in papers, at 300 dpi: one row per image, with NIR, each method, and the truth.
+    """Write a figure at 300 dpi, as for a paper: one row per image: NIR, each method, true colours.
 
-    Small images are enlarged without interpolation. The file appears when it is complete.
+    Small images are enlarged without interpolation. The file is renamed into place when it is complete.
 
     Args:
         path: File to write: .png, .pdf or .svg.
@@ -192,7 +194,7 @@ def write_figure(path: Path, names: Sequence[str], labels: Sequence[str], galler
     if not names:
         raise NircolorError(f"{path}: expected names of images for the figure, got none")
     rows = [_row(name, labels, gallery) for name in names]
-    encoded = _drawn(rows, names, ["NIR", *labels, "truth"], path.suffix.lower())
+    encoded = _render(rows, names, ["NIR", *labels, "truth"], path.suffix.lower())
     partial = path.with_name(f".{path.name}.part")
     try:
         partial.write_bytes(encoded)
@@ -206,21 +208,23 @@ def write_figure(path: Path, names: Sequence[str], labels: Sequence[str], galler
 def _row(name: str, labels: Sequence[str], gallery: Gallery) -> list[Floats]:
     if name not in gallery:
         raise NircolorError(f"figure: expected the name of a scored image, got {name}")
-    shown = gallery.shown(name)
+    shown = gallery.images(name)
     unknown = [label for label in labels if label not in shown.predicted]
     if unknown:
-        raise NircolorError(f"figure: expected {', '.join(shown.predicted)} as methods, got {unknown[0]}")
+        raise NircolorError(
+            f"figure: expected one of the methods {', '.join(shown.predicted)}, got {unknown[0]}"
+        )
     return [shown.nir, *(shown.predicted[label] for label in labels), shown.truth]
 
 
-def _drawn(rows: list[list[Floats]], names: Sequence[str], heads: Sequence[str], suffix: str) -> bytes:
+def _render(rows: list[list[Floats]], names: Sequence[str], headings: Sequence[str], suffix: str) -> bytes:
     factors = [-(-_COLUMN_PX // row[0].shape[2]) for row in rows]
     # all rows are enlarged to the same width
     column = max(factor * row[0].shape[2] for factor, row in zip(factors, rows, strict=True))
     heights = [round(column * row[0].shape[1] / row[0].shape[2]) for row in rows]
-    width = _NAME_PX + len(heads) * (column + _GAP_PX)
-    wrapped = [textwrap.fill(head, max(8, _LETTERS * column // _COLUMN_PX)) for head in heads]
-    top = _HEAD_PX * max(head.count("\n") + 1 for head in wrapped)
+    width = _NAME_PX + len(headings) * (column + _GAP_PX)
+    wrapped = [textwrap.fill(heading, max(8, _LETTERS * column // _COLUMN_PX)) for heading in headings]
+    top = _HEADING_PX * max(heading.count("\n") + 1 for heading in wrapped)
     height = top + sum(heights) + _GAP_PX * len(rows)
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)

@@ -24,16 +24,16 @@ Methods = MethodSource | Sequence[MethodSource] | Mapping[str, MethodSource | Se
 
 @dataclass(frozen=True)
 class MethodRun:
-    """One run of a method.
+    """One run of a method, such as one seed.
 
     Attributes:
-        label: Label of the method. Objects of the same label are runs of one method, such as seeds.
+        label: Label of the method. Objects with the same label are runs of one method.
         kind: See `Method`.
         origin: Model, file or folder.
         predict: Function that colorizes a pair.
-        bands: NIR bands that ``predict`` takes. None = whatever the set has.
+        bands: NIR bands that ``predict`` takes. None = the NIR bands of the set.
         card: Card of a model.
-        warnings: Doubts, one line each.
+        warnings: Warnings, one line each.
     """
 
     label: str
@@ -51,8 +51,8 @@ def open_methods(methods: Methods, pairs: Sequence[Pair], device: Device = "auto
     Args:
         methods: Models (name, path or `Colorizer`), folders of colorized images, or patterns such as
             ``results/*_fake_B.png``, in which ``*`` stands for the name of the pair. Text may start with a
-            label: ``LABEL=results/``. In a mapping, the keys are labels. Several with one label are runs of
-            one method.
+            label: ``LABEL=results/``. In a mapping, the keys are labels. Several with one label are
+            runs of one method.
         pairs: Evaluated pairs.
         device: Where models run; see `Colorizer`.
 
@@ -64,7 +64,7 @@ def open_methods(methods: Methods, pairs: Sequence[Pair], device: Device = "auto
     if not sources:
         raise NircolorError("methods: expected at least one model or folder, got none")
     found = [_open(label, source, pairs, device) for label, source in sources]
-    for one, other in pairwise(sorted(found, key=lambda one: one.label)):
+    for one, other in pairwise(sorted(found, key=lambda run: run.label)):
         if one.label == other.label and (one.kind, one.bands) != (other.kind, other.bands):
             raise NircolorError(
                 f"{one.label}: expected runs of one method, got {one.origin} and {other.origin}, which are "
@@ -126,7 +126,7 @@ def _open(label: str | None, source: MethodSource, pairs: Sequence[Pair], device
 
 
 def _find_predictions(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Find the image of each pair; warn of images that belong to no pair."""
+    """Find the image of each pair, and return a warning about images that belong to no pair."""
     names = [pair.name for pair in pairs]
     if path.is_dir():
         present = find_images(path, recursive=True)
@@ -157,7 +157,7 @@ def _find_predictions(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Path
 
 
 def _common_suffix(folder: Path, stems: Collection[str], names: Sequence[str]) -> str:
-    """Find what follows the name of the pair in all files: ``_nir`` in ``validation_0004_nir``."""
+    """Find the text that follows the name of the pair in all files: ``_nir`` in ``validation_0004_nir``."""
     first = min(names)
     ends = [stem.removeprefix(first) for stem in stems if stem.startswith(first)]
     # `field_10` does not belong to `field_1`
@@ -182,6 +182,6 @@ def _read(path: Path, pair: Pair, valid: Mask) -> Floats:
     missing = int((valid & ~opaque).sum())
     if missing:
         raise NircolorError(
-            f"{path}: expected a colour wherever {pair.name} is valid, got {missing} px without"
+            f"{path}: expected a colour for each valid pixel of {pair.name}, got {missing} px without"
         )
     return rgb

@@ -15,21 +15,21 @@ from numpy.typing import NDArray
 
 from nircolor.evaluation.scores import MEASURES, Columns, Measure, ranking
 
-_DRAWN = ("psnr_db", "ssim", "angular_error_deg")
-# Okabe and Ito's palette for colour-blind readers, without black and yellow; repeated with other marks
+_PLOTTED = ("psnr_db", "ssim", "angular_error_deg")
+# Okabe and Ito's colour-blind safe palette, without black and yellow; repeated with other marks
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKS = ("o", "s", "D", "v")
 _GRAYS = ("#6f6f6f", "#9a9a9a", "#bdbdbd")
 _DASHES: tuple[Literal["-", "--", ":", "-."], ...] = ("-", "--", ":", "-.")
-# names of more images would not be legible below the axis
-_MOST_NAMES = 60
-_LONGEST_NAME = 28
+# the names of more images would not be legible below the axis
+_MAX_NAMES = 60
+_MAX_NAME_LENGTH = 28
 
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
-    # source of the ids in the file, which are random by default
+    # seed of the ids in the file, which are random by default
     "svg.hashsalt": "nircolor",
-    # a $ in a name is not the start of a formula
+    # do not parse $ in names as formulas
     "text.parse_math": False,
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -63,23 +63,23 @@ def per_image_svg(
         links: Link targets of the dots, by name of the image.
 
     Returns:
-        SVG, starting with ``<svg``; the same for the same input.
+        SVG, starting with ``<svg``; equal for equal input.
     """
     links = links or {}
     order = ranking(columns[methods[0]]["psnr_db"])
-    measures = [measure for measure in MEASURES if measure.key in _DRAWN]
+    measures = [measure for measure in MEASURES if measure.key in _PLOTTED]
     with mpl.rc_context(_STYLE):
         figure = Figure(figsize=(11, 8.2), layout="constrained")
         panels: Sequence[Axes] = figure.subplots(len(measures), 1, sharex=True)
         for axes, measure in zip(panels, measures, strict=True):
             _draw(axes, measure, columns, names, order, methods, baselines, links)
         _name_images(panels[-1], [names[place] for place in order], methods[0])
-        _legend(figure, methods, baselines, many=len(names) > _MOST_NAMES)
+        _legend(figure, methods, baselines, many=len(names) > _MAX_NAMES)
         figure.align_ylabels()
         text = io.StringIO()
         figure.savefig(text, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
     svg = text.getvalue()
-    return _titled(svg[svg.index("<svg") :], {link: name for name, link in links.items()})
+    return _add_titles(svg[svg.index("<svg") :], {link: name for name, link in links.items()})
 
 
 def _draw(
@@ -103,7 +103,7 @@ def _draw(
     axes.set_ylim(bottom, top)
     axes.set_ylabel(measure.title)
     places = np.arange(len(order))
-    many = len(order) > _MOST_NAMES
+    many = len(order) > _MAX_NAMES
     for number, label in enumerate(baselines):
         line = running_median(drawn[label]) if many else drawn[label]
         # a single image gives no line
@@ -114,7 +114,7 @@ def _draw(
     for number, label in enumerate(methods):
         values = drawn[label]
         shown = np.isfinite(values)
-        # scatter, because the marks of a line cannot have links
+        # scatter, because the markers of a line cannot have links
         alpha = 0.4 if many else 1.0
         dots = axes.scatter(
             places[shown], values[shown], s=size, linewidths=0 if many else 0.4, alpha=alpha, **_dot(number)
@@ -132,9 +132,9 @@ def _draw(
 
 def running_median(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Compute the median of each value and its neighbours, in a window of an eleventh of all values."""
-    reach = len(values) // 22
+    radius = len(values) // 22
     return np.array(
-        [np.median(values[max(0, place - reach) : place + reach + 1]) for place in range(len(values))]
+        [np.median(values[max(0, place - radius) : place + radius + 1]) for place in range(len(values))]
     )
 
 
@@ -165,7 +165,7 @@ def _dot(number: int) -> dict[str, Any]:
 
 def _name_images(axes: Axes, names: Sequence[str], first: str) -> None:
     axes.set_xlim(-0.8, len(names) - 0.2)
-    if len(names) > _MOST_NAMES:
+    if len(names) > _MAX_NAMES:
         axes.set_xlabel(f"{len(names)} images, by the PSNR of {_short(first)}; lines: running medians")
         return
     short = [_short(name) for name in names]
@@ -195,13 +195,13 @@ def _legend(figure: Figure, methods: Sequence[str], baselines: Sequence[str], *,
 def _short(name: str) -> str:
     """Shorten a name by removing its middle."""
     name = " ".join(name.split())
-    if len(name) <= _LONGEST_NAME:
+    if len(name) <= _MAX_NAME_LENGTH:
         return name
-    half = (_LONGEST_NAME - 1) // 2
+    half = (_MAX_NAME_LENGTH - 1) // 2
     return f"{name[:half]}…{name[-half:]}"
 
 
-def _titled(svg: str, names: Mapping[str, str]) -> str:
+def _add_titles(svg: str, names: Mapping[str, str]) -> str:
     """Add titles to links, which browsers show on hovering."""
 
     def titled(found: re.Match[str]) -> str:

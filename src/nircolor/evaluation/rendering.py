@@ -1,4 +1,4 @@
-"""Texts and images of a report: `render_html`, `render_markdown` and the pages of single images."""
+"""Text and images of a report: `render_html`, `render_markdown` and the pages of single images."""
 
 import itertools
 import json
@@ -44,20 +44,20 @@ class Page:
     Attributes:
         name: Name of the pair.
         slug: Name for links and files; see `slugs`.
-        what: ``Best``, ``Median`` or ``Worst``, or empty.
+        highlight: ``Best``, ``Median``, ``Worst``, or empty.
         rank: Rank among all images, from 1.
         width: Width of the images in px.
         height: Height of the images in px.
         enlarged: Whether the images are small and shown enlarged, without interpolation.
-        nir: NIR; see `gallery.Shown`.
-        truth: Colour image; see `gallery.Shown`.
-        thumbnail: Reduced image of the first evaluated method.
+        nir: NIR image; see `gallery.DisplayImages`.
+        truth: True colours; see `gallery.DisplayImages`.
+        thumbnail: Reduced image by the first evaluated method.
         panels: Methods in the order of the tables.
     """
 
     name: str
     slug: str
-    what: str
+    highlight: str
     rank: int
     width: int
     height: int
@@ -71,12 +71,12 @@ class Page:
 def make_pages(evaluation: Evaluation, gallery: Gallery, count: int) -> list[Page]:
     """Make the pages of at most ``count`` images, best first; see `chosen`."""
     order = evaluation.ranked()
-    slug, what = slugs(order), notable(order)
+    slug, highlights = slugs(order), notable(order)
     scores = scores_by_image(evaluation)
     evaluated = {one.label for one in evaluation.evaluated()}
     pages = []
     for name in chosen(order, count):
-        shown = gallery.shown(name)
+        shown = gallery.images(name)
         height, width = shown.truth.shape[1:]
         small = max(height, width) <= _SMALL_PX
         encode = encode_png if small else encode_jpeg
@@ -85,7 +85,7 @@ def make_pages(evaluation: Evaluation, gallery: Gallery, count: int) -> list[Pag
             Page(
                 name,
                 slug[name],
-                what.get(name, ""),
+                highlights.get(name, ""),
                 order.index(name) + 1,
                 width,
                 height,
@@ -133,7 +133,7 @@ def render_html(evaluation: Evaluation, tables: list[ScoreTable], pages: list[Pa
         evaluation,
         tables,
         pages=_neighbours(pages),
-        notable=[page for page in pages if page.what],
+        notable=[page for page in pages if page.highlight],
         plot=Markup(plot),
         error_limit=f"{ERROR_LIMIT:g}",
         error_colors=", ".join(error_colors(17)),
@@ -143,14 +143,14 @@ def render_html(evaluation: Evaluation, tables: list[ScoreTable], pages: list[Pa
 def render_markdown(
     evaluation: Evaluation, tables: list[ScoreTable], pages: list[Page]
 ) -> tuple[str, dict[str, Encoded]]:
-    """Render the Markdown text; also return its images by file name, except ``per_image.svg``."""
-    beside: dict[str, Encoded] = {}
+    """Render the Markdown text; also return its images by file name, without ``per_image.svg``."""
+    files: dict[str, Encoded] = {}
     labels = slugs(method.label for method in evaluation.methods)
 
-    def file(page: Page, what: str, image: Encoded) -> Markup:
+    def file(page: Page, kind: str, image: Encoded) -> Markup:
         """Register an image and return its file name."""
-        name = f"images/{page.slug}-{what}.{_EXTENSION[image.kind]}"
-        beside[name] = image
+        name = f"images/{page.slug}-{kind}.{_EXTENSION[image.kind]}"
+        files[name] = image
         return Markup(name)
 
     text = _render(
@@ -158,12 +158,12 @@ def render_markdown(
         "report.md.j2",
         evaluation,
         tables,
-        notable=[page for page in pages if page.what],
+        notable=[page for page in pages if page.highlight],
         file=file,
         labels={label: f"by-{slug}" for label, slug in labels.items()},
         code=Markup("".join(f"    {line}\n" for line in evaluation.command.splitlines())),
     )
-    return text, beside
+    return text, files
 
 
 def escape_markdown(value: Any) -> str:
@@ -260,7 +260,7 @@ def _card(method: Method) -> list[tuple[str, str]]:
         ("Model", f"{card.name}: {card.summary}"),
         ("Bands", f"{describe_bands(card.bands)}, {card.encoding}"),
         ("Architecture", f"{card.architecture} {json.dumps(card.arguments, ensure_ascii=False)}"),
-        ("Work", f"{card.multiply_adds_per_px:,.0f} multiply-adds a pixel, in {card.engine}"),
+        ("Work", f"{card.multiply_adds_per_px:,.0f} multiply-adds per pixel, in {card.engine}"),
         ("Licence of the weights", card.licence.weights),
         ("Training data", card.licence.training_data),
     ]
@@ -276,17 +276,17 @@ def notable(names: Sequence[str]) -> dict[str, str]:
     """Return the best, median and worst of ranked images: ``{name: "Best"}``."""
     places = {"best": 0, "median": (len(names) - 1) // 2, "worst": len(names) - 1}
     found: dict[str, list[str]] = {}
-    for what, place in places.items():
-        found.setdefault(names[place], []).append(what)
-    return {name: ", ".join(what).capitalize() for name, what in found.items()}
+    for title, place in places.items():
+        found.setdefault(names[place], []).append(title)
+    return {name: ", ".join(titles).capitalize() for name, titles in found.items()}
 
 
 def chosen(names: Sequence[str], count: int) -> list[str]:
-    """Choose at most ``count`` of ranked images, in their order: the notable ones, others evenly spread."""
+    """Choose at most ``count`` of ranked images, in order: the notable ones, and others at even distances."""
     kept = list(notable(names))[:count]
     rest = [name for name in names if name not in kept]
     more = min(count - len(kept), len(rest))
-    # the middle of each of as many equal parts
+    # divide the rest into equal parts and take the middle of each
     kept += [rest[int((place + 0.5) * len(rest) / more)] for place in range(more)]
     return [name for name in names if name in kept]
 

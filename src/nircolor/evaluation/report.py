@@ -16,12 +16,12 @@ from nircolor.evaluation.scores import MEASURES, by_method, write_csv
 from nircolor.imagery.gdal import reason
 
 FILES = ("report.html", "report.md", "report.json", "per_image.csv", "per_image.svg")
-# patterns of further files, which depend on the evaluation
-_MORE = ("card_scores*.json", "images/*-nir.???", "images/*-truth.???", "images/*-by-*.???")
+# patterns of the files whose names depend on the evaluation
+_VARIABLE_FILES = ("card_scores*.json", "images/*-nir.???", "images/*-truth.???", "images/*-by-*.???")
 
 
 def write_report(evaluation: Evaluation, folder: Path, gallery: Gallery | None, images: int = 24) -> None:
-    """Write a report. An older one is replaced after all files of the new one have been made.
+    """Write a report; an older report is replaced only after all new files have been made.
 
     Args:
         evaluation: Evaluation to report.
@@ -59,9 +59,9 @@ def _write(evaluation: Evaluation, pages: list[Page], draft: Path, folder: Path)
     write("per_image.svg", _plot(evaluation, {}))
     links = {page.name: f"#image-{page.slug}" for page in pages}
     write("report.html", render_html(evaluation, tables, pages, _plot(evaluation, links)))
-    text, beside = render_markdown(evaluation, tables, pages)
+    text, images = render_markdown(evaluation, tables, pages)
     write("report.md", text)
-    for name, image in beside.items():
+    for name, image in images.items():
         (draft / name).parent.mkdir(exist_ok=True)
         (draft / name).write_bytes(image.data)
 
@@ -72,7 +72,7 @@ def _move(draft: Path, folder: Path) -> None:
         target.parent.mkdir(exist_ok=True)
         if target.is_dir():
             raise IsADirectoryError(0, f"{target.name} is a folder")
-    for pattern in _MORE:
+    for pattern in _VARIABLE_FILES:
         # files of an older report
         for stale in set(folder.glob(pattern)) - set(files.values()):
             stale.unlink()
@@ -109,7 +109,7 @@ def record(evaluation: Evaluation, tables: list[ScoreTable]) -> dict[str, Any]:
             "seen": [asdict(one) for one in evaluation.seen],
             "methods": [_method(one) for one in evaluation.methods],
             "summary": [_table(one) for one in tables],
-            # in the same folder
+            # name of a file in the same folder
             "per_image": "per_image.csv",
         }
     )

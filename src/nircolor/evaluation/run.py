@@ -46,8 +46,8 @@ def evaluate(
 ) -> Evaluation:
     """Score models, and folders of colorized images, on a set of pairs.
 
-    Trivial colorizers are always scored too. A pair on which one method fails is left out for all, since
-    means over different images cannot be compared.
+    Trivial colorizers are always scored too, as baselines. A pair on which one method fails is left out for
+    all methods, since means over different images cannot be compared.
 
     Args:
         methods: One or more of: name of a shipped model, path of a model file, `Colorizer`, folder of
@@ -56,8 +56,8 @@ def evaluate(
             of one method, such as seeds.
         data: Pairs to evaluate on: a folder, two folders as ``"NIR,RGB"``, a YAML file, or a `PairedSet`; see
             `nircolor.pairs.open_set`.
-        training: One or more sets on which the models were trained. Evaluated images that they contain are
-            reported apart, and the trivial colorizers are fitted on them.
+        training: One or more sets on which the models were trained. Evaluated images that are also in
+            these sets are reported separately, and the trivial colorizers are fitted on them.
         split: Split of ``data`` to use. By default ``test`` if there is one, else all pairs, provided that
             they do not mix training or validation pairs with others. ``Evaluation.data`` states the split.
         table: CSV of groups and splits of ``data`` and ``training``; see `nircolor.pairs.PairedSet`.
@@ -65,11 +65,12 @@ def evaluate(
         images: Maximum number of images in the report.
         figure: Names of pairs for a figure ``figure.png`` in ``output``.
         overwrite: Replace an older report.
-        average_px: Compare means over windows of this many pixels, instead of pixels.
+        average_px: Side of the square windows whose means are compared, for misaligned pairs; 1 = compare
+            pixels.
         same_scale: Search for leaks at one scale only, for example for satellite images.
-        given_gray: Add a trivial colorizer that sees the gray version of the truth.
+        given_gray: Add a baseline that takes the gray version of the true image in addition to the bands.
         device: Where models run; see `Colorizer`.
-        command: Command that is stated in the report.
+        command: Command to state in the report.
         on_progress: Called with the amount of work done and its total.
 
     Returns:
@@ -144,35 +145,37 @@ def _evaluate(
         raise NircolorError(
             f"{evaluated.title}: expected NIR bands from a model, or from a YAML with `bands`, got none"
         )
-    # pairs that cannot be read are reported by the scoring, which continues without them
+    # scoring reports pairs that cannot be read and continues without them
     bands = distinct_bands(opened, evaluated.bands, pairs)
-    of_set = evaluated.bands or bands[0]
+    set_bands = evaluated.bands or bands[0]
     steps = _Steps(on_progress, 2 * len(pairs) + len(training_pairs) if training_pairs else 2 * len(pairs))
-    # images are reduced for the leak detection when they are read, so that each file is read once
+    # make thumbnails for the leak detection while scoring, so that each file is read once
     thumbnails: list[Thumbnail] = []
     training_thumbnails: list[Thumbnail] = []
 
     def reduce_training(pair: Pair, found: PairImages) -> None:
-        training_thumbnails.append(_thumbnail(pair, found, of_set))
+        training_thumbnails.append(_thumbnail(pair, found, set_bands))
         steps.advance(1)
 
     def reduce_evaluated(pair: Pair, found: PairImages) -> None:
-        thumbnails.append(_thumbnail(pair, found, of_set))
+        thumbnails.append(_thumbnail(pair, found, set_bands))
 
     baselines = fitted_baselines(
         pairs, training_pairs, bands, given_gray=given_gray,
-        also_read=of_set, on_read=reduce_training if training_pairs else None,
+        also_read=set_bands, on_read=reduce_training if training_pairs else None,
     )  # fmt: skip
-    taken = {one.label for one in baselines} & {one.label for one in opened}
-    if taken:
-        raise NircolorError(f"{listed(taken)}: expected another label, this is that of a trivial colorizer")
+    reserved = {one.label for one in baselines} & {one.label for one in opened}
+    if reserved:
+        raise NircolorError(
+            f"{listed(reserved)}: expected another label, as this is the label of a trivial colorizer"
+        )
     if not training_pairs:
         steps.advance(len(pairs))
     runs = [*baselines, *opened]
     scored = score_all(
         runs,
         pairs,
-        of_set=of_set,
+        set_bands=set_bands,
         average_px=average_px,
         gallery=gallery,
         on_read=reduce_evaluated if training_pairs else None,
@@ -188,9 +191,11 @@ def _evaluate(
         if evaluated.tables & frozenset().union(*(one.tables for one in training)):
             seen += _seen_places([pair for pair in pairs if pair.name in names], training_pairs, seen)
     elif len({pair.place for pair in pairs}) == 1:
-        scored.warnings.append("one place only: the linear trivial colorizers cannot be fitted")
+        scored.warnings.append(
+            "all pairs show one place: the trivial colorizers that need fitting are left out"
+        )
     if any(pair.split == "train" for pair in pairs):
-        scored.warnings.append("the evaluated pairs are of the split train, on which models are trained")
+        scored.warnings.append("the evaluated pairs are of the split train, which models are trained on")
     return Evaluation(
         data=evaluated.title,
         training=", ".join(one.title for one in training),
@@ -218,7 +223,7 @@ class _Steps:
             self._on_progress(min(self._done, self._total), self._total)
 
     def part(self, size: float) -> Progress:
-        """Return a callback for a part of the work; its own unit is converted."""
+        """Return a callback for a part of the work that counts in another unit; ``size`` is in pairs."""
         start = self._done
 
         def update(done: float, total: float) -> None:
@@ -245,16 +250,16 @@ def _thumbnail(pair: Pair, images: PairImages, bands: Bands) -> Thumbnail:
 def _grouped(runs: Sequence[MethodRun]) -> list[Method]:
     labels = dict.fromkeys(one.label for one in runs)
     return [
-        Method(label, of_label[0].kind, tuple(run.origin for run in of_label), of_label[0].card)
+        Method(label, same[0].kind, tuple(run.origin for run in same), same[0].card)
         for label in labels
-        for of_label in [[one for one in runs if one.label == label]]
+        for same in [[one for one in runs if one.label == label]]
     ]
 
 
 def _seen_places(
     pairs: Sequence[Pair], training: Sequence[Pair], seen: Sequence[SeenImage]
 ) -> list[SeenImage]:
-    """Find further pairs whose place is in training by its group; valid within one table only."""
+    """Find further pairs whose group is in training; groups can be compared only within one table."""
     found = {one.name for one in seen}
     names = {pair.group: pair.name for pair in reversed(training) if pair.group is not None}
     return [
@@ -277,13 +282,13 @@ def _subsets(names: tuple[str, ...], seen: Sequence[SeenImage]) -> list[Subset]:
 def _conventions(average_px: int, trained: bool, given_gray: bool, runs: Sequence[MethodRun]) -> list[str]:
     lines = [
         *CONVENTIONS,
-        "Means over images (medians of ratios) with 95% bootstrap intervals over images (10,000 resamples). "
-        "Images of one place are not independent, so these intervals are too narrow if places repeat.",
+        "Means over images (medians for ratios) with 95% bootstrap intervals over images (10,000 resamples). "
+        "Images of one place are not independent: intervals are too narrow if places have several images.",
         "Paired comparisons: mean of the differences on the same images, its 95% bootstrap interval, and "
-        "the fraction of images won. Differences of ratios are those of their distance from 1 in powers of "
-        "2. The PSNR of a perfect image counts as 100 dB there.",
-        "The truth is read as stored and not stretched. The output of a model is clipped to [0, 1] and not "
-        "rounded. Pixels excluded by a mask or nodata have no influence.",
+        "the fraction of images won. For ratios, their distances from 1 in powers of 2 are "
+        "compared. The PSNR of a perfect image counts as 100 dB in comparisons.",
+        "The true image is read as stored and not stretched. The output of a model is clipped to [0, 1] and "
+        "not rounded. Pixels excluded by a mask or nodata are ignored.",
     ]
     if average_px > 1:
         lines.append(
@@ -291,8 +296,8 @@ def _conventions(average_px: int, trained: bool, given_gray: bool, runs: Sequenc
         )
     if given_gray:
         lines.append(
-            "The colorizer that is given gray sees the gray version of the truth beside its bands. It cannot "
-            "be compared with the others; it shows the value of brightness alone."
+            "The baseline given gray takes the gray version of the true image in addition to its bands. It "
+            "cannot be compared with the other methods; it shows the effect of the brightness alone."
         )
     if len({one.label for one in runs}) < len(runs):
         lines.append(
@@ -300,8 +305,8 @@ def _conventions(average_px: int, trained: bool, given_gray: bool, runs: Sequenc
             "the first run."
         )
     lines.append(
-        "Evaluated images were compared with those of training; see the images that training shows too."
+        "Evaluated images were compared with the training images; see the images that training shows too."
         if trained
-        else "No training set was named: whether training contains these images is unknown."
+        else "No training set was given: whether training contains these images is unknown."
     )
     return lines

@@ -37,8 +37,8 @@ class Measure:
         key: Name of the field.
         title: Title with unit, for the head of a table.
         digits: Number of decimals.
-        better: Which values are better. Ratios are best near 1 and can be infinite; for them the median over
-            images is reported in place of the mean.
+        better: Which values are better. Ratios are best near 1 and can be infinite; their median over images
+            is reported instead of the mean.
     """
 
     key: str
@@ -52,12 +52,12 @@ class Measure:
         return "median" if self.better == "near 1" else "mean"
 
     def cost(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Map values to costs, of which the lower is better; for ratios see `bounded`."""
+        """Map values to costs, where lower is better; for ratios see `bounded`."""
         array = self.bounded(values)
         return -array if self.better == "higher" else array
 
     def bounded(self, values: ArrayLike) -> NDArray[np.float64]:
-        """Map values to finite ones, of which differences are taken.
+        """Map values to finite values for computing differences.
 
         Ratios become their distance from 1 in powers of 2, at most 10. PSNR is limited to 100 dB.
         """
@@ -83,11 +83,11 @@ CONVENTIONS = (
     "SSIM: Gaussian window 11 × 11, σ 1.5, K 0.01 and 0.03, data range 1, mean over the windows that lie "
     "inside the image and over the channels.",
     "Angular error: mean over pixels of the angle between colours as vectors, in degrees, by atan2; a pixel "
-    "black in both images counts 0, in one of them 90.",
-    "Whole image: the angle between whole images as vectors, in radians.",
-    "ΔE2000: mean over pixels, images taken as sRGB.",
-    "Sharpness: energy of the gray image's Sobel gradients, predicted over true; 1 is as sharp.",
-    "Colourfulness (Hasler and Süsstrunk), predicted over true; 1 is as colourful.",
+    "that is black in both images counts 0, one that is black in one image only counts 90.",
+    "Whole image: angle between the whole images as vectors, in radians.",
+    "ΔE2000: mean over pixels, images read as sRGB.",
+    "Sharpness: energy of the gray image's Sobel gradients, predicted divided by true; 1: equally sharp.",
+    "Colourfulness (Hasler and Süsstrunk), predicted divided by true; 1: equally colourful.",
 )
 
 
@@ -156,8 +156,8 @@ def by_method(rows: Iterable[Row]) -> Columns:
     return {
         method: {
             measure.key: [
-                float(np.mean([getattr(scores, measure.key) for scores in of_runs]))
-                for of_runs in images.values()
+                float(np.mean([getattr(scores, measure.key) for scores in run_scores]))
+                for run_scores in images.values()
             ]
             for measure in MEASURES
         }

@@ -22,8 +22,8 @@ class Interval(NamedTuple):
 class PairedDifference(NamedTuple):
     """Mean of ``a - b`` over images, its 95% interval, and the fraction of images on which ``a`` is better.
 
-    For ratios, which are best near 1, the difference is that of their distances from 1 in powers of 2; it is
-    below 0 if ``a`` is nearer to 1.
+    For ratios, which are best near 1, it is the difference of their distances from 1 in powers of 2; a value
+    below 0 means that ``a`` is nearer to 1.
     """
 
     mean: float
@@ -42,7 +42,7 @@ def bootstrap_interval(
     """Compute the percentile bootstrap interval of the mean or median of independent values.
 
     The interval describes how the mean varies with the choice of images. Images of one place are not
-    independent; for sets with several per place, the interval is too narrow.
+    independent: for sets with several images per place, the interval is too narrow.
 
     Raises:
         ValueError: There are no values, or the level is outside 0 to 1.
@@ -60,7 +60,7 @@ def bootstrap_interval(
     if sample.size == 1:
         return Interval(float("nan"), float("nan"))
     middle = np.mean if centre == "mean" else np.median
-    # in parts, so that a set of thousands of images fits in memory
+    # in parts, to limit the memory for sets of thousands of images
     parts = np.array_split(_resampled(sample.size, seed, resamples), max(1, resamples // 500))
     middles = np.concatenate([middle(sample[part], axis=1) for part in parts])
     # inverted_cdf does not interpolate: the infinite PSNR of a perfect image would give NaN
@@ -80,7 +80,7 @@ def paired_difference(a: ArrayLike, b: ArrayLike, measure: Measure) -> PairedDif
     A tie counts as half a win.
 
     Raises:
-        ValueError: The two differ in length, or are empty.
+        ValueError: The lists differ in length or are empty.
     """
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.shape != second.shape:
@@ -95,6 +95,6 @@ def paired_difference(a: ArrayLike, b: ArrayLike, measure: Measure) -> PairedDif
 
 
 def average(values: Sequence[float], measure: Measure) -> tuple[float, Interval]:
-    """Compute the mean of scores, or for ratios the median, and its 95% interval."""
+    """Compute the mean of scores (median for ratios) and its 95% interval."""
     middle = np.mean if measure.centre == "mean" else np.median
     return float(middle(values)), bootstrap_interval(values, centre=measure.centre)

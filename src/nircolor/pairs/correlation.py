@@ -16,12 +16,12 @@ from skimage.transform import resize
 
 from nircolor.arrays import Floats
 
-# differences between neighbours below this are noise and rounding (range 1; an 8-bit step is 0.004)
+# differences between neighbouring pixels below this are noise or rounding (range 1; one 8-bit step is 0.004)
 _NOISE_LEVEL = 0.01
-# least energy per pixel of the overlap; fully textured images have 1
-_LEAST_TEXTURE = 0.1
-# least overlap in each direction, as a fraction of the shorter of the two sides
-_LEAST_OVERLAP = 0.45
+# minimum energy per pixel of the overlap; fully textured images have 1
+_MIN_TEXTURE = 0.1
+# minimum overlap in each direction, as a fraction of the shorter of the two sides
+_MIN_OVERLAP = 0.45
 # shifts closer than this cannot be distinguished, given the size of the texture
 _NEAR_PX = 6
 # images correlated at once, which bounds the memory
@@ -63,9 +63,13 @@ def texture_of(gray: Floats) -> Floats:
 
 
 def correlate(images: Sequence[Floats], others: Sequence[Floats]) -> Correlations:
-    """Correlate each of ``images`` with each of ``others``, both textures (h, w), at their best shift.
+    """Correlate each of ``images`` with each of ``others`` at their best shift.
 
     Shifts at which two images overlap by less than 45% of the smaller side are not considered.
+
+    Args:
+        images: Textures (h, w) from `texture_of`.
+        others: Textures (h, w) to compare with; sizes may differ.
     """
     size = len(images), len(others)
     found = Correlations(
@@ -79,12 +83,13 @@ def correlate(images: Sequence[Floats], others: Sequence[Floats]) -> Correlation
 
 
 def overlap_px(size: Sequence[int], other_size: Sequence[int], shift_px: Sequence[int]) -> int:
-    """Count the pixels that an image of ``size`` (h, w), shifted, shares with one of ``other_size``."""
+    """Count the pixels in which an image of ``size`` (h, w), shifted, overlaps one of ``other_size``."""
     sides = [min(b, s + a) - max(0, s) for a, b, s in zip(size, other_size, shift_px, strict=True)]
     return int(sides[0] * sides[1])
 
 
 def _by_size(images: Sequence[Floats]) -> Iterator[tuple[tuple[int, ...], list[int]]]:
+    """Yield each size and the indices of the images of that size."""
     for size in dict.fromkeys(image.shape for image in images):
         yield size, [place for place, image in enumerate(images) if image.shape == size]
 
@@ -103,18 +108,18 @@ def _correlate(
     sums = _running_sums(others)
     for size, rows in _by_size(images):
         shifts = [_shifts(a, b) for a, b in zip(size, other_size, strict=True)]
-        (own_y, their_y), (own_x, their_x) = (
+        (image_y, other_y), (image_x, other_x) = (
             _overlap(a, b, s) for a, b, s in zip(size, other_size, shifts, strict=True)
         )
-        pixels = np.diff(own_y, axis=0)[0][:, None] * np.diff(own_x, axis=0)[0]
-        their_energy = np.maximum(_sums_over(sums, their_y, their_x), _LEAST_TEXTURE * pixels)
+        pixels = np.diff(image_y, axis=0)[0][:, None] * np.diff(image_x, axis=0)[0]
+        other_energy = np.maximum(_sums_over(sums, other_y, other_x), _MIN_TEXTURE * pixels)
         wrapped = (shifts[0] % side)[:, None], shifts[1] % side
         for row in rows:
             spectrum = np.conj(fft.rfft2(images[row], (side, side)))
             product = fft.irfft2(spectra * spectrum, (side, side), workers=-1)[:, *wrapped]
-            own_energy = _sums_over(_running_sums(images[row][None]), own_y, own_x)
+            image_energy = _sums_over(_running_sums(images[row][None]), image_y, image_x)
             # the lower bound keeps nearly flat overlaps from correlating by chance
-            energy = np.sqrt(np.maximum(own_energy, _LEAST_TEXTURE * pixels) * their_energy)
+            energy = np.sqrt(np.maximum(image_energy, _MIN_TEXTURE * pixels) * other_energy)
             for column, correlation in zip(columns, product / energy, strict=True):
                 y, x = np.unravel_index(correlation.argmax(), correlation.shape)
                 found.correlation[row, column] = correlation[y, x]
@@ -127,25 +132,25 @@ def _correlate(
 
 
 def _shifts(a: int, b: int) -> NDArray[np.int64]:
-    """Shifts of a side of length ``a`` along one of length ``b`` at which they overlap enough."""
-    least = max(1, round(_LEAST_OVERLAP * min(a, b)))
-    return np.arange(least - a, b - least + 1)
+    """Return the shifts of a side of length ``a`` along one of length ``b`` with enough overlap."""
+    minimum = max(1, round(_MIN_OVERLAP * min(a, b)))
+    return np.arange(minimum - a, b - minimum + 1)
 
 
 def _overlap(a: int, b: int, shifts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Start and end of the overlap, (2, shifts), in the first and in the second image."""
+    """Return start and end of the overlap, (2, shifts), in the first and in the second image."""
     own = np.stack([np.maximum(0, -shifts), np.minimum(a, b - shifts)])
     return own, own + shifts
 
 
 def _running_sums(images: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Sums of squares of (n, h, w) over all pixels above and to the left: (n, h + 1, w + 1)."""
+    """Sum the squares of (n, h, w) over all pixels above and to the left: (n, h + 1, w + 1)."""
     sums = np.zeros((len(images), images.shape[1] + 1, images.shape[2] + 1))
     np.cumsum(np.cumsum(np.square(images, dtype=np.float64), axis=1), axis=2, out=sums[:, 1:, 1:])
     return sums
 
 
 def _sums_over(sums: NDArray[np.float64], y: NDArray[np.int64], x: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Sums over all rectangles from y[0] to y[1] and x[0] to x[1]: (n, shifts in y, shifts in x)."""
+    """Sum over all rectangles from y[0] to y[1] and x[0] to x[1]: (n, shifts in y, shifts in x)."""
     rows = sums[:, y[1]] - sums[:, y[0]]
     return (rows[:, :, x[1]] - rows[:, :, x[0]]).astype(np.float32)

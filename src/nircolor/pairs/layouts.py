@@ -1,7 +1,7 @@
 """Paired data sets on disk: `Folders`, `MultiBandFiles`, and the published sets `Vcip` and `Scenes`.
 
-Pairs are matched by name, never by the order in which a folder lists its files. Published outputs of other
-code have permuted names for that reason, and score 10 dB less than they should.
+Pairs are matched by name, never by the order in which a folder lists its files, since that order may differ
+between the folders.
 """
 
 import os
@@ -65,28 +65,29 @@ class Folders(PairedSet):
         drop_flagged: bool = False,
     ) -> None:
         super().__init__(table, dataset, drop_flagged)
-        self._sides = [_Side(Path(nir), nir_suffix), _Side(Path(rgb), rgb_suffix)]
+        self._parts = [_Part(Path(nir), nir_suffix), _Part(Path(rgb), rgb_suffix)]
         if mask is not None:
-            self._sides.append(_Side(Path(mask), mask_suffix))
+            self._parts.append(_Part(Path(mask), mask_suffix))
         elif mask_suffix:
             raise NircolorError(
                 f"mask_suffix {mask_suffix}: expected the folder of the masks in `mask`, got none"
             )
-        if len(set(self._sides)) < len(self._sides):
+        if len(set(self._parts)) < len(self._parts):
             raise NircolorError(
-                f"{nir}: expected different suffixes for the sides in one folder, got equal ones"
+                f"{nir}: expected different suffixes for NIR, colour and mask files in one folder, "
+                "got equal ones"
             )
         self._rgb_nm, self._nir_scale, self._rgb_scale = rgb_nm, nir_scale, rgb_scale
 
-    def _found(self) -> list[Pair]:
-        nir, rgb, *masks = (_by_name(side, self._sides) for side in self._sides)
+    def _find_pairs(self) -> list[Pair]:
+        nir, rgb, *masks = (_by_name(part, self._parts) for part in self._parts)
         mask = masks[0] if masks else {}
         unmatched = {
             "NIR without colour": nir.keys() - rgb.keys(),
             "colour without NIR": rgb.keys() - nir.keys(),
             "mask without pair": mask.keys() - (nir.keys() & rgb.keys()),
         }
-        folders = " and ".join(dict.fromkeys(str(side.folder) for side in self._sides[:2]))
+        folders = " and ".join(dict.fromkeys(str(part.folder) for part in self._parts[:2]))
         # files without a partner are probably lost or misnamed
         if any(unmatched.values()):
             found = "; ".join(f"{kind}: {listed(names)}" for kind, names in unmatched.items() if names)
@@ -146,8 +147,8 @@ class Vcip(Folders):
         )
         self._split = split
 
-    def _found(self) -> list[Pair]:
-        return [replace(pair, split=self._split) for pair in super()._found()]
+    def _find_pairs(self) -> list[Pair]:
+        return [replace(pair, split=self._split) for pair in super()._find_pairs()]
 
 
 class Scenes(Folders):
@@ -211,8 +212,8 @@ class MultiBandFiles(PairedSet):
         self._folder, self._rgb_nm = Path(folder), rgb_nm
         self._nir_scale, self._rgb_scale = nir_scale, rgb_scale
 
-    def _found(self) -> list[Pair]:
-        files = _by_name(_Side(self._folder, ""), ())
+    def _find_pairs(self) -> list[Pair]:
+        files = _by_name(_Part(self._folder, ""), ())
         if not files:
             raise NircolorError(f"{self._folder}: expected multi-band files, found none")
         return [
@@ -228,26 +229,28 @@ class MultiBandFiles(PairedSet):
         ]
 
 
-class _Side(NamedTuple):
+class _Part(NamedTuple):
+    """Folder and suffix of the NIR images, the colour images or the masks."""
+
     folder: Path
     suffix: str
 
 
-def _by_name(side: _Side, sides: Iterable[_Side]) -> dict[str, Path]:
-    """Find the files of one of NIR, colour and masks, by name.
+def _by_name(part: _Part, parts: Iterable[_Part]) -> dict[str, Path]:
+    """Find the files of one part (NIR, colour or masks) of the pairs, by name of the pair.
 
-    ``sides`` are all of them: where one folder has the suffixes "" and "_rgb", ``a_rgb.png`` is the colour
-    of ``a`` and not the NIR image of ``a_rgb``.
+    Files with a longer suffix of another of ``parts`` in the same folder are left out: with the suffixes ""
+    for NIR and "_rgb" for colour, ``a_rgb.png`` is the colour image of ``a``, not the NIR image of ``a_rgb``.
     """
-    if not side.folder.is_dir():
-        raise NircolorError(f"{side.folder}: expected a folder of images, found none")
-    longer = tuple(s.suffix for s in sides if s.folder == side.folder and len(s.suffix) > len(side.suffix))
+    if not part.folder.is_dir():
+        raise NircolorError(f"{part.folder}: expected a folder of images, found none")
+    longer = tuple(s.suffix for s in parts if s.folder == part.folder and len(s.suffix) > len(part.suffix))
     found: dict[str, Path] = {}
-    for path in find_images(side.folder, recursive=True):
-        stem = path.relative_to(side.folder).with_suffix("").as_posix()
-        if not stem.endswith(side.suffix) or stem.endswith(longer):
+    for path in find_images(part.folder, recursive=True):
+        stem = path.relative_to(part.folder).with_suffix("").as_posix()
+        if not stem.endswith(part.suffix) or stem.endswith(longer):
             continue
-        name = stem.removesuffix(side.suffix)
+        name = stem.removesuffix(part.suffix)
         if name in found:
             raise NircolorError(f"{path}: expected one image named {name}, got {found[name].name} too")
         found[name] = path

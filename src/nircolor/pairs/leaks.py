@@ -1,6 +1,7 @@
 """Find leaks: images that two data sets share, as exact copies or in another form.
 
-A published test set of this field contains training images under new names; a score on it means little.
+A score on a test set that contains training images says little about new images. A published test set of this
+field contains training images under new names.
 """
 
 import csv
@@ -24,22 +25,23 @@ from nircolor.pairs.opened_set import Role, SetSource, open_set
 from nircolor.pairs.pair import Bands, Pair, read_colour, read_pair
 from nircolor.parallel import Progress
 
-# mean side of the thumbnails in which all images are compared, and of the images in which suspects are
+# mean side of the thumbnails for comparing all images, and of the larger views for verifying suspects
 _THUMBNAIL_PX, _DETAIL_PX = 64, 256
 # crops down to half a side are searched, in steps of an eighth of an octave, then in finer steps
 _STEPS, _FINE_STEPS = 8, 32
-# least correlation of texture in a leak, and least excess over that at other shifts. In the images used to
-# choose these values, copies down to JPEG quality 10 reached 0.53 and 0.42. Different images may correlate
-# more (straight shores in satellite patches), but then at other shifts too: their excess was at most 0.38
-_LEAST_CORRELATION, _LEAST_EXCESS = 0.5, 0.4
-# smaller overlaps correlate by chance, so more is required of them, up to the second value
-_ENOUGH_PX, _LEAST_IF_SMALL = 10_000, 0.8
-# from this correlation on, an image is a leak even without the excess, such as a field with one edge that
-# was encoded again. Different patches of this kind reached 0.83
+# minimum correlation of the texture in a leak, and minimum excess over the correlation at other shifts. In
+# the images used to choose these values, copies down to JPEG quality 10 reached 0.53 and 0.42. Different
+# images may correlate more (straight shores in satellite patches), but then at other shifts too: the excess
+# was at most 0.38
+_MIN_CORRELATION, _MIN_EXCESS = 0.5, 0.4
+# smaller overlaps may correlate by chance; their minimum correlation is higher, up to the second value
+_LARGE_OVERLAP_PX, _MIN_IF_SMALL = 10_000, 0.8
+# above this correlation, an image is a leak even without the excess: for example a re-encoded field with a
+# single edge. Different patches of this kind reached 0.83
 _CERTAIN = 0.93
-# least excess in thumbnails for a closer look, and greatest number of suspects per image
-_SUSPECT, _SUSPECTS = 0.1, 4
-# detailed views kept in memory, of about half a megabyte each
+# minimum excess in thumbnails for verification, and maximum number of suspects per image
+_SUSPECT_EXCESS, _MAX_SUSPECTS = 0.1, 4
+# number of larger views kept in memory, about half a megabyte each
 _DETAILS_KEPT = 64
 
 Views = Mapping[str, Floats]
@@ -53,11 +55,11 @@ class Leak:
     Attributes:
         name: Name of the image.
         other: Name of the image in the other set.
-        kind: ``exact copy``: equal pixels. ``same view``: encoded again, retouched, or taken again.
+        kind: ``exact copy``: equal pixels. ``same view``: re-encoded, retouched or photographed again.
             ``shifted``: the same, shifted. ``rescaled``: a crop at another scale.
         view: Which images of the pairs match: ``NIR`` or ``colour``; ``image`` for single images.
         correlation: Correlation of the texture where they overlap; 1 for an exact copy.
-        scale: Size of things in the other image relative to this one, accurate to about 2%.
+        scale: Size of objects in the other image relative to this one, accurate to about 2%.
     """
 
     name: str
@@ -69,7 +71,7 @@ class Leak:
 
     @property
     def description(self) -> str:
-        """One phrase: ``rescaled, 1.33 times as large there; correlation of NIR 0.93``."""
+        """Summary in one phrase: ``rescaled, 1.33 times as large there; correlation of NIR 0.93``."""
         size = f", {self.scale:.2f} times as large there" if self.kind == "rescaled" else ""
         return f"{self.kind}{size}; correlation of {self.view} {self.correlation:.2f}"
 
@@ -80,7 +82,7 @@ class ComparedImage:
 
     Attributes:
         name: Name for `Leak`.
-        read: Reads its views, arrays (channels, h, w) by name: NIR and colour of a pair.
+        read: Function that returns its views, arrays (channels, h, w) by name: NIR and colour of a pair.
     """
 
     name: str
@@ -97,13 +99,13 @@ def find_leaks(
 ) -> list[Leak]:
     """Find images of an evaluated set that a training set contains too.
 
-    Found are exact copies, and images of equal texture: encoded again, brightened, shifted by up to half a
-    side, or cropped to no less than about half a side and enlarged. Mirrored and rotated copies, and other
-    views of the same place, are not found.
+    Finds exact copies and images of the same texture: re-encoded, brightened, shifted by up to half a side,
+    or cropped to at least about half a side and enlarged. Does not find mirrored or rotated copies, or other
+    views of the same place.
 
     Args:
-        evaluated: Set in question, as for `open_set`, or any folder of images. Of a folder that is not a set
-            of pairs, single images are compared, with a warning.
+        evaluated: Evaluated set, as for `open_set`, or any folder of images. If a folder is not a set of
+            pairs, its single images are compared, with a warning.
         training: Set to compare with.
         table: CSV of groups and splits of both sets, see `PairedSet`.
         same_scale: Do not search for enlarged or reduced copies, which is faster. For satellite images.
@@ -150,10 +152,10 @@ def compare_images(
     same_scale: bool = False,
     on_progress: Progress | None = None,
 ) -> list[Leak]:
-    """Find images that are among others too; see `find_leaks`.
+    """Find images that are also among ``others``; see `find_leaks`.
 
     Args:
-        images: Images in question.
+        images: Images to look for.
         others: Images to compare with.
         same_scale: See `find_leaks`.
         on_progress: See `find_leaks`.
@@ -174,11 +176,11 @@ def compare_thumbnails(
 ) -> list[Leak]:
     """Find leaks from thumbnails; only suspects are read again.
 
-    Exact copies are found by a hash of the pixels. For the rest, thumbnails are correlated at seventeen
-    relative scales, and the best matches are verified in more detail.
+    Exact copies are found by a hash of the pixels. For the other images, thumbnails are correlated at
+    seventeen relative scales, and the best matches are verified on larger views.
 
     Args:
-        own: Thumbnails of the images in question.
+        own: Thumbnails of the images to look for.
         their: Thumbnails of the images to compare with.
         same_scale: See `find_leaks`.
         on_progress: See `find_leaks`.
@@ -187,24 +189,24 @@ def compare_thumbnails(
         NircolorError: An image cannot be read.
     """
     found = dict(_copies(own, their))
-    remaining = [one for one in own if one.image not in found]
-    suspects: dict[ComparedImage, list[_Suspect]] = {one.image: [] for one in remaining}
+    unmatched = [one for one in own if one.image not in found]
+    suspects: dict[ComparedImage, list[_Suspect]] = {one.image: [] for one in unmatched}
     views = dict.fromkeys(view for one in own for view in one.grays)
-    rounds = list(_rounds(remaining, their, same_scale))
+    rounds = list(_rounds(unmatched, their, same_scale))
     for done, (some, some_others, factor) in enumerate(rounds):
         if on_progress is not None:
             on_progress(done, len(rounds))
         for view in views:
             for suspect in _suspects(some, some_others, view, factor):
                 suspects[suspect.image.image].append(suspect)
-    # an image is often among the suspects of several others
+    # cached, because an image is often a suspect for several others
     detailed = lru_cache(_DETAILS_KEPT)(_detailed)
-    for image, of_image in suspects.items():
-        # the first of both lists is often the same
+    for image, candidates in suspects.items():
+        # dict.fromkeys removes duplicates: the first of both lists is often the same
         likeliest = dict.fromkeys(
             [
-                *sorted(of_image, key=lambda suspect: -suspect.excess)[:_SUSPECTS],
-                *sorted(of_image, key=lambda suspect: -suspect.correlation)[:1],
+                *sorted(candidates, key=lambda suspect: -suspect.excess)[:_MAX_SUSPECTS],
+                *sorted(candidates, key=lambda suspect: -suspect.correlation)[:1],
             ]
         )
         leaks = [
@@ -299,7 +301,7 @@ class Thumbnail:
 
 
 class _Suspect(NamedTuple):
-    """Two images of similar thumbnails; things are ``scale`` times as large in the other one."""
+    """Two images with similar thumbnails; objects are ``scale`` times as large in the other one."""
 
     image: "Thumbnail"
     other: "Thumbnail"
@@ -312,7 +314,7 @@ class _Suspect(NamedTuple):
 def _open(
     source: SetSource, role: Role, table: str | os.PathLike[str] | None
 ) -> tuple[list[ComparedImage], list[ComparedImage]]:
-    """Return the images of a set as pairs and as single images; of another folder as single images only."""
+    """Return a set as pairs and as single images; any other folder as single images only."""
     try:
         opened = open_set(source, role, table=table)
     except NircolorError as error:
@@ -329,7 +331,7 @@ def _open(
 
 
 def _digest(image: Floats) -> bytes:
-    # equal for 8 and 16 bits of one image; the shape is included, as the bytes do not contain it
+    # 16 bits, so that 8-bit and 16-bit versions of an image are equal; tobytes() does not contain the shape
     pixels = np.rint(65535 * image).astype("<u2")
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
 
@@ -346,7 +348,7 @@ def _copies(own: Sequence[Thumbnail], their: Sequence[Thumbnail]) -> Iterator[tu
 def _rounds(
     own: Sequence[Thumbnail], their: Sequence[Thumbnail], same_scale: bool
 ) -> Iterator[tuple[Sequence[Thumbnail], Sequence[Thumbnail], float]]:
-    """Yield thumbnails to compare, and how much larger the others' are assumed to show things."""
+    """Yield thumbnails to compare, and the assumed size of objects in the others relative to the first."""
     if not same_scale:
         for step in range(-_STEPS, _STEPS + 1):
             yield own, their, 2 ** (step / _STEPS)
@@ -359,7 +361,7 @@ def _rounds(
 def _suspects(
     own: Sequence[Thumbnail], their: Sequence[Thumbnail], view: str, factor: float
 ) -> Iterator[_Suspect]:
-    """Find the best matches of each of ``own`` if ``their`` thumbnails show things larger by ``factor``."""
+    """Find the best matches of each of ``own`` if objects in ``their`` images are larger by ``factor``."""
     images, others = ([one for one in side if view in one.grays] for side in (own, their))
     if not images or not others:
         return
@@ -370,18 +372,18 @@ def _suspects(
     for row, one in enumerate(images):
         for best in {int(excess[row].argmax()), int(found.correlation[row].argmax())}:
             values = float(found.correlation[row, best]), float(excess[row, best])
-            if values[0] >= _CERTAIN or values[1] >= _SUSPECT:
+            if values[0] >= _CERTAIN or values[1] >= _SUSPECT_EXCESS:
                 scale = factor * one.reduction / others[best].reduction
                 yield _Suspect(one, others[best], view, *values, scale)
 
 
 def _detailed(thumbnail: Thumbnail) -> Thumbnail:
-    """Read an image again in more detail, unless the thumbnail has all of it."""
+    """Read an image again as a larger view, unless the thumbnail has its full resolution."""
     return thumbnail if thumbnail.reduction == 1 else Thumbnail.of(thumbnail.image, side_px=_DETAIL_PX)
 
 
 def _verify(suspect: _Suspect, same_scale: bool, detailed: Callable[[Thumbnail], Thumbnail]) -> Leak | None:
-    """Compare a suspect in detail; None if it is not a leak."""
+    """Compare two images on larger views; return None if they are no leak."""
     a, b = detailed(suspect.image), detailed(suspect.other)
     own, their = a.grays[suspect.view], b.grays[suspect.view]
     best: Leak | None = None
@@ -392,10 +394,10 @@ def _verify(suspect: _Suspect, same_scale: bool, detailed: Callable[[Thumbnail],
         found = correlate(*textures)
         correlation = float(found.correlation[0, 0])
         shared_px = overlap_px(textures[0][0].shape, textures[1][0].shape, found.shifts_px[0, 0])
-        least = min(_LEAST_IF_SMALL, _LEAST_CORRELATION * max(1.0, (_ENOUGH_PX / shared_px) ** 0.5))
-        distinct = correlation - float(found.runner_up[0, 0]) >= _LEAST_EXCESS
+        minimum = min(_MIN_IF_SMALL, _MIN_CORRELATION * max(1.0, (_LARGE_OVERLAP_PX / shared_px) ** 0.5))
+        distinct = correlation - float(found.runner_up[0, 0]) >= _MIN_EXCESS
         better = best is None or correlation > best.correlation
-        if better and correlation >= least and (distinct or correlation >= _CERTAIN):
+        if better and correlation >= minimum and (distinct or correlation >= _CERTAIN):
             shifted = np.abs(found.shifts_px[0, 0]).max() > 1 or own.shape != their.shape
             same = abs(scale - 1) < 2 ** (0.5 / _FINE_STEPS) - 1
             kind: Kind = "rescaled" if not same else "shifted" if shifted else "same view"
@@ -413,7 +415,7 @@ def _at_one_scale(own: Sequence[Floats], their: Sequence[Floats], factor: float)
 
 def _views(pair: Pair, bands: Bands) -> Views:
     if bands is None and pair.nir == pair.rgb:
-        # which of the bands are NIR is unknown
+        # it is unknown which of the bands are NIR
         return {"colour": read_colour(pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale)[0]}
     nir, rgb, _ = read_pair(pair, bands)
     return {"NIR": nir, "colour": rgb}

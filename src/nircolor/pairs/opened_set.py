@@ -60,9 +60,9 @@ def open_set(
 ) -> OpenedSet:
     """Find the pairs of a data set.
 
-    Without ``split``, the pairs depend on the role. ``"evaluated"``: those of the split ``test`` if there is
-    one (``validation`` in VCIP's layout), else all, provided that they do not mix ``train`` or ``val`` with
-    another split. ``"training"``: those of ``train``, ``val`` or no split.
+    Without ``split``, the role determines the pairs. ``"evaluated"``: the pairs of the split ``test`` if
+    there is one (``validation`` in VCIP's layout), else all pairs, provided that they do not mix ``train`` or
+    ``val`` with another split. ``"training"``: the pairs of ``train``, ``val`` or no split.
 
     Args:
         source: Folder, two folders as ``"NIR,RGB"``, a YAML file (a recipe, or its ``sets`` alone, with
@@ -93,12 +93,12 @@ def open_set(
     else:
         sets = [_recognize(text, role, split, table)]
     pairs = _select([pair for one in sets for pair in one.pairs()], role, split, text)
-    splits = "training" if role == "training" and split is None else " and ".join(_names_of_splits(pairs))
+    splits = "training" if role == "training" and split is None else " and ".join(_split_names(pairs))
     title = f"{text}, {len(pairs)} {splits} pair{'s'[: len(pairs) != 1]}".replace("  ", " ")
     return OpenedSet(title, pairs, bands, frozenset(one.table for one in sets if one.table is not None))
 
 
-def _names_of_splits(pairs: list[Pair]) -> list[str]:
+def _split_names(pairs: list[Pair]) -> list[str]:
     """Return the splits of pairs, sorted; nothing if no pair has a split."""
     splits = {pair.split for pair in pairs}
     named = sorted(filter(None, splits))
@@ -110,19 +110,19 @@ def _select(pairs: list[Pair], role: Role, split: str | None, text: str) -> list
     if split is not None:
         selected = [pair for pair in pairs if pair.split == split]
         if not selected:
-            known = ", ".join(_names_of_splits(pairs)) or "none"
+            known = ", ".join(_split_names(pairs)) or "none"
             raise NircolorError(f"{text}: expected pairs of the split {split}, got splits: {known}")
         return selected
     if role == "evaluated" and "test" not in splits:
         if len(splits) > 1 and splits & {"train", "val"}:
             counts = Counter(pair.split or "unassigned" for pair in pairs)
-            got = ", ".join(f"{name} ({counts[name]} pairs)" for name in _names_of_splits(pairs))
+            got = ", ".join(f"{name} ({counts[name]} pairs)" for name in _split_names(pairs))
             raise NircolorError(f"{text}: expected pairs of one split, got {got}; choose one with --split")
         return pairs
     wanted: set[str | None] = {"test"} if role == "evaluated" else {"train", "val", None}
     selected = [pair for pair in pairs if pair.split in wanted]
     if not selected:
-        got = ", ".join(_names_of_splits(pairs))
+        got = ", ".join(_split_names(pairs))
         raise NircolorError(f"{text}: expected pairs of the split train or val, or of none, got only {got}")
     return selected
 
@@ -135,22 +135,22 @@ def _recognize(text: str, role: Role, split: str | None, table: str | os.PathLik
     root = Path(text)
     if not root.exists() and text.count(",") == 1:
         nir, rgb = (Path(part) for part in text.split(","))
-        return _matched(nir, rgb, None, table)
+        return _match_folders(nir, rgb, None, table)
     if not root.is_dir():
         raise NircolorError(f"{text}: expected {_FORMS}, found nothing there")
     if (root / "NIR").is_dir() and (root / "RGB-Registered").is_dir():
-        return _built("Vcip", {"root": root, "split": _vcip_split(role, split), "table": table}, text)
+        return _build_set("Vcip", {"root": root, "split": _vcip_split(role, split), "table": table}, text)
     inside = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
     if {"nir", "rgb"} <= inside.keys():
-        return _matched(inside["nir"], inside["rgb"], inside.get("mask"), table)
+        return _match_folders(inside["nir"], inside["rgb"], inside.get("mask"), table)
     files = find_images(root, recursive=True)
     stems = [path.stem for path in files]
     if any(stem.endswith(_NIR_SUFFIXES[1:]) for stem in stems):
         mask = root if any(stem.endswith(_MASK_SUFFIX) for stem in stems) else None
-        return _matched(root, root, mask, table)
+        return _match_folders(root, root, mask, table)
     if files:
         with warnings.catch_warnings():
-            # the same warnings come with the pixels
+            # reading the pixels gives the same warnings
             warnings.simplefilter("ignore", NircolorWarning)
             raster = open_raster(files[0])
         with raster:
@@ -159,8 +159,8 @@ def _recognize(text: str, role: Role, split: str | None, table: str | os.PathLik
     raise NircolorError(f"{text}: expected {_FORMS}, got {len(files)} images of another kind")
 
 
-def _matched(nir: Path, rgb: Path, mask: Path | None, table: str | os.PathLike[str] | None) -> Folders:
-    """Match two folders with those suffixes that give most pairs."""
+def _match_folders(nir: Path, rgb: Path, mask: Path | None, table: str | os.PathLike[str] | None) -> Folders:
+    """Match two folders by name, with the suffixes that give the most pairs."""
     stems = [
         {path.relative_to(folder).with_suffix("").as_posix() for path in find_images(folder, recursive=True)}
         if folder.is_dir()
@@ -178,7 +178,7 @@ def _matched(nir: Path, rgb: Path, mask: Path | None, table: str | os.PathLike[s
     candidates = [
         suffixes
         for suffixes in product(_NIR_SUFFIXES, _RGB_SUFFIXES)
-        # within one folder, both need a suffix
+        # NIR and colour in one folder both need a suffix
         if nir != rgb or all(suffixes)
     ]
     nir_suffix, rgb_suffix = max(candidates, key=matches)
@@ -192,25 +192,26 @@ def _matched(nir: Path, rgb: Path, mask: Path | None, table: str | os.PathLike[s
 
 def _read_yaml(path: Path, role: Role, split: str | None) -> tuple[list[PairedSet], Bands]:
     content = read_recipe(path)
-    sets = _under(content, "data", "sets") or _under(content, "sets")
+    sets = _nested(content, "data", "sets") or _nested(content, "sets")
     if not isinstance(sets, list) or not sets:
         raise NircolorError(f"{path}: expected sets as in a recipe (docs/training.md), found none")
-    bands = _under(content, "model", "init_args", "card", "bands") or _under(content, "bands")
-    return [_of_yaml(one, path, role, split) for one in sets], _bands(bands, path)
+    bands = _nested(content, "model", "init_args", "card", "bands") or _nested(content, "bands")
+    return [_set_from_entry(one, path, role, split) for one in sets], _parse_bands(bands, path)
 
 
-def _of_yaml(one: Any, path: Path, role: Role, split: str | None) -> PairedSet:
-    name = str(_under(one, "class_path")).rpartition(".")[2]
-    arguments = _under(one, "init_args") or {}
+def _set_from_entry(one: Any, path: Path, role: Role, split: str | None) -> PairedSet:
+    """Build a set from an entry of ``sets``, a mapping of ``class_path`` and ``init_args``."""
+    name = str(_nested(one, "class_path")).rpartition(".")[2]
+    arguments = _nested(one, "init_args") or {}
     if not isinstance(arguments, dict):
         raise NircolorError(f"{path}: {name}: expected init_args as a mapping, got {arguments!r}")
     arguments = dict(arguments)
     if name == "Vcip":
         arguments.setdefault("split", _vcip_split(role, split))
-    return _built(name, arguments, str(path))
+    return _build_set(name, arguments, str(path))
 
 
-def _built(name: str, arguments: Mapping[str, Any], where: str) -> PairedSet:
+def _build_set(name: str, arguments: Mapping[str, Any], where: str) -> PairedSet:
     if name not in _CLASSES:
         raise NircolorError(f"{where}: expected a class_path of {', '.join(_CLASSES)}, got {name}")
     kind = _CLASSES[name]
@@ -221,7 +222,7 @@ def _built(name: str, arguments: Mapping[str, Any], where: str) -> PairedSet:
         raise NircolorError(f"{where}: {name}: {first_line(error)}") from error
 
 
-def _bands(bands: Any, path: Path) -> Bands:
+def _parse_bands(bands: Any, path: Path) -> Bands:
     if bands is None:
         return None
     try:
@@ -232,7 +233,8 @@ def _bands(bands: Any, path: Path) -> Bands:
         ) from error
 
 
-def _under(content: Any, *keys: str) -> Any:
+def _nested(content: Any, *keys: str) -> Any:
+    """Look up a key in nested mappings; None if it is missing at any level."""
     for key in keys:
         content = content.get(key) if isinstance(content, dict) else None
     return content

@@ -17,7 +17,8 @@ from nircolor.modelfile import Band, describe_bands, match_bands
 # NIR bands to read, in order; None = the one band of the file
 Bands = tuple[Band, ...] | None
 
-# with wavelengths given, `open_raster` neither warns that colour is not NIR nor merges three equal channels
+# if wavelengths are given, `open_raster` does not warn that colour is not NIR, and does not merge three equal
+# channels into one
 _RGB_NM = (620.0, 550.0, 460.0)
 _RGB_TOLERANCE_NM = 30.0
 
@@ -203,13 +204,13 @@ class _Files:
     ) -> Raster:
         """Open a raster that states its wavelengths, or that has as many bands as are needed."""
         with warnings.catch_warnings():
-            # three channels may well be the three bands to read
+            # three channels can be three NIR bands
             warnings.filterwarnings("ignore", ".*looks like a colour photograph", NircolorWarning)
             raster = self.open(path, scale)
         if any(raster.wavelengths_nm) or raster.bands == len(bands):
             return raster
         try:
-            # three equal bands were opened as one
+            # `open_raster` merges three equal bands into one
             return self.open(path, scale, tuple(band.center_nm for band in bands))
         except NircolorError as error:
             raise NircolorError(

@@ -40,13 +40,13 @@ class PairedSet(ABC):
             NircolorError: A folder is missing or holds no pairs, an image has no partner, or the table
                 cannot be read or lacks a pair.
         """
-        found = self._found()
+        found = self._find_pairs()
         if self.table is None:
             return found
         return _with_table(found, self.table, self._dataset, drop_flagged=self._drop_flagged)
 
     @abstractmethod
-    def _found(self) -> list[Pair]:
+    def _find_pairs(self) -> list[Pair]:
         """Return the pairs on disk, sorted by name, without the table's groups and splits."""
 
 

@@ -14,7 +14,8 @@ def read_recipe(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read a recipe and merge it with its base.
 
     The optional key ``base`` is the path of another recipe, relative to the file. Mappings are merged key by
-    key; any other value of the recipe, lists included, replaces the one of the base. A base may have a base.
+    key; any other value of the recipe, lists included, replaces that of the base. A base may itself have a
+    base.
 
     Args:
         path: YAML file.
@@ -46,12 +47,12 @@ def _read(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
         return content
     if not isinstance(base, str):
         raise NircolorError(f"{path}: base: expected the path of a recipe, got {base!r}")
-    return _merged(_read(path.parent / base, (*extending, path.resolve())), content)
+    return _merge(_read(path.parent / base, (*extending, path.resolve())), content)
 
 
-def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in changes.items():
         old = merged.get(key)
-        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged

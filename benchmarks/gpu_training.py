@@ -35,17 +35,17 @@ TIMED_STEPS = 30
 LOGGED_EVERY = 100
 FILES = 4
 ARGUMENTS: dict[str, dict[str, Any]] = {"nirgnn": {}, "cnn": {"width": 129}}
-# below this many steps the slow running statistics of the paper's code would still hold their first values
+# in fewer steps, the slow running statistics of the paper's code still depend on their initial values
 FEW_STEPS, FAST_MOMENTUM = 20_000, 0.1
 
 
 def main() -> None:
-    """Run one of the three commands."""
+    """Run one of the two commands."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, what in (("pack", "folder of VCIP 2020"), ("train", "folder of packed pairs")):
+    for name, data in (("pack", "folder of VCIP 2020"), ("train", "folder of packed pairs")):
         command = commands.add_parser(name)
-        command.add_argument("data", type=Path, help=what)
+        command.add_argument("data", type=Path, help=data)
         command.add_argument("-o", "--output", type=Path, required=True)
     commands.choices["train"].add_argument(
         "--minutes", type=float, default=7, help="for both networks together"
@@ -81,7 +81,7 @@ def pack(data: Path, output: Path) -> None:
 
 
 def load(folder: Path, device: torch.device) -> Tensor:
-    """All packed pairs: (pairs, 4, h, w) uint8, NIR, red, green and blue."""
+    """Read all packed pairs: (pairs, 4, h, w) uint8, NIR, red, green and blue."""
     from PIL import Image
 
     pairs = []
@@ -99,14 +99,14 @@ def load(folder: Path, device: torch.device) -> Tensor:
 
 
 def draw(pairs: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """NIR (N, 1, h, w) and colour (N, 3, h, w) of random patches, in [0, 1]."""
+    """Draw random patches: NIR (N, 1, h, w) and colour (N, 3, h, w) in [0, 1]."""
     count, _, height, width = pairs.shape
-    which = torch.randint(count, (PATCHES,), generator=generator)
+    indices = torch.randint(count, (PATCHES,), generator=generator)
     tops = torch.randint(height - PATCH_PX + 1, (PATCHES,), generator=generator)
     lefts = torch.randint(width - PATCH_PX + 1, (PATCHES,), generator=generator)
     patches = [
         pairs[i, :, top : top + PATCH_PX, left : left + PATCH_PX]
-        for i, top, left in zip(which.tolist(), tops.tolist(), lefts.tolist(), strict=True)
+        for i, top, left in zip(indices.tolist(), tops.tolist(), lefts.tolist(), strict=True)
     ]
     batch = torch.stack(patches).float() / 255
     return batch[:, :1], batch[:, 1:]
@@ -133,7 +133,7 @@ class Trainer:
 
 
 def train_both(pairs: Tensor, output: Path, minutes: float, steps: int | None, width: int | None) -> None:
-    """Train both networks for the same number of steps and write what came of it."""
+    """Train both networks for the same number of steps and write the results."""
     start = time.perf_counter()
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
@@ -184,7 +184,7 @@ def train(trainer: Trainer, steps: int) -> list[tuple[int, float]]:
 
 
 def seconds_per_step(network: Network, pairs: Tensor) -> float:
-    """Median duration of a step, after those that compile and warm up."""
+    """Return the median duration of a step, without the first steps, which compile and warm up."""
     trainer, times = Trainer(network, pairs), []
     for step in range(TIMED_STEPS + 10):
         begun = time.perf_counter()
@@ -195,7 +195,7 @@ def seconds_per_step(network: Network, pairs: Tensor) -> float:
 
 
 def gradient_errors(device: torch.device) -> dict[str, float]:
-    """Largest error of a graph convolution's gradients in float32 and under bfloat16 autocast.
+    """Compute the largest error of a graph convolution's gradients in float32 and under bfloat16 autocast.
 
     Relative, for each tensor, to the largest gradient of the direct formula in float64.
     """
@@ -206,19 +206,19 @@ def gradient_errors(device: torch.device) -> dict[str, float]:
     torch.manual_seed(0)
     layer = GraphConv(33, 33, 5, 10.0).to(device)
     h = torch.randn(2, 33, 24, 24, device=device)
-    graph, aim = nearest(h, 8), torch.randn(2, 33, 24, 24, device=device)
+    graph, weights = nearest(h, 8), torch.randn(2, 33, 24, 24, device=device)
 
     def gradients(dtype: torch.dtype, autocast: bool, formula: bool) -> list[Tensor]:
-        one = layer.to(dtype)
+        converted = layer.to(dtype)
         features = h.to(dtype).requires_grad_()
         with torch.autocast(device.type, torch.bfloat16, enabled=autocast):
             if formula:
-                far = in_blocks(features, graph, one.edge_network(), direct)
-                out = (one.local(features) + far) / 2 + one.bias[:, None, None]
+                sums = in_blocks(features, graph, converted.edge_network(), direct)
+                out = (converted.local(features) + sums) / 2 + converted.bias[:, None, None]
             else:
-                out = one(features, graph)
-            loss = (out.to(aim.dtype) * aim).sum()
-        return [g.double() for g in torch.autograd.grad(loss, [features, *one.parameters()])]
+                out = converted(features, graph)
+            loss = (out.to(weights.dtype) * weights).sum()
+        return [g.double() for g in torch.autograd.grad(loss, [features, *converted.parameters()])]
 
     exact = gradients(torch.float64, False, True)
     errors = {}
@@ -231,7 +231,7 @@ def gradient_errors(device: torch.device) -> dict[str, float]:
 
 
 def device_name(device: torch.device) -> str:
-    """Name of the GPU, or the device's type."""
+    """Return the name of the GPU, or the device's type."""
     return torch.cuda.get_device_name() if device.type == "cuda" else device.type
 
 

@@ -123,16 +123,16 @@ def method(name: str, device: torch.device, dtype: torch.dtype = torch.float32) 
         return Method(layer.local, list(layer.local.parameters()))
     if name == NNCONV:
         return nnconv(device)
-    of_edges = [p for part in (layer.hidden, layer.psi, layer.phi, layer.omega) for p in part.parameters()]
-    return Method(lambda h, graph: SUMS[name](h, graph, layer.edge_network()), of_edges)
+    parameters = [p for part in (layer.hidden, layer.psi, layer.phi, layer.omega) for p in part.parameters()]
+    return Method(lambda h, graph: SUMS[name](h, graph, layer.edge_network()), parameters)
 
 
 def nnconv(device: torch.device) -> Method:
     """Make PyTorch Geometric's edge-conditioned convolution, with a full F × F matrix for each edge."""
-    of_label = nn.Linear(FEATURES, FEATURES**2)
+    edge_network = nn.Linear(FEATURES, FEATURES**2)
     convolution = (
         import_module("torch_geometric.nn")
-        .NNConv(FEATURES, FEATURES, of_label, aggr="mean", root_weight=False, bias=False)
+        .NNConv(FEATURES, FEATURES, edge_network, aggr="mean", root_weight=False, bias=False)
         .to(device)
     )
 

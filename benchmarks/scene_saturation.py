@@ -1,6 +1,6 @@
 """Measure the effect of a saturation gain on scores, on the validation split of the pairs.
 
-    python benchmarks/scene_saturation.py --data ../shared/data --model plain.onnx \\
+    python benchmarks/scene_saturation.py --data data --model plain.onnx \\
         -o results/scene/saturation.md
 
 ``plain.onnx`` is exported with `--saturation 1`. The official validation pairs are not read.

@@ -61,7 +61,7 @@ def machine() -> str:
 
 
 def median(call: Callable[[], object], runs: int = RUNS) -> float:
-    """Seconds of the call: median of several."""
+    """Time a call several times and return the median in seconds."""
     times = []
     for _ in range(runs):
         start = time.perf_counter()
@@ -71,13 +71,13 @@ def median(call: Callable[[], object], runs: int = RUNS) -> float:
 
 
 def run(*arguments: str) -> None:
-    """One `nircolor` as a user starts it."""
+    """Run the command `nircolor` in a new process."""
     subprocess.run([sys.executable, "-m", "nircolor", *arguments], check=True, capture_output=True)
 
 
 def measured_run(*arguments: str) -> tuple[float, float]:
-    """One `nircolor` in a process of its own: seconds, and its peak of memory in MB (as Linux tells it)."""
-    # the child reports its own peak; getrusage's would begin with that of this process
+    """Run the command `nircolor` in a new process; return seconds and peak memory in MB (Linux only)."""
+    # the child reports its own peak; that of getrusage includes the peak of this process
     code = (
         "import sys; sys.argv = ['nircolor', *sys.argv[1:]]\n"
         "from nircolor.app.main import main\n"

@@ -1,9 +1,9 @@
-"""Write the tables of README.md and the pages under docs/ from what results/ and benchmarks/results/ hold.
+"""Write the tables of README.md and docs/ from the reports in results/ and benchmarks/results/.
 
     python benchmarks/tables.py            # `make tables`
     python benchmarks/tables.py --check    # exit code 1 where a page differs from the reports
 
-A page marks where a table stands: ``<!-- table: NAME -->`` before it, ``<!-- end of table -->`` after it.
+A page marks the place of a table: ``<!-- table: NAME -->`` before it, ``<!-- end of table -->`` after it.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def main() -> None:
             if not check:
                 path.write_text(new, encoding="utf-8")
     if check and stale:
-        sys.exit(f"{', '.join(stale)}: expected the tables that results/ gives; run `make tables`")
+        sys.exit(f"{', '.join(stale)}: expected the tables of the reports in results/; run `make tables`")
 
 
 def filled(page: str) -> str:
@@ -105,7 +105,7 @@ def scores(
     printed: str | None = None,
     only: Sequence[str] | None = None,
 ) -> str:
-    """Methods of a report with their intervals; ``printed`` heads a column of what papers print."""
+    """Format the methods of a report with intervals; ``printed`` is the heading of the published scores."""
     summary = read(name)["summary"][subset]
     rows = [
         [label]

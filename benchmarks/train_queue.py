@@ -55,8 +55,8 @@ def main() -> int:
     for run in runs:
         folder = arguments.runs / run.name
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder) as mine:
-            if mine and not (folder / "finished").exists() and not train(run, folder, arguments.threads):
+        with locked(folder) as acquired:
+            if acquired and not (folder / "finished").exists() and not train(run, folder, arguments.threads):
                 failed.append(run.name)
     if failed:
         print(f"failed: {', '.join(failed)}")
@@ -75,7 +75,7 @@ def read_queue(path: Path) -> list[Run]:
 
 
 def train(run: Run, folder: Path, threads: int) -> bool:
-    """Train one run to its end; False where it failed. Ctrl-C ends it and this process."""
+    """Train one run to its end; return False if it failed. Ctrl-C ends the run and this process."""
     print(f"{run.name}: {status(folder)}, training", flush=True)
     command = [sys.executable, "-m", "nircolor", "train", *run.arguments, "--resume"]
     command += ["--trainer.default_root_dir", str(folder)]
@@ -83,7 +83,7 @@ def train(run: Run, folder: Path, threads: int) -> bool:
     count = str(threads)
     limits = {"OMP_NUM_THREADS": count, "MKL_NUM_THREADS": count, "NUMBA_NUM_THREADS": count}
     with (folder / "log.txt").open("a", encoding="utf-8") as log:
-        # in a session of its own, so that `yield_cpu` concerns this run alone
+        # in its own session, so that `yield_cpu` concerns this run alone
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env=os.environ | limits, start_new_session=True
         )
@@ -97,7 +97,7 @@ def train(run: Run, folder: Path, threads: int) -> bool:
     if code == 0:
         (folder / "finished").touch()
     elif code < 0 or code == 130:
-        # somebody stopped this run: the next one is not what they want
+        # the user stopped this run, and does not expect the next one to start
         raise SystemExit(f"{run.name}: stopped; the next call continues it")
     print(f"{run.name}: {status(folder)}", flush=True)
     return code == 0
@@ -116,7 +116,7 @@ def yield_cpu(pid: int) -> None:
 
 
 def status(folder: Path) -> str:
-    """State of a run in one line."""
+    """Return the state of a run in one line."""
     if (folder / "finished").exists():
         return "finished"
     log = folder / "log.txt"
@@ -128,7 +128,7 @@ def status(folder: Path) -> str:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[bool]:
-    """Hold a run against other processes; False where another one trains it."""
+    """Lock a run's folder; the value is False if another process trains the run."""
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

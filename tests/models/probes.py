@@ -5,7 +5,7 @@ import torch
 
 @torch.no_grad()
 def without_zeros(network):
-    """Draw the parameters that are all zero: last layers may start so, and then hide the rest."""
+    """Replace parameters that are all zero by random ones: zero last layers would hide the rest."""
     for parameter in network.parameters():
         if not parameter.any():
             parameter.normal_(std=0.3)
@@ -44,7 +44,7 @@ def assert_every_band_matters(network, height=32, width=48) -> None:
 
 @torch.no_grad()
 def with_random_statistics(network):
-    """Draw the weights, biases and statistics of batch norms, which start as identities."""
+    """Replace weights, biases and statistics of batch norms, which start as identities, by random ones."""
     for layer in network.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.running_mean.normal_(std=0.1)
@@ -55,7 +55,7 @@ def with_random_statistics(network):
 
 
 def with_biases(layer):
-    """Draw all biases: they start at 0, which would hide their terms."""
+    """Replace all biases by random ones: they start at 0, which would hide their terms."""
     for name, parameter in layer.named_parameters():
         if "bias" in name:
             torch.nn.init.normal_(parameter)
@@ -63,7 +63,7 @@ def with_biases(layer):
 
 
 def relative_difference(got, expected):
-    """Largest difference, relative to the largest expected value."""
+    """Return the largest difference, relative to the largest expected value."""
     return ((got - expected).abs().max() / expected.abs().max()).item()
 
 

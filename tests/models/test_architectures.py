@@ -60,7 +60,7 @@ _RUNNING = {
 
 
 def build_or_refuse(network_class, arguments):
-    """The network, or None where a ValueError names one of the arguments."""
+    """Return the network, or None if a ValueError names one of the arguments."""
     try:
         return network_class(**arguments)
     except ValueError as error:

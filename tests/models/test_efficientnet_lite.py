@@ -1,4 +1,4 @@
-"""The encoder: folded weights compute what the published ones would."""
+"""The encoder: shapes, and folded weights compared with the published ones."""
 
 import pytest
 import torch
@@ -25,7 +25,7 @@ def test_strides_and_channels(encoder):
     assert [tuple(f.shape[2:]) for f in features] == [(64 // s, 96 // s) for s in (2, 4, 8, 16, 32)]
 
 
-def test_folded_weights_compute_what_the_published_ones_do(encoder, published):
+def test_folded_weights_give_the_same_features_as_the_published_ones(encoder, published):
     """Against the network as published: three equal channels, batch normalisation, TensorFlow's padding."""
 
     def conv(x, weight, norm, stride=1, activate=True):

@@ -1,4 +1,4 @@
-"""Models loaded into PyTorch: equal to what ONNX Runtime computes, ready to be trained, or refused."""
+"""Models loaded into PyTorch give the results of ONNX Runtime and can be trained; other files are refused."""
 
 import numpy as np
 import onnx
@@ -17,7 +17,7 @@ from tests.torch_models import bands
 
 
 def random_inputs(card, side_px=96):
-    """Inputs for a model's network, as the engines pass them."""
+    """Make inputs for a network as the engines do."""
     rng = np.random.default_rng(0)
     inputs = {"nir": rng.random((2, len(card.bands), side_px, side_px + 32), np.float32)}
     if card.context is not None:
@@ -30,7 +30,7 @@ def random_inputs(card, side_px=96):
 
 
 def outputs(path, network):
-    """Colours that ONNX Runtime and the network compute from the same inputs."""
+    """Compute colours with ONNX Runtime and with the network from the same inputs."""
     session, card = open_session(path)
     inputs = random_inputs(card)
     with torch.inference_mode():
@@ -95,7 +95,7 @@ def test_an_exported_network_computes_the_same_after_loading(tmp_path, architect
     assert not any(norm.training for norm in batch_norms(loaded.train()))
 
 
-def test_branches_that_serve_training_are_not_in_an_onnx_file(tmp_path):
+def test_training_branches_are_not_in_an_onnx_file(tmp_path):
     """With batch normalization in dense blocks, the exported output is the network's."""
     torch.manual_seed(0)
     arguments = {"bands": 3, "width": 2, "norm": "batch"}
@@ -107,13 +107,13 @@ def test_branches_that_serve_training_are_not_in_an_onnx_file(tmp_path):
         models.load(path)
 
 
-def test_a_path_is_taken_as_text_or_path():
+def test_a_path_may_be_text_or_a_path_object():
     path = shipped_models()["satellite-1band"]
     loaded = [models.load(path).state_dict(), models.load(str(path)).state_dict()]
     assert all(torch.equal(loaded[0][name], loaded[1][name]) for name in loaded[0])
 
 
-def test_training_a_loaded_network_starts_from_what_it_computes():
+def test_training_a_loaded_network_starts_from_its_colours():
     """Statistics of a batch would change the colours at once where statistics are not in the file."""
     network, nir = models.load("satellite"), torch.rand(2, 3, 32, 32)
     target = network(nir).detach()

@@ -64,7 +64,7 @@ def test_a_still_life_has_many_colours_and_texture_in_nir(seed: int) -> None:
 
 @pytest.mark.parametrize("shape", [ELLIPSE, LEAF, STRIPE, polygon(3), polygon(7)])
 @pytest.mark.parametrize("long_px", [6.0, 50.0])
-def test_an_object_changes_noitem_outside_of_its_square(shape: Shape, long_px: float) -> None:
+def test_an_object_changes_nothing_outside_of_its_square(shape: Shape, long_px: float) -> None:
     # the shadow reaches furthest off a corner at the lower right
     for angle in np.arange(16) * np.pi / 8:
         rng = np.random.default_rng(0)

@@ -39,7 +39,7 @@ def _sampled(distribution, wavelengths_nm):
     return np.interp(wavelengths_nm, distribution.wavelengths, distribution.values)
 
 
-def _seen(wavelengths_nm):
+def _linear_srgb(wavelengths_nm):
     """Compute linear sRGB of the chart's patches with the weights, (24, 3)."""
     patches = colour.SDS_COLOURCHECKERS[_CHART].values()
     return (
@@ -101,7 +101,7 @@ def test_reflectance_beyond_700_nm_alone_is_black(wavelengths_nm, camera):
 @pytest.mark.parametrize(("sampling", "bound"), [("1.36 nm", 0.25), ("2.7 nm", 0.25), ("10 nm", 0.5)])
 def test_colours_match_colour_science(sampling, bound):
     """A ΔE2000 of 1 is just visible. The chart is sampled at 10 nm; there the largest difference is 0.4."""
-    linear = _seen(WAVELENGTHS_NM[sampling])
+    linear = _linear_srgb(WAVELENGTHS_NM[sampling])
     patches = colour.SDS_COLOURCHECKERS[_CHART].values()
     xyz = [colour.sd_to_XYZ(patch, _OBSERVER, colour.SDS_ILLUMINANTS["D65"]) / 100 for patch in patches]
     assert colour.delta_E(_lab(_to_xyz(linear)), _lab(xyz), method="CIE 2000").max() < bound
@@ -123,7 +123,7 @@ def test_colours_match_published_ones():
         for patch in chart.data.values()
     ]
     differences = colour.delta_E(
-        _lab(_to_xyz(_seen(WAVELENGTHS_NM["1.36 nm"]))), _lab(published), method="CIE 2000"
+        _lab(_to_xyz(_linear_srgb(WAVELENGTHS_NM["1.36 nm"]))), _lab(published), method="CIE 2000"
     )
     assert differences.max() < 1.5
     assert differences.mean() < 0.6

@@ -1,4 +1,4 @@
-"""Callbacks for recipes of tests: end the process as `kill -9` does, spoil a batch."""
+"""Callbacks for recipes of tests: end the process as `kill -9` does, or put a NaN into a batch."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import Callback
 
 
 class KillAt(Callback):
-    """End the process at a step or after a number of batches; ``gently``: as Ctrl-C does."""
+    """End the process at a step or after a number of batches; with ``gently``, as Ctrl-C does."""
 
     def __init__(self, step: int | None = None, batch: int | None = None, gently: bool = False) -> None:
         self.step, self.batch = step, batch

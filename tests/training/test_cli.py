@@ -22,7 +22,7 @@ from tests.training.shipped_recipes import write_image
 
 
 def weights(checkpoint: Path) -> dict[str, torch.Tensor]:
-    """The averaged and the current weights, with a prefix each."""
+    """Read the averaged and the current weights, each with a prefix."""
     state = torch.load(checkpoint, weights_only=True)
     kinds = ("state_dict", "current_model_state")
     return {f"{kind}/{name}": value for kind in kinds for name, value in state[kind].items()}
@@ -169,7 +169,7 @@ def test_two_processes_train_as_one(tmp_path, small_recipe):
 
 
 def test_from_two_folders_of_images_to_colour(tmp_path, small_recipe, data_root):
-    """The recipe for one's own pairs learns a colouring that can be learnt, and its model file applies it."""
+    """The template recipe `pairs` learns a simple colouring, and its model file applies it."""
     recipe = small_recipe("pairs", tmp_path, steps=200, model={"learning_rate": 2e-3})
     text = yaml.safe_load(recipe.read_text())
     text["trainer"]["val_check_interval"] = 60
@@ -187,8 +187,8 @@ def test_from_two_folders_of_images_to_colour(tmp_path, small_recipe, data_root)
     assert psnr(predicted, target) > max(20, psnr(gray, target) + 6)
 
 
-def test_a_run_shows_itself(tmp_path, small_recipe):
-    """A line at every validation, curves and images for TensorBoard, the recipe beside the checkpoints."""
+def test_a_run_reports_progress_and_logs_curves_and_images(tmp_path, small_recipe):
+    """One line at each validation, curves and images for TensorBoard, the recipe beside the checkpoints."""
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     process = command("--config", str(small_recipe("unet-3bands", tmp_path, steps=6)))
@@ -207,8 +207,8 @@ def test_a_run_shows_itself(tmp_path, small_recipe):
     assert saved["trainer"]["max_steps"] == 6
 
 
-def test_an_interrupted_run_says_so(tmp_path, small_recipe):
-    """Ctrl-C in the middle of a long run: one line, and what is kept is whole."""
+def test_an_interrupted_run_prints_how_to_continue(tmp_path, small_recipe):
+    """After Ctrl-C the message is one line, and the last checkpoint is complete."""
     killer = {"class_path": "killer.KillAt", "init_args": {"step": 3, "gently": True}}
     process = command("--config", str(small_recipe("unet-3bands", tmp_path, steps=9, callbacks=[killer])))
     assert process.returncode == 130, process.stderr
@@ -226,7 +226,7 @@ def test_a_run_is_named_after_its_recipe(tmp_path, small_recipe, monkeypatch):
     assert Path("runs/my_rows/checkpoints/last.ckpt").exists()
 
 
-def test_a_run_is_not_begun_over_another(tmp_path, small_recipe):
+def test_a_run_does_not_overwrite_another(tmp_path, small_recipe):
     last = tmp_path / "checkpoints" / "last.ckpt"
     last.parent.mkdir()
     last.write_bytes(b"hours of work")
@@ -235,7 +235,7 @@ def test_a_run_is_not_begun_over_another(tmp_path, small_recipe):
     assert last.read_bytes() == b"hours of work"
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_spares_the_checkpoint(tmp_path, small_recipe):
+def test_a_nan_loss_stops_the_run_and_keeps_the_checkpoint(tmp_path, small_recipe):
     recipe = small_recipe("unet-3bands", tmp_path, steps=9, model={"learning_rate": 1e15})
     with pytest.raises(NircolorError, match=r"step \d: the loss is (nan|inf).*images: test_\d+, test_\d+"):
         train(["--config", str(recipe)])
@@ -264,7 +264,7 @@ def test_a_run_without_an_end_is_refused(tmp_path, small_recipe):
         train(["--config", str(small_recipe("unet-3bands", tmp_path, steps=-1))])
 
 
-def test_no_recipe_at_all():
+def test_a_missing_recipe_is_reported():
     with pytest.raises(NircolorError, match="expected a recipe, --config"):
         train(["--trainer.max_steps", "5"])
 
@@ -282,5 +282,5 @@ def test_pairs_that_do_not_match_are_named(tmp_path, small_recipe):
     recipe.write_text(yaml.safe_dump(text))
     with pytest.raises(NircolorError, match=r"NIR without colour: b; colour without NIR: c"):
         train(["--config", str(recipe)])
-    # nothing of a run that was not begun
+    # the run's folder was not created
     assert {path.name for path in tmp_path.iterdir()} == {"recipe.yaml", "nir", "rgb"}

@@ -1,4 +1,4 @@
-"""The data module: a split by place, masks, bands by wavelength, the same samples whatever the process."""
+"""The data module: split by place, masks, bands by wavelength, samples independent of the processes."""
 
 from itertools import islice
 from types import SimpleNamespace
@@ -20,7 +20,7 @@ def band(nm, fwhm_nm=20):
 
 
 def prepared(*sets, bands=(850,), rank=0, ranks=1, step=0, accumulate=1, **settings):
-    """A data module as it stands in a run."""
+    """Make a data module and set it up as a Trainer does."""
     card = CARD | {"bands": [band(nm) for nm in bands]}
     module = ContentTask("unet", {"bands": len(bands), "width": 4}, card)
     data = PairedData(list(sets), **({"batch_size": 4, "tile_px": 32} | settings))
@@ -50,17 +50,17 @@ def names(images):
     return {image.name for image in images}
 
 
-def test_no_place_is_on_both_sides(data_root):
+def test_no_place_is_in_both_splits(data_root):
     data = prepared_images(data_root, val_fraction=0.5)
     place = {f"field_{i}": i // 2 for i in range(8)} | {f"street/{i}": i for i in range(3)}
     train = names(data.training[0]) | names(data.training[1])
     assert names(data.val)
     assert not {place[name] for name in train} & {place[name] for name in names(data.val)}
-    # choices are made on the first set alone
+    # validation uses only the first set
     assert names(data.training[0]) | names(data.val) == {f"field_{i}" for i in range(8)}
 
 
-def test_without_a_dev_split_all_is_trained_on(data_root):
+def test_without_a_validation_split_all_pairs_are_used_for_training(data_root):
     data = prepared_images(data_root, val_fraction=0)
     assert len(data.training[0]) == 8
     assert data.val_dataloader() == []
@@ -84,12 +84,12 @@ def test_bands_are_those_of_the_model_in_its_order(data_root):
     assert stored.mean(axis=(1, 2)) == pytest.approx([0.3, 0.3], abs=0.02)
 
 
-def test_what_does_not_fit_in_memory_is_read_when_asked_for(data_root, monkeypatch):
+def test_images_that_do_not_fit_in_memory_are_read_at_each_access(data_root, monkeypatch):
     first = prepared_images(data_root, val_fraction=0.3)
     monkeypatch.setattr(data_module, "available_bytes", lambda: 0)
     second = prepared_images(data_root, val_fraction=0.3)
-    assert first.training[0]._kept is not None
-    assert second.training[0]._kept is None
+    assert first.training[0]._images is not None
+    assert second.training[0]._images is None
     for a, b in zip(islice(first.train_dataloader(), 3), islice(second.train_dataloader(), 3), strict=True):
         assert a["name"] == b["name"]
         torch.testing.assert_close(a["rgb"], b["rgb"])
@@ -107,7 +107,7 @@ def test_processes_share_the_samples_of_each_step(data_root):
         torch.testing.assert_close(torch.stack(halves, 1).flatten(0, 1), whole[step]["rgb"])
 
 
-def test_processes_share_the_dev_images(data_root):
+def test_processes_share_the_validation_images(data_root):
     def shown(**settings):
         data = prepared_images(data_root, val_fraction=0.5, **settings)
         return [batch["name"][0] for batch in data.val_dataloader()]
@@ -117,7 +117,7 @@ def test_processes_share_the_dev_images(data_root):
     assert sorted(seen[0] + seen[1]) == sorted(whole)
 
 
-def test_a_resumed_run_draws_what_comes_next(data_root):
+def test_a_resumed_run_draws_the_next_samples(data_root):
     whole = list(islice(prepared_images(data_root, accumulate=2).train_dataloader(), 8))
     rest = list(islice(prepared_images(data_root, step=3, accumulate=2).train_dataloader(), 2))
     for expected, got in zip(whole[6:], rest, strict=True):
@@ -140,12 +140,12 @@ def test_batches_follow_each_other_without_a_gap():
         ({"val_fraction": 1.0}, "expected training pairs in every data set"),
     ],
 )
-def test_settings_that_do_not_go_together(data_root, settings, message):
+def test_settings_that_contradict_each_other_are_refused(data_root, settings, message):
     with pytest.raises(NircolorError, match=message):
         prepared_images(data_root, **settings)
 
 
-def test_files_without_the_model_s_bands_are_named(data_root):
+def test_files_without_the_bands_of_the_model_are_named(data_root):
     folders = Folders(data_root / "pairs/nir", data_root / "pairs/rgb", nir_suffix="_nir", rgb_suffix="_rgb")
     with pytest.raises(NircolorError, match=r"a0_nir[.]png: expected 3 bands"):
         prepared(folders, bands=(780, 850, 940), val_fraction=0)

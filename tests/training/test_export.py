@@ -1,4 +1,4 @@
-"""Every architecture as a model file: what comes out colours as the network did, or nothing comes out."""
+"""Export of every architecture: the model file gives the colours of the network; errors leave no file."""
 
 import json
 from copy import deepcopy
@@ -30,7 +30,7 @@ _graphs = {}
 
 
 def _to_onnx(network, card):
-    """Traced once: it takes most of the time here."""
+    """Trace each architecture once, since this takes most of the time of these tests."""
     if card.architecture not in _graphs:
         _graphs[card.architecture] = to_onnx(network, card)
     return deepcopy(_graphs[card.architecture])
@@ -38,7 +38,7 @@ def _to_onnx(network, card):
 
 @pytest.fixture
 def quick(monkeypatch):
-    """Multiply-adds of small tiles, no measuring of memory, which takes processes of its own."""
+    """Count multiply-adds on small tiles, and do not measure memory, which needs new processes."""
     monkeypatch.setattr(costs, "_COUNTED_PX", dict.fromkeys(("onnxruntime", "torch"), (32, 64)))
     monkeypatch.setattr(module, "bytes_per_px", lambda _path, _card: 123.0)
     monkeypatch.setattr(module, "to_onnx", _to_onnx)
@@ -56,12 +56,12 @@ def _refused(folder, match, *args, **options):
     assert sorted(folder.iterdir()) == before
 
 
-def _alone(architecture, nir):
-    """What the network itself gives for a image that it takes whole, (bands, height, width)."""
+def _network_colours(architecture, nir):
+    """Compute the colours of a whole image, (bands, height, width), with the network itself."""
     network = random_network(architecture)
     inputs = [torch.from_numpy(nir)[None]]
     if network.context_px is not None:
-        # the reduced view of a image of the view's own size is the image; the tile is all of it
+        # the image has the size of the reduced view, so both are the same; the tile is the whole image
         edges = torch.tensor([0.0, 1, 0, 1])[None, :, None, None].expand(1, 4, *nir.shape[1:])
         inputs.append(torch.cat([inputs[0], edges], 1))
     with torch.no_grad():
@@ -90,31 +90,31 @@ def test_a_model_file_gives_the_network_s_colours(tmp_path, architecture, suffix
     side = network.context_px or 48
     rng = np.random.default_rng(1)
     whole = rng.random((network.bands, side, side), np.float32)
-    np.testing.assert_allclose(colorizer.colorize(whole), _alone(architecture, whole), atol=1e-4)
+    np.testing.assert_allclose(colorizer.colorize(whole), _network_colours(architecture, whole), atol=1e-4)
     if network.context_px is not None:
         return
     odd = rng.random((network.bands, 53, 37), np.float32)
     m, low = network.multiple_of, network.minimum_px
     padding = [(0, -(-max(px, low) // m) * m - px) for px in odd.shape[1:]]
-    expected = _alone(architecture, np.pad(odd, [(0, 0), *padding], mode="symmetric"))[:, :53, :37]
+    expected = _network_colours(architecture, np.pad(odd, [(0, 0), *padding], mode="symmetric"))[:, :53, :37]
     np.testing.assert_allclose(colorizer.colorize(odd), expected, atol=1e-4)
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
-def test_half_precision_is_half_the_size_and_says_what_it_changes(tmp_path, suffix):
+def test_half_precision_halves_the_size_and_reports_the_change_of_colours(tmp_path, suffix):
     model = tmp_path / f"model{suffix}"
     rounding = export(_checkpoint(tmp_path), model, half=True).rounding
     assert 0 < rounding < 0.01
     nir = np.random.default_rng(1).random((3, 48, 64), np.float32)
-    difference = np.abs(Colorizer(model).colorize(nir) - _alone("unet", nir)).max()
+    difference = np.abs(Colorizer(model).colorize(nir) - _network_colours("unet", nir)).max()
     assert 0 < difference < 4 * rounding
     single = 4 * sum(tensor.numel() for tensor in random_network("unet").state_dict().values())
     assert 0.5 < model.stat().st_size / single < 0.6
 
 
 @pytest.mark.usefixtures("quick")
-def test_half_precision_keeps_what_is_counted(tmp_path):
+def test_half_precision_keeps_integer_tensors(tmp_path):
     network = random_network("sshape")
     counts = [tensor for tensor in network.state_dict().values() if not tensor.is_floating_point()]
     assert counts
@@ -128,7 +128,7 @@ def test_half_precision_keeps_what_is_counted(tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
-def test_weights_beyond_half_precision(tmp_path):
+def test_weights_beyond_the_range_of_half_precision_are_refused(tmp_path):
     network = random_network("unet")
     first = network.encoder.blocks[0][0]
     for tensor, factor in (
@@ -160,13 +160,13 @@ def test_saturation_is_in_the_weights_of_networks_that_have_it(tmp_path):
     np.testing.assert_allclose((b - b.mean(0))[:, inside], 2 * (a - a.mean(0))[:, inside], atol=1e-4)
 
 
-def test_saturation_of_others_is_refused(tmp_path):
+def test_saturation_of_other_networks_is_refused(tmp_path):
     _refused(
         tmp_path, "--saturation: .* got unet", _checkpoint(tmp_path), tmp_path / "a.onnx", saturation=1.5
     )
 
 
-def test_networks_that_onnx_runtime_cannot_run(tmp_path, monkeypatch):
+def test_onnx_files_of_networks_that_run_in_pytorch_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(ARCHITECTURES["unet"], "engine", "torch")
     model = tmp_path / "a.onnx"
     match = r"a\.onnx: expected a name that ends in \.safetensors, since unet runs in PyTorch"
@@ -181,11 +181,11 @@ def test_scores_are_in_the_card(tmp_path):
     assert [score.model_dump() for score in card.scores] == [row]
 
 
-# --- what it costs
+# --- cost
 
 
-def test_the_card_says_what_a_pixel_costs(tmp_path):
-    """Measured for real: a U-Net holds some feature maps of its full resolution at once."""
+def test_the_card_has_memory_and_multiply_adds_per_pixel(tmp_path):
+    """Measured without patches: a U-Net holds several feature maps of full resolution at once."""
     card = export(_checkpoint(tmp_path), tmp_path / "a.safetensors").card
     assert 50 < card.bytes_per_px < 1000
     by_hand = 9 * (3 * 6 + 6 * 6)  # the first two convolutions
@@ -193,7 +193,7 @@ def test_the_card_says_what_a_pixel_costs(tmp_path):
 
 
 @pytest.mark.usefixtures("quick")
-def test_multiply_adds_are_counted_as_by_hand(tmp_path):
+def test_multiply_adds_equal_a_count_by_hand(tmp_path):
     card = export(_checkpoint(tmp_path), tmp_path / "a.safetensors").card
 
     class Two(Network):
@@ -208,7 +208,7 @@ def test_multiply_adds_are_counted_as_by_hand(tmp_path):
 
 
 def test_multiply_adds_of_a_graph_network_do_not_depend_on_threads():
-    """Pieces on other threads and loops in machine code are not seen by what counts."""
+    """The counter misses operations on other threads and in machine code."""
     network = NirGnn(width=12, window_px=9).eval()
     card = make_card(
         size=Size(multiple_of=1, minimum=network.minimum_px, receptive_field_px=network.receptive_field_px)
@@ -228,7 +228,7 @@ def test_multiply_adds_of_a_graph_network_do_not_depend_on_threads():
 # --- refusals
 
 
-def test_names_and_places_that_cannot_be(tmp_path):
+def test_invalid_output_paths_are_refused(tmp_path):
     checkpoint = _checkpoint(tmp_path)
     for name in ("model", "model.pt", "model.safetensors.zip"):
         match = rf"{name}: expected a name that ends in \.onnx or \.safetensors"
@@ -262,14 +262,14 @@ def _changed(path, change):
         (lambda c: c["state_dict"].update({"network.z": torch.zeros(1)}), r"1 unknown \(z\)"),
     ],
 )
-def test_checkpoints_that_are_not_whole(tmp_path, change, match):
+def test_incomplete_checkpoints_are_refused(tmp_path, change, match):
     checkpoint = _checkpoint(tmp_path)
     _changed(checkpoint, change)
     _refused(tmp_path, rf"a\.ckpt: .*{match}", checkpoint, tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize("content", [b"", b"nonsense", b"\x80\x02cos\nsystem\nq\x00."])
-def test_what_is_no_checkpoint(tmp_path, content):
+def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "a.ckpt").write_bytes(content)
     _refused(tmp_path, r"a\.ckpt: expected a checkpoint", tmp_path / "a.ckpt", tmp_path / "a.onnx")
     _refused(tmp_path, r"b\.ckpt: no such checkpoint", tmp_path / "b.ckpt", tmp_path / "a.onnx")
@@ -281,12 +281,17 @@ def test_a_checkpoint_is_not_executed(tmp_path):
             return (tmp_path / "evil").touch, ()
 
     torch.save({"hyper_parameters": Evil()}, tmp_path / "a.ckpt")
-    _refused(tmp_path, "no tensors and plain values", tmp_path / "a.ckpt", tmp_path / "a.safetensors")
+    _refused(
+        tmp_path,
+        "cannot be read as tensors and plain values",
+        tmp_path / "a.ckpt",
+        tmp_path / "a.safetensors",
+    )
     assert not (tmp_path / "evil").exists()
 
 
 @pytest.mark.parametrize("text", ["", "{}", '[{"data": 1}]'])
-def test_scores_that_are_none(tmp_path, text):
+def test_invalid_scores_are_refused(tmp_path, text):
     (tmp_path / "s.json").write_text(text)
     for scores in ("s.json", "missing.json"):
         _refused(
@@ -299,7 +304,7 @@ def test_scores_that_are_none(tmp_path, text):
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, OSError(28, "No space left on device")])
-def test_a_failure_in_the_middle_leaves_nothing_and_the_old_model(tmp_path, monkeypatch, error):
+def test_a_failed_export_leaves_no_files_and_keeps_the_old_model(tmp_path, monkeypatch, error):
     def fail(_path, _card):
         raise error
 
@@ -313,7 +318,7 @@ def test_a_failure_in_the_middle_leaves_nothing_and_the_old_model(tmp_path, monk
     assert model.read_text() == "the old one"
 
 
-def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
+def test_a_file_with_other_results_is_not_kept(tmp_path, monkeypatch):
     run_file = module.run_file
     monkeypatch.setattr(module, "run_file", lambda *args: run_file(*args) + np.float32(2e-4))
     match = r"a\.safetensors: the exported network differs from the trained one by 0\.0002"

@@ -31,14 +31,14 @@ TINY = {"bands": 3, "width": 4}
 
 
 def at(module, step: int, steps: int = 1000):
-    """The module at a step of a run."""
+    """Set a module to a step of a run."""
     strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)  # noqa: ARG005
     module._trainer = SimpleNamespace(global_step=step, max_steps=steps, strategy=strategy)
     return module
 
 
 def rates(module, steps):
-    """The learning rate before each step of a run, and after the last."""
+    """Return the learning rate before each step of a run, and after the last."""
     configured = module.configure_optimizers()
     optimizer, scheduler = configured["optimizer"], configured["lr_scheduler"]["scheduler"]
     found = []
@@ -157,7 +157,7 @@ def test_the_learning_rate_falls_exponentially_to_its_last_value():
 
 @pytest.mark.parametrize("make", [SquaredErrorTask, LogErrorTask])
 def test_a_run_that_is_extended_keeps_its_final_learning_rate(make):
-    """The planned length comes from the checkpoint, whatever max_steps is now."""
+    """The planned length comes from the checkpoint and not from max_steps."""
     arguments = {"widths": [4]} if make is LogErrorTask else {"width": 6}
     architecture = "convnext_unet" if make is LogErrorTask else "cnn"
 
@@ -233,7 +233,7 @@ def test_weights_that_are_not_finite_are_not_saved():
         module.on_save_checkpoint({})
 
 
-def test_validation_measures_are_the_metrics(batch, monkeypatch):
+def test_validation_logs_the_values_of_the_metrics(batch, monkeypatch):
     """Training logs the values of `nircolor.metrics`, masks included."""
     module = at(ContentTask("unet", TINY, CARD), 0).eval()
     logged = {}

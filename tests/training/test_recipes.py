@@ -27,14 +27,14 @@ def architecture(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_trains(tmp_path, small_recipe, name):
+def test_a_recipe_trains(tmp_path, small_recipe, name):
     train(["--config", str(small_recipe(name, tmp_path, steps=1))])
     checkpoint = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
     assert checkpoint["hyper_parameters"]["architecture"] == architecture(name)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_its_network_and_its_card_at_full_size(name):
+def test_the_network_at_full_size_matches_the_card(name):
     with torch.device("meta"):
         network = build(architecture(name), arguments(name).get("arguments"))
     data = BY_NAME[name]["data"]
@@ -66,7 +66,7 @@ def test_its_network_and_its_card_at_full_size(name):
         ("structure_aware-3bands", 77_720_708 + 38_721),
     ],
 )
-def test_the_papers_rows_have_the_papers_networks(name, parameters):
+def test_recipes_of_the_papers_have_the_published_networks(name, parameters):
     with torch.device("meta"):
         network = build(architecture(name), arguments(name).get("arguments"))
     assert sum(p.numel() for p in network.parameters()) == parameters
@@ -145,6 +145,6 @@ def test_the_command_reads_a_recipe_with_a_base(tmp_path, small_recipe, monkeypa
 
 
 @pytest.mark.parametrize("decay", ["1", "-0.5"])
-def test_a_decay_that_is_none(tmp_path, small_recipe, decay):
+def test_an_invalid_decay_is_refused(tmp_path, small_recipe, decay):
     with pytest.raises(NircolorError, match=r"ema[.]decay: expected a number from 0 to less than 1"):
         train(["--config", str(small_recipe("unet-3bands", tmp_path, steps=1)), "--ema.decay", decay])

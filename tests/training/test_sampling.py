@@ -1,4 +1,4 @@
-"""Samples: reproducible, what the engine would feed, and true to the pair."""
+"""Training samples: reproducible, in the form of the inputs at run time, aligned with the pair."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ STRONG = Augmentation(
 
 @pytest.fixture
 def pair():
-    """Red is the row, green the column, blue and NIR their mean: a pixel tells where it is from."""
+    """Red is the row, green the column, blue and NIR their mean: the colour of a pixel gives its position."""
     rows, columns = np.meshgrid(np.linspace(0, 1, 80), np.linspace(0, 1, 120), indexing="ij")
     rgb = np.stack([rows, columns, (rows + columns) / 2]).astype(np.float32)
     valid = np.ones((80, 120), bool)
@@ -49,8 +49,8 @@ def test_shapes_and_ranges(pair):
         assert all(value.min() >= 0 and value.max() <= 1 for value in sample.values())
 
 
-def test_edges_say_where_the_tile_lies(pair):
-    """Colour encodes the place: the tile's mean colour must be that of the window the edges name."""
+def test_edges_give_the_position_of_the_tile(pair):
+    """Colour encodes the position: the tile's mean colour must be that of the window between the edges."""
     for seed in range(20):
         sample = draw(pair, seed)
         top, bottom, left, right = sample["context"][1:, 0, 0]
@@ -101,8 +101,8 @@ def test_several_bands_and_no_view(pair):
     torch.testing.assert_close(plain["nir"][:2], plain["rgb"][:2])
 
 
-def test_turning_shows_every_quarter(pair):
-    """Red grows downwards, green to the right; turned, they grow every way."""
+def test_rotation_and_flip_give_all_eight_orientations(pair):
+    """Red grows downwards and green to the right in the pair."""
     directions = set()
     for seed in range(80):
         rgb = draw(pair, seed, Augmentation(rotate90=True))["rgb"]

@@ -7,6 +7,8 @@ from nircolor.models.nirgnn import BatchNorm, Unrolled
 
 
 class _NoGraph(nn.Module):
+    """Stand-in for `nirgnn.Connect`: convolutions need no graph."""
+
     def forward(self, h: Tensor) -> None:
         pass
 
@@ -15,9 +17,9 @@ class Cnn(Unrolled):
     """NIR-GNN with 3×3 convolutions in place of its graph convolutions.
 
     The NIR-GNN paper compares its network with this one (section IV: "same overall architecture, but without
-    the non-local graph-convolutional contribution"); it is wider, to have about as many parameters. A graph
-    convolution (H^L + H^NL) / 2 + b becomes the 3×3 convolution H^L + b. The factor of 1/2 belongs to the
-    mean of two terms, and is dropped with the second. 2,165,143 parameters with ``batch_norm="reference"``,
+    the non-local graph-convolutional contribution"). It is wider than NIR-GNN, so that both have about as
+    many parameters. A graph convolution (H^L + H^NL) / 2 + b becomes the 3×3 convolution H^L + b, without the
+    factor of 1/2 for the mean of two terms. 2,165,143 parameters with ``batch_norm="reference"``,
     2,165,917 with the defaults.
 
     Args:

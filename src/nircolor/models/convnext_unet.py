@@ -18,8 +18,8 @@ _RADIUS_CELLS = 2
 class ConvNextBlock(nn.Module):
     """Residual block: depthwise 5×5 convolution, batch norm, 1×1 convolution, ReLU, 1×1 convolution.
 
-    Borders are padded with the nearest pixel. Zeros would be learned as a part of small training images, and
-    be missing inside large images.
+    Borders are padded with the nearest pixel. With zeros, the network would learn from the padding of small
+    training images, which does not exist inside large images.
 
     Args:
         width: channels of input and output.
@@ -50,11 +50,11 @@ def _level(channels_in: int, width: int) -> nn.Sequential:
 class ConvNextUNet(Network):
     """U-Net of ConvNeXt blocks on folded pixels, for colour from narrow bands on a CPU.
 
-    Narrow bands separate materials, so the colour of a pixel follows from its surroundings more than from
-    the content of the whole image, and the network spends its operations on surroundings. The image is
+    Narrow bands separate materials, so the colour of a pixel depends more on its surroundings than on the
+    content of the whole image. The network therefore takes no reduced view of the whole image. The image is
     folded (2×2 pixels become channels). Each block mixes neighbouring pixels within a channel, by a depthwise
     convolution, then channels within a pixel. Batch normalization and ReLU replace ConvNeXt's layer
-    normalization and GELU: on a CPU the former is folded into its neighbour and the latter is nearly free.
+    normalization and GELU: on a CPU, batch normalization is folded into a convolution, and ReLU costs little.
     A linear map of the bands is added to the output. 0.63 M parameters at the default widths.
 
     Args:
@@ -97,7 +97,7 @@ class ConvNextUNet(Network):
         self.down = nn.ModuleList(_level(a, b) for a, b in pairwise(widths))
         self.up = nn.ModuleList(_level(a + b, a) for a, b in pairwise(widths))
         self.leave = nn.Conv2d(widths[0], 3 * _FOLD_PX**2, 1)
-        # a linear map from bands to colours; the rest of the network estimates the difference to it
+        # a linear map from bands to colours; the rest of the network estimates the difference from it
         self.linear = nn.Conv2d(bands, 3, 1)
         for layer in (self.leave, self.linear):
             nn.init.zeros_(layer.weight)

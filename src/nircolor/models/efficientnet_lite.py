@@ -19,7 +19,7 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 _STEM_WIDTH = 32
-# the last block of each resolution: strides 2, 4, 8, 16, 32
+# indices of the last block at each stride: 2, 4, 8, 16, 32
 _TAPS = (0, 2, 4, 10, 15)
 _BN_EPS = 1e-3
 

@@ -21,10 +21,10 @@ _HALF_SUFFIX = "_half"
 def load(name_or_path: str | os.PathLike[str]) -> Network:
     """Load a model as a PyTorch network, for example to fine-tune it.
 
-    Batch normalization: the export to ONNX folds it into the convolution before it, and its statistics are
-    not in the file. A network loaded from ``.onnx`` computes the same; its batch norms of this kind hold the
-    folded bias, and stay in evaluation mode when ``train()`` is called. Their weights and biases can be
-    learned. To train with statistics of the batch, load a ``.safetensors`` file, or replace these layers.
+    The export to ONNX folds batch normalization into the convolution before it, so its statistics are not in
+    the file. A network loaded from ``.onnx`` gives the same result: the folded batch norms become layers that
+    add the folded bias, and stay in evaluation mode when ``train()`` is called. Their weights and biases can
+    be trained. To train with batch statistics, load a ``.safetensors`` file or replace these layers.
 
     Args:
         name_or_path: a model that ships with nircolor (``"scene"``), or the path of an ``.onnx`` or
@@ -35,8 +35,8 @@ def load(name_or_path: str | os.PathLike[str]) -> Network:
 
     Raises:
         NircolorError: there is no such model, it is damaged, or it does not hold all weights of its network.
-            An ``.onnx`` file holds what colorizing needs: ``structure_aware`` without the branches that serve
-            training, and `cnn` without two of its scalars, can only be loaded from ``.safetensors``.
+            An ``.onnx`` file holds only the weights used to colorize. It lacks the training branches of
+            ``structure_aware`` and two scalars of ``cnn``, which can only be loaded from ``.safetensors``.
 
     Examples:
         >>> import torch
@@ -58,11 +58,11 @@ def load_network(path: Path) -> tuple[Network, Card]:
     else:
         card = read_card(path)
         network = _restore_from_onnx(path, card)
-    promised = len(card.bands), None if card.context is None else card.context.size_px
-    if promised != (network.bands, network.context_px):
+    context_px = None if card.context is None else card.context.size_px
+    if (len(card.bands), context_px) != (network.bands, network.context_px):
         raise NircolorError(
-            f"{path}: the card promises {promised[0]} bands and a context of {promised[1]} px, "
-            f"the network has {network.bands} and {network.context_px}"
+            f"{path}: expected a network with {len(card.bands)} bands and a context of {context_px} px, "
+            f"as in its card, got {network.bands} bands and {network.context_px} px"
         )
     return network, card
 
@@ -73,7 +73,7 @@ def restore(
     """Build a network and load its weights.
 
     Args:
-        path: the file that all of this comes from, for messages.
+        path: the file that the other arguments come from, for error messages.
         architecture: see `build`.
         arguments: see `build`.
         weights: the network's state dictionary; half precision becomes single precision.
@@ -92,7 +92,7 @@ def restore(
 def _build(path: Path, architecture: str, arguments: Mapping[str, Any]) -> Network:
     try:
         return build(architecture, arguments).eval()
-    # a file's arguments may be anything, and constructors raise as many exceptions
+    # arguments from a file can have any type, so that a constructor can raise any exception
     except Exception as error:
         raise NircolorError(f"{path}: its network cannot be built ({first_line(error)})") from error
 
@@ -140,24 +140,24 @@ def _restore_from_onnx(path: Path, card: Card) -> Network:
         if bias is not None:
             weights[f"{name}.bias"] = bias
     expected = network.state_dict()
-    # how many batches its statistics come from is not in a graph
+    # graphs do not hold batch counters
     weights |= {n: t for n, t in expected.items() if n.endswith(".num_batches_tracked") and n not in weights}
     # the exporter's own constants have names without a dot
     weights = {name: tensor for name, tensor in weights.items() if name in expected or "." in name}
-    hint = "; an .onnx file holds what colorizing needs, load the .safetensors file of this model"
+    hint = "; an .onnx file holds only the weights used to colorize: load the .safetensors file of this model"
     _load_weights(path, card.architecture, network, weights, hint)
     return network
 
 
 class _FrozenBatchNorm(nn.BatchNorm2d):
-    """Batch normalization that stays in evaluation mode, as its statistics are not those of any batch."""
+    """Batch normalization that stays in evaluation mode, since its statistics are folded into weights."""
 
     def train(self, mode: bool = True) -> "_FrozenBatchNorm":  # noqa: ARG002
         return super().train(False)
 
 
 def _read_initializers(path: Path) -> dict[str, Tensor]:
-    """Read the constants of an ONNX graph in the precision in which they are computed with."""
+    """Read the constants of an ONNX graph; weights stored in half precision become float32."""
     require("onnx", extra="train", what=f"{path}: an .onnx model in PyTorch")
     import onnx
     from onnx import numpy_helper
@@ -206,7 +206,7 @@ def _folded_norms(network: Network, weights: Mapping[str, Tensor]) -> list[tuple
         if (name := names[module]) in missing and (conv := convolutions.get(id(inputs[0]))) is not None:
             found.append((name, conv, missing[name]))
 
-    # an id belongs to another tensor once its own is gone
+    # keeps the outputs alive: the id of a deleted tensor can be reused
     kept: list[Tensor] = []
     handles = [
         module.register_forward_hook(after_convolution)

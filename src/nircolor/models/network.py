@@ -59,7 +59,7 @@ class Network(nn.Module):
         """Check the shape of an input; inputs are never padded silently.
 
         Raises:
-            ValueError: ``nir`` is not (N, bands, h, w), or h and w are not sides that the network takes.
+            ValueError: ``nir`` is not (N, bands, h, w), or the network does not accept these sides.
         """
         if torch.compiler.is_compiling():
             # sizes are symbols in a traced graph, whose inputs declare their limits
@@ -89,6 +89,6 @@ def check_widths(widths: object) -> None:
 
 
 def check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    """Raise ValueError where ``value`` is none of ``choices``."""
+    """Raise ValueError if ``value`` is not one of ``choices``."""
     if value not in choices:
         raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")

@@ -29,7 +29,7 @@ class Connect(nn.Module):
         self.window_px = window_px
 
     def forward(self, h: Tensor) -> Graph:
-        """Search the neighbours of all pixels of ``h`` (N, F, rows, columns)."""
+        """Find the neighbours of all pixels of ``h`` (N, F, rows, columns)."""
         return nearest(h, self.neighbours, None if self.training else self.window_px)
 
 
@@ -72,8 +72,9 @@ class Unrolled(Network):
     Args:
         bands: NIR bands of the input.
         width: features, F in the paper; a multiple of 3.
-        layer: makes the layer that stands for a graph convolution, from input and output features.
-        connect: computes what the layers take as their graph, from features.
+        layer: called with the numbers of input and output features; returns the layer that is used in the
+            place of a graph convolution.
+        connect: module that computes the graph from features; its output is the layers' second argument.
         layer_receptive_field_px: receptive-field radius of a layer, in pixels.
         batch_norm: ``"reference"`` has batch norm after the convolution of each block and after the layers of
             the LPFs, ``"blocks"`` also after the layers of the HPF, ``"everywhere"`` also in the
@@ -115,30 +116,32 @@ class Unrolled(Network):
             + layer_receptive_field_px
         )
 
-        def norm(features: int, wanted: bool = True) -> nn.Module:
-            return nn.BatchNorm2d(features, eps=1e-3, momentum=bn_momentum) if wanted else nn.Identity()
+        def norm(features: int, enabled: bool = True) -> nn.Module:
+            return nn.BatchNorm2d(features, eps=1e-3, momentum=bn_momentum) if enabled else nn.Identity()
 
-        def scale(kernel: int) -> Block:
-            third, normed = width // 3, batch_norm == "everywhere"
+        def make_scale(kernel: int) -> Block:
+            third, enabled = width // 3, batch_norm == "everywhere"
             convolutions = (
-                _convolution(fan_in, third, kernel, False, norm(third, normed))
+                _convolution(fan_in, third, kernel, False, norm(third, enabled))
                 for fan_in in (bands, third, third)
             )
-            return Block(nn.Sequential(*convolutions), connect, [(layer(third, third), norm(third, normed))])
+            return Block(nn.Sequential(*convolutions), connect, [(layer(third, third), norm(third, enabled))])
 
-        def filter_(normed: bool = True) -> Block:
+        def make_filter(enabled: bool = True) -> Block:
             convolution = _convolution(width, width, 3, True, norm(width))
-            return Block(convolution, connect, [(layer(width, width), norm(width, normed)) for _ in range(3)])
+            return Block(
+                convolution, connect, [(layer(width, width), norm(width, enabled)) for _ in range(3)]
+            )
 
-        self.preprocessing = nn.ModuleList(scale(kernel) for kernel in (3, 5, 7))
-        self.high_pass = filter_(batch_norm != "reference")
-        self.low_pass = nn.ModuleList(filter_() for _ in range(2))
-        # one of each for each LPF
+        self.preprocessing = nn.ModuleList(make_scale(kernel) for kernel in (3, 5, 7))
+        self.high_pass = make_filter(batch_norm != "reference")
+        self.low_pass = nn.ModuleList(make_filter() for _ in range(2))
+        # one value for each LPF
         self.alpha = nn.Parameter(torch.full((2,), 0.5))
         self.beta = nn.Parameter(torch.full((2,), 0.5))
         self.connect = connect
         self.last = layer(width, 3)
-        # graph convolutions read whole pixels; convolutions are no slower on a CPU
+        # graph convolutions read all channels of a pixel; convolutions are not slower on a CPU
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, nir: Tensor) -> Tensor:
@@ -154,7 +157,7 @@ class Unrolled(Network):
         for low_pass, alpha, beta in zip(self.low_pass, self.alpha, self.beta, strict=True):
             h = (1 - alpha) * h + beta * high
             h = h + low_pass(h)
-        # the paper has one band; of several the mean is taken
+        # the paper has one band; the mean of several is used
         return nir.mean(1, keepdim=True) + self.last(h, self.connect(h))
 
 
@@ -171,12 +174,12 @@ def _check_width(width: int) -> None:
 
 
 class NirGnn(Unrolled):
-    """NIR-GNN: colorizes a pixel from the pixels with the most similar features, wherever they are.
+    """NIR-GNN: colorizes a pixel from the pixels with the most similar features, near or distant.
 
     Its layers are graph convolutions (see `graph.GraphConv`), the mean of a 3×3 convolution and a weighted
     sum over the k nearest neighbours in feature space. Training searches the whole patch for neighbours,
-    evaluation a window around each pixel. It runs in PyTorch. 2,172,507 parameters as released
-    (``batch_norm="reference"``), 2,173,101 with the defaults.
+    evaluation a window around each pixel. It runs in PyTorch, not in ONNX Runtime. 2,172,507
+    parameters as released (``batch_norm="reference"``), 2,173,101 with the defaults.
 
     Args:
         bands: NIR bands of the input.

@@ -50,8 +50,7 @@ class _ContextualConv(nn.Module):
 def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
     """Interpolate a map of the whole image bilinearly over a window of the image.
 
-    Written as two matrix products with hat functions: exact at any zoom, differentiable, and the fastest form
-    on a CPU.
+    Two matrix products with hat functions: exact at any zoom, differentiable, and fastest on a CPU.
 
     Args:
         grid: (N, C, rows, columns), spans the whole image.
@@ -62,8 +61,8 @@ def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
         (N, C, *size).
     """
 
-    def hats(low: Tensor, high: Tensor, wanted: int, cells: int) -> Tensor:
-        steps = (torch.arange(wanted, device=grid.device, dtype=grid.dtype) + 0.5) / wanted
+    def hats(low: Tensor, high: Tensor, count: int, cells: int) -> Tensor:
+        steps = (torch.arange(count, device=grid.device, dtype=grid.dtype) + 0.5) / count
         position = (low[:, None] + (high - low)[:, None] * steps) * cells - 0.5
         position = position.clamp(0, cells - 1)
         cell = torch.arange(cells, device=grid.device, dtype=grid.dtype)
@@ -86,8 +85,8 @@ class Scene(Network):
       back). At each of its levels the part of the map that the tile covers is interpolated to the level's
       size, and scales and shifts the features (FiLM, here per pixel).
 
-    3.2 M parameters with the defaults. It starts from the gray image: the untrained network returns its input
-    in all three channels.
+    3.2 M parameters with the defaults. The untrained network returns the gray image: its input in all three
+    channels.
 
     Args:
         context_width: channels of the context map.
@@ -150,10 +149,10 @@ class Scene(Network):
 
     @torch.no_grad()
     def saturate(self, gain: float) -> None:
-        """Multiply the distance of colours from gray by ``gain``, within the weights of the last layer.
+        """Multiply the distance of colours from gray by ``gain``, by changing the weights of the last layer.
 
-        Training on errors makes uncertain colours pale. The last layer adds colour to the gray image, so the
-        gain is a linear map of its output channels (three colours, four pixels each).
+        Losses on errors of pixels make uncertain colours pale. The last layer adds colour to the gray image,
+        so the gain is a linear map of its output channels (three colours, four pixels each).
         """
         gray = torch.full((3, 3), 1 / 3)
         gains = (gray + gain * (torch.eye(3) - gray)).repeat_interleave(4, 0).repeat_interleave(4, 1)

@@ -1,4 +1,4 @@
-"""S-shape network (`sshape`): a U-Net with batch normalization, and an edge network that trains it."""
+"""S-shape network (`sshape`): a U-Net with batch normalization, and an edge network for its training."""
 
 from functools import partial
 from itertools import pairwise
@@ -15,8 +15,8 @@ class SShape(Network):
     """ColorNet of the S-shape network: a U-Net with batch normalization and bilinear upsampling.
 
     The multi-band colorization paper (Park et al., see `StructureAware`) compares its network with this one.
-    The second half of the S-shape network, `EdgeNet`, serves training only. 13.4 M parameters at the default
-    width.
+    The second half of the S-shape network, `EdgeNet`, is used only in training. 13.4 M parameters at the
+    default width.
 
     Args:
         bands: NIR bands of the input.
@@ -71,7 +71,7 @@ class SShape(Network):
 class EdgeNet(nn.Module):
     """Edge network of the S-shape network: estimates the edges of the true image from the colour error.
 
-    A shallow encoder and decoder. It serves training only; see `losses.edge_loss`.
+    A shallow encoder and decoder, used only in training; see `losses.edge_loss`.
 
     Args:
         width: channels between encoder and decoder.
@@ -93,7 +93,8 @@ class EdgeNet(nn.Module):
             nn.Conv2d(3, width, 4, stride=2, padding=1, bias=False), nn.BatchNorm2d(width), nn.LeakyReLU(0.2)
         )
         self.decoder = nn.ConvTranspose2d(width, 1, 4, stride=2, padding=1)
-        # zero weights learn several times faster, and give the colours no gradient before that
+        # training starts several times faster from zero weights, and until then the colour network gets no
+        # gradient
         nn.init.zeros_(self.decoder.weight)
         assert self.decoder.bias is not None
         nn.init.zeros_(self.decoder.bias)

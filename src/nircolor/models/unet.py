@@ -41,15 +41,15 @@ def double_conv(channels_in: int, channels_out: int, norm: Norm = "none") -> nn.
 
 
 def level_widths(width: int) -> tuple[int, ...]:
-    """Channels at 1, 1/2, 1/4, 1/8 and 1/16 of the resolution."""
+    """Return the channels at 1, 1/2, 1/4, 1/8 and 1/16 of the resolution."""
     return tuple(width * 2**level for level in range(_POOLINGS + 1))
 
 
 def unet_receptive_field_px(convs: int) -> int:
-    """Receptive-field radius, in pixels, of a U-Net with ``convs`` 3×3 convolutions in each block.
+    """Return the receptive-field radius, in pixels, of a U-Net with ``convs`` 3×3 convolutions in each block.
 
     A 3×3 convolution adds one cell of its level: 1, 2, 4 and 8 px in the encoder and again in the decoder,
-    16 px at the coarsest level. To this the position of a pixel in its cell of 16 px is added.
+    16 px at the coarsest level. The position of a pixel in its cell of 16 px adds up to 15 px.
     """
     return convs * (3 * _CELL_PX - 2) + _CELL_PX - 1
 
@@ -57,8 +57,8 @@ def unet_receptive_field_px(convs: int) -> int:
 def he_init(network: nn.Module) -> None:
     """Initialize convolutions with He's normal distribution and zero biases, last layers with zero.
 
-    PyTorch's default keeps a sixth of the signal's power in each convolution. Without normalization nothing
-    restores it, and after twenty layers only the biases are left. The last layer of each `Decoder` is
+    With PyTorch's default, each convolution keeps a sixth of the signal's power. Without normalization, only
+    the biases are left after twenty layers. The last layer of each `Decoder` is
     initialized with zero, as the first hundreds of steps would otherwise be spent on removing random colours.
 
     Reference:
@@ -125,7 +125,7 @@ class UNet(Network):
     """U-Net: a convolutional encoder and decoder with skip connections at five resolutions.
 
     The multi-band colorization paper (Park et al., see `StructureAware`) compares its network with this one.
-    Differences to the original: convolutions are padded with zeros and keep the size of the image, and the
+    Differences from the original: convolutions are padded with zeros and keep the size of the image, and the
     output is linear. 31.0 M parameters at the default width.
 
     Args:

@@ -1,7 +1,7 @@
 """Simulated hyperspectral captures with known reflectance, for tests and for trying the tools.
 
-Still lifes of known materials are recorded by a model of SPECIM's FX10 line scanner and written like the
-vendor's software writes captures. On the command line::
+Still lifes of known materials are recorded by a model of SPECIM's FX10 line scanner and written in the
+file layout of the vendor's software. On the command line::
 
     python -m nircolor.simulation -o captures/ --count 12
 

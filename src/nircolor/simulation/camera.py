@@ -58,8 +58,8 @@ class Camera:
     Attributes:
         wavelengths_nm: Band centres, (bands,), to 0.01 nm.
         samples: Pixels per line.
-        tint_ms: Exposure of the scene and the dark reference.
-        white_tint_ms: Exposure of the white reference.
+        tint_ms: Exposure time of the scene and the dark reference.
+        white_tint_ms: Exposure time of the white reference.
         bits: Bits of the converter.
         illuminant: Power of the light, (bands,) in any unit; None for a halogen lamp.
         counts_per_ms: Signal of a reflectance of 1 in the brightest band and column.
@@ -108,7 +108,7 @@ class Camera:
 
         Args:
             reflectance: (bands, lines, samples) float32.
-            tint_ms: Exposure.
+            tint_ms: Exposure time.
             rng: Random generator of the noise.
 
         Returns:
@@ -154,9 +154,9 @@ def write_capture(
     capture = folder / "capture"
     capture.mkdir(parents=True, exist_ok=True)
     shape = (camera.wavelengths_nm.size, REFERENCE_LINES, camera.samples)
-    cap, sheet = (np.broadcast_to(np.float32(level), shape) for level in (0, 1))
-    _write(capture / f"DARKREF_{name}", _cut(cap), camera, camera.tint_ms, rng)
-    _write(capture / f"WHITEREF_{name}", _cut(sheet), camera, camera.white_tint_ms, rng)
+    dark, white = (np.broadcast_to(np.float32(level), shape) for level in (0, 1))
+    _write(capture / f"DARKREF_{name}", _cut(dark), camera, camera.tint_ms, rng)
+    _write(capture / f"WHITEREF_{name}", _cut(white), camera, camera.white_tint_ms, rng)
     blocks = _cut(reflectance) if isinstance(reflectance, np.ndarray) else reflectance
     return _write(capture / name, blocks, camera, camera.tint_ms, rng)
 

@@ -215,9 +215,9 @@ class SceneObject:
         self._angle, self._axes_px = angle, (long_px, short_px)
         self._shadow_px = 0.15 * short_px
         # the shadow reaches furthest at the corner of a long triangle
-        reach = float(np.hypot(long_px, short_px)) + 4 * self._shadow_px + 2
-        self.top, self.left = (int(np.floor(at - reach)) for at in center_px)
-        self.side_px = int(np.ceil(2 * reach)) + 1
+        radius_px = float(np.hypot(long_px, short_px)) + 4 * self._shadow_px + 2
+        self.top, self.left = (int(np.floor(at - radius_px)) for at in center_px)
+        self.side_px = int(np.ceil(2 * radius_px)) + 1
         self._stains = _SmoothNoise(rng, self.side_px, (max(short_px / 1.5, 2), max(short_px / 4, 2)))
         self._grain = _SmoothNoise(rng, self.side_px, (max(short_px / 8, 3), 3.0))
 
@@ -229,8 +229,8 @@ class SceneObject:
 
         Returns:
             Four arrays, (h, w): cover in [0, 1]; share of the light that its shadow leaves to what lies
-            below, in [0.55, 1]; light on its own surface in [0.2, 1.2]; share of its second spectrum in [0,
-            1].
+            below, in [0.55, 1]; light on its own surface in [0.2, 1.2]; share of its second spectrum
+            in [0, 1].
         """
         down, across = rows[:, None] - self._center_px[0], columns[None] - self._center_px[1]
         long_px, short_px = self._axes_px
@@ -294,7 +294,7 @@ def polygon(corners: int) -> Shape:
     angles = 2 * np.pi * np.arange(corners) / corners
 
     def outline(u: Array, v: Array, long_px: float, short_px: float) -> Array:
-        sides = [u * short_px / long_px * np.cos(turn) + v * np.sin(turn) for turn in angles]
+        sides = [u * short_px / long_px * np.cos(angle) + v * np.sin(angle) for angle in angles]
         return short_px * np.cos(np.pi / corners) - np.maximum.reduce(sides)
 
     return Shape(outline, _plain)

@@ -17,7 +17,7 @@ class Capture(NamedTuple):
     Attributes:
         name: Name of the pair that is made from it.
         header: ENVI header or data file; the ``capture`` folder if it holds no single capture.
-        fault: Why it cannot be read, or None.
+        fault: Reason why the capture cannot be read, or None.
     """
 
     name: str
@@ -29,9 +29,9 @@ def find_captures(paths: Iterable[str | os.PathLike[str]]) -> list[Capture]:
     """Find the captures at the given paths.
 
     SPECIM's software writes a capture as ``NAME/capture/ID.hdr`` with its dark and white references beside
-    it; the capture is then called NAME, which may differ from ID. A capture elsewhere is called after its
-    header. References are left out. A SPECIM folder without exactly one capture is listed with a ``fault``,
-    so that an aborted recording does not stop the processing of the others.
+    it; the name of the capture is then NAME, which may differ from ID. Other captures have the name of
+    their header. References are left out. A SPECIM folder without exactly one capture is listed with a
+    ``fault``, so that an aborted recording does not stop the processing of the others.
 
     Args:
         paths: ENVI headers or data files, SPECIM capture folders, or folders of any of these.

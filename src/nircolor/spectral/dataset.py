@@ -46,7 +46,7 @@ class SynthesizedPair:
             camera response with an NIR channel, ``camera_nir/NAME.tif``. Empty if the capture failed.
         record: The pair's entry in the manifest: size, clipped pixels, hashes, versions. None if it failed.
         skipped: The pair existed and was up to date.
-        error: Why the capture failed, or None.
+        error: The exception that made the capture fail, or None.
     """
 
     capture: Capture
@@ -88,11 +88,11 @@ def synthesize(
         bands_nm: Centres of the NIR bands in nm, between 300 and 2600.
         fwhm_nm: Full width at half maximum of the Gaussian bands in nm.
         nearest: Use the nearest band of the capture, at most half of ``fwhm_nm`` away, instead of a Gaussian.
-        response: Response curves of the camera whose colour is wanted, or a CSV file of them (see
-            `read_response`). Default: sRGB of the CIE 1931 observer under D65.
+        response: Response curves of the camera whose colour is computed, or a CSV file of them
+            (see `read_response`). Default: sRGB of the CIE 1931 observer under D65.
         response_nm: First and last wavelength and step in nm, for a CSV file without a column of wavelengths.
         dark: Header of the dark reference to use for all captures, instead of those beside each.
-        white: Header of the white reference, like ``dark``.
+        white: Header of the white reference to use for all captures; given together with ``dark``.
         scale: Value that stands for a reflectance of 1, for captures that hold reflectance.
         jobs: Number of captures processed in parallel.
         overwrite: Replace a data set that was made with other settings.
@@ -337,7 +337,7 @@ def _remove_pair(folder: Path, name: str) -> None:
 
 
 def _require_free(folder: Path, hashes: Record) -> None:
-    """Refuse to replace files, unless a killed run left the same ones without listing them."""
+    """Raise an error if files exist with other contents; a killed run leaves files without listing them."""
     for path, digest in hashes.items():
         if (folder / path).exists() and _sha256(folder / path) != digest:
             raise NircolorError(f"{folder / path}: exists already; it is replaced only with --overwrite")
@@ -356,7 +356,7 @@ def _source(capture: Capture, references: References | None) -> Record:
 
 
 def _describe(settings: SynthesisSettings) -> Record:
-    """Return the settings as they stand in the manifest."""
+    """Convert the settings to their form in the manifest."""
     response = settings.response
     colour: Record = {"observer": "CIE 1931 2°", "illuminant": "D65", "encoding": "sRGB"}
     if response is not None:

@@ -94,7 +94,15 @@ class CameraResponse:
     def rgb_weights(self, path: Path, wavelengths_nm: Array) -> Array:
         """Compute the weights from reflectance to linear, white-balanced camera RGB under D65.
 
-        Arguments, result and errors as for `observer_weights`.
+        Args:
+            path: The capture, for error messages.
+            wavelengths_nm: Band centres of the capture, (n,) in nm; NaN for bands that must not be used.
+
+        Returns:
+            (3, n); a reflectance of 1 everywhere gives (1, 1, 1).
+
+        Raises:
+            NircolorError: The capture lacks bands from 400 to 700 nm.
         """
         light = daylight() * _VISIBLE
         return np.stack(
@@ -110,10 +118,19 @@ class CameraResponse:
         return len(self.curves) == 4
 
     def nir_weights(self, path: Path, wavelengths_nm: Array) -> Array:
-        """Compute the weights of the NIR channel, (n,), under light of equal energy at all wavelengths.
+        """Compute the weights of the NIR channel under light of equal energy at all wavelengths.
 
-        The whole curve counts, also its response to visible light. Arguments and errors as for
-        `curve_weights`.
+        The whole curve is used, including its response to visible light.
+
+        Args:
+            path: The capture, for error messages.
+            wavelengths_nm: Band centres of the capture, (n,) in nm; NaN for bands that must not be used.
+
+        Returns:
+            (n,), with a sum of 1.
+
+        Raises:
+            NircolorError: The capture lacks bands where the channel responds.
         """
         return curve_weights(path, wavelengths_nm, self.curves[3], f"the near-infrared of {self.path.name}")
 

@@ -31,13 +31,13 @@ _CLIPPED = 1 / 510
 
 @dataclass(frozen=True)
 class SynthesisSettings:
-    """Settings of `nircolor.spectral.synthesize`, see there.
+    """Settings of `nircolor.spectral.synthesize`, which describes them in full.
 
     Attributes:
         bands_nm: Centres of the NIR bands.
         fwhm_nm: Width of the bands; the nearest band may be half of it away.
         nearest: Use the nearest band of the capture instead of a Gaussian.
-        response: Camera whose colour is wanted; None for the CIE 1931 observer.
+        response: Camera whose colour is computed; None for the CIE 1931 observer.
         references: References for all captures, instead of those beside each.
         scale: Value that stands for a reflectance of 1, in captures that hold reflectance.
         block_bytes: Size of the blocks that are read at a time. A block is held both as stored and as
@@ -122,13 +122,12 @@ def write_pair(
 
     Raises:
         NircolorError: The capture or its references cannot be read or do not match, or the capture lacks the
-        bands for
-            an output.
+            bands for an output.
     """
     files = PairFiles.named(capture.name, camera_nir=settings.nir_camera is not None)
     cube = Cube(capture.header)
     with ExitStack() as stack:
-        # any scale will do with given references: it keeps the ones beside the capture from being used
+        # with given references, any scale keeps `open_raster` from using those beside the capture
         scale = 1.0 if settings.references else settings.scale
         raster = stack.enter_context(open_raster(capture.header, scale=scale))
         wavelengths_nm = np.array([np.nan if nm is None else nm for nm in raster.wavelengths_nm], float)
@@ -234,9 +233,9 @@ class _Mixer:
         if np.isfinite(self._limit):
             highest = raw.max()
             if highest > self._limit:
-                # the converter has more bits than the white reference showed
-                of_type = np.iinfo(raw.dtype).max
-                self._limit = next((top for top in CONVERTER_TOPS if highest <= top), of_type)
+                # the converter has more bits than the white reference used
+                type_limit = np.iinfo(raw.dtype).max
+                self._limit = next((top for top in CONVERTER_TOPS if highest <= top), type_limit)
             self.clipped["saturated"] += int((raw == self._limit).any(1).sum())
         self.clipped["nir"] += int((mixed[:-3] > 1 + _CLIPPED).any(0).sum())
         colour = mixed[-3:]

@@ -23,21 +23,21 @@ _LEAST_COVERED = 0.9
 _ROUNDING_NM = 0.5
 
 
-def curve_weights(path: Path, wavelengths_nm: Array, curve: Array, what: str) -> Array:
+def curve_weights(path: Path, wavelengths_nm: Array, curve: Array, name: str) -> Array:
     """Compute the weights of a response curve.
 
     Args:
         path: The capture, for error messages.
         wavelengths_nm: Band centres of the capture, (n,) in nm. Bands with NaN get the weight 0.
         curve: Response at `GRID_NM`, (2301,), in any unit.
-        what: Name of the curve, for error messages.
+        name: Name of the curve, for error messages.
 
     Returns:
         Weights, (n,), with a sum of 1.
 
     Raises:
-        NircolorError: The capture lacks bands for more than a tenth of the curve, or has a gap of more than
-        20 nm there.
+        NircolorError: The capture lacks bands for more than a tenth of the curve, or has a gap of
+            more than 20 nm there.
 
     Examples:
         >>> flat = np.ones_like(GRID_NM) * ((GRID_NM >= 780) & (GRID_NM <= 800))
@@ -56,14 +56,14 @@ def curve_weights(path: Path, wavelengths_nm: Array, curve: Array, what: str) ->
     if not len(at_nm) or covered < _LEAST_COVERED * np.abs(curve).sum():
         inside = f", {len(at_nm)} of them in this range" if len(at_nm) else ""
         raise NircolorError(
-            f"{path}: expected bands from {low:g} to {high:g} nm for {what}, "
+            f"{path}: expected bands from {low:g} to {high:g} nm for {name}, "
             f"got {describe_bands(wavelengths_nm)}{inside}"
         )
     gaps_nm = np.diff(at_nm)
     if (gaps_nm > _WIDEST_GAP_NM).any():
         widest = int(gaps_nm.argmax())
         raise NircolorError(
-            f"{path}: expected bands at most {_WIDEST_GAP_NM:g} nm apart for {what}, got none "
+            f"{path}: expected bands at most {_WIDEST_GAP_NM:g} nm apart for {name}, got none "
             f"between {at_nm[widest]:g} and {at_nm[widest + 1]:g} nm"
         )
     weights = np.zeros(len(wavelengths_nm))
@@ -73,12 +73,26 @@ def curve_weights(path: Path, wavelengths_nm: Array, curve: Array, what: str) ->
 
 
 def gaussian_weights(path: Path, wavelengths_nm: Array, center_nm: float, fwhm_nm: float) -> Array:
-    """Compute the weights of a band with a Gaussian response; arguments and errors as for `curve_weights`."""
+    """Compute the weights of a band with a Gaussian response.
+
+    Args:
+        path: The capture, for error messages.
+        wavelengths_nm: Band centres of the capture, (n,) in nm; NaN for bands that must not be used.
+        center_nm: Centre of the band.
+        fwhm_nm: Full width at half maximum of the band.
+
+    Returns:
+        (n,), with a sum of 1.
+
+    Raises:
+        NircolorError: The capture lacks bands for more than a tenth of the curve, or has a gap of more than
+            20 nm there.
+    """
     curve = np.exp(-4 * np.log(2) * ((GRID_NM - center_nm) / fwhm_nm) ** 2)
-    # cut the tails, which contribute nothing but would require bands of the capture
+    # cut the tails, which contribute almost nothing but would require bands of the capture
     curve[curve < 1e-3] = 0
-    what = f"a band of {fwhm_nm:g} nm at {center_nm:g} nm (or the nearest band, with --nearest)"
-    return curve_weights(path, wavelengths_nm, curve, what)
+    name = f"a band of {fwhm_nm:g} nm at {center_nm:g} nm (or the nearest band, with --nearest)"
+    return curve_weights(path, wavelengths_nm, curve, name)
 
 
 def nearest_weights(path: Path, wavelengths_nm: Array, center_nm: float, within_nm: float) -> Array:

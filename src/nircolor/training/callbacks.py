@@ -41,7 +41,7 @@ class AveragedWeights(WeightAveraging):
         super().__init__(use_buffers=False, avg_fn=average)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Keep the current weights beside the average, since a run that is extended needs them."""
+        """Keep the current weights beside the average, since extending the run needs them."""
 
 
 class StepCheckpoint(ModelCheckpoint):

@@ -49,15 +49,16 @@ def run_file(path: Path, card: Card, inputs: Sequence[Floats]) -> Floats:
 
 
 def multiply_adds_per_px(network: Network, card: Card, sides_px: tuple[int, int] | None = None) -> float:
-    """Count multiply-adds per pixel, as the difference between two tile sizes divided by that of their areas.
+    """Count multiply-adds per pixel.
 
+    The difference between the counts of two tile sizes is divided by the difference between their areas.
     Convolutions and matrix products are counted. The network is moved to the meta device, since the counter
     misses operations in other threads and in compiled code.
 
     Args:
         network: The network.
-        card: Its card, for the inputs and the sizes that it takes.
-        sides_px: Sides of the two tiles. Default: as large as takes a reasonable time with the engine.
+        card: Its card, which defines the inputs and their possible sizes.
+        sides_px: Sides of the two tiles. Default: the largest that take a reasonable time with the engine.
     """
     shapes = deepcopy(network).to("meta")
 
@@ -77,7 +78,7 @@ def bytes_per_px(path: Path, card: Card) -> float:
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         # the first run compiles machine code that the others reuse
         _, *peaks = pool.map(_Peak(path, card), [small, small, large], chunksize=1)
-    # at least four floats, the tile and its colour: small networks are below the noise
+    # at least four floats, for the tile and its colour: the memory of small networks cannot be measured
     return max(16.0, round((peaks[1] - peaks[0]) / (large**2 - small**2), 1))
 
 

@@ -30,23 +30,23 @@ _MEMORY_SHARE = 0.5
 
 
 class ImagePairs(Sequence[ImagePair]):
-    """Sequence of image pairs, read once and kept in memory, or read at each access.
+    """Sequence of image pairs, either read once and kept in memory or read at each access.
 
     Args:
         pairs: Files of the pairs.
         bands: NIR bands to read, in this order.
-        keep: Keep the images in memory.
+        in_memory: Keep the images in memory.
     """
 
-    def __init__(self, pairs: Sequence[Pair], bands: Sequence[Band], *, keep: bool) -> None:
+    def __init__(self, pairs: Sequence[Pair], bands: Sequence[Band], *, in_memory: bool) -> None:
         self._pairs, self._bands = pairs, bands
-        self._kept = [self._read(pair) for pair in pairs] if keep else None
+        self._images = [self._read(pair) for pair in pairs] if in_memory else None
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> ImagePair:  # type: ignore[override]
-        return self._read(self._pairs[index]) if self._kept is None else self._kept[index]
+        return self._read(self._pairs[index]) if self._images is None else self._images[index]
 
     def _read(self, pair: Pair) -> ImagePair:
         return ImagePair.from_arrays(pair.name, *read_pair(pair, self._bands))
@@ -91,7 +91,7 @@ class StepSampler(Sampler[list[int]]):
     its part of every batch.
 
     Args:
-        first_batch: Number of batches drawn before.
+        first_batch: Number of batches that were drawn before.
         batch_size: Size of a batch over all processes.
         rank: Index of this process.
         ranks: Number of processes.
@@ -119,8 +119,8 @@ class ValidationImages(Dataset[Sample]):
         self.pairs, self.largest_px = pairs, largest_px
         self.multiple_of, self.context_px = network.multiple_of, network.context_px
         # smaller images are enlarged; SSIM needs a whole window
-        least = max(network.minimum_px, SSIM_WINDOW_PX)
-        self.minimum_px = -(-least // network.multiple_of) * network.multiple_of
+        smallest = max(network.minimum_px, SSIM_WINDOW_PX)
+        self.minimum_px = -(-smallest // network.multiple_of) * network.multiple_of
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -128,8 +128,8 @@ class ValidationImages(Dataset[Sample]):
     def __getitem__(self, index: int) -> Sample:
         pair = self.pairs[index]
         image = pair.as_float()
-        shrink = min(1.0, self.largest_px / max(image.shape[1:]))
-        height, width = (max(self.minimum_px, round(side * shrink)) for side in image.shape[1:])
+        scale = min(1.0, self.largest_px / max(image.shape[1:]))
+        height, width = (max(self.minimum_px, round(side * scale)) for side in image.shape[1:])
         rows, columns = (side // self.multiple_of * self.multiple_of for side in (height, width))
         image = resize(image, (height, width))[:, :rows, :columns]
         view = None if self.context_px is None else resize(image[:-4], (self.context_px, self.context_px))
@@ -139,8 +139,8 @@ class ValidationImages(Dataset[Sample]):
 class PairedData(L.LightningDataModule):
     """Paired data sets, split into training and validation pairs by place.
 
-    The NIR bands are those of the model in training (``card.bands``), found by wavelength where the files
-    state wavelengths.
+    The NIR bands are those of the model in training (``card.bands``), found by wavelength if the files
+    have wavelengths.
 
     Args:
         sets: Data sets to train on. Validation uses the first.
@@ -182,7 +182,7 @@ class PairedData(L.LightningDataModule):
         self.seed, self.num_workers = seed, num_workers
 
     def prepare_data(self) -> None:
-        """Read the data before the folder of the run is made, so that a mistake leaves nothing behind."""
+        """Read the data before the run's folder is created, so that an error leaves no folder behind."""
         self.setup()
 
     def setup(self, stage: str | None = None) -> None:
@@ -204,9 +204,9 @@ class PairedData(L.LightningDataModule):
             )
         needed = _bytes([pair for pairs in (*training, val) for pair in pairs], len(self._model.bands))
         # each process of this machine keeps its own copy
-        keep = needed * self._trainer.num_devices < _MEMORY_SHARE * available_bytes()
-        self.training = [ImagePairs(pairs, self._model.bands, keep=keep) for pairs in training]
-        self.val = ImagePairs(val, self._model.bands, keep=keep)
+        in_memory = needed * self._trainer.num_devices < _MEMORY_SHARE * available_bytes()
+        self.training = [ImagePairs(pairs, self._model.bands, in_memory=in_memory) for pairs in training]
+        self.val = ImagePairs(val, self._model.bands, in_memory=in_memory)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         counts = [len(pairs) for pairs in self.training]

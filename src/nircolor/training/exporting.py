@@ -29,8 +29,8 @@ from nircolor.training.onnx_export import halve_graph, to_onnx, write_onnx
 
 _NETWORK_PREFIX = "network."
 
-# Largest allowed differences of colour values, 0 to 1: from another order of additions, and from weights in
-# half precision (five steps of 8 bits).
+# Largest allowed differences of colour values, 0 to 1: for weights in single precision, where only the order
+# of additions differs, and in half precision (five steps of 8 bits).
 _SINGLE_TOLERANCE, _HALF_TOLERANCE = 1e-4, 0.02
 
 
@@ -85,7 +85,7 @@ def export(
         half: Store the weights in half precision, which halves the file. Computations use single precision.
         saturation: Factor on the distance of the colours from gray; only for networks with a method
             ``saturate``.
-        scores: JSON list of `nircolor.modelfile.CardScore` for the card.
+        scores: JSON file with a list of `nircolor.modelfile.CardScore` for the card.
         overwrite: Replace an existing model file.
 
     Returns:
@@ -157,7 +157,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> TrainedNetwork:
     except Exception as error:
         raise NircolorError(
             f"{path}: expected a checkpoint of `nircolor train`, "
-            f"got a file that holds no tensors and plain values ({type(error).__name__})"
+            f"got a file that cannot be read as tensors and plain values ({type(error).__name__})"
         ) from error
     try:
         hyper, state = content["hyper_parameters"], content["state_dict"]
@@ -256,7 +256,7 @@ def _writer(network: Network, card: Card) -> tuple[Callable[[Path, Card], None],
 
 
 def _difference(network: Network, path: Path, card: Card) -> float:
-    """Return the largest difference between network and file, at the smallest size and at one not traced."""
+    """Return the largest difference between network and file, at the smallest size and at an untraced one."""
     size = card.size
     differences = []
     for height, width in ((size.fit(1), size.fit(1)), (size.fit(150), size.fit(41))):

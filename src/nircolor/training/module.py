@@ -108,8 +108,8 @@ class ColorizationModule(L.LightningModule):
     def schedule_steps(self) -> int:
         """Length of the schedules in steps: `Trainer.max_steps` at the start of the run.
 
-        It is saved with the checkpoints, so that a resumed run continues on the same schedule whatever its
-        ``max_steps``; steps beyond it use the final values.
+        It is saved with the checkpoints, so that a resumed run keeps its schedule even if ``max_steps``
+        changes; steps beyond it use the final values.
         """
         if self._schedule_steps is not None:
             return self._schedule_steps
@@ -136,11 +136,11 @@ class ColorizationModule(L.LightningModule):
                 factor on the learning rates at that step.
         """
 
-        def at(step: int) -> float:
+        def factor_at(step: int) -> float:
             steps = self.schedule_steps
             return factor(min(step, steps), steps)
 
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, at)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor_at)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_fit_start(self) -> None:
@@ -176,12 +176,12 @@ class ColorizationModule(L.LightningModule):
             "val/psnr": peak_signal_noise_ratio(predicted[chosen], target[chosen], data_range=1.0),
             "val/ssim": 1 - ssim_loss(predicted, target, valid),
         }
-        # means over images, which come one by one since their sizes differ
+        # means over images; a batch has one image, since sizes differ
         self.log_dict(metrics, batch_size=len(target), sync_dist=True)
         return predicted
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # before the file is written: the previous checkpoint is kept
+        # an error here keeps the previous checkpoint, since the file is not written yet
         self.check_losses()
         self._check_weights()
         checkpoint[SCHEDULE_STEPS] = self.schedule_steps
@@ -221,6 +221,7 @@ class ColorizationModule(L.LightningModule):
 
 
 def _single(outputs: Any) -> Any:
+    """Convert a tensor or a named tuple of tensors to single precision."""
     if isinstance(outputs, Tensor):
         return outputs.float()
     return type(outputs)(*(part.float() for part in outputs))

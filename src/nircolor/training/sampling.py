@@ -1,8 +1,8 @@
 """Training samples: augmented tiles of image pairs, as a function of seed and index alone.
 
-A sample has what the engine gives a network at run time: a tile of an image at some scale and, for networks
-with a ``context_px``, the reduced view of the whole image. The image may itself be a random window of the
-stored one (`Augmentation.smallest_area`).
+A sample has the same form as the inputs of a network at run time: a tile of an image at some scale and, for
+networks with a ``context_px``, the reduced view of the whole image. The image may itself be a random window
+of the stored one (`Augmentation.smallest_area`).
 """
 
 import math
@@ -157,7 +157,7 @@ def _random_window(pixels: Tensor, rng: np.random.Generator, a: Augmentation) ->
     rows, columns = min(height, round(height * side * stretch)), min(width, round(width * side / stretch))
     top, left = int(rng.integers(height - rows + 1)), int(rng.integers(width - columns + 1))
     window = pixels[:, top : top + rows, left : left + columns]
-    # drawn also where it is not used, so that an option does not change the other random numbers
+    # always drawn, so that the option `flip` does not change the other random numbers
     if rng.random() < 0.5 and a.flip:
         window = window.flip(2)
     return window.rot90(int(rng.integers(4)), (1, 2)) if a.rotate90 else window

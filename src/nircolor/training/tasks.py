@@ -119,7 +119,7 @@ class StructureAwareTask(ContentTask):
         gray_target: Target of the gray branch in equation (3): the gray version of the true colours
             ("truth") or of the network's own ("output"). With "output", equation (3) equals equation (1), so
             that only the weight of (1) changes.
-        per_band: In equation (2), compare with the gradient of each band instead of their mean's.
+        per_band: In equation (2), compare with the gradient of each band instead of that of the mean band.
         kernel_gain: Factor on equation (2); 8 corresponds to undivided Sobel kernels.
     """
 
@@ -278,7 +278,7 @@ class SceneTask(ColorizationModule):
         arguments: See `ColorizationModule`.
         card: See `ColorizationModule`.
         learning_rate: Largest learning rate of the new layers; it falls along half a cosine to 2% of it.
-        encoder_learning_rate: The same for the encoder.
+        encoder_learning_rate: Largest learning rate of the encoder, with the same schedule.
         warmup_steps: Steps of linear rise.
         weight_decay: Weight decay of AdamW.
         squared: Weight of the squared error.

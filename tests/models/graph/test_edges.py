@@ -89,9 +89,9 @@ def test_pieces_change_nothing(monkeypatch):
 
     whole, calls = outcome(), []
 
-    def one_by_one(_, *of_pixels):
+    def one_by_one(_, *pixel_tensors):
         calls.append(True)
-        return zip(*(t.split(1) for t in of_pixels), strict=True)
+        return zip(*(t.split(1) for t in pixel_tensors), strict=True)
 
     monkeypatch.setattr(edges, "_pieces", one_by_one)
     for got, expected in zip(outcome(), whole, strict=True):

@@ -25,7 +25,7 @@ def path(request):
 def brute_force(features, k, window_px=None):
     """Find the neighbours (h, w, k) of one image (F, h, w) by measuring all pairs."""
     _, height, width = features.shape
-    reach = max(height, width) if window_px is None else window_px // 2
+    radius_px = max(height, width) if window_px is None else window_px // 2
     vectors = features.double().flatten(1).T
     result = torch.empty(height, width, k, dtype=torch.int64)
     for i in range(height * width):
@@ -33,7 +33,7 @@ def brute_force(features, k, window_px=None):
         candidates = []
         for j in range(height * width):
             apart = max(abs(j // width - y), abs(j % width - x))
-            if 1 < apart <= reach:
+            if 1 < apart <= radius_px:
                 candidates.append((float((vectors[j] - vectors[i]).square().sum()), j))
         result[y, x] = torch.tensor([j for _, j in sorted(candidates)[:k]])
     return result

@@ -22,8 +22,8 @@ def on_cores(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     No gradient is recorded, and autocast is off. An exception of ``work`` is raised here.
 
     Args:
-        work: is called with one piece, in a thread in which PyTorch uses one thread.
-        pieces: the arguments.
+        work: function of one piece; PyTorch uses one thread in each call.
+        pieces: arguments of the calls.
 
     Returns:
         The results, in the order of ``pieces``.
@@ -35,25 +35,25 @@ def on_cores(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     threads = torch.get_num_threads()
     inference = torch.is_inference_mode_enabled()
 
-    def alone(piece: Piece) -> Result:
+    def run_piece(piece: Piece) -> Result:
         # these settings are per thread
         with torch.inference_mode(inference), torch.no_grad(), torch.autocast("cpu", enabled=False):
             return work(piece)
 
     if threads == 1 or len(pieces) == 1:
-        return [alone(piece) for piece in pieces]
-    return list(_pool(threads).map(alone, pieces))
+        return [run_piece(piece) for piece in pieces]
+    return list(_pool(threads).map(run_piece, pieces))
 
 
 # one pool per calling thread, so that callers do not wait for each other; it ends with the thread
-_own = threading.local()
+_thread_local = threading.local()
 
 
 def _pool(threads: int) -> ThreadPoolExecutor:
     """Return a pool of running threads, in each of which PyTorch uses one thread."""
-    pools: dict[int, ThreadPoolExecutor] = _own.__dict__.setdefault("pools", {})
+    pools: dict[int, ThreadPoolExecutor] = _thread_local.__dict__.setdefault("pools", {})
     if threads not in pools:
-        pools[threads] = pool = ThreadPoolExecutor(threads, "nircolor-cores", initializer=_take_one_thread)
+        pools[threads] = pool = ThreadPoolExecutor(threads, "nircolor-cores", initializer=_use_one_thread)
         started = threading.Barrier(threads + 1)
         for _ in range(threads):
             pool.submit(started.wait)
@@ -63,7 +63,7 @@ def _pool(threads: int) -> ThreadPoolExecutor:
     return pools[threads]
 
 
-def _take_one_thread() -> None:
+def _use_one_thread() -> None:
     # PyTorch initializes a thread's number on the first query, which would overwrite a number set before
     torch.get_num_threads()
     torch.set_num_threads(1)
@@ -71,4 +71,4 @@ def _take_one_thread() -> None:
 
 # a forked process inherits the pools without their threads
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _own.__dict__.clear())
+    os.register_at_fork(after_in_child=lambda: _thread_local.__dict__.clear())

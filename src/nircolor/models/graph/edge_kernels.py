@@ -101,7 +101,7 @@ def project(edges: Edges, by_source: BySource, first: int, sources: Any, psi_h: 
 
     Args:
         edges: edges of the image.
-        by_source: the same, sorted.
+        by_source: these edges, sorted by source.
         first: index of the first pixel of the strip.
         sources: (pixels of the strip, S), V_j in r · F columns, then ψ_bias h_j in r columns;
             S ≥ r · F + max(r, F⁺ − F).
@@ -154,8 +154,8 @@ def aggregate(edges: Edges, psi_h: Any, first: int, sums: Any) -> None:
     """
     messages = _empty_messages(edges)
     for row in range(len(sums)):
-        _compute(edges, psi_h, first + row, messages)
-        _sum_up(edges, messages, sums[row])
+        _compute_messages(edges, psi_h, first + row, messages)
+        _sum_messages(edges, messages, sums[row])
 
 
 @_compiled
@@ -187,8 +187,8 @@ def backward_of_targets(
     grad_omega_of_edges, grad_z = np.zeros_like(messages.scalars), np.empty_like(messages.z[0])
     for row in range(len(sums)):
         i, grad = first + row, grad_sums[row]
-        _compute(edges, psi_h, i, messages)
-        _sum_up(edges, messages, sums[row])
+        _compute_messages(edges, psi_h, i, messages)
+        _sum_messages(edges, messages, sums[row])
         for n in range(k):
             z, gamma = messages.z[n], messages.gamma[n]
             grad_gamma = zero
@@ -223,11 +223,11 @@ def backward_of_sources(
     grad_hidden: Any,
     grad_pixels: Any,
 ) -> None:
-    """Compute the gradient of `project` for a strip of pixels j, and the part of h_j in that of d.
+    """Compute the gradient of `project` for a strip of pixels j, and of d with respect to h_j.
 
     Args:
         edges: edges of the image.
-        by_source: the same, sorted.
+        by_source: these edges, sorted by source.
         first: index of the first pixel of the strip.
         sources: (pixels of the strip, S), as in `project`.
         grads: from `backward_of_targets`, of all edges; ``z`` of the edges from these pixels is completed.
@@ -273,7 +273,7 @@ def backward_of_sources(
 
 @_compiled
 def backward_of_differences(edges: Edges, grads: EdgeGradients, grad_hidden: Any, grad_pixels: Any) -> None:
-    """Add the part of h_i in the gradient of d = h_j − h_i, after `backward_of_sources` of all pixels.
+    """Add the gradient of d = h_j − h_i with respect to h_i, after `backward_of_sources` of all pixels.
 
     Args:
         edges: edges of the image.
@@ -306,7 +306,7 @@ def _empty_messages(edges: Edges) -> _Messages:
 
 
 @_compiled
-def _compute(edges: Edges, psi_h: Any, i: int, messages: _Messages) -> None:
+def _compute_messages(edges: Edges, psi_h: Any, i: int, messages: _Messages) -> None:
     """Compute the messages to pixel i."""
     k, features, rank = edges.neighbours.shape[1], edges.pixels.shape[1], edges.omega_bias.size
     zero, h_i = edges.pixels.dtype.type(0), edges.pixels[i]
@@ -336,7 +336,7 @@ def _hidden_layer(edges: Edges, i: int, j: int, z: Any) -> None:
 
 
 @_compiled
-def _sum_up(edges: Edges, messages: _Messages, sums: Any) -> None:
+def _sum_messages(edges: Edges, messages: _Messages, sums: Any) -> None:
     """Write a pixel's row of the sums, (S,)."""
     features, rank = edges.pixels.shape[1], edges.omega_bias.size
     sums[:] = 0

@@ -1,8 +1,8 @@
 """Compute the sums over edges of a graph convolution by the fastest method for the device.
 
 On a CPU this is machine code made by Numba (`edge_sums_cpu`), on a GPU `edges.factored` compiled by PyTorch.
-Without Numba or the compiler, and for weights in half precision, it is `edges.factored` as it is. The methods
-differ by rounding only.
+Without Numba or the compiler, and for weights in half precision, it is `edges.factored` without compilation.
+The results differ only by rounding.
 """
 
 import warnings
@@ -17,15 +17,15 @@ from nircolor.models.graph.edges import EdgeNetwork, at_once, factored
 from nircolor.models.graph.knn import Graph, blocks
 
 _sum_on_cpu: Callable[[Tensor, Graph, EdgeNetwork], Tensor] | None
-_missing = ""
+_import_error = ""
 try:
     from nircolor.models.graph.edge_sums_cpu import sum_edges as _sum_on_cpu
 # Numba is missing, or refuses the installed version of NumPy
 except ImportError as error:
-    _sum_on_cpu, _missing = None, first_line(error)
+    _sum_on_cpu, _import_error = None, first_line(error)
 
-# side of the blocks that are computed at once without machine code. V of a block and its surroundings takes
-# most of the memory; larger blocks compute less of V twice, smaller ones reuse allocated memory
+# side of the blocks that are computed at once without Numba. V of a block and its surroundings takes most of
+# the memory; larger blocks compute less of V twice, smaller ones let the allocator reuse memory
 _BLOCK_PX = 64
 
 
@@ -43,7 +43,7 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
     if h.device.type == "cpu":
         if _sum_on_cpu is None:
             _warn_once(
-                f"Numba cannot be used ({_missing}): graph convolutions take several times as long; "
+                f"Numba cannot be used ({_import_error}): graph convolutions take several times as long; "
                 "pip install 'nircolor[train]' installs it"
             )
         elif net.hidden.dtype in (torch.float32, torch.float64):
@@ -58,7 +58,7 @@ def in_blocks(h: Tensor, graph: Graph, net: EdgeNetwork, form: Callable[..., Ten
         h: (N, F, h, w), features; a patch of up to 64×64 px is one block.
         graph: the neighbours of their pixels.
         net: the weights.
-        form: `edges.direct`, `edges.factored` or a function that does the same.
+        form: `edges.direct`, `edges.factored` or another function with their arguments and result.
 
     Returns:
         (N, F′, h, w).
@@ -74,7 +74,7 @@ def in_blocks(h: Tensor, graph: Graph, net: EdgeNetwork, form: Callable[..., Ten
 
 @cache
 def compiled(device: torch.device) -> Callable[..., Tensor]:
-    """Compile `factored`, which fuses its operations; without a working compiler return it as it is."""
+    """Compile `factored`, which fuses its operations; without a working compiler, return it uncompiled."""
     try:
         torch.compile(torch.square)(torch.ones(2, device=device))
     # Triton, a C compiler and a driver raise exceptions without a common base class

@@ -25,7 +25,7 @@ _STRIP_PX = 512
 
 
 class Weights(NamedTuple):
-    """The weights of 𝓕 as loops and matrix products use them. F⁺ is F, padded to whole vector registers.
+    """Weights of 𝓕 in the layout of the loops and matrix products; F⁺ is F, padded to vector registers.
 
     Attributes:
         hidden: (F, F), W₀; hidden_bias is (F,).
@@ -69,7 +69,7 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
     Args:
         h: (N, F, h, w), features, on the CPU.
         graph: the neighbours of their pixels.
-        net: the weights, float32 or float64; all is computed in this precision.
+        net: the weights, float32 or float64, which is the precision of the computation.
 
     Returns:
         (N, F′, h, w), channels last.

@@ -76,9 +76,17 @@ def at_once(v: Tensor, neighbours: Tensor, z: Tensor) -> Tensor:
 
 
 def piecewise(v: Tensor, neighbours: Tensor, z: Tensor) -> Tensor:
-    """Compute V_j z_ij of all edges without a compiler; takes and returns the same as `at_once`.
+    """Compute V_j z_ij of all edges without a compiler.
 
     V of the edges, k times as large as ``v``, is gathered in pieces.
+
+    Args:
+        v: (M, r · F), V_j of the sources.
+        neighbours: (P, k), rows of ``v``.
+        z: (P, k, F), hidden layer of the edges.
+
+    Returns:
+        (P, k, r).
     """
     products: Tensor = _Products.apply(v, neighbours, z)  # type: ignore[no-untyped-call]
     return products
@@ -128,7 +136,7 @@ class _Products(torch.autograd.Function):
         ctx.save_for_backward(v, neighbours, z)
         products = z.new_empty(*neighbours.shape, v.shape[1] // z.shape[2])
         for j, z_ij, product in _pieces(v, neighbours, z, products):
-            product.copy_((_of_edges(v, j, z_ij) * z_ij[:, :, None]).sum(3))
+            product.copy_((_gather_edges(v, j, z_ij) * z_ij[:, :, None]).sum(3))
         return products
 
     @staticmethod
@@ -137,20 +145,20 @@ class _Products(torch.autograd.Function):
         v, neighbours, z = ctx.saved_tensors
         grad_v, grad_z = torch.zeros_like(v), torch.empty_like(z)
         for j, z_ij, grad_ij, grad_z_ij in _pieces(v, neighbours, z, grad, grad_z):
-            grad_z_ij.copy_((_of_edges(v, j, z_ij) * grad_ij[..., None]).sum(2))
+            grad_z_ij.copy_((_gather_edges(v, j, z_ij) * grad_ij[..., None]).sum(2))
             grad_v_j = grad_ij[..., None] * z_ij[:, :, None]
             # under autocast V has lower precision than z
             grad_v.index_add_(0, j.flatten(), grad_v_j.flatten(2).flatten(0, 1).to(v.dtype))
         return grad_v, None, grad_z
 
 
-def _pieces(v: Tensor, neighbours: Tensor, *of_pixels: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Split tensors of pixels so that V of the edges of a piece fits a core's cache, or fills a GPU."""
+def _pieces(v: Tensor, neighbours: Tensor, *pixel_tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Split tensors along their pixels, so that V of a piece's edges fits a core's cache or fills a GPU."""
     floats = 2**19 if v.device.type == "cpu" else 2**26
     size = max(1, floats // (neighbours.shape[1] * v.shape[1]))
-    return zip(*(torch.split(t, size) for t in (neighbours, *of_pixels)), strict=True)
+    return zip(*(torch.split(t, size) for t in (neighbours, *pixel_tensors)), strict=True)
 
 
-def _of_edges(v: Tensor, j: Tensor, z: Tensor) -> Tensor:
+def _gather_edges(v: Tensor, j: Tensor, z: Tensor) -> Tensor:
     """Gather V of the neighbours ``j`` (pixels, k): (pixels, k, r, F)."""
     return v.index_select(0, j.flatten()).view(*j.shape, -1, z.shape[2])

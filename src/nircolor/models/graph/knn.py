@@ -1,6 +1,6 @@
 """Search for the k nearest neighbours of each pixel in feature space (NIR-GNN paper, section III).
 
-A pixel is never joined with itself or its eight spatial neighbours, which the 3×3 convolution covers.
+A pixel is never connected to itself or its eight spatial neighbours, which the 3×3 convolution covers.
 Training searches the whole patch, evaluation a window around each pixel.
 
 The search is exact, and ties are resolved in favour of the smaller index. Features are rounded to a grid
@@ -68,8 +68,8 @@ def blocks(height: int, width: int, side_px: int, radius_px: int) -> Iterator[tu
     """Split an image into blocks.
 
     Args:
-        height: of the image.
-        width: of the image.
+        height: height of the image.
+        width: width of the image.
         side_px: side of the blocks; the last ones may be smaller.
         radius_px: margin around a block.
 
@@ -167,8 +167,8 @@ def nearest(features: Tensor, k: int, window_px: int | None = None) -> Graph:
         raise ValueError(
             f"features: expected {k} candidates for every pixel, got {fewest} in {height}×{width} px"
         )
-    most = min(height, _BLOCK_PX + 2 * radius_px) * min(width, _BLOCK_PX + 2 * radius_px)
-    index_bits = (most - 1).bit_length()
+    searched_px = min(height, _BLOCK_PX + 2 * radius_px) * min(width, _BLOCK_PX + 2 * radius_px)
+    index_bits = (searched_px - 1).bit_length()
     grid = _grid(features, index_bits)
     neighbours = torch.empty(images, height, width, k, dtype=torch.int64, device=features.device)
     if knn_kernels is not None and features.device.type == "cpu":
@@ -199,10 +199,10 @@ def _search_tile(
     u, for n + 2 roundings of the sum and a few of its operands. The bound is therefore the product of (b, (1
     − ε) ‖b‖² / 2, ‖b‖) and (−a, 1, −ε ‖a‖).
     """
-    among = features[image]
-    count, _, width = among.shape
+    image_features = features[image]
+    count, _, width = image_features.shape
     vectors = torch.empty(around.height, around.width, count, dtype=torch.float64)
-    vectors.copy_(among[:, *around.slices].permute(1, 2, 0)).mul_(grid[image]).round_()
+    vectors.copy_(image_features[:, *around.slices].permute(1, 2, 0)).mul_(grid[image]).round_()
     # vectors relative to their mean are shorter, which makes the bounds tighter
     vectors -= vectors[_relative(tile, around).slices].mean((0, 1)).round_()
     epsilon = (count + 16) * 2.0**-24
@@ -215,8 +215,8 @@ def _search_tile(
     chosen = np.zeros((tile.height, tile.width, found.shape[2] + _SPARE), np.int64)
     bounds = torch.full(chosen.shape, torch.inf, dtype=dtype).numpy()
     # a row of candidates can be longer than the number of candidates at once
-    most = max(_CANDIDATES, min(_STRIP_PX + 2 * radius_px, around.width))
-    scratch = torch.empty(tile.height * _STRIP_PX * most, dtype=dtype)
+    largest = max(_CANDIDATES, min(_STRIP_PX + 2 * radius_px, around.width))
+    scratch = torch.empty(tile.height * _STRIP_PX * largest, dtype=dtype)
     for left in range(tile.left, tile.right, _STRIP_PX):
         strip = Area(tile.top, tile.bottom, left, min(left + _STRIP_PX, tile.right))
         a = b[_relative(strip, around).slices].neg()
@@ -292,6 +292,7 @@ def _grid(features: Tensor, index_bits: int) -> Tensor:
 
 
 def _relative(block: Area, around: Area) -> Area:
+    """Convert a block to coordinates relative to the corner of ``around``."""
     return Area(
         block.top - around.top, block.bottom - around.top, block.left - around.left, block.right - around.left
     )

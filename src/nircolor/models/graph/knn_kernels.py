@@ -21,14 +21,14 @@ def keep_smallest(
 
     Candidates in a pixel's own 3×3 window and outside its search window are skipped. Calls must be in the
     order of the candidates' indices: only a smaller value replaces another, so that ties are resolved in
-    favour of the smaller index. NaN replaces nothing.
+    favour of the smaller index. NaN is ignored.
 
     Args:
         values: (pixels, candidates), both row by row.
         pixels: top, bottom, left and right of the pixels in the image; bottom and right are exclusive.
         candidates: top, bottom, left and right of the candidates.
         radius_px: radius of the search window.
-        width: of the image.
+        width: width of the image.
         smallest: (rows, columns, k) of the pixels, their k smallest values so far, in order; updated.
         neighbours: (rows, columns, k) int64, row · width + column of each; updated.
     """
@@ -93,7 +93,7 @@ def measure_candidates(
         around: top, bottom, left and right of the area within ``radius_px`` of the tile, in the image.
         tile: top, bottom, left and right of the tile.
         radius_px: radius of the search window.
-        width: of the image.
+        width: width of the image.
         bounds: (rows, columns, more than k) of the tile, in order: lower bounds of (‖b − a‖² − ‖a‖²) / 2 for
             candidates b of pixel a; infinite where there are no more candidates.
         chosen: (rows, columns, more than k) int64, row · width + column of these candidates.

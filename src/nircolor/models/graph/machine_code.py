@@ -1,4 +1,4 @@
-"""Compile Python loops to machine code with Numba; importing this raises ImportError without Numba."""
+"""Compile Python loops to machine code with Numba; importing the module without Numba is an ImportError."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -15,7 +15,7 @@ def machine_code(**options: Any) -> Callable[[Function], Function]:
     can be written.
 
     Args:
-        options: of `numba.njit`.
+        options: keyword arguments of `numba.njit`.
     """
 
     def compiled(function: Function) -> Function:

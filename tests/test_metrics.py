@@ -120,7 +120,7 @@ def slow_delta_e2000(first, second):
 
 
 def slow_gradient_energy(image, valid):
-    """Mean square of the two Sobel gradients, pixel by pixel; those that touch an invalid pixel left out."""
+    """Mean square of the Sobel gradients, pixel by pixel, without those that touch an invalid pixel."""
     gray = 0.2989 * image[0] + 0.5870 * image[1] + 0.1140 * image[2]
     sobel = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     height, width = gray.shape
@@ -139,12 +139,12 @@ def slow_colourfulness(pixels):
     return math.sqrt(rg.var() + yb.var()) + 0.3 * math.sqrt(rg.mean() ** 2 + yb.mean() ** 2)
 
 
-def test_psnr_is_its_formula_jointly_over_the_channels():
+def test_psnr_matches_its_formula_over_all_channels():
     predicted, target = noisy_pair()
     assert psnr(predicted, target) == pytest.approx(-10 * math.log10(np.mean((predicted - target) ** 2)))
 
 
-def test_ssim_is_its_formula_window_by_window():
+def test_ssim_matches_its_formula_window_by_window():
     predicted, target = noisy_pair()
     assert ssim(predicted, target) == pytest.approx(slow_ssim(predicted, target), abs=1e-9)
 
@@ -158,14 +158,14 @@ def test_angular_error_is_the_mean_angle_of_pixels():
     assert angular_error_deg(predicted, target) == pytest.approx(np.mean(angles))
 
 
-def test_whole_image_angle_is_that_of_two_long_vectors():
+def test_whole_image_angle_is_the_angle_of_the_flattened_images():
     a, b = noisy_pair()
     cosine = (a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b)
     assert angular_error_whole_image_rad(a, b) == pytest.approx(math.acos(cosine))
 
 
-def test_colour_difference_is_its_formula_colour_by_colour():
-    # corners of the cube hold grays and hues on both sides of 0°, where the mean hue has its cases
+def test_colour_difference_matches_its_formula():
+    # corners of the RGB cube include grays, and hues on both sides of 0°, the special cases of the mean hue
     corners = np.array(list(product((0.0, 0.04, 1.0), repeat=3)))
     a, b = (
         colors.reshape(-1, 3).T[:, :, None]
@@ -178,14 +178,14 @@ def test_colour_difference_is_its_formula_colour_by_colour():
     assert delta_e2000(a, b) == pytest.approx(np.mean(expected), abs=1e-3)
 
 
-def test_colour_differences_by_hand():
+def test_known_colour_differences():
     white, black, red, blue = (color_image(*c) for c in ((1, 1, 1), (0, 0, 0), (1, 0, 0), (0, 0, 1)))
     assert delta_e2000(black, white) == delta_e2000(white, black) == pytest.approx(100, abs=1e-3)
-    # as online calculators give it for #ff0000 and #0000ff
+    # value of online calculators for #ff0000 and #0000ff
     assert delta_e2000(red, blue) == pytest.approx(52.88, abs=0.01)
 
 
-def test_gradient_energy_is_its_formula_pixel_by_pixel():
+def test_gradient_energy_matches_its_formula_pixel_by_pixel():
     predicted, target = noisy_pair()
     everywhere = np.ones(target.shape[1:], bool)
     valid = np.random.default_rng(1).random(target.shape[1:]) < 0.9
@@ -195,7 +195,7 @@ def test_gradient_energy_is_its_formula_pixel_by_pixel():
     assert gradient_energy_ratio(predicted, target) == gradient_energy_ratio(predicted, target, everywhere)
 
 
-def test_scikit_image_finds_the_same_gradients():
+def test_scikit_image_computes_the_same_gradients():
     filters = pytest.importorskip("skimage.filters")
     predicted, target = (np.tensordot([0.2989, 0.5870, 0.1140], p, 1) for p in noisy_pair())
     energies = [
@@ -213,11 +213,11 @@ def test_a_blurred_edge_has_less_energy():
     # differences over two pixels: 1, 1 on the edge; blurred 0.25, 0.75, 0.75, 0.25
     assert gradient_energy_ratio(blurred, edge) == pytest.approx((2 * 0.75**2 + 2 * 0.25**2) / 2)
     assert gradient_energy_ratio(edge, blurred) > 1
-    # an edge across counts as one along
+    # horizontal and vertical edges count equally
     assert gradient_energy_ratio(edge.transpose(0, 2, 1), edge.transpose(0, 2, 1)) == 1
 
 
-def test_an_edge_of_the_mask_is_no_gradient():
+def test_the_edge_of_the_mask_adds_no_gradient():
     predicted, target = (0.5 + 0.5 * image for image in noisy_pair(30, 30))
     valid = np.zeros((30, 30), bool)
     valid[:, :13] = True
@@ -225,7 +225,7 @@ def test_an_edge_of_the_mask_is_no_gradient():
     assert gradient_energy_ratio(predicted, target, valid) == pytest.approx(expected)
 
 
-def test_colourfulness_is_its_formula():
+def test_colourfulness_matches_its_formula():
     predicted, target = noisy_pair()
     valid = np.random.default_rng(1).random(target.shape[1:]) < 0.5
     expected = slow_colourfulness(predicted[:, valid].T) / slow_colourfulness(target[:, valid].T)
@@ -253,7 +253,7 @@ def test_torchmetrics_agrees():
     a, b = torch.from_numpy(predicted)[None], torch.from_numpy(target)[None]
     expected = functional.peak_signal_noise_ratio(a, b, data_range=1.0).item()
     assert psnr(predicted, target) == pytest.approx(expected)
-    # torchmetrics also averages over windows that reach past the border, filled by reflection
+    # torchmetrics also averages over windows that extend past the border, which is continued by reflection
     _, similarity = functional.structural_similarity_index_measure(
         a, b, data_range=1.0, return_full_image=True
     )
@@ -265,7 +265,7 @@ def test_scikit_image_agrees():
     predicted, target = noisy_pair(64, 48)
     expected = skimage.peak_signal_noise_ratio(target, predicted, data_range=1)
     assert psnr(predicted, target) == pytest.approx(expected)
-    # its own mean leaves the same border out; it asks for the window by the reach of the Gaussian
+    # scikit-image leaves out the same border; its window size follows from sigma
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 1}
     expected = np.mean(
         [skimage.structural_similarity(a, b, **options) for a, b in zip(predicted, target, strict=True)]
@@ -277,7 +277,7 @@ def test_scikit_image_agrees():
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_single_precision_scores_alike(metric):
+def test_single_precision_gives_the_same_scores(metric):
     single = noisy_pair(dtype=np.float32)
     assert metric(*single) == pytest.approx(metric(*noisy_pair()), rel=1e-5)
 
@@ -296,7 +296,7 @@ def test_invalid_pixels_have_no_influence(metric):
 
 
 @pytest.mark.parametrize("metric", [m for m in METRICS if m is not ssim])
-def test_a_mask_over_an_edge_is_a_crop(metric):
+def test_masking_a_border_equals_cropping(metric):
     predicted, target = noisy_pair(30, 30)
     valid = np.zeros((30, 30), bool)
     valid[12:] = True
@@ -312,7 +312,7 @@ def test_masked_ssim_is_over_windows_centred_on_valid_pixels():
 
 @given(arrays(np.float64, (3, 11, 11), elements=st.floats(0, 1)))
 def test_identical_images_are_perfect(image):
-    # a peer's arccos gives 0.11° here, and NaN where the image is black
+    # arccos would give 0.11° here, and NaN where the image is black
     for metric in METRICS:
         assert metric(image, image.copy()) == pytest.approx(PERFECT[metric], abs=1e-12)
     assert angular_error_deg(image, image) == 0.0
@@ -330,7 +330,7 @@ def test_angular_error_of_black_pixels():
     assert angular_error_whole_image_rad(black, color) == pytest.approx(math.pi / 2)
 
 
-def test_small_angles_are_not_lost():
+def test_small_angles_are_accurate():
     # arccos of the float64 cosine is 0 for angles below 1e-8
     target = np.zeros((3, 2, 2))
     target[0] = 1
@@ -341,19 +341,19 @@ def test_small_angles_are_not_lost():
 
 
 @given(st.floats(0.01, 1))
-def test_angles_do_not_see_brightness(factor):
+def test_angles_do_not_depend_on_brightness(factor):
     predicted, target = noisy_pair()
     assert angular_error_deg(factor * predicted, target) == pytest.approx(
         angular_error_deg(predicted, target)
     )
 
 
-# The peers' bugs of the anchors
+# Mistakes found in other implementations
 
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int64])
-def test_integers_are_refused_since_they_wrap(metric, dtype):
+def test_integers_are_refused(metric, dtype):
     # in uint8, 0 - 1 is 255: the worst error for the smallest difference
     predicted, target = noisy_pair()
     with pytest.raises(ValueError, match=rf"floating point in \[0, 1\], got {np.dtype(dtype)}"):
@@ -363,13 +363,13 @@ def test_integers_are_refused_since_they_wrap(metric, dtype):
 
 
 def test_ssim_range_is_not_guessed_from_the_data():
-    # guessed from a dim prediction's extremes, C1 and C2 shrink and the score changes
+    # with a range guessed from dark images, C1 and C2 would be smaller and the score would change
     predicted, target = (0.1 * image for image in noisy_pair())
     assert ssim(predicted, target) == pytest.approx(slow_ssim(predicted, target), abs=1e-9)
 
 
 def test_the_target_is_not_stretched():
-    # with a min-max stretch of both sides these two would be the same image
+    # a min-max stretch would make these two images equal
     target = 0.3 + 0.4 * noisy_pair()[1]
     stretched = (target - target.min()) / (target.max() - target.min())
     assert psnr(stretched, target) == pytest.approx(-10 * math.log10(np.mean((stretched - target) ** 2)))
@@ -377,13 +377,13 @@ def test_the_target_is_not_stretched():
 
 
 def test_red_is_the_first_channel():
-    # fed BGR, the conversion to Lab takes red for blue, which is darker and looks far more different
+    # with BGR input, red would be converted to Lab as blue
     dark_red, dark_blue = color_image(0.5, 0, 0), color_image(0, 0, 0.5)
     red, blue = color_image(1, 0, 0), color_image(0, 0, 1)
     assert delta_e2000(dark_red, red) == pytest.approx(slow_delta_e2000((0.5, 0, 0), (1, 0, 0)), abs=1e-3)
     assert delta_e2000(dark_blue, blue) == pytest.approx(slow_delta_e2000((0, 0, 0.5), (0, 0, 1)), abs=1e-3)
     assert abs(delta_e2000(dark_red, red) - delta_e2000(dark_blue, blue)) > 1
-    # and gray is mostly green
+    # gray weights: mostly green
     edge = np.zeros((3, 11, 11))
     edge[:, 5:] = 1
     energies = [
@@ -409,14 +409,14 @@ def test_red_is_the_first_channel():
         (lambda p: np.where(p == p.max(), np.inf, p), r"predicted: .*to inf"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(metric, spoil, message):
+def test_invalid_images_are_refused(metric, spoil, message):
     predicted, target = noisy_pair()
     with pytest.raises(ValueError, match=message):
         metric(spoil(predicted), target)
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_a_mask_that_cannot_be_used_is_refused(metric):
+def test_invalid_masks_are_refused(metric):
     predicted, target = noisy_pair()
     for valid, message in [
         (np.ones((17, 20)), "expected bool"),

@@ -279,10 +279,10 @@ def test_an_interrupt_between_two_images_stops_the_running_one(nircolor, tmp_pat
     gray_png(tmp_path / "in" / "a.png")
     gray_png(tmp_path / "in" / "b.png", side=1500)
 
-    def strike(*_args):
+    def interrupt(*_args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(BatchProgress, "finish", strike)
+    monkeypatch.setattr(BatchProgress, "finish", interrupt)
     words = ["colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel"), "--tile", 8]
     outcome = nircolor(*words, "-j", 2)
     assert outcome.code == 130

@@ -26,7 +26,7 @@ def texture(seed):
 
 @pytest.fixture
 def vcip(tmp_path):
-    """Six training pairs and four validation pairs: one copied from them, one shifted, two others."""
+    """Write six training pairs and four validation pairs; two of these are a copy and a shifted copy."""
     for n in range(6):
         nir, rgb = texture(n)
         save_pair(tmp_path / "set/NIR", tmp_path / "set/RGB-Registered", f"t_{n}", nir, rgb)
@@ -46,7 +46,7 @@ def save_pair(nir_folder, rgb_folder, name, nir, rgb):
 
 
 def outputs(folder, order=(0, 1, 2, 3), error=20):
-    """Write the true colours plus a constant error as somebody's colorized images."""
+    """Write a folder of colorized images: the true colours plus a constant error."""
     folder.mkdir()
     for n, seed in enumerate(order):
         rgb = texture((100, 101, 2, 3)[seed])[1]

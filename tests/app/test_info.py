@@ -50,8 +50,8 @@ def test_info_explains_why_a_model_does_not_fit(nircolor, tmp_path):
     header = save_envi(tmp_path, noise(1, 8, 9), wavelength="{1500}", wavelength_units="nm")
     outcome = nircolor("info", header)
     assert outcome.code == 0
-    said = " ".join(outcome.out.split())
-    assert "model scene does not fit: expected a band at 850 ± 125 nm for model scene" in said
+    text = " ".join(outcome.out.split())
+    assert "model scene does not fit: expected a band at 850 ± 125 nm for model scene" in text
     assert "fits" in nircolor("info", header, "--bands", "850").out
 
 

@@ -65,7 +65,7 @@ def test_a_response_with_and_without_wavelengths(tmp_path, captures, nircolor):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         (("--bands", "780,green"), "--bands: expected numbers"),
         (("--bands", "780,780"), "--bands: expected different wavelengths"),
@@ -78,9 +78,9 @@ def test_a_response_with_and_without_wavelengths(tmp_path, captures, nircolor):
         (("--response-nm", "1:2:3"), "--response-nm: expected FIRST:LAST:STEP in nm"),
     ],
 )
-def test_invalid_options(tmp_path, captures, nircolor, options, said):
+def test_invalid_options(tmp_path, captures, nircolor, options, expected):
     message = nircolor.refused("synthesize", captures / "still_000", "-o", tmp_path / "set", *options)
-    assert said in message
+    assert expected in message
     assert not any(path.is_file() for path in (tmp_path / "set").rglob("*"))
 
 

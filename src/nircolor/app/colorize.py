@@ -105,11 +105,11 @@ def colorize(
                 depth=None if depth is None else int(depth),
                 overwrite=overwrite,
                 skip_existing=skip_existing,
-                progress_for=progress.of_job,
+                progress_for=progress.for_job,
             )
             results = []
             try:
-                # closing: wherever Ctrl-C strikes, running images end and clean up before anything else
+                # closing: after Ctrl-C at any point, the running images stop and clean up first
                 with closing(running):
                     for result in running:
                         results.append(result)
@@ -146,7 +146,7 @@ class BatchProgress:
     def __init__(self, bar: "ProgressBar", jobs: "Sequence[Job]") -> None:
         self._bar = bar
         self._sizes = {job: _size(job.path) for job in jobs}
-        self._shares = dict.fromkeys(jobs, 0.0)
+        self._fractions = dict.fromkeys(jobs, 0.0)
         self._finished = 0
         self._lock = threading.Lock()
         self._start = time.perf_counter()
@@ -154,18 +154,18 @@ class BatchProgress:
 
     @property
     def seconds(self) -> float:
-        """Time since the start."""
+        """Time since the start, in seconds."""
         return time.perf_counter() - self._start
 
-    def of_job(self, job: "Job") -> Progress:
-        """Return the progress callback of one job, which takes pixels."""
+    def for_job(self, job: "Job") -> Progress:
+        """Return the progress callback of one job, which counts pixels."""
         previous = 0.0
 
         def on_progress(done: float, total: float) -> None:
             nonlocal previous
             with self._lock:
                 self.megapixels += (done - previous) / 1e6
-                self._shares[job] = done / total
+                self._fractions[job] = done / total
                 self._show()
             previous = done
 
@@ -175,11 +175,11 @@ class BatchProgress:
         """Count a job as finished, whether or not it succeeded."""
         with self._lock:
             self._finished += 1
-            self._shares[job] = 1.0
+            self._fractions[job] = 1.0
             self._show()
 
     def _show(self) -> None:
-        done = sum(size * self._shares[job] for job, size in self._sizes.items())
+        done = sum(size * self._fractions[job] for job, size in self._sizes.items())
         self._bar.update(
             done,
             sum(self._sizes.values()),

@@ -29,8 +29,8 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="SET",
-            help="Training data of the models: the baselines are fitted on it, and images of --data are "
-            "searched in it.",
+            help="Training data of the models: the baselines are fitted on it, and it is searched for "
+            "images of --data.",
             rich_help_panel=IN,
         ),
     ] = None,
@@ -69,7 +69,7 @@ def evaluate(
         bool,
         typer.Option(
             "--given-gray",
-            help="Add a baseline that also sees the gray version of the true colours.",
+            help="Add a baseline that also takes the gray version of the true colours.",
             rich_help_panel=RUN,
         ),
     ] = False,

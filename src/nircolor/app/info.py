@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # side of the reduced image from which ranges are computed
 _REDUCED_PX: Final = 512
-# of an image with more bands than the first number (a hyperspectral cube), as many as the second are listed
+# of an image with more bands than the first number (a hyperspectral cube), only the second number is listed
 _MANY_BANDS, _LISTED_BANDS = 16, 8
 
 
@@ -100,7 +100,7 @@ def _card_table(card: "Card") -> "Table":
 
 
 def _raster_table(raster: "Raster", options: str) -> "Table":
-    """Describe an image; ``options`` are those that `colorize` needs to read the file in the same way."""
+    """Describe an image; ``options`` is appended to the `colorize` command of each model that fits."""
     import numpy as np
 
     from nircolor.modelfile import read_card

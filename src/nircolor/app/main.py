@@ -1,7 +1,6 @@
 """Entry point of the command line.
 
-Each command is a function in a file of its own. These functions import whatever is slow to import in their
-bodies, so that ``nircolor --help`` answers at once.
+Commands import slow packages inside their functions, so that ``nircolor --help`` is fast.
 """
 
 import signal
@@ -75,16 +74,15 @@ app.command(rich_help_panel="Train")(export)
 def main() -> None:
     """Run the command line.
 
-    Exit codes: 0 for success; 1 if some files of a batch failed (of ``leaks``: if images are shared); 2 if
-    nothing could be done, with one line that says why (``--debug`` adds the traceback); 130 after Ctrl-C or
-    SIGTERM.
+    Exit codes: 0 for success; 1 if some files of a batch failed (for ``leaks``: if images are shared); 2 for
+    any other error, reported in one line (``--debug`` adds the traceback); 130 after Ctrl-C or SIGTERM.
     """
     signal.signal(signal.SIGTERM, _interrupt)
     # accepted anywhere on the command line, not only before the command
     debug = "--debug" in sys.argv
     try:
         app([argument for argument in sys.argv[1:] if argument != "--debug"])
-    # OSError: raised before an image is processed, such as for a folder without permission to enter
+    # OSError: raised before an image is processed, for example for a folder without read permission
     except (NircolorError, OSError) as error:
         if debug:
             traceback.print_exception(error)

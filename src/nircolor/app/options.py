@@ -38,7 +38,7 @@ Scale: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--scale",
-        help="Value that means 1.0, such as 4095 for 12-bit data. Default: from the metadata or data type.",
+        help="Value that maps to 1.0, such as 4095 for 12-bit data. Default: from the metadata or data type.",
         rich_help_panel=IN,
     ),
 ]
@@ -68,7 +68,7 @@ def parse_numbers(text: str | None, option: str) -> tuple[float, ...] | None:
         option: Name of the option, for the message.
 
     Raises:
-        NircolorError: The text has something else than numbers.
+        NircolorError: A part is not a number.
 
     Example:
         >>> parse_numbers("850,940", "--bands")

@@ -48,7 +48,7 @@ def synthesize(
         Path | None,
         typer.Option(
             metavar="CSV",
-            help="Response curves of the camera whose colour is wanted: wavelength, red, green, blue and "
+            help="Response curves of the camera that defines the colours: wavelength, red, green, blue and "
             "optionally near-infrared. Default: sRGB of the CIE 1931 observer.",
             rich_help_panel=_BANDS,
         ),
@@ -80,7 +80,7 @@ def synthesize(
     scale: Annotated[
         float | None,
         typer.Option(
-            help="Value that means a reflectance of 1, for captures that contain reflectance.",
+            help="Value that maps to a reflectance of 1, for captures that contain reflectance.",
             rich_help_panel=IN,
         ),
     ] = None,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-# all arguments go to LightningCLI, --help included
+# all arguments are passed to LightningCLI, including --help
 TRAIN_SETTINGS: Final[dict[str, Any]] = {
     "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
     "add_help_option": False,
@@ -51,7 +51,8 @@ def export(
         bool, typer.Option("--half", help="Store the weights in half precision: half the file size.")
     ] = False,
     saturation: Annotated[
-        float, typer.Option(min=0, help="Factor of the colours' distance from gray.")
+        float,
+        typer.Option(min=0, help="Factor applied to the colours' distance from gray; 1 changes nothing."),
     ] = 1.0,
     scores: Annotated[
         Path | None, typer.Option(metavar="JSON", help="List of scores for the model card.")

@@ -1,4 +1,4 @@
-"""The demo's images show what its page says, and the command writes the page."""
+"""Tests of `nircolor demo`: the content of its images, and the page."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The page of `nircolor demo` is self-contained, safe and accessible."""
+"""Tests of the page of `nircolor demo`: it is self-contained, safe and accessible."""
 
 import base64
 import re
@@ -16,7 +16,7 @@ HEIGHT, WIDTH = 31, 47
 
 
 class Page(HTMLParser):
-    """Collects elements with their attributes, and the text outside of scripts and styles."""
+    """Collect elements with their attributes, and the text outside of scripts and styles."""
 
     def __init__(self, text: str) -> None:
         super().__init__()

@@ -2,8 +2,8 @@
 
 ``nir.jpg`` and ``truth.jpg`` show a landscape that an earlier version of this package rendered from
 reflectance spectra (module ``nircolor.app.demo.landscape`` at commit d114245, ``render_landscape()``). Both
-images follow from the same spectra, sun and sky, through the response of a silicon sensor behind a 750 nm
-long-pass filter and through the CIE 1931 observer.
+images were computed from the same spectra, sun and sky: one with the response of a silicon sensor behind a
+750 nm long-pass filter, the other with the CIE 1931 observer.
 """
 
 from pathlib import Path
@@ -23,8 +23,8 @@ _RGB_NM: Final = (650.0, 550.0, 450.0)
 ORIGIN: Final = (
     "Simulated, not a photograph: hills, a lake, trees, grass, soil, rock and houses, rendered from their "
     "reflectance between 400 and 1000 nm under a modelled sun and sky. The near-infrared image is what a "
-    "silicon sensor behind a 750 nm long-pass filter would record, the true colour is what an eye would see: "
-    "both are known exactly. It shows how the tool works, not how good it is on real images."
+    "silicon sensor behind a 750 nm long-pass filter would record, the true colour is what an eye would see. "
+    "The demo shows how the tool works, not how good it is on real images."
 )
 
 

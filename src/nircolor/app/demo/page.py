@@ -26,7 +26,7 @@ class BeforeAfter:
         origin: Source of the image, shown in a box below the heading.
 
     Raises:
-        ValueError: The images differ in size or have other numbers of bands.
+        ValueError: The images differ in size or do not have 1 or 3 bands.
     """
 
     name: str
@@ -104,9 +104,11 @@ def _section(one: BeforeAfter, key: str) -> str:
 
 
 def _wipe(key: str, left: str, right: str, labels: dict[str, str], one: BeforeAfter) -> str:
-    # hidden until the script has filled it; without scripts the row of images remains
+    # hidden until the script fills it; without scripts, only the row of images is shown
     images = "".join(f'<img data-of="{key}-{which}" {_size(one)} alt="">' for which in (left, right))
-    label = escape(f"{one.name}: share of the width that shows {labels[left]}, the rest {labels[right]}")
+    label = escape(
+        f"{one.name}: percentage of the width that shows {labels[left]}; the rest shows {labels[right]}"
+    )
     return (
         f'<div class="wipe" hidden>{images}'
         f'<input type="range" min="0" max="100" value="50" step="any" aria-label="{label}">'

@@ -1,9 +1,10 @@
 """Metrics that compare a predicted colour image with the true one.
 
 All functions take ``predicted`` and ``target``, colour images (3, h, w), floating point in [0, 1], and
-optionally ``valid`` (h, w), boolean: pixels where it is False are ignored. Values are not stretched or
-rescaled, so that scores can be compared between images and papers. Each function raises ValueError if shapes
-differ, an image is not floating point, a valid value is NaN or outside [0, 1], or no pixel is valid.
+optionally ``valid`` (h, w), boolean: the values of pixels where it is False have no influence. Images are not
+stretched or rescaled, so that scores can be compared between images and papers. Each function raises
+ValueError if shapes differ, an image is not floating point, a valid value is NaN or outside [0, 1], or no
+pixel is valid.
 """
 
 from typing import Any

@@ -47,7 +47,7 @@ def evaluate(
         typer.Option(
             min=1,
             metavar="PX",
-            help="Compare means over square windows of this side, for misaligned pairs.",
+            help="Compare means over square windows of this side, for bands coarser than the pixel grid.",
             rich_help_panel=RUN,
         ),
     ] = 1,

@@ -175,7 +175,7 @@ def _color_errors(levels: Bytes) -> Floats:
 
 
 def write_figure(path: Path, names: Sequence[str], labels: Sequence[str], gallery: Gallery) -> None:
-    """Write a figure at 300 dpi, as for a paper: one row per image: NIR, each method, true colours.
+    """Write a figure at 300 dpi with one row per image: NIR, each method, true colours.
 
     Small images are enlarged without interpolation. The file is renamed into place when it is complete.
 

@@ -65,8 +65,8 @@ def evaluate(
         images: Maximum number of images in the report.
         figure: Names of pairs for a figure ``figure.png`` in ``output``.
         overwrite: Replace an older report.
-        average_px: Side of the square windows whose means are compared, for misaligned pairs; 1 = compare
-            pixels.
+        average_px: Side of the square windows whose means are compared, for bands whose resolution is coarser
+            than the pixel grid; 1 = compare pixels.
         same_scale: Search for leaks at one scale only, for example for satellite images.
         given_gray: Add a baseline that takes the gray version of the true image in addition to the bands.
         device: Where models run; see `Colorizer`.

@@ -162,11 +162,11 @@ def test_camera_colour_is_the_response_under_daylight(wavelengths_nm, camera):
     spectrum = 0.5 + 0.4 * np.sin(GRID_NM / 50)
     visible = (GRID_NM >= 400) & (GRID_NM <= 700)
     curves = (_camera(GRID_NM)[:, :3].T * daylight())[:, visible]
-    wanted = curves @ spectrum[visible] / curves.sum(1)
+    expected = curves @ spectrum[visible] / curves.sum(1)
     got = camera.rgb_weights(CUBE, wavelengths_nm) @ np.interp(wavelengths_nm, GRID_NM, spectrum)
-    np.testing.assert_allclose(got, wanted, atol=6e-3)
+    np.testing.assert_allclose(got, expected, atol=6e-3)
     # red, green and blue differ, so their order is tested
-    assert np.abs(np.diff(wanted)).min() > 0.05
+    assert np.abs(np.diff(expected)).min() > 0.05
 
 
 @each_sampling

@@ -44,11 +44,11 @@ def test_a_gaussian_matches_the_integral(wavelengths_nm, center_nm, fwhm_nm):
     assert weights.shape == wavelengths_nm.shape
     assert weights.sum() == pytest.approx(1)
     assert (weights >= 0).all()
-    wanted = _integral(lambda nm: _gaussian(nm, center_nm, fwhm_nm), _smooth)
+    expected = _integral(lambda nm: _gaussian(nm, center_nm, fwhm_nm), _smooth)
     spacing = np.diff(wavelengths_nm)[np.searchsorted(wavelengths_nm, center_nm)]
     # a chord differs from its arc by at most an eighth of the curvature (below 2e-4 per nm²) times its
     # square; the 1 nm grid and the cut tails add the rest
-    assert weights @ _smooth(wavelengths_nm) == pytest.approx(wanted, abs=2e-4 / 8 * spacing**2 + 3e-4)
+    assert weights @ _smooth(wavelengths_nm) == pytest.approx(expected, abs=2e-4 / 8 * spacing**2 + 3e-4)
 
 
 @pytest.mark.parametrize("wavelengths_nm", [FX10_NM, BINNED_NM, UNEVEN_NM])
@@ -109,8 +109,8 @@ def test_a_curve_may_be_negative_in_places():
     weights = curve_weights(CUBE, FX10_NM, curve, "red")
     assert weights.sum() == pytest.approx(1)
     assert weights.min() < 0
-    wanted = _integral(lambda nm: _gaussian(nm, 600, 60) - 0.2 * _gaussian(nm, 500, 40), _smooth)
-    assert weights @ _smooth(FX10_NM) == pytest.approx(wanted, abs=1e-3)
+    expected = _integral(lambda nm: _gaussian(nm, 600, 60) - 0.2 * _gaussian(nm, 500, 40), _smooth)
+    assert weights @ _smooth(FX10_NM) == pytest.approx(expected, abs=1e-3)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_an_example_runs(tmp_path, small_recipe, data_root, monkeypatch, block):
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(recipe))
     (tmp_path / "data").symlink_to(data_root)
     monkeypatch.chdir(tmp_path)
-    # measuring memory takes processes of its own
+    # measuring memory starts new processes
     monkeypatch.setattr(exporting, "bytes_per_px", lambda _path, _card: 100.0)
     # only the size of the run is changed
     for long, short in {"3000": "2", "2000": "2", "250": "1", '"width": 16': '"width": 4'}.items():

@@ -32,14 +32,14 @@ def build(architecture: str, arguments: Mapping[str, Any] | None = None) -> Netw
     Recipes, checkpoints and model cards store a network as these two values.
 
     Args:
-        architecture: a key of `ARCHITECTURES`.
-        arguments: keyword arguments of the network's class; its defaults where None.
+        architecture: A key of `ARCHITECTURES`.
+        arguments: Keyword arguments of the network's class; its defaults where None.
 
     Returns:
         The network, in training mode, on the CPU.
 
     Raises:
-        NircolorError: there is no such architecture, or its class refuses the arguments.
+        NircolorError: There is no such architecture, or its class refuses the arguments.
 
     Examples:
         >>> network = build("unet", {"bands": 3, "width": 8})

@@ -24,12 +24,12 @@ class Cnn(Unrolled):
 
     Args:
         bands: NIR bands of the input.
-        width: features, F in the paper; a multiple of 3.
-        batch_norm: position of the batch norms, see `Unrolled`.
-        bn_momentum: see `Unrolled`.
+        width: Features, F in the paper; a multiple of 3.
+        batch_norm: Position of the batch norms, see `Unrolled`.
+        bn_momentum: See `Unrolled`.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: An argument is out of its range.
 
     Shapes:
         - ``nir``: (N, bands, h, w) in [0, 1]; h and w are at least 4.

@@ -22,8 +22,8 @@ class ConvNextBlock(nn.Module):
     training images, which does not exist inside large images.
 
     Args:
-        width: channels of input and output.
-        expansion: ratio of the channels between the 1×1 convolutions to ``width``.
+        width: Channels of input and output.
+        expansion: Ratio of the channels between the 1×1 convolutions to ``width``.
     """
 
     def __init__(self, width: int, expansion: int = 3) -> None:
@@ -59,10 +59,10 @@ class ConvNextUNet(Network):
 
     Args:
         bands: NIR bands of the input.
-        widths: channels at 1/2, 1/4, 1/8, … of the resolution.
+        widths: Channels at 1/2, 1/4, 1/8, … of the resolution.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: An argument is out of its range.
 
     Shapes:
         - ``nir``: (N, bands, h, w) in [0, 1]; h and w are multiples of 2 to the power of the number of
@@ -108,7 +108,7 @@ class ConvNextUNet(Network):
         """Compute the colour (N, 3, h, w) of ``nir`` (N, bands, h, w), not clipped.
 
         Raises:
-            ValueError: another number of bands, or sides that are not multiples of ``multiple_of``.
+            ValueError: Another number of bands, or sides that are not multiples of ``multiple_of``.
         """
         self.check(nir)
         nir = self.standardise(nir)

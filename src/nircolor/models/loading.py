@@ -27,14 +27,14 @@ def load(name_or_path: str | os.PathLike[str]) -> Network:
     be trained. To train with batch statistics, load a ``.safetensors`` file or replace these layers.
 
     Args:
-        name_or_path: a model that ships with nircolor (``"scene"``), or the path of an ``.onnx`` or
+        name_or_path: A model that ships with nircolor (``"scene"``), or the path of an ``.onnx`` or
             ``.safetensors`` model file.
 
     Returns:
         The network with the file's weights in single precision, in evaluation mode, on the CPU.
 
     Raises:
-        NircolorError: there is no such model, it is damaged, or it does not hold all weights of its network.
+        NircolorError: There is no such model, it is damaged, or it does not hold all weights of its network.
             An ``.onnx`` file holds only the weights used to colorize. It lacks the training branches of
             ``structure_aware`` and two scalars of ``cnn``, which can only be loaded from ``.safetensors``.
 
@@ -73,16 +73,16 @@ def restore(
     """Build a network and load its weights.
 
     Args:
-        path: the file that the other arguments come from, for error messages.
-        architecture: see `build`.
-        arguments: see `build`.
-        weights: the network's state dictionary; half precision becomes single precision.
+        path: The file that the other arguments come from, for error messages.
+        architecture: See `build`.
+        arguments: See `build`.
+        weights: The network's state dictionary; half precision becomes single precision.
 
     Returns:
         The network, in evaluation mode.
 
     Raises:
-        NircolorError: the network cannot be built, or weights are missing, unknown or of another shape.
+        NircolorError: The network cannot be built, or weights are missing, unknown or of another shape.
     """
     network = _build(path, architecture, arguments)
     _load_weights(path, architecture, network, weights)

@@ -17,17 +17,17 @@ class Network(nn.Module):
     network as its constructor's arguments and its weights, so the arguments must be plain values.
 
     Attributes:
-        bands: number of NIR bands of the input.
-        multiple_of: height and width must be multiples of this, in pixels.
-        minimum_px: shortest side of the input, in pixels.
-        receptive_field_px: radius of the receptive field, in pixels: no input pixel further away, by rows or
+        bands: Number of NIR bands of the input.
+        multiple_of: Height and width must be multiples of this, in pixels.
+        minimum_px: Shortest side of the input, in pixels.
+        receptive_field_px: Radius of the receptive field, in pixels: no input pixel further away, by rows or
             columns, changes an output pixel.
-        overlap_px: overlap of neighbouring tiles when a large image is colorized in tiles, in pixels. None
+        overlap_px: Overlap of neighbouring tiles when a large image is colorized in tiles, in pixels. None
             for the radius of the receptive field, which suffices for convolutions, as the influence of
             distant pixels is small.
-        context_px: side of the reduced view of the whole image that the network takes beside a tile (see
+        context_px: Side of the reduced view of the whole image that the network takes beside a tile (see
             `modelfile.Context`), in pixels; None where it takes the tile alone.
-        engine: the library that runs the trained network.
+        engine: The library that runs the trained network.
 
     Example:
         A network of one convolution:

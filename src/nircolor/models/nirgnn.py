@@ -20,7 +20,7 @@ class Connect(nn.Module):
 
     Args:
         neighbours: k, neighbours of a pixel.
-        window_px: odd side of the window around a pixel that is searched in evaluation.
+        window_px: Odd side of the window around a pixel that is searched in evaluation.
     """
 
     def __init__(self, neighbours: int, window_px: int) -> None:
@@ -39,9 +39,9 @@ class Block(nn.Module):
     LeakyReLU follows each layer.
 
     Args:
-        convolutions: with their normalization and LeakyReLU.
-        connect: computes the graph of features.
-        layers: pairs of a layer, called with features and graph, and its normalization.
+        convolutions: With their normalization and LeakyReLU.
+        connect: Computes the graph of features.
+        layers: Pairs of a layer, called with features and graph, and its normalization.
     """
 
     def __init__(
@@ -71,19 +71,19 @@ class Unrolled(Network):
 
     Args:
         bands: NIR bands of the input.
-        width: features, F in the paper; a multiple of 3.
-        layer: called with the numbers of input and output features; returns the layer that is used in the
+        width: Features, F in the paper; a multiple of 3.
+        layer: Called with the numbers of input and output features; returns the layer that is used in the
             place of a graph convolution.
-        connect: module that computes the graph from features; its output is the layers' second argument.
+        connect: Module that computes the graph from features; its output is the layers' second argument.
         layer_receptive_field_px: receptive-field radius of a layer, in pixels.
         batch_norm: ``"reference"`` has batch norm after the convolution of each block and after the layers of
             the LPFs, ``"blocks"`` also after the layers of the HPF, ``"everywhere"`` also in the
             preprocessing. The paper says that "all layers are interleaved by Batch Normalization".
-        bn_momentum: weight of one batch in the running statistics, above 0 and at most 1; runs of fewer than
+        bn_momentum: Weight of one batch in the running statistics, above 0 and at most 1; runs of fewer than
             20,000 steps need about 0.1.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: An argument is out of its range.
 
     Reference:
         GCDN: Valsesia, Fracastoro, Magli, "Deep Graph-Convolutional Image Denoising", IEEE TIP 2020.
@@ -148,7 +148,7 @@ class Unrolled(Network):
         """Compute the colour (N, 3, h, w) of ``nir`` (N, bands, h, w), not clipped.
 
         Raises:
-            ValueError: another number of bands, or sides below ``minimum_px``.
+            ValueError: Another number of bands, or sides below ``minimum_px``.
         """
         self.check(nir)
         # the paper's non-linearity after the concatenation is applied in the branches
@@ -183,18 +183,18 @@ class NirGnn(Unrolled):
 
     Args:
         bands: NIR bands of the input.
-        width: features, F in the paper; a multiple of 3.
+        width: Features, F in the paper; a multiple of 3.
         rank: r, rank of the weight matrix of an edge.
         neighbours: k, neighbours of a pixel.
         decay: δ of the edge attention exp(−‖d‖² / δ), above 0.
-        batch_norm: position of the batch norms, see `Unrolled`.
-        release_shifts: shift the circulant heads by 0, 2s and 3s as in the released code, where the third
+        batch_norm: Position of the batch norms, see `Unrolled`.
+        release_shifts: Shift the circulant heads by 0, 2s and 3s as in the released code, where the third
             equals the first, rather than by 0, s and 2s.
-        window_px: odd side of the window that is searched for neighbours in evaluation, in pixels.
-        bn_momentum: see `Unrolled`.
+        window_px: Odd side of the window that is searched for neighbours in evaluation, in pixels.
+        bn_momentum: See `Unrolled`.
 
     Raises:
-        ValueError: an argument is out of its range, or the window has too few pixels for ``neighbours``.
+        ValueError: An argument is out of its range, or the window has too few pixels for ``neighbours``.
 
     Shapes:
         - ``nir``: (N, bands, h, w) in [0, 1]; h and w are at least 5 with the defaults.

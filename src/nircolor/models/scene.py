@@ -55,7 +55,7 @@ def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
     Args:
         grid: (N, C, rows, columns), spans the whole image.
         edges: (N, 4), top, bottom, left and right of the window, 0 to 1 across the image.
-        size: rows and columns of the result.
+        size: Rows and columns of the result.
 
     Returns:
         (N, C, *size).
@@ -89,13 +89,13 @@ class Scene(Network):
     channels.
 
     Args:
-        context_width: channels of the context map.
-        widths: channels of the detail U-Net at 1/2, 1/4, 1/8, … of the tile's resolution.
-        context_px: side of the reduced view of the whole image, a multiple of 32.
-        dropout: fraction of the encoder's channels that are dropped in training, at least 0 and below 1.
+        context_width: Channels of the context map.
+        widths: Channels of the detail U-Net at 1/2, 1/4, 1/8, … of the tile's resolution.
+        context_px: Side of the reduced view of the whole image, a multiple of 32.
+        dropout: Fraction of the encoder's channels that are dropped in training, at least 0 and below 1.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: An argument is out of its range.
 
     Shapes:
         - ``nir``: (N, 1, h, w) in [0, 1]; h and w are multiples of 2 to the power of the number of widths, 16

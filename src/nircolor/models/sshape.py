@@ -20,10 +20,10 @@ class SShape(Network):
 
     Args:
         bands: NIR bands of the input.
-        width: channels at full resolution; 2, 4, 8 and again 8 times as many after the four poolings.
+        width: Channels at full resolution; 2, 4, 8 and again 8 times as many after the four poolings.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: An argument is out of its range.
 
     Shapes:
         - ``nir``: (N, bands, h, w) in [0, 1]; h and w are multiples of 16.
@@ -59,7 +59,7 @@ class SShape(Network):
         """Compute the colour (N, 3, h, w) of ``nir`` (N, bands, h, w), not clipped.
 
         Raises:
-            ValueError: another number of bands, or sides that are not multiples of 16.
+            ValueError: Another number of bands, or sides that are not multiples of 16.
         """
         self.check(nir)
         *skips, h = self.encoder(nir)
@@ -74,7 +74,7 @@ class EdgeNet(nn.Module):
     A shallow encoder and decoder, used only in training; see `losses.edge_loss`.
 
     Args:
-        width: channels between encoder and decoder.
+        width: Channels between encoder and decoder.
 
     Raises:
         ValueError: ``width`` is below 1.

@@ -27,8 +27,8 @@ class Branches(NamedTuple):
     """Outputs of all branches, for the training losses; each is (N, channels, h, w) and not clipped.
 
     Attributes:
-        rgb: the colour, three channels.
-        gray: the gray version of the colour, one channel.
+        rgb: The colour, three channels.
+        gray: The gray version of the colour, one channel.
         scale_map: s of equation (2), one channel: the ratio of the NIR image's gradient to the gray image's.
     """
 
@@ -71,14 +71,14 @@ class StructureAware(Network):
 
     Args:
         bands: NIR bands of the input.
-        width: channels at full resolution; they double with each of the four poolings. At least 2 with dense
+        width: Channels at full resolution; they double with each of the four poolings. At least 2 with dense
             blocks, whose convolutions have half as many.
-        dense: use the paper's dense blocks; False uses the blocks of a U-Net (the paper's ablation).
+        dense: Use the paper's dense blocks; False uses the blocks of a U-Net (the paper's ablation).
         norm: ``"batch"`` adds batch normalization after each convolution of the blocks; ``"none"`` is the
             network as published.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: An argument is out of its range.
 
     Shapes:
         - ``nir``: (N, bands, h, w) in [0, 1]; h and w are multiples of 16.
@@ -124,7 +124,7 @@ class StructureAware(Network):
         """Compute the colour (N, 3, h, w) of ``nir`` (N, bands, h, w), not clipped.
 
         Raises:
-            ValueError: another number of bands, or sides that are not multiples of 16.
+            ValueError: Another number of bands, or sides that are not multiples of 16.
         """
         self.check(nir)
         return self.rgb(self.encoder(nir))
@@ -136,7 +136,7 @@ class StructureAware(Network):
             nir: (N, bands, h, w) in [0, 1]; h and w are multiples of 16.
 
         Raises:
-            ValueError: another number of bands, or sides that are not multiples of 16.
+            ValueError: Another number of bands, or sides that are not multiples of 16.
         """
         self.check(nir)
         features = self.encoder(nir)

@@ -24,7 +24,7 @@ _CELL_PX = 2**_POOLINGS
 def normalized_conv(channels_in: int, channels_out: int, kernel: int, norm: Norm) -> list[nn.Module]:
     """Make a convolution that keeps the size of its input, and its normalization.
 
-    Batch normalization adds a bias of its own, so the convolution before it has none.
+    Batch normalization adds a bias, so the convolution before it has none.
     """
     conv = nn.Conv2d(channels_in, channels_out, kernel, padding=kernel // 2, bias=norm == "none")
     return [conv] if norm == "none" else [conv, nn.BatchNorm2d(channels_out)]
@@ -78,9 +78,9 @@ class Encoder(nn.Module):
     """A block at full resolution, then 2×2 max pooling and a block for each further level.
 
     Args:
-        bands: channels of the input.
-        widths: channels of each level, finest first.
-        block: makes the block of a level.
+        bands: Channels of the input.
+        widths: Channels of each level, finest first.
+        block: Makes the block of a level.
     """
 
     def __init__(self, bands: int, widths: Sequence[int], block: Block) -> None:
@@ -101,9 +101,9 @@ class Decoder(nn.Module):
     A 1×1 convolution without activation follows at the end.
 
     Args:
-        widths: channels of the encoder's levels, finest first.
-        channels: channels of the output.
-        block: makes the block of a level.
+        widths: Channels of the encoder's levels, finest first.
+        channels: Channels of the output.
+        block: Makes the block of a level.
     """
 
     def __init__(self, widths: Sequence[int], channels: int, block: Block) -> None:
@@ -130,12 +130,12 @@ class UNet(Network):
 
     Args:
         bands: NIR bands of the input.
-        width: channels at full resolution; they double with each of the four poolings.
+        width: Channels at full resolution; they double with each of the four poolings.
         norm: ``"batch"`` adds batch normalization after each convolution of the blocks; ``"none"`` is the
             network as published.
 
     Raises:
-        ValueError: an argument is out of its range.
+        ValueError: An argument is out of its range.
 
     Shapes:
         - ``nir``: (N, bands, h, w) in [0, 1]; h and w are multiples of 16.
@@ -168,7 +168,7 @@ class UNet(Network):
         """Compute the colour (N, 3, h, w) of ``nir`` (N, bands, h, w), not clipped.
 
         Raises:
-            ValueError: another number of bands, or sides that are not multiples of 16.
+            ValueError: Another number of bands, or sides that are not multiples of 16.
         """
         self.check(nir)
         return self.decoder(self.encoder(nir))

@@ -22,8 +22,8 @@ def on_cores(work: Callable[[Piece], Result], pieces: Sequence[Piece]) -> list[R
     No gradient is recorded, and autocast is off. An exception of ``work`` is raised here.
 
     Args:
-        work: function of one piece; PyTorch uses one thread in each call.
-        pieces: arguments of the calls.
+        work: Function of one piece; PyTorch uses one thread in each call.
+        pieces: Arguments of the calls.
 
     Returns:
         The results, in the order of ``pieces``.

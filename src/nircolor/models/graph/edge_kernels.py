@@ -100,9 +100,9 @@ def project(edges: Edges, by_source: BySource, first: int, sources: Any, psi_h: 
     """Compute ψ h_j of the edges that start from a strip of pixels.
 
     Args:
-        edges: edges of the image.
-        by_source: these edges, sorted by source.
-        first: index of the first pixel of the strip.
+        edges: Edges of the image.
+        by_source: These edges, sorted by source.
+        first: Index of the first pixel of the strip.
         sources: (pixels of the strip, S), V_j in r · F columns, then ψ_bias h_j in r columns;
             S ≥ r · F + max(r, F⁺ − F).
         psi_h: (M, k, r); the entries of these edges are written.
@@ -146,9 +146,9 @@ def aggregate(edges: Edges, psi_h: Any, first: int, sums: Any) -> None:
     """Sum the messages to a strip of pixels i, before the product with Φ.
 
     Args:
-        edges: edges of the image.
+        edges: Edges of the image.
         psi_h: (M, k, r), from `project`.
-        first: index of the first pixel of the strip.
+        first: Index of the first pixel of the strip.
         sums: (pixels of the strip, S), written: Σ_j γ/k (ω ∘ ψ h_j) zᵀ in r · F columns, then
             Σ_j γ/k ω ∘ ψ h_j in r columns; S ≥ r · F + max(r, F⁺ − F).
     """
@@ -172,12 +172,12 @@ def backward_of_targets(
     """Compute the gradient of `aggregate` for a strip of pixels i.
 
     Args:
-        edges: edges of the image.
+        edges: Edges of the image.
         psi_h: (M, k, r), from `project`.
-        first: index of the first pixel of the strip.
+        first: Index of the first pixel of the strip.
         grad_sums: (pixels of the strip, S), gradient with respect to ``sums``.
         sums: (pixels of the strip, S), written: computed again as in `aggregate`.
-        grads: the entries of the edges to these pixels are written.
+        grads: The entries of the edges to these pixels are written.
         grad_omega: (at least r · F + F⁺ − F,), gradient with respect to Ω, added to.
         grad_omega_bias: (r,), gradient with respect to its bias, added to.
     """
@@ -226,11 +226,11 @@ def backward_of_sources(
     """Compute the gradient of `project` for a strip of pixels j, and of d with respect to h_j.
 
     Args:
-        edges: edges of the image.
-        by_source: these edges, sorted by source.
-        first: index of the first pixel of the strip.
+        edges: Edges of the image.
+        by_source: These edges, sorted by source.
+        first: Index of the first pixel of the strip.
         sources: (pixels of the strip, S), as in `project`.
-        grads: from `backward_of_targets`, of all edges; ``z`` of the edges from these pixels is completed.
+        grads: From `backward_of_targets`, of all edges; ``z`` of the edges from these pixels is completed.
         grad_sources: (pixels of the strip, S), written: gradient with respect to ``sources``.
         grad_hidden: (M, F), gradient with respect to W₀ h; the rows of these pixels are written.
         grad_pixels: (M, F), gradient with respect to h in ‖d‖²; the rows of these pixels are written.
@@ -276,8 +276,8 @@ def backward_of_differences(edges: Edges, grads: EdgeGradients, grad_hidden: Any
     """Add the gradient of d = h_j − h_i with respect to h_i, after `backward_of_sources` of all pixels.
 
     Args:
-        edges: edges of the image.
-        grads: from `backward_of_sources`.
+        edges: Edges of the image.
+        grads: From `backward_of_sources`.
         grad_hidden: (M, F), gradient with respect to W₀ h, added to.
         grad_pixels: (M, F), gradient with respect to h in ‖d‖², added to.
     """

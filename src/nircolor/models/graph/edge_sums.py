@@ -34,8 +34,8 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
 
     Args:
         h: (N, F, h, w), features.
-        graph: the neighbours of their pixels.
-        net: the weights.
+        graph: The neighbours of their pixels.
+        net: The weights.
 
     Returns:
         (N, F′, h, w).
@@ -56,8 +56,8 @@ def in_blocks(h: Tensor, graph: Graph, net: EdgeNetwork, form: Callable[..., Ten
 
     Args:
         h: (N, F, h, w), features; a patch of up to 64×64 px is one block.
-        graph: the neighbours of their pixels.
-        net: the weights.
+        graph: The neighbours of their pixels.
+        net: The weights.
         form: `edges.direct`, `edges.factored` or another function with their arguments and result.
 
     Returns:

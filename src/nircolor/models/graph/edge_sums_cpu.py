@@ -68,8 +68,8 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
 
     Args:
         h: (N, F, h, w), features, on the CPU.
-        graph: the neighbours of their pixels.
-        net: the weights, float32 or float64, which is the precision of the computation.
+        graph: The neighbours of their pixels.
+        net: The weights, float32 or float64, which is the precision of the computation.
 
     Returns:
         (N, F′, h, w), channels last.

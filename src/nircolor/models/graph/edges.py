@@ -44,7 +44,7 @@ def direct(centres: Tensor, sources: Tensor, neighbours: Tensor, net: EdgeNetwor
         centres: (P, F), features of the pixels i whose sums are computed.
         sources: (M, F), features of the pixels that contain all neighbours.
         neighbours: (P, k), rows of ``sources``: the neighbours j of each i.
-        net: the weights.
+        net: The weights.
 
     Returns:
         (P, F′).
@@ -109,8 +109,8 @@ def factored(
         centres: (P, F), features of the pixels i whose sums are computed.
         sources: (M, F), features of the pixels that contain all neighbours.
         neighbours: (P, k), rows of ``sources``: the neighbours j of each i.
-        net: the weights.
-        products: computes V_j z_ij: `piecewise` or `at_once`.
+        net: The weights.
+        products: Computes V_j z_ij: `piecewise` or `at_once`.
 
     Returns:
         (P, F′).

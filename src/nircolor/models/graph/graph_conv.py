@@ -13,9 +13,9 @@ class Head(nn.Module):
 
     Args:
         fan_in: F.
-        fan_out: length of each vector.
+        fan_out: Length of each vector.
         rank: r.
-        shifts: circular shifts of the hidden layer. Each shifted copy is multiplied by the same weights
+        shifts: Circular shifts of the hidden layer. Each shifted copy is multiplied by the same weights
             (F, s · r), where s = fan_out / number of shifts; the concatenated results are the r vectors. The
             weight matrix is thus a stack of circulant matrices. A single shift of 0 is a dense layer.
     """
@@ -56,12 +56,12 @@ class GraphConv(nn.Module):
     a small network 𝓕 computes ψ, φ and ω from d = h_j − h_i; see `edges.direct`.
 
     Args:
-        fan_in: features of the input.
-        fan_out: features of the output.
+        fan_in: Features of the input.
+        fan_out: Features of the output.
         rank: r, rank of the weight matrix of an edge.
         decay: δ of the edge attention γ = exp(−‖d‖² / δ).
-        psi_shifts: shifts of the head that computes ψ, see `Head`.
-        phi_shifts: shifts of the head that computes φ.
+        psi_shifts: Shifts of the head that computes ψ, see `Head`.
+        phi_shifts: Shifts of the head that computes φ.
 
     Reference:
         Valsesia, Fracastoro, Magli, "NIR image colorization with graph-convolutional neural networks",
@@ -114,7 +114,7 @@ class GraphConv(nn.Module):
 
         Args:
             h: (N, fan_in, h, w).
-            graph: neighbours of the pixels of ``h``.
+            graph: Neighbours of the pixels of ``h``.
 
         Returns:
             (N, fan_out, h, w).

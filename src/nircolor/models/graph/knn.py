@@ -68,10 +68,10 @@ def blocks(height: int, width: int, side_px: int, radius_px: int) -> Iterator[tu
     """Split an image into blocks.
 
     Args:
-        height: height of the image.
-        width: width of the image.
-        side_px: side of the blocks; the last ones may be smaller.
-        radius_px: margin around a block.
+        height: Height of the image.
+        width: Width of the image.
+        side_px: Side of the blocks; the last ones may be smaller.
+        radius_px: Margin around a block.
 
     Yields:
         A block, and the area within ``radius_px`` of it that lies in the image.
@@ -95,7 +95,7 @@ class Graph(NamedTuple):
 
     Attributes:
         neighbours: (N, h, w, k) int64, row · w + column of each pixel's neighbours, nearest first.
-        radius_px: largest distance of a neighbour, in rows or columns.
+        radius_px: Largest distance of a neighbour, in rows or columns.
     """
 
     neighbours: Tensor
@@ -107,8 +107,8 @@ class Graph(NamedTuple):
         The pixels of ``around`` are numbered row by row, through all images.
 
         Args:
-            block: pixels whose neighbours are wanted.
-            around: area that contains all these neighbours.
+            block: Pixels with the neighbours to convert.
+            around: Area that contains all these neighbours.
 
         Returns:
             (N · pixels of block, k).
@@ -149,12 +149,12 @@ def nearest(features: Tensor, k: int, window_px: int | None = None) -> Graph:
 
     Args:
         features: (N, F, h, w), any float type.
-        k: neighbours of a pixel.
-        window_px: odd side of the window around the pixel that is searched, clipped at the image's borders.
+        k: Neighbours of a pixel.
+        window_px: Odd side of the window around the pixel that is searched, clipped at the image's borders.
             None searches the whole image.
 
     Raises:
-        ValueError: a pixel has fewer than k candidates.
+        ValueError: A pixel has fewer than k candidates.
 
     Example:
         >>> graph = nearest(torch.rand(1, 3, 16, 16), k=8, window_px=9)

@@ -25,10 +25,10 @@ def keep_smallest(
 
     Args:
         values: (pixels, candidates), both row by row.
-        pixels: top, bottom, left and right of the pixels in the image; bottom and right are exclusive.
-        candidates: top, bottom, left and right of the candidates.
-        radius_px: radius of the search window.
-        width: width of the image.
+        pixels: Top, bottom, left and right of the pixels in the image; bottom and right are exclusive.
+        candidates: Top, bottom, left and right of the candidates.
+        radius_px: Radius of the search window.
+        width: Width of the image.
         smallest: (rows, columns, k) of the pixels, their k smallest values so far, in order; updated.
         neighbours: (rows, columns, k) int64, row · width + column of each; updated.
     """
@@ -90,10 +90,10 @@ def measure_candidates(
 
     Args:
         vectors: (rows, columns, F) float64, whole numbers: the features of ``around``.
-        around: top, bottom, left and right of the area within ``radius_px`` of the tile, in the image.
-        tile: top, bottom, left and right of the tile.
-        radius_px: radius of the search window.
-        width: width of the image.
+        around: Top, bottom, left and right of the area within ``radius_px`` of the tile, in the image.
+        tile: Top, bottom, left and right of the tile.
+        radius_px: Radius of the search window.
+        width: Width of the image.
         bounds: (rows, columns, more than k) of the tile, in order: lower bounds of (‖b − a‖² − ‖a‖²) / 2 for
             candidates b of pixel a; infinite where there are no more candidates.
         chosen: (rows, columns, more than k) int64, row · width + column of these candidates.

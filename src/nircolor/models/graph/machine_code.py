@@ -15,7 +15,7 @@ def machine_code(**options: Any) -> Callable[[Function], Function]:
     can be written.
 
     Args:
-        options: keyword arguments of `numba.njit`.
+        options: Keyword arguments of `numba.njit`.
     """
 
     def compiled(function: Function) -> Function:

@@ -210,7 +210,7 @@ def test_references_are_not_listed_as_images(tmp_path):
     save_cube(header.with_name("b.hdr"), flat(1))
     save(header.with_name("whiteref_a.png"), noise(1, 4, 4), "PNG")
     assert [path.name for path in find_images(tmp_path, recursive=True)] == ["a.hdr", "b.hdr"]
-    # one that is named is a image like any other
+    # one that is named is an image like any other
     with open_raster(header.with_name("DARKREF_a.hdr"), scale=200) as raster:
         np.testing.assert_allclose(raster.read()[0], 0.5)
 

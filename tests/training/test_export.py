@@ -90,14 +90,14 @@ def test_a_model_file_gives_the_network_s_colours(tmp_path, architecture, suffix
     side = network.context_px or 48
     rng = np.random.default_rng(1)
     whole = rng.random((network.bands, side, side), np.float32)
-    np.testing.assert_allclose(colorizer.colorize(whole), _network_colours(architecture, whole), atol=1e-4)
+    np.testing.assert_allclose(colorizer.colorize(whole), _network_colours(architecture, whole), atol=1e-5)
     if network.context_px is not None:
         return
     odd = rng.random((network.bands, 53, 37), np.float32)
     m, low = network.multiple_of, network.minimum_px
     padding = [(0, -(-max(px, low) // m) * m - px) for px in odd.shape[1:]]
     expected = _network_colours(architecture, np.pad(odd, [(0, 0), *padding], mode="symmetric"))[:, :53, :37]
-    np.testing.assert_allclose(colorizer.colorize(odd), expected, atol=1e-4)
+    np.testing.assert_allclose(colorizer.colorize(odd), expected, atol=1e-5)
 
 
 @pytest.mark.usefixtures("quick")

@@ -50,7 +50,7 @@ def _a_vrt(folder):
             _two_bands,
             "expected 1 band (850 nm, 250 nm wide) for model scene, got 2 bands without wavelengths",
         ),
-        (_out_of_tolerance, "expected a band at 850 ± 125 nm for model scene, got 1 bands at 1500 nm"),
+        (_out_of_tolerance, "expected a band at 850 ± 125 nm for model scene, got 1 band at 1500 nm"),
         (_a_vrt, "expected a PNG"),
         (lambda folder: folder / "missing.png", "no such file"),
     ],

@@ -33,6 +33,12 @@ def test_info_of_a_model_file(nircolor, tmp_path):
     assert "as you like" in outcome.out
 
 
+def test_info_of_a_shipped_model(nircolor):
+    outcome = nircolor("info", "satellite")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert "3 bands (783 nm; 842 nm; 945 nm)" in outcome.out
+
+
 def test_info_of_a_cube(nircolor, tmp_path):
     header = save_envi(
         tmp_path, np.full((3, 8, 9), 0.25, np.float32), wavelength="{651.25, 780, 850}", wavelength_units="nm"

@@ -79,7 +79,7 @@ def test_a_file_without_a_valid_pixel_is_colorized(tiny, tmp_path, model):
         (np.zeros((20, 30, 4), np.uint8), r"got \(20, 30, 4\); pass an alpha channel as valid"),
         (np.zeros((0, 30), np.uint16), r"got \(0, 30\)"),
         (np.zeros(30, np.uint16), r"got \(30,\)"),
-        ([[0.5]], "expected a NumPy array, a PIL image or a path, got list"),
+        ([[0.5]], "expected a NumPy array or a PIL image, got list"),
     ],
 )
 def test_other_arrays_are_refused(tiny, nir, match):

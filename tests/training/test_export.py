@@ -1,7 +1,9 @@
 """Export of every architecture: the model file gives the colours of the network; errors leave no file."""
 
 import json
+import sys
 from copy import deepcopy
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -184,8 +186,15 @@ def test_scores_are_in_the_card(tmp_path):
 # --- cost
 
 
-def test_the_card_has_memory_and_multiply_adds_per_pixel(tmp_path):
-    """Measured without patches: a U-Net holds several feature maps of full resolution at once."""
+def test_the_card_has_memory_and_multiply_adds_per_pixel(tmp_path, monkeypatch):
+    """Measured without patches: a U-Net holds several feature maps of full resolution at once.
+
+    The processes that measure memory do not run the user's script, which may call `export` at its top level.
+    """
+    script = ModuleType("__main__")
+    script.__file__ = str(tmp_path / "script.py")
+    (tmp_path / "script.py").write_text("raise SystemExit('the script was run again')")
+    monkeypatch.setitem(sys.modules, "__main__", script)
     card = export(_checkpoint(tmp_path), tmp_path / "a.safetensors").card
     assert 50 < card.bytes_per_px < 1000
     by_hand = 9 * (3 * 6 + 6 * 6)  # the first two convolutions

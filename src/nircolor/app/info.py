@@ -37,7 +37,7 @@ def models() -> None:
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="Image or model file.")],
+    file: Annotated[Path, typer.Argument(help="Image, model file, or name of a shipped model.")],
     bands: Bands = None,
     scale: Scale = None,
 ) -> None:
@@ -46,13 +46,17 @@ def info(
     \b
     nircolor info night.png
     nircolor info flight.tif --bands 780,850,940
+    nircolor info satellite
     """
     wavelengths = parse_numbers(bands, "--bands")
     from nircolor.app.console import show_warnings
     from nircolor.imagery import open_raster
     from nircolor.modelfile import is_model_file, read_card
+    from nircolor.weights import shipped_models
 
     console = _console()
+    if not file.exists():
+        file = shipped_models().get(str(file), file)
     if is_model_file(file):
         console.print(_card_table(read_card(file)))
         return

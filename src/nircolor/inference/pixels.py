@@ -46,7 +46,8 @@ def to_pixels(image: Any, card: Card, valid: Mask | None = None, scale: float | 
         return _from_pil(image, card, valid, scale)
     if not isinstance(image, np.ndarray):
         raise NircolorError(
-            f"image: expected a NumPy array, a PIL image or a path, got {type(image).__name__}"
+            f"image: expected a NumPy array or a PIL image, got {type(image).__name__}; "
+            "files are colorized by Colorizer.colorize_file"
         )
     if image.dtype.kind == "f":
         pixels = Pixels(_floats(image, card, scale), valid, lambda rgb: rgb)

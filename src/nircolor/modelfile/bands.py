@@ -42,7 +42,7 @@ def match_bands(
         if len(wavelengths_nm) != len(bands):
             raise NircolorError(
                 f"{name}: expected {describe_bands(bands)} for {wanted_by}, got "
-                f"{len(wavelengths_nm)} bands without wavelengths (name that of each: --bands 780,850,…)"
+                f"{_count(len(wavelengths_nm))} without wavelengths (name that of each: --bands 780,850,…)"
             )
         return np.eye(len(bands), dtype=np.float32)
     return np.stack([_weights(band, wavelengths_nm, name, wanted_by) for band in bands])
@@ -56,7 +56,7 @@ def describe_bands(bands: Sequence[Band]) -> str:
         '1 band (850 nm, 250 nm wide)'
     """
     parts = [f"{b.center_nm:g} nm" + (f", {b.fwhm_nm:g} nm wide" if b.is_broad else "") for b in bands]
-    return f"{len(parts)} band{'s'[: len(parts) > 1]} ({'; '.join(parts)})"
+    return f"{_count(len(parts))} ({'; '.join(parts)})"
 
 
 def _weights(band: Band, wavelengths_nm: Sequence[float | None], name: str, wanted_by: str) -> Floats:
@@ -78,4 +78,8 @@ def _listing(wavelengths_nm: Sequence[float | None]) -> str:
     texts = ["unknown" if nm is None else f"{nm:g}" for nm in wavelengths_nm]
     if len(texts) > 12:
         texts = [*texts[:5], "…", *texts[-5:]]
-    return f"{len(wavelengths_nm)} bands at {', '.join(texts)} nm"
+    return f"{_count(len(wavelengths_nm))} at {', '.join(texts)} nm"
+
+
+def _count(bands: int) -> str:
+    return f"{bands} band{'s'[: bands != 1]}"

@@ -1,8 +1,11 @@
 """Measure the multiply-adds and the memory that a model needs per pixel."""
 
-import multiprocessing
+import pickle
+import subprocess
+import sys
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -75,22 +78,30 @@ def multiply_adds_per_px(network: Network, card: Card, sides_px: tuple[int, int]
 def bytes_per_px(path: Path, card: Card) -> float:
     """Measure memory per pixel: the difference in peak memory of two tile sizes, each in a new process."""
     small, large = map(card.size.fit, _RUN_PX[card.engine])
-    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
-        # the first run compiles machine code that the others reuse
-        _, *peaks = pool.map(_Peak(path, card), [small, small, large], chunksize=1)
+    # the first run compiles machine code that the others reuse
+    _, *peaks = (_peak(path, card, side) for side in (small, small, large))
     # at least four floats, for the tile and its colour: the memory of small networks cannot be measured
     return max(16.0, round((peaks[1] - peaks[0]) / (large**2 - small**2), 1))
 
 
-class _Peak:
-    """Peak resident memory in bytes of one tile; a class, since closures cannot be pickled."""
+# Not `multiprocessing`: its new processes import the user's script, which would train and export once more.
+_PROGRAM = """
+import pickle, sys
+sys.path = pickle.load(sys.stdin.buffer)
+print(pickle.load(sys.stdin.buffer)())
+"""
 
-    def __init__(self, path: Path, card: Card) -> None:
-        self.path, self.card = path, card
 
-    def __call__(self, side: int) -> int:
-        run_file(self.path, self.card, random_inputs(self.card, side, side))
-        return _peak_bytes()
+def _peak(path: Path, card: Card, side: int) -> int:
+    """Peak resident memory in bytes of a new process that runs the model on one tile."""
+    task = pickle.dumps(sys.path) + pickle.dumps(partial(_run_and_measure, path, card, side))
+    command = [sys.executable, "-c", _PROGRAM]
+    return int(subprocess.run(command, input=task, stdout=subprocess.PIPE, check=True).stdout.split()[-1])
+
+
+def _run_and_measure(path: Path, card: Card, side: int) -> int:
+    run_file(path, card, random_inputs(card, side, side))
+    return _peak_bytes()
 
 
 def _peak_bytes() -> int:

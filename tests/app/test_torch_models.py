@@ -1,14 +1,16 @@
-"""Tests of the commands with a model that runs in PyTorch: export, info, colorize."""
+"""Tests of the commands with a model that runs in PyTorch: export, info, colorize; warnings of train."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
 import torch
 
 from nircolor import extras
+from nircolor.errors import NircolorWarning
 from nircolor.inference import Colorizer
-from nircolor.training import exporting
+from nircolor.training import cli, exporting
 from tests.imagery.imagery_samples import load, noise, save_envi
 from tests.torch_models import bands, random_network, save_checkpoint
 
@@ -66,3 +68,18 @@ def test_invalid_model_files(nircolor, tmp_path, name):
         (tmp_path / name).write_text("Dear Sir or Madam")
     line = nircolor.refused("info", tmp_path / name)
     assert line.startswith(f"{tmp_path / name}: ")
+
+
+def test_training_prints_warnings_in_one_line(nircolor, monkeypatch):
+    def run(*_, **__):
+        warnings.warn("a.ckpt: planned with 2 steps", NircolorWarning, stacklevel=1)
+        warnings.warn("from another library", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(cli, "train_from_arguments", run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        # what Python itself does; pytest records warnings instead
+        monkeypatch.setattr(warnings, "showwarning", lambda message, *_: print(f"other: {message}"))
+        outcome = nircolor("train", "--config", "a.yaml")
+    assert outcome.err == "warning: a.ckpt: planned with 2 steps\n"
+    assert outcome.out == "other: from another library\n"

@@ -6,6 +6,7 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -16,12 +17,19 @@ from nircolor.errors import NircolorError, NircolorWarning
 errors = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
-def show_warnings() -> None:
-    """Print each `NircolorWarning` as one line; call inside `warnings.catch_warnings`."""
+def show_warnings(*, others: bool = False) -> None:
+    """Print each `NircolorWarning` as one line; call inside `warnings.catch_warnings`.
 
-    def show(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    Args:
+        others: Show the warnings of other libraries as well, in Python's format.
+    """
+    show_other = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
         if issubclass(category, NircolorWarning):
             errors.print(f"warning: {message}", style="yellow")
+        elif others:
+            show_other(message, category, *place, **options)
 
     warnings.showwarning = show
     warnings.simplefilter("always", NircolorWarning)

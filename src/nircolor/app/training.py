@@ -1,6 +1,7 @@
 """Commands `nircolor train` and `nircolor export`."""
 
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -23,6 +24,7 @@ def train(context: typer.Context) -> None:
     nircolor train --config recipes/scene.yaml --resume
     nircolor train --config recipes/scene.yaml --trainer.max_steps 1000
     """
+    from nircolor.app.console import show_warnings
     from nircolor.extras import require
 
     require("lightning", extra="train", what="nircolor train")
@@ -31,7 +33,9 @@ def train(context: typer.Context) -> None:
     arguments = list(context.args)
     resume = "--resume" in arguments
     try:
-        run([argument for argument in arguments if argument != "--resume"], resume=resume)
+        with warnings.catch_warnings():
+            show_warnings(others=True)
+            run([argument for argument in arguments if argument != "--resume"], resume=resume)
     except KeyboardInterrupt:
         typer.secho("interrupted; --resume continues from the last checkpoint", err=True)
         sys.exit(130)

@@ -294,9 +294,12 @@ def test_weights_that_do_not_fit_the_network(tmp_path, unet):
         ),
         (
             {"bands": bands(4)},
-            "the card promises 4 bands and a context of None px, the network has 3 and None",
+            "expected a network with 4 bands and no context, as in its card, got 3 bands and no context",
         ),
-        ({"context": Context(size_px=32)}, "promises 3 bands and a context of 32 px"),
+        (
+            {"context": Context(size_px=32)},
+            "expected a network with 3 bands and a context of 32 px, as in its card, got 3 bands and no c",
+        ),
     ],
 )
 def test_a_card_that_does_not_fit_the_network(tmp_path, change, match):

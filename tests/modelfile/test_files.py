@@ -104,10 +104,10 @@ def test_a_foreign_onnx_file(tmp_path):
     _refused(save_model(tmp_path / "b.onnx", None, _IDENTITY, card_text="{"), "card is not valid at card")
 
 
-def test_a_network_with_other_inputs_than_the_card_promises(tmp_path):
+def test_a_network_with_other_inputs_than_its_card(tmp_path):
     three = make_card(bands=BROAD * 3)
     path = save_model(tmp_path / "a.onnx", make_card(), _IDENTITY, card_text=three.model_dump_json())
-    _refused(path, r"promises float inputs \{'nir': 3\}.* the network has \{'nir': 1\}")
+    _refused(path, r"expected a network with float inputs \{'nir': 3\}.*, as in its card, got \{'nir': 1\}")
     wants_view = make_card(context=Context(size_px=16))
     path = save_model(tmp_path / "b.onnx", make_card(), _IDENTITY, card_text=wants_view.model_dump_json())
     _refused(path, r"\{'nir': 1, 'context': 5\}")

@@ -158,5 +158,5 @@ def _check_inputs(session: Any, card: Card, path: Path) -> None:
     }
     if got != expected:
         raise NircolorError(
-            f"{path}: the card promises float inputs {expected} (name: channels), the network has {got}"
+            f"{path}: expected a network with float inputs {expected} (name: channels), as in its card, got {got}"
         )

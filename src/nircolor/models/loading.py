@@ -61,10 +61,16 @@ def load_network(path: Path) -> tuple[Network, Card]:
     context_px = None if card.context is None else card.context.size_px
     if (len(card.bands), context_px) != (network.bands, network.context_px):
         raise NircolorError(
-            f"{path}: expected a network with {len(card.bands)} bands and a context of {context_px} px, "
-            f"as in its card, got {network.bands} bands and {network.context_px} px"
+            f"{path}: expected a network with {_inputs(len(card.bands), context_px)}, as in its card, "
+            f"got {_inputs(network.bands, network.context_px)}"
         )
     return network, card
+
+
+def _inputs(bands: int, context_px: int | None) -> str:
+    """Describe the inputs of a network for an error message."""
+    count = f"{bands} band{'s' * (bands > 1)}"
+    return f"{count} and {'no context' if context_px is None else f'a context of {context_px} px'}"
 
 
 def restore(

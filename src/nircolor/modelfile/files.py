@@ -158,5 +158,6 @@ def _check_inputs(session: Any, card: Card, path: Path) -> None:
     }
     if got != expected:
         raise NircolorError(
-            f"{path}: expected a network with float inputs {expected} (name: channels), as in its card, got {got}"
+            f"{path}: expected a network with float inputs {expected} (name: channels), as in its card, "
+            f"got {got}"
         )

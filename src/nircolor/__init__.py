@@ -89,9 +89,9 @@ def __getattr__(name: str) -> Any:
     except ModuleNotFoundError as error:
         if extra is None or (error.name or "").startswith("nircolor"):
             raise
-        raise NircolorError(
-            f"nircolor.{name} needs more than the base install: pip install 'nircolor[{extra}]'"
-        ) from error
+        from nircolor.extras import missing
+
+        raise missing(f"nircolor.{name}", extra) from error
     # later accesses do not call this function
     globals()[name] = value
     return value

@@ -17,4 +17,9 @@ def require(package: str, *, extra: str, what: str) -> None:
         NircolorError: The package is missing; the message has the ``pip install`` command.
     """
     if find_spec(package) is None:
-        raise NircolorError(f"{what} needs more than the base install: pip install 'nircolor[{extra}]'")
+        raise missing(what, extra)
+
+
+def missing(what: str, extra: str) -> NircolorError:
+    """Make the error that names the extra which ``what`` needs."""
+    return NircolorError(f"{what} needs more than the base install: pip install 'nircolor[{extra}]'")

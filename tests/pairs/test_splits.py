@@ -146,6 +146,6 @@ def test_places_shared_by_real_sets_are_in_one_split():
     )
     assert {p.group for p in vcip} & {p.group for p in scenes}
     assert not {p.group for p in vcip_train + scenes_train} & {p.group for p in vcip_val + scenes_val}
-    # the validation split with which the model of results/scene was chosen
-    assert len(vcip_val) == 41
+    # a fraction of the places, so its number of pairs changes when groups of the table are merged
+    assert 0.06 < len(vcip_val) / len(vcip_train + vcip_val) < 0.2
     assert split_pairs(Vcip(DATA / "vcip2020", "validation", table=table).pairs(), 0.5) == ([], [])

@@ -2,6 +2,7 @@
 
 import os
 import struct
+import time
 import warnings
 import zlib
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import open_raster
+from nircolor.imagery import image_size, open_raster
 from tests.imagery.imagery_samples import noise, png_bytes, save, save_envi, with_exif_orientation
 
 
@@ -138,7 +139,7 @@ def test_a_header_that_claims_more_than_the_file_holds(tmp_path):
     good = png_bytes([b"\0" * 8], 8, 8, 0)
     header = b"IHDR" + struct.pack(">IIBBBBB", 300_000, 300_000, 8, 0, 0, 0, 0)
     path.write_bytes(good[:12] + header + struct.pack(">I", zlib.crc32(header)) + good[33:])
-    _refused(path, "300000 x 300000 pixels.*cannot hold")
+    _refused(path, "300000 x 300000 pixels.*hardly hold.*--max-pixels 90000000000 ")
 
 
 def test_too_many_bands(tmp_path):
@@ -210,3 +211,25 @@ def test_an_envi_header_in_latin_1(tmp_path):
     )
     with open_raster(header) as raster:
         assert raster.wavelengths_nm == (842.4,)
+
+
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
+    """60,000 x 60,000 pixels of one bit in 440 kB."""
+    row = bytes(60_000 // 8)
+    bomb = tmp_path / "bomb.png"
+    bomb.write_bytes(png_bytes([row] * 60_000, 60_000, 1, 0))
+    for opened in (open_raster, image_size):
+        start = time.process_time()
+        with pytest.raises(NircolorError, match=r"60000 x 60000 pixels.*--max-pixels 3600000000 reads it"):
+            opened(bomb)
+        assert time.process_time() - start < 0.2
+    with open_raster(bomb, max_pixels=60_000**2) as raster:
+        assert raster.read((0, 1, 0, 60_000))[1].all()
+
+
+def test_the_largest_number_of_pixels_is_what_the_user_says(tmp_path):
+    path = save(tmp_path / "a.tif", noise(3, 30, 40))
+    with open_raster(path, bands_nm=(700, 800, 900), max_pixels=1200) as raster:
+        assert raster.bands == 3
+    with pytest.raises(NircolorError, match=r"at most 1199 pixels \(--max-pixels\), got 1200 \(40 x 30\)"):
+        open_raster(path, max_pixels=1199)

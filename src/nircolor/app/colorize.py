@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from nircolor.app.options import IN, OUT, RUN, Bands, DeviceName, Scale, ShippedModel, parse_numbers
+from nircolor.app.options import (
+    IN,
+    OUT,
+    RUN,
+    Bands,
+    DeviceName,
+    MaxPixels,
+    Scale,
+    ShippedModel,
+    parse_numbers,
+)
 from nircolor.errors import NircolorError
 from nircolor.parallel import Progress
 
@@ -59,6 +69,7 @@ def colorize(
             rich_help_panel=IN,
         ),
     ] = None,
+    max_pixels: MaxPixels = None,
     depth: Annotated[
         Literal["8", "16"] | None,
         typer.Option(help="Bits per channel. Default: as in the input.", rich_help_panel=OUT),
@@ -101,7 +112,7 @@ def colorize(
                 colorizer,
                 work,
                 parallel=parallel,
-                reading=Reading(wavelengths, scale, percentiles),
+                reading=Reading(wavelengths, scale, percentiles, max_pixels),
                 depth=None if depth is None else int(depth),
                 overwrite=overwrite,
                 skip_existing=skip_existing,

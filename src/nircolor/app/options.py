@@ -42,6 +42,17 @@ Scale: TypeAlias = Annotated[
         rich_help_panel=IN,
     ),
 ]
+MaxPixels: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        metavar="N",
+        help="Largest number of pixels of an image that is opened. Default: no limit, but files that are far "
+        "too small for their number of pixels (decompression bombs) are refused.",
+        rich_help_panel=IN,
+    ),
+]
 OutputFolder: TypeAlias = Annotated[
     Path, typer.Option("--output", "-o", help="Output folder.", rich_help_panel=OUT)
 ]

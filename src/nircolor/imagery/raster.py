@@ -38,6 +38,7 @@ def open_raster(
     bands_nm: Sequence[float] | None = None,
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
 ) -> "Raster":
     """Open a PNG, JPEG, TIFF, GeoTIFF or ENVI image.
 
@@ -54,6 +55,8 @@ def open_raster(
         bands_nm: wavelength of each band in nm, in the order of the file.
         scale: file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`).
         stretch: (low, high) percentiles of the whole image that map to 0 and 1, instead of the rule.
+        max_pixels: largest height times width that is opened. By default there is no limit, but a file that
+            claims far more pixels than its length can hold is refused (`stored.check_size`).
 
     Returns:
         The open image, to be used in a ``with`` block.
@@ -81,7 +84,7 @@ def open_raster(
     file = locate(path)
     header = {} if file.header is None else envi.read_header(file.path, file.header, file.data)
     references = find_references(file.header) if file.header and scale is None and stretch is None else None
-    with _opened(file) as dataset:
+    with _opened(file, max_pixels) as dataset:
         stored_nm = wavelengths.of_dataset(dataset, header)
         if "bbl" in header:
             stored_nm = envi.without_bad_bands(file.path, stored_nm, header["bbl"])
@@ -309,13 +312,13 @@ class Raster:
 
 
 @contextmanager
-def _opened(file: ImageFile) -> Iterator[Any]:
+def _opened(file: ImageFile, max_pixels: int | None = None) -> Iterator[Any]:
     """Open and check a dataset; it is closed again where the block fails."""
     with gdal_for(file.path, f"cannot be opened as {file.driver}"):
         dataset = open_dataset(file.data, driver=file.driver)
     try:
         with gdal_for(file.path, _DAMAGED):
-            check_size(file.path, dataset, file.data.stat().st_size)
+            check_size(file.path, dataset, file.data.stat().st_size, max_pixels)
             if np.dtype(dataset.dtypes[0]).kind not in "uif":
                 raise NircolorError(f"{file.path}: expected bands of real numbers, got {dataset.dtypes[0]}")
             yield dataset

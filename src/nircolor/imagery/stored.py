@@ -15,8 +15,9 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
 
-# No image compresses better than this: a header that claims more is wrong about the size.
-_MAX_RATIO, _ALWAYS_FINE_BYTES = 20_000, 64 << 20
+# Above the first number of samples (pixels times bands) a file needs a byte for each 200 of them. A picture
+# without any detail takes a byte per 190 samples as JPEG, and per 1000 in formats that use deflate (PNG, TIFF).
+_PLAUSIBLE_SAMPLES, _SAMPLES_PER_BYTE = 100_000_000, 200
 _MAX_BLOCK_BYTES = 2 << 30
 _MAX_BANDS = 4096  # hyperspectral cameras have some hundreds
 # Images up to these sizes stay in memory once decoded: PNG and JPEG, which can only be decoded from the top
@@ -32,21 +33,37 @@ _SAMPLE_BANDS = 8
 _GRAY_TOLERANCE = 4
 
 
-def check_size(path: Path, dataset: Any, length: int) -> None:
-    """Raise `NircolorError` where the header claims far more pixels than `length` bytes can hold."""
+def check_size(path: Path, dataset: Any, length: int, max_pixels: int | None = None) -> None:
+    """Check the size of an image before anything of it is decoded.
+
+    Args:
+        path: the path that error messages name.
+        dataset: the open rasterio dataset.
+        length: bytes of the file.
+        max_pixels: largest height times width that is accepted. If None, an image of more than 10⁸ samples
+            is refused where its file has less than a byte for 200 of them, as decompression bombs do.
+
+    Raises:
+        NircolorError: the image is too large, or its header claims more than the file can hold.
+    """
     if not dataset.count:
         raise NircolorError(f"{path}: holds no image")
     if dataset.count > _MAX_BANDS:  # reading the type of each would take minutes
         raise NircolorError(f"{path}: expected at most {_MAX_BANDS} bands, the header claims {dataset.count}")
-    itemsize = np.dtype(dataset.dtypes[0]).itemsize
-    claimed = dataset.width * dataset.height * dataset.count * itemsize
-    if claimed > max(_ALWAYS_FINE_BYTES, _MAX_RATIO * length):
+    pixels = dataset.width * dataset.height
+    if max_pixels is not None and pixels > max_pixels:
+        raise NircolorError(
+            f"{path}: expected at most {max_pixels} pixels (--max-pixels), got {pixels} "
+            f"({dataset.width} x {dataset.height})"
+        )
+    if max_pixels is None and pixels * dataset.count > max(_PLAUSIBLE_SAMPLES, _SAMPLES_PER_BYTE * length):
         raise NircolorError(
             f"{path}: the header claims {dataset.width} x {dataset.height} pixels, {dataset.count} band(s), "
-            f"which {length} bytes cannot hold"
+            f"which {length} bytes hardly hold: damaged, or made to exhaust the computer "
+            f"(--max-pixels {pixels} reads it nevertheless)"
         )
     rows, cols = dataset.block_shapes[0]
-    if rows * cols * itemsize > _MAX_BLOCK_BYTES:
+    if rows * cols * np.dtype(dataset.dtypes[0]).itemsize > _MAX_BLOCK_BYTES:
         raise NircolorError(f"{path}: stored in one piece of {rows} x {cols} pixels, too large to decode")
 
 

@@ -65,6 +65,7 @@ def colorize(
     bands_nm: Sequence[float] | None = None,
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
     depth: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
@@ -107,6 +108,7 @@ def colorize(
     bands_nm: Sequence[float] | None = None,
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
+    max_pixels: int | None = None,
     depth: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
@@ -134,6 +136,8 @@ def colorize(
         bands_nm: Wavelengths of the files' bands in nm, where the files do not state them.
         scale: Value that maps to 1.0; by default by the type of the data and the metadata.
         stretch: Percentiles of each file that map to 0 and 1, such as (1, 99), instead of ``scale``.
+        max_pixels: Largest number of pixels of a file that is opened; by default files that claim far more
+            pixels than their length can hold are refused.
         depth: 8 or 16 bits per channel of the output files; by default as in the input.
         overwrite: Replace existing outputs.
         skip_existing: Keep existing outputs and skip their inputs.
@@ -154,7 +158,7 @@ def colorize(
         (48, 64, 3)
     """
     file_options = {
-        "bands_nm": bands_nm, "stretch": stretch, "depth": depth, "overwrite": overwrite,
+        "bands_nm": bands_nm, "stretch": stretch, "max_pixels": max_pixels, "depth": depth, "overwrite": overwrite,
         "skip_existing": skip_existing, "recursive": recursive,
     }  # fmt: skip
     if not isinstance(image, str | os.PathLike):
@@ -179,7 +183,7 @@ def colorize(
             Colorizer(model, device=device, tile_px=tile_px, jobs=parallel),
             work,
             parallel=parallel,
-            reading=Reading(bands_nm, scale, stretch),
+            reading=Reading(bands_nm, scale, stretch, max_pixels),
             depth=depth,
             overwrite=overwrite,
             skip_existing=skip_existing,

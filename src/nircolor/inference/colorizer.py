@@ -37,11 +37,13 @@ class Reading:
         bands_nm: Wavelengths of the file's bands in nm, in order.
         scale: Value that maps to 1.0.
         stretch: Percentiles of the image that map to 0 and 1, such as (1, 99).
+        max_pixels: Largest number of pixels that is opened.
     """
 
     bands_nm: Sequence[float] | None = None
     scale: float | None = None
     stretch: tuple[float, float] | None = None
+    max_pixels: int | None = None
 
 
 class Colorizer:
@@ -195,7 +197,11 @@ class Colorizer:
         """
         reading = reading or Reading()
         with open_raster(
-            path, bands_nm=reading.bands_nm, scale=reading.scale, stretch=reading.stretch
+            path,
+            bands_nm=reading.bands_nm,
+            scale=reading.scale,
+            stretch=reading.stretch,
+            max_pixels=reading.max_pixels,
         ) as raster:
             source = RasterSource(raster, self.card)
             tile_px = self._tile_for(source)

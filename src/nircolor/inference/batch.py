@@ -158,8 +158,8 @@ def colorize(
         (48, 64, 3)
     """
     file_options = {
-        "bands_nm": bands_nm, "stretch": stretch, "max_pixels": max_pixels, "depth": depth, "overwrite": overwrite,
-        "skip_existing": skip_existing, "recursive": recursive,
+        "bands_nm": bands_nm, "stretch": stretch, "max_pixels": max_pixels, "depth": depth,
+        "overwrite": overwrite, "skip_existing": skip_existing, "recursive": recursive,
     }  # fmt: skip
     if not isinstance(image, str | os.PathLike):
         if not isinstance(image, np.ndarray) and not is_pil_image(image):

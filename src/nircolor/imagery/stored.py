@@ -15,8 +15,8 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
 
-# Above this many samples (pixels times bands) a file needs a byte for each 200 of them. A picture
-# without any detail takes a byte per 190 samples as JPEG, and per 1000 in formats that use deflate (PNG, TIFF).
+# Above this many samples (pixels times bands) a file needs a byte for each 200 of them. A picture without any
+# detail takes a byte per 190 samples as JPEG, and per 1000 where it is deflated (PNG, TIFF).
 _PLAUSIBLE_SAMPLES, _SAMPLES_PER_BYTE = 100_000_000, 200
 _MAX_BLOCK_BYTES = 2 << 30
 _MAX_BANDS = 4096  # hyperspectral cameras have some hundreds

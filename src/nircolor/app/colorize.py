@@ -18,8 +18,10 @@ from nircolor.app.options import (
     Bands,
     DeviceName,
     MaxPixels,
+    NodataValue,
     Scale,
     ShippedModel,
+    parse_nodata,
     parse_numbers,
 )
 from nircolor.errors import NircolorError
@@ -69,6 +71,7 @@ def colorize(
             rich_help_panel=IN,
         ),
     ] = None,
+    nodata: NodataValue = None,
     max_pixels: MaxPixels = None,
     depth: Annotated[
         Literal["8", "16"] | None,
@@ -98,6 +101,7 @@ def colorize(
     if skip_existing and overwrite:
         raise typer.BadParameter("expected either --skip-existing or --overwrite, got both")
     wavelengths, percentiles = parse_numbers(bands, "--bands"), _parse_percentiles(stretch)
+    invalid_value = parse_nodata(nodata)
     from nircolor.app.console import ProgressBar, errors, show_warnings
     from nircolor.inference import Colorizer, Reading, colorize_all, plan
 
@@ -112,7 +116,7 @@ def colorize(
                 colorizer,
                 work,
                 parallel=parallel,
-                reading=Reading(wavelengths, scale, percentiles, max_pixels),
+                reading=Reading(wavelengths, scale, percentiles, invalid_value, max_pixels),
                 depth=None if depth is None else int(depth),
                 overwrite=overwrite,
                 skip_existing=skip_existing,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from nircolor.app.options import Bands, MaxPixels, Scale, parse_numbers
+from nircolor.app.options import Bands, MaxPixels, NodataValue, Scale, parse_nodata, parse_numbers
 from nircolor.errors import NircolorError
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def info(
     file: Annotated[Path, typer.Argument(help="Image, model file, or name of a shipped model.")],
     bands: Bands = None,
     scale: Scale = None,
+    nodata: NodataValue = None,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Show the bands, wavelengths and range of an image and the models that fit it, or a model's card.
@@ -49,7 +50,7 @@ def info(
     nircolor info flight.tif --bands 780,850,940
     nircolor info satellite
     """
-    wavelengths = parse_numbers(bands, "--bands")
+    wavelengths, invalid_value = parse_numbers(bands, "--bands"), parse_nodata(nodata)
     from nircolor.app.console import show_warnings
     from nircolor.imagery import open_raster
     from nircolor.modelfile import is_model_file, read_card
@@ -63,10 +64,13 @@ def info(
         return
     options = "" if wavelengths is None else f" --bands {','.join(f'{nm:g}' for nm in wavelengths)}"
     options += "" if scale is None else f" --scale {scale:g}"
+    options += "" if nodata is None else f" --nodata {nodata}"
     options += "" if max_pixels is None else f" --max-pixels {max_pixels}"
     with warnings.catch_warnings():
         show_warnings()
-        with open_raster(file, bands_nm=wavelengths, scale=scale, max_pixels=max_pixels) as raster:
+        with open_raster(
+            file, bands_nm=wavelengths, scale=scale, nodata=invalid_value, max_pixels=max_pixels
+        ) as raster:
             console.print(_raster_table(raster, options))
 
 

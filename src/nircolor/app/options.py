@@ -42,6 +42,15 @@ Scale: TypeAlias = Annotated[
         rich_help_panel=IN,
     ),
 ]
+NodataValue: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--nodata",
+        metavar="VALUE",
+        help="Value of invalid pixels in the file, such as 0 or -9999, or none. Default: from the metadata.",
+        rich_help_panel=IN,
+    ),
+]
 MaxPixels: TypeAlias = Annotated[
     int | None,
     typer.Option(
@@ -91,3 +100,23 @@ def parse_numbers(text: str | None, option: str) -> tuple[float, ...] | None:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
         raise NircolorError(f"{option}: expected numbers separated by commas, got {text!r}") from None
+
+
+def parse_nodata(text: str | None) -> float | Literal["none"] | None:
+    """Parse the value of ``--nodata``: a number, ``nan`` or ``none``.
+
+    Raises:
+        NircolorError: It is neither.
+
+    Example:
+        >>> parse_nodata("-9999"), parse_nodata("none")
+        (-9999.0, 'none')
+    """
+    if text is None:
+        return None
+    if text.lower() == "none":
+        return "none"
+    try:
+        return float(text)
+    except ValueError:
+        raise NircolorError(f"--nodata: expected a number or none, got {text!r}") from None

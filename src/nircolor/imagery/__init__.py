@@ -11,7 +11,7 @@ from nircolor.imagery.cube import Cube
 from nircolor.imagery.embedded import Encoded, encode_jpeg, encode_png
 from nircolor.imagery.formats import EXTENSIONS, OUTPUT_DRIVERS, find_images, is_image, output_path_for
 from nircolor.imagery.grid import Georeference, Grid
-from nircolor.imagery.invalid import fill_invalid, fill_values
+from nircolor.imagery.invalid import Nodata, fill_invalid, fill_values
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.raster import Raster, image_size, open_raster
 from nircolor.imagery.reduction import AreaMean
@@ -29,6 +29,7 @@ __all__ = [
     "Encoded",
     "Georeference",
     "Grid",
+    "Nodata",
     "Raster",
     "References",
     "SpectralBand",

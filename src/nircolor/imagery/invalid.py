@@ -1,12 +1,61 @@
-"""Fill invalid pixels, in the same way for training, validation, evaluation and colorizing."""
+"""Nodata values, and the values that replace invalid pixels for training, evaluation and colorizing alike."""
+
+import math
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from nircolor.arrays import Floats, Mask
+from nircolor.errors import NircolorError
 from nircolor.imagery.reduction import AreaMean
+
+# value that marks invalid pixels, given by the user; "none": the values of the file mark none
+Nodata: TypeAlias = float | Literal["none"]
 
 # longest side of the reduced view from which the fill values are computed
 _VIEW_PX = 256
+
+
+def check_nodata(path: Path, nodata: Nodata, dtype: np.dtype[Any]) -> float | None:
+    """Check a nodata value given by the user, and return it as a number, or None for "none".
+
+    Args:
+        path: the path that error messages name.
+        nodata: the value, in the units of the file.
+        dtype: type of the values in the file.
+
+    Raises:
+        NircolorError: no pixel of this type can have the value.
+    """
+    if nodata == "none":
+        return None
+    if isinstance(nodata, str):
+        raise NircolorError(f"{path}: expected --nodata to be a number or none, got {nodata!r}")
+    if dtype.kind == "f" and not math.isfinite(nodata):
+        return float(nodata)
+    if as_stored(nodata, dtype) is None:
+        limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)  # type: ignore[arg-type]
+        kind = "number" if dtype.kind == "f" else "whole number"
+        raise NircolorError(
+            f"{path}: expected --nodata to be a {kind} from {limits.min:g} to {limits.max:g}, "
+            f"the values of {dtype.name}, got {nodata:g}"
+        )
+    return float(nodata)
+
+
+def as_stored(nodata: float | None, dtype: np.dtype[Any]) -> Any:
+    """Return a nodata value in the type of a band, or None where no finite value of the band can equal it."""
+    if nodata is None or not math.isfinite(nodata):
+        return None
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            value = dtype.type(nodata)
+        return value if np.isfinite(value) else None
+    limits = np.iinfo(dtype)
+    if not limits.min <= nodata <= limits.max:
+        return None
+    return dtype.type(int(nodata)) if nodata == int(nodata) else None
 
 
 def fill_values(view: Floats, valid: Mask) -> Floats:

@@ -21,6 +21,7 @@ from nircolor.imagery.cube import Cube
 from nircolor.imagery.formats import ImageFile, locate
 from nircolor.imagery.gdal import descriptions_of, gdal_for, open_dataset, tags_of
 from nircolor.imagery.grid import Georeference, Grid
+from nircolor.imagery.invalid import Nodata, check_nodata
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.stored import StoredImage, check_size
@@ -38,6 +39,7 @@ def open_raster(
     bands_nm: Sequence[float] | None = None,
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
+    nodata: Nodata | None = None,
     max_pixels: int | None = None,
 ) -> "Raster":
     """Open a PNG, JPEG, TIFF, GeoTIFF or ENVI image.
@@ -55,6 +57,8 @@ def open_raster(
         bands_nm: wavelength of each band in nm, in the order of the file.
         scale: file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`).
         stretch: (low, high) percentiles of the whole image that map to 0 and 1, instead of the rule.
+        nodata: value of invalid pixels, in the units of the file, instead of the one that the file declares;
+            "none" if no value is invalid. Alpha channels and masks apply in any case.
         max_pixels: largest height times width that is opened. By default there is no limit, but a file that
             claims far more pixels than its length can hold is refused (`stored.check_size`).
 
@@ -92,7 +96,9 @@ def open_raster(
         roles = layout.of_dataset(file.path, dataset, stored_nm, given)
         georeference = Georeference.of_dataset(dataset)
         turn = _orientation_of(file, dataset, georeference)
-        stored = StoredImage(dataset, roles, across_rows=orientation.swaps_axes(turn))
+        dtype = np.dtype(dataset.dtypes[0])
+        invalid_value = dataset.nodata if nodata is None else check_nodata(file.path, nodata, dtype)
+        stored = StoredImage(dataset, roles, nodata=nodata, across_rows=orientation.swaps_axes(turn))
         if roles.is_colour and roles.palette is None and stored.is_gray():
             stored.reduce_to_gray()
         roles = stored.layout
@@ -100,9 +106,9 @@ def open_raster(
         grid = Grid(
             width,
             height,
-            np.dtype(dataset.dtypes[0]),
+            dtype,
             georeference,
-            nodata=dataset.nodata,
+            nodata=invalid_value,
             has_alpha=roles.alpha is not None,
             has_mask=stored.has_mask,
             may_have_invalid=stored.may_have_invalid,

@@ -12,6 +12,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from nircolor.arrays import Array, Mask
 from nircolor.errors import NircolorError
+from nircolor.imagery.invalid import Nodata, as_stored
 from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
 
@@ -73,6 +74,7 @@ class StoredImage:
     Args:
         dataset: the dataset, open for reading; `close` closes it.
         layout: the meaning of its bands.
+        nodata: value that marks invalid pixels in place of the one that the file declares, checked.
         across_rows: whether windows will be read column by column, as of an image to be rotated.
 
     Attributes:
@@ -82,7 +84,9 @@ class StoredImage:
         may_have_invalid: whether pixels can be invalid: alpha, mask, nodata or floating point.
     """
 
-    def __init__(self, dataset: Any, layout: Layout, *, across_rows: bool = False) -> None:
+    def __init__(
+        self, dataset: Any, layout: Layout, *, nodata: Nodata | None = None, across_rows: bool = False
+    ) -> None:
         self.layout = layout
         self.height, self.width = int(dataset.height), int(dataset.width)
         self._dataset = dataset
@@ -96,10 +100,15 @@ class StoredImage:
         self.has_mask = self._has_mask_band or layout.opaque is not None
         # a transparent colour is one value in each band, invalid where all match; others apply band by band
         by_colour = flags == {MaskFlags.per_dataset, MaskFlags.nodata}
+        declared = [None if by_colour else dataset.nodatavals[i - 1] for i in layout.stored]
+        if nodata is not None:
+            declared = [None if nodata == "none" else nodata] * len(layout.stored)
         self._nodata = [
-            None if by_colour else _as_stored(dataset.nodatavals[i - 1], np.dtype(dataset.dtypes[i - 1]))
-            for i in layout.stored
+            as_stored(value, np.dtype(dataset.dtypes[i - 1]))
+            for value, i in zip(declared, layout.stored, strict=True)
         ]
+        # the user means values that are shown, a file with a palette means indices
+        self._nodata_is_index = layout.palette is not None and nodata is None
         self.may_have_invalid = bool(
             self.has_mask
             or layout.alpha
@@ -196,7 +205,8 @@ class StoredImage:
             if layout.opaque is not None:
                 valid &= layout.opaque[indices]
             if self._nodata[0] is not None:
-                valid &= np.asarray(indices != self._nodata[0])
+                marked = indices if self._nodata_is_index else values
+                valid &= (marked != self._nodata[0]).reshape(-1, *valid.shape).all(axis=0)
         else:
             values = self._read([layout.stored[i] for i in bands], window)
             valid = _finite(values)
@@ -261,15 +271,3 @@ def _finite(values: Array) -> Mask:
         return np.ones(values.shape[1:], bool)
     finite: Mask = np.asarray(np.isfinite(values).all(axis=0))
     return finite
-
-
-def _as_stored(nodata: float | None, dtype: np.dtype[Any]) -> Any:
-    """Return `nodata` in the type of the band, or None where no finite value can equal it."""
-    if nodata is None or np.isnan(nodata):
-        return None
-    if dtype.kind == "f":
-        return dtype.type(nodata)
-    limits = np.iinfo(dtype)
-    if not limits.min <= nodata <= limits.max:
-        return None
-    return dtype.type(int(nodata)) if nodata == int(nodata) else None

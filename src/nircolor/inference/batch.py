@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import OUTPUT_DRIVERS, find_images, is_image, output_path_for
+from nircolor.imagery import OUTPUT_DRIVERS, Nodata, find_images, is_image, output_path_for
 from nircolor.imagery.envi import is_reference
 from nircolor.inference.colorizer import Colorizer, Reading
 from nircolor.inference.engine import Device
@@ -65,6 +65,7 @@ def colorize(
     bands_nm: Sequence[float] | None = None,
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
+    nodata: Nodata | None = None,
     max_pixels: int | None = None,
     depth: int | None = None,
     overwrite: bool = False,
@@ -108,6 +109,7 @@ def colorize(
     bands_nm: Sequence[float] | None = None,
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
+    nodata: Nodata | None = None,
     max_pixels: int | None = None,
     depth: int | None = None,
     overwrite: bool = False,
@@ -136,6 +138,8 @@ def colorize(
         bands_nm: Wavelengths of the files' bands in nm, where the files do not state them.
         scale: Value that maps to 1.0; by default by the type of the data and the metadata.
         stretch: Percentiles of each file that map to 0 and 1, such as (1, 99), instead of ``scale``.
+        nodata: Value of invalid pixels in the files, in their units, instead of the one that they declare;
+            "none" if no value is invalid.
         max_pixels: Largest number of pixels of a file that is opened; by default files that claim far more
             pixels than their length can hold are refused.
         depth: 8 or 16 bits per channel of the output files; by default as in the input.
@@ -158,7 +162,7 @@ def colorize(
         (48, 64, 3)
     """
     file_options = {
-        "bands_nm": bands_nm, "stretch": stretch, "max_pixels": max_pixels, "depth": depth,
+        "bands_nm": bands_nm, "stretch": stretch, "nodata": nodata, "max_pixels": max_pixels, "depth": depth,
         "overwrite": overwrite, "skip_existing": skip_existing, "recursive": recursive,
     }  # fmt: skip
     if not isinstance(image, str | os.PathLike):
@@ -183,7 +187,7 @@ def colorize(
             Colorizer(model, device=device, tile_px=tile_px, jobs=parallel),
             work,
             parallel=parallel,
-            reading=Reading(bands_nm, scale, stretch, max_pixels),
+            reading=Reading(bands_nm, scale, stretch, nodata, max_pixels),
             depth=depth,
             overwrite=overwrite,
             skip_existing=skip_existing,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.extras import require
-from nircolor.imagery import create_like, open_raster
+from nircolor.imagery import Nodata, create_like, open_raster
 from nircolor.inference.engine import Device, Engine, open_engine
 from nircolor.inference.pixels import to_pixels
 from nircolor.inference.sources import ArraySource, RasterSource, RowSource
@@ -37,12 +37,14 @@ class Reading:
         bands_nm: Wavelengths of the file's bands in nm, in order.
         scale: Value that maps to 1.0.
         stretch: Percentiles of the image that map to 0 and 1, such as (1, 99).
+        nodata: Value of invalid pixels; "none" if no value is invalid.
         max_pixels: Largest number of pixels that is opened.
     """
 
     bands_nm: Sequence[float] | None = None
     scale: float | None = None
     stretch: tuple[float, float] | None = None
+    nodata: Nodata | None = None
     max_pixels: int | None = None
 
 
@@ -201,6 +203,7 @@ class Colorizer:
             bands_nm=reading.bands_nm,
             scale=reading.scale,
             stretch=reading.stretch,
+            nodata=reading.nodata,
             max_pixels=reading.max_pixels,
         ) as raster:
             source = RasterSource(raster, self.card)

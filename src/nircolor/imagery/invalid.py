@@ -30,12 +30,10 @@ def check_nodata(path: Path, nodata: Nodata, dtype: np.dtype[Any]) -> float | No
     """
     if nodata == "none":
         return None
-    if isinstance(nodata, str):
-        raise NircolorError(f"{path}: expected --nodata to be a number or none, got {nodata!r}")
     if dtype.kind == "f" and not math.isfinite(nodata):
         return float(nodata)
     if as_stored(nodata, dtype) is None:
-        limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)  # type: ignore[arg-type]
+        limits: Any = np.finfo(dtype) if dtype.kind == "f" else np.iinfo(dtype)
         kind = "number" if dtype.kind == "f" else "whole number"
         raise NircolorError(
             f"{path}: expected --nodata to be a {kind} from {limits.min:g} to {limits.max:g}, "

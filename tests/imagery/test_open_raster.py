@@ -364,3 +364,35 @@ def test_a_tiff_whose_smallest_value_is_white_is_inverted(tmp_path):
         values, valid = raster.read()
     np.testing.assert_allclose(values, 1 - array / 255, atol=1e-6)
     assert valid.all()
+
+
+def test_the_near_infrared_band_by_its_number(tmp_path):
+    array = noise(4, 8, 8)
+    with open_raster(save(tmp_path / "a.tif", array), bands_nm={"nir": 4}) as raster:
+        assert (raster.bands, raster.wavelengths_nm, raster.has_alpha) == (1, (None,), False)
+        np.testing.assert_allclose(raster.read()[0], array[3:] / 255, atol=1e-7)
+    with open_raster(save(tmp_path / "b.png", array[:3], "PNG"), bands_nm={"nir": 1}) as raster:
+        np.testing.assert_allclose(raster.read()[0], array[:1] / 255, atol=1e-7)
+
+
+def test_some_bands_by_their_numbers(tmp_path):
+    path = save(tmp_path / "a.tif", noise(4, 8, 8))
+    with open_raster(path, bands_nm={940: 4, 850: 2}) as raster:
+        assert raster.wavelengths_nm == (None, 850, None, 940)
+
+
+@pytest.mark.parametrize(
+    ("bands", "match"),
+    [
+        ({"nir": 5}, "band 5 was given, but the image has 4 bands"),
+        ({"nir": 0}, "band 0 was given"),
+        ({4: 850}, "expected wavelengths in nm .* got 4"),
+        ({"red": 1}, "got 'red'"),
+        ({"nir": 1, 850: 2}, "got 'nir'"),
+        ({850: 2, 940: 2}, "a band was given two wavelengths"),
+    ],
+)
+def test_wrong_band_numbers(tmp_path, bands, match):
+    path = save(tmp_path / "a.tif", noise(4, 8, 8))
+    with pytest.raises(NircolorError, match=match):
+        open_raster(path, bands_nm=bands)

@@ -21,6 +21,7 @@ from nircolor.app.options import (
     NodataValue,
     Scale,
     ShippedModel,
+    parse_bands,
     parse_nodata,
     parse_numbers,
 )
@@ -100,7 +101,7 @@ def colorize(
     """
     if skip_existing and overwrite:
         raise typer.BadParameter("expected either --skip-existing or --overwrite, got both")
-    wavelengths, percentiles = parse_numbers(bands, "--bands"), _parse_percentiles(stretch)
+    wavelengths, percentiles = parse_bands(bands), _parse_percentiles(stretch)
     invalid_value = parse_nodata(nodata)
     from nircolor.app.console import ProgressBar, errors, show_warnings
     from nircolor.inference import Colorizer, Reading, colorize_all, plan

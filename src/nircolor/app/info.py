@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from nircolor.app.options import Bands, MaxPixels, NodataValue, Scale, parse_nodata, parse_numbers
+from nircolor.app.options import Bands, MaxPixels, NodataValue, Scale, parse_bands, parse_nodata
 from nircolor.errors import NircolorError
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def info(
     nircolor info flight.tif --bands 780,850,940
     nircolor info satellite
     """
-    wavelengths, invalid_value = parse_numbers(bands, "--bands"), parse_nodata(nodata)
+    wavelengths, invalid_value = parse_bands(bands), parse_nodata(nodata)
     from nircolor.app.console import show_warnings
     from nircolor.imagery import open_raster
     from nircolor.modelfile import is_model_file, read_card
@@ -62,7 +62,7 @@ def info(
     if is_model_file(file):
         console.print(_card_table(read_card(file)))
         return
-    options = "" if wavelengths is None else f" --bands {','.join(f'{nm:g}' for nm in wavelengths)}"
+    options = "" if bands is None else f" --bands {shlex.quote(bands)}"
     options += "" if scale is None else f" --scale {scale:g}"
     options += "" if nodata is None else f" --nodata {nodata}"
     options += "" if max_pixels is None else f" --max-pixels {max_pixels}"

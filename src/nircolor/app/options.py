@@ -1,11 +1,14 @@
 """Options that several commands share, and the conversion of their values."""
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
 from nircolor.errors import NircolorError
+
+if TYPE_CHECKING:
+    from nircolor.imagery import GivenBands
 
 # titles of the groups of options in the help of a command
 IN, OUT, RUN = "Input", "Output", "Model and processing"
@@ -30,7 +33,8 @@ Bands: TypeAlias = Annotated[
     typer.Option(
         "--bands",
         metavar="NM,…",
-        help="Wavelengths of the bands in nm, in the order of the file, if its metadata does not give them.",
+        help="Wavelengths of the bands in nm, in the order of the file, if its metadata does not give them; "
+        "or of some bands by their number, 850=4,940=5; or the one near-infrared band, nir=4.",
         rich_help_panel=IN,
     ),
 ]
@@ -78,6 +82,36 @@ SET_FORMATS = (
     "a folder with nir/ and rgb/, with NAME_nir and NAME_rgb images, with multi-band files or in the layout "
     "of VCIP; two folders as NIR,RGB; or a recipe (YAML)"
 )
+
+
+def parse_bands(text: str | None) -> "GivenBands | None":
+    """Parse ``--bands``: wavelengths, or wavelength=band number, or nir=band number.
+
+    Raises:
+        NircolorError: A part has another form.
+
+    Example:
+        >>> parse_bands("850,940"), parse_bands("850=4,940=5"), parse_bands("nir=4")
+        ((850.0, 940.0), {850.0: 4, 940.0: 5}, {'nir': 4})
+    """
+    if text is None or "=" not in text:
+        return parse_numbers(text, "--bands")
+    bands: dict[float | str, int] = {}
+    try:
+        for part in text.split(","):
+            meaning, number = (side.strip().lower() for side in part.split("="))
+            key = meaning if meaning == "nir" else float(meaning)
+            if key in bands or not number.isdecimal():
+                raise ValueError
+            bands[key] = int(number)
+        if "nir" in bands and len(bands) > 1:
+            raise ValueError
+    except ValueError:
+        raise NircolorError(
+            f"--bands: expected wavelengths such as 780,850,940, or nir=4 or 850=4,940=5 with the numbers of "
+            f"the bands, got {text!r}"
+        ) from None
+    return bands
 
 
 def parse_numbers(text: str | None, option: str) -> tuple[float, ...] | None:

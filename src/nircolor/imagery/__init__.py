@@ -16,6 +16,7 @@ from nircolor.imagery.orientation import Window
 from nircolor.imagery.raster import Raster, image_size, open_raster
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.scaling import encode_srgb
+from nircolor.imagery.wavelengths import GivenBands
 from nircolor.imagery.writer import ColourWriter, create_like
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Cube",
     "Encoded",
     "Georeference",
+    "GivenBands",
     "Grid",
     "Nodata",
     "Raster",

@@ -10,6 +10,7 @@ from rasterio.enums import ColorInterp
 
 from nircolor.arrays import Array
 from nircolor.errors import NircolorError
+from nircolor.imagery.wavelengths import GivenBands, check_numbered, numbered
 
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 _CMYK = {ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black}
@@ -40,7 +41,7 @@ class Layout:
 
 
 def of_dataset(
-    path: Path, dataset: Any, wavelengths_nm: Sequence[float | None], given_bands: int | None
+    path: Path, dataset: Any, wavelengths_nm: Sequence[float | None], bands_nm: GivenBands | None
 ) -> Layout:
     """Derive the layout from the metadata of an open rasterio dataset.
 
@@ -51,30 +52,36 @@ def of_dataset(
         path: the path that error messages name.
         dataset: the dataset.
         wavelengths_nm: wavelength or None of each stored band.
-        given_bands: number of wavelengths that the user gave, or None.
+        bands_nm: the user's wavelengths, or None. One band called "nir" is then the only data.
 
     Returns:
         The layout. `is_colour` does not yet take into account that three channels may hold one gray image
         (`StoredImage.is_gray`).
     """
     roles = tuple(dataset.colorinterp)
-    if _CMYK & set(roles):
-        raise NircolorError(f"{path}: expected a gray or RGB image, got CMYK (for print); convert it first")
+    chosen = numbered(bands_nm)
+    if chosen is not None:
+        check_numbered(path, chosen, len(roles))
+    listed = None if bands_nm is None or chosen is not None else len(bands_nm)
+    if _CMYK & set(roles) and chosen is None and listed != len(roles):
+        raise NircolorError(
+            f"{path}: expected a gray or RGB image, got CMYK (for print); convert it first, or name its "
+            f"{len(roles)} bands with --bands if they are no colours"
+        )
     if roles[0] is ColorInterp.palette:
         return _palette(path, dataset, 2 if len(roles) > 1 and roles[1] is ColorInterp.alpha else None)
     everything = tuple(range(1, len(roles) + 1))
-    if given_bands == len(roles):
+    if listed == len(roles):
         return Layout(everything)
-    alphas = [i for i in everything if roles[i - 1] is ColorInterp.alpha and wavelengths_nm[i - 1] is None]
+    named = {i for i in everything if wavelengths_nm[i - 1] is not None} | set((chosen or {}).values())
+    alphas = [i for i in everything if roles[i - 1] is ColorInterp.alpha and i not in named]
     alpha = alphas[0] if alphas else None
+    if chosen is not None and "nir" in chosen:
+        return Layout((chosen["nir"],), alpha)
     data = tuple(i for i in everything if i != alpha)
     if not data:
         raise NircolorError(f"{path}: holds an alpha channel and no image")
-    photograph = (
-        tuple(roles[i - 1] for i in data) == _RGB
-        and all(wavelengths_nm[i - 1] is None for i in data)
-        and given_bands != 3
-    )
+    photograph = tuple(roles[i - 1] for i in data) == _RGB and not named.intersection(data) and listed != 3
     return Layout(data, alpha, is_colour=photograph)
 
 

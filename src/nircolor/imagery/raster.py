@@ -25,6 +25,7 @@ from nircolor.imagery.invalid import Nodata, check_nodata
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.stored import StoredImage, check_size
+from nircolor.imagery.wavelengths import GivenBands
 
 # values converted at a time for a reduced view: 16 MB as float32
 _STRIP_VALUES = 4 << 20
@@ -36,7 +37,7 @@ _DAMAGED = "the image is damaged or cut off"
 def open_raster(
     path: str | os.PathLike[str],
     *,
-    bands_nm: Sequence[float] | None = None,
+    bands_nm: GivenBands | None = None,
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
@@ -54,7 +55,9 @@ def open_raster(
 
     Args:
         path: the image; for ENVI its header or its data file.
-        bands_nm: wavelength of each band in nm, in the order of the file.
+        bands_nm: wavelength of each band in nm, in the order of the file; or a mapping from wavelength to
+            the number of the band that has it, from 1, which leaves the other bands unknown; or
+            ``{"nir": number}`` to read that band alone, as a near-infrared one of unknown wavelength.
         scale: file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`).
         stretch: (low, high) percentiles of the whole image that map to 0 and 1, instead of the rule.
         nodata: value of invalid pixels, in the units of the file, instead of the one that the file declares;
@@ -92,8 +95,7 @@ def open_raster(
         stored_nm = wavelengths.of_dataset(dataset, header)
         if "bbl" in header:
             stored_nm = envi.without_bad_bands(file.path, stored_nm, header["bbl"])
-        given = None if bands_nm is None else len(bands_nm)
-        roles = layout.of_dataset(file.path, dataset, stored_nm, given)
+        roles = layout.of_dataset(file.path, dataset, stored_nm, bands_nm)
         georeference = Georeference.of_dataset(dataset)
         turn = _orientation_of(file, dataset, georeference)
         dtype = np.dtype(dataset.dtypes[0])
@@ -117,7 +119,7 @@ def open_raster(
         data = roles.stored * (roles.bands // len(roles.stored))
         bands = tuple(stored_nm[i - 1] for i in data)
         if bands_nm is not None:
-            bands = wavelengths.given(file.path, bands_nm, roles.bands)
+            bands = wavelengths.given(file.path, bands_nm, data)
         descriptions = descriptions_of(dataset)
         names = tuple(descriptions[i - 1] for i in data)
         if references is not None:

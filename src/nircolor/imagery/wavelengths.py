@@ -3,10 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from nircolor.errors import NircolorError
 from nircolor.imagery.gdal import positive_number, tags_of
+
+# wavelength of each band in nm; or of some bands: wavelength, or "nir" for one broad band -> 1-based number
+GivenBands: TypeAlias = Sequence[float] | Mapping[float | str, int]
 
 _NM_PER_UNIT = {
     "nanometers": 1.0, "nanometer": 1.0, "nanometres": 1.0, "nm": 1.0,
@@ -48,13 +51,55 @@ def from_tags(band: Mapping[str, str], imagery: Mapping[str, str]) -> float | No
     return None if micrometers is None else round(micrometers * 1000, 6)
 
 
-def given(path: Path, bands_nm: Sequence[float], bands: int) -> tuple[float, ...]:
-    """Check the user's wavelengths in nm, one per band; raise `NircolorError` if they do not fit the file."""
+def numbered(bands_nm: GivenBands | None) -> dict[float | str, int] | None:
+    """Return the user's bands as wavelength or "nir" to band number, or None where they are a plain list."""
+    return dict(bands_nm) if isinstance(bands_nm, Mapping) else None
+
+
+def check_numbered(path: Path, bands: Mapping[float | str, int], count: int) -> None:
+    """Raise `NircolorError` if the user's numbered bands are not among the `count` bands of the file."""
+    for meaning, number in bands.items():
+        if isinstance(meaning, str):
+            if meaning != "nir" or len(bands) > 1:
+                raise NircolorError(
+                    f"{path}: expected one band called nir, or wavelengths in nm, got {meaning!r}"
+                )
+        else:
+            _check_nm(path, meaning)
+        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= count:
+            raise NircolorError(f"{path}: band {number} was given, but the image has {_count(count)}")
+    if len(set(bands.values())) < len(bands):
+        raise NircolorError(f"{path}: a band was given two wavelengths, got {dict(bands)}")
+
+
+def given(path: Path, bands_nm: GivenBands, stored: Sequence[int]) -> tuple[float | None, ...]:
+    """Return the user's wavelength in nm, or None, of each data band.
+
+    Args:
+        path: the path that error messages name.
+        bands_nm: the user's wavelengths; numbered ones were checked by `check_numbered`.
+        stored: 1-based number in the file of each data band.
+
+    Raises:
+        NircolorError: the wavelengths do not fit the file.
+    """
+    if isinstance(bands_nm, Mapping):
+        known = {number: meaning for meaning, number in bands_nm.items() if not isinstance(meaning, str)}
+        return tuple(None if i not in known else float(known[i]) for i in stored)
+    bands = len(stored)
     if len(bands_nm) != bands:
         raise NircolorError(
-            f"{path}: {len(bands_nm)} wavelengths were given, but the image has {bands} band(s)"
+            f"{path}: {len(bands_nm)} wavelengths were given, but the image has {_count(bands)}"
         )
     for value in bands_nm:
-        if not (math.isfinite(value) and 100 <= value <= 100_000):
-            raise NircolorError(f"{path}: expected wavelengths in nm (such as 850), got {value:g}")
+        _check_nm(path, value)
     return tuple(float(value) for value in bands_nm)
+
+
+def _check_nm(path: Path, value: float) -> None:
+    if not (math.isfinite(value) and 100 <= value <= 100_000):
+        raise NircolorError(f"{path}: expected wavelengths in nm (such as 850), got {value:g}")
+
+
+def _count(bands: int) -> str:
+    return f"{bands} band{'s'[: bands != 1]}"

@@ -2,7 +2,7 @@
 
 import os
 import warnings
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from glob import glob
 from pathlib import Path
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import OUTPUT_DRIVERS, Nodata, find_images, is_image, output_path_for
+from nircolor.imagery import OUTPUT_DRIVERS, GivenBands, Nodata, find_images, is_image, output_path_for
 from nircolor.imagery.envi import is_reference
 from nircolor.inference.colorizer import Colorizer, Reading
 from nircolor.inference.engine import Device
@@ -62,7 +62,7 @@ def colorize(
     model: StrPath = "scene",
     device: Device = "auto",
     tile_px: int | None = None,
-    bands_nm: Sequence[float] | None = None,
+    bands_nm: GivenBands | None = None,
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
@@ -106,7 +106,7 @@ def colorize(
     model: StrPath = "scene",
     device: Device = "auto",
     tile_px: int | None = None,
-    bands_nm: Sequence[float] | None = None,
+    bands_nm: GivenBands | None = None,
     scale: float | None = None,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
@@ -135,7 +135,8 @@ def colorize(
         model: Name of a shipped model, or path of a model file.
         device: "auto", "cpu", "cuda", "coreml" or "openvino".
         tile_px: Side of the tiles in pixels; by default chosen by the free memory.
-        bands_nm: Wavelengths of the files' bands in nm, where the files do not state them.
+        bands_nm: Wavelengths of the files' bands in nm, where the files do not state them; or band numbers
+            from 1: ``{850: 4}``, or ``{"nir": 4}`` for one near-infrared band of unknown wavelength.
         scale: Value that maps to 1.0; by default by the type of the data and the metadata.
         stretch: Percentiles of each file that map to 0 and 1, such as (1, 99), instead of ``scale``.
         nodata: Value of invalid pixels in the files, in their units, instead of the one that they declare;

@@ -1,7 +1,6 @@
 """`Colorizer`: a loaded model that colorizes arrays and files."""
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.extras import require
-from nircolor.imagery import Nodata, create_like, open_raster
+from nircolor.imagery import GivenBands, Nodata, create_like, open_raster
 from nircolor.inference.engine import Device, Engine, open_engine
 from nircolor.inference.pixels import to_pixels
 from nircolor.inference.sources import ArraySource, RasterSource, RowSource
@@ -34,14 +33,15 @@ class Reading:
     """Properties of a file that its metadata does not state.
 
     Attributes:
-        bands_nm: Wavelengths of the file's bands in nm, in order.
+        bands_nm: Wavelengths of the file's bands in nm, in order, or band numbers by wavelength: see
+            `nircolor.open_raster`.
         scale: Value that maps to 1.0.
         stretch: Percentiles of the image that map to 0 and 1, such as (1, 99).
         nodata: Value of invalid pixels; "none" if no value is invalid.
         max_pixels: Largest number of pixels that is opened.
     """
 
-    bands_nm: Sequence[float] | None = None
+    bands_nm: GivenBands | None = None
     scale: float | None = None
     stretch: tuple[float, float] | None = None
     nodata: Nodata | None = None

@@ -6,12 +6,17 @@ import sys
 import pytest
 
 from nircolor import __version__, extras
+from nircolor.app.main import main
 from tests.app.command_line import process
 from tests.imagery.imagery_samples import noise, save
 
 
-def test_version(nircolor):
-    outcome = nircolor("--version")
+COMMANDS = ("", "colorize", "models", "info", "demo", "evaluate", "leaks", "synthesize", "train", "export")
+
+
+@pytest.mark.parametrize("option", ["--version", "-V"])
+def test_version(nircolor, option):
+    outcome = nircolor(option)
     assert (outcome.code, outcome.out) == (0, f"nircolor {__version__}\n")
 
 
@@ -31,7 +36,7 @@ def test_help_imports_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = done.stdout.splitlines()[-1].split()
     assert loaded[0] == "loaded"
-    assert not {"numpy", "rasterio", "onnxruntime", "pydantic", "torch", "lightning"} & set(loaded)
+    assert not {"numpy", "rasterio", "onnxruntime", "pydantic", "rich", "torch", "lightning"} & set(loaded)
 
 
 def test_an_error_is_one_line_without_a_traceback(nircolor, tmp_path):
@@ -60,21 +65,122 @@ def test_in_a_separate_process(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words",
+    ("words", "line"),
     [
-        ["colorize", "a.png"],
-        ["colorize", "-o", "out"],
-        ["colorize", "a.png", "-o", "out", "--depth", "12"],
-        ["colorize", "a.png", "-o", "out", "--jobs", "0"],
-        ["colorize", "a.png", "-o", "out", "--tile", "0"],
-        ["colorize", "a.png", "-o", "out", "--device", "tpu"],
-        ["colorise"],
+        ("colorise", "no such command 'colorise'; did you mean 'colorize'? (see nircolor --help)"),
+        ("--frob", "--frob: no such option of nircolor (see nircolor --help)"),
+        ("colorize --bandz 3", "--bandz: no such option of nircolor colorize; did you mean --bands?"),
+        ("colorize a.png", "--output: missing; the form is: nircolor colorize INPUT... --output OUTPUT"),
+        ("colorize -o out", "INPUT...: missing; the form is: nircolor colorize INPUT... --output OUTPUT"),
+        ("colorize a -o b --depth 12", "--depth: '12' is not one of '8', '16'"),
+        ("colorize a -o b --jobs 0", "--jobs: expected a whole number of 1 or more, got '0'"),
+        ("colorize a -o b --jobs=-1", "--jobs: expected a whole number of 1 or more, got '-1'"),
+        ("colorize a -o b -j x", "--jobs: expected a whole number of 1 or more, got 'x'"),
+        ("colorize a -o b --tile 0", "--tile: expected a whole number of 1 or more, got '0'"),
+        ("colorize a -o b --scale x", "--scale: expected a number, got 'x'"),
+        ("colorize a -o b --jobs 3 -j 4", "-j: given twice, as 3 and as 4"),
+        ("export a -o b --saturation -1", "--saturation: expected 0 or more, got '-1'"),
+        ("info a b", "got unexpected extra argument(s) (b) (see nircolor info --help)"),
     ],
 )
-def test_wrong_options_exit_with_2(nircolor, words):
-    outcome = nircolor(*words)
-    assert outcome.code == 2
-    assert "Traceback" not in outcome.err
+def test_wrong_arguments_are_named_in_one_line(nircolor, words, line):
+    assert nircolor.refused(*words.split()) == line
+
+
+def test_empty_arguments_as_of_a_variable_that_is_not_set(nircolor):
+    assert nircolor.refused("colorize", "", "-o", "out").endswith("expected a path, got an empty argument")
+    assert nircolor.refused("colorize", "a.png", "-o", "") == "-o: expected a value, got an empty one"
+    assert (
+        nircolor.refused("colorize", "a.png", "--output=") == "--output: expected a value, got an empty one"
+    )
+
+
+def test_an_option_may_be_named_twice_where_it_is_a_list(nircolor, tmp_path):
+    line = nircolor.refused(
+        "evaluate", "scene", "--data", "x", "--train", "y", "--train", "z", "-o", tmp_path
+    )
+    assert "given twice" not in line
+
+
+def test_values_from_the_environment_are_named(nircolor, tmp_path, monkeypatch):
+    path = save(tmp_path / "a.png", noise(1, 8, 8), "PNG")
+    words = ["colorize", path, "-o", tmp_path / "out"]
+    for name, value, expected in [
+        (
+            "JOBS",
+            "0",
+            "environment variable NIRCOLOR_JOBS (--jobs): expected a whole number of 1 or more, got '0'",
+        ),
+        ("DEVICE", "tpu", "environment variable NIRCOLOR_DEVICE (--device): 'tpu' is not one of"),
+        ("MODEL", "nothing", "nothing: expected the path of a model file or a model that ships:"),
+    ]:
+        with monkeypatch.context() as patch:
+            patch.setenv(f"NIRCOLOR_{name}", value)
+            line = nircolor.refused(*words)
+        assert line.startswith(expected)
+    assert line.endswith("(from the environment variable NIRCOLOR_MODEL)")
+    # an option wins
+    monkeypatch.setenv("NIRCOLOR_MODEL", "nothing")
+    assert nircolor(*words, "--model", "scene").code == 0
+
+
+def test_variables_are_shown_in_the_help(nircolor):
+    shown = nircolor("colorize", "--help").out
+    for name in ("MODEL", "DEVICE", "JOBS", "TILE"):
+        assert f"NIRCOLOR_{name}" in shown
+
+
+@pytest.mark.parametrize("option", ["-h", "--help"])
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_help_of_each_command_has_examples_and_fits_80_columns(nircolor, monkeypatch, command, option):
+    if command == "train":
+        pytest.skip("its help is LightningCLI's")
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = nircolor(*command.split(), option)
+    assert shown.code == 0
+    assert shown.out.startswith(f"Usage: nircolor {command}".rstrip())
+    assert f"\n  nircolor {command}".rstrip() in shown.out
+    assert max(map(len, shown.out.splitlines())) <= 80
+
+
+def test_without_a_command_the_help_is_shown(nircolor):
+    outcome = nircolor()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("Usage: nircolor")
+
+
+def completed(words, monkeypatch, capsys):
+    monkeypatch.setenv("_NIRCOLOR_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    monkeypatch.setattr(sys, "argv", ["nircolor"])
+    with pytest.raises(SystemExit):
+        main()
+    return capsys.readouterr().out.splitlines()
+
+
+def test_completion_of_commands_options_and_models(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sensor.onnx").touch()
+    (tmp_path / "night.png").touch()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "mine.safetensors").touch()
+    assert completed("nircolor ev", monkeypatch, capsys) == ["evaluate"]
+    assert "--model" in completed("nircolor colorize --mo", monkeypatch, capsys)
+    models = ["satellite-1band", "satellite", "scene"]
+    assert completed("nircolor colorize -m s", monkeypatch, capsys) == [*models, "sensor.onnx", "sub/"]
+    assert completed("nircolor colorize -m sub/", monkeypatch, capsys) == ["sub/mine.safetensors"]
+    assert completed("nircolor colorize -m nowhere/", monkeypatch, capsys) == [""]
+    assert completed("nircolor colorize --device c", monkeypatch, capsys) == ["cpu", "cuda", "coreml"]
+
+
+def test_the_script_for_bash_is_produced(nircolor, monkeypatch):
+    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    script = nircolor("--show-completion", "bash").out
+    assert "_NIRCOLOR_COMPLETE=complete_bash" in script
+    assert "complete -o default -F _nircolor_completion nircolor" in script
+    done = subprocess.run(["bash", "-n"], input=script, text=True, check=False)
+    assert done.returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from nircolor.app.options import (
     parse_nodata,
     parse_numbers,
 )
+from nircolor.app.usage import whole
 from nircolor.errors import NircolorError
 from nircolor.parallel import Progress
 
@@ -59,7 +60,13 @@ def colorize(
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", "-j", min=1, help="Number of images processed in parallel.", rich_help_panel=RUN
+            "--jobs",
+            "-j",
+            parser=whole(1),
+            metavar="N",
+            help="Number of images processed in parallel.",
+            envvar="NIRCOLOR_JOBS",
+            rich_help_panel=RUN,
         ),
     ] = 1,
     bands: Bands = None,
@@ -81,9 +88,10 @@ def colorize(
     tile: Annotated[
         int | None,
         typer.Option(
-            min=1,
+            parser=whole(1),
             metavar="PX",
             help="Side of the tiles in pixels. Default: chosen by the free memory.",
+            envvar="NIRCOLOR_TILE",
             rich_help_panel=RUN,
         ),
     ] = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nircolor.app.options import IN, OUT, RUN, SET_FORMATS, DeviceName, OutputFolder, SplitTable
+from nircolor.app.usage import whole
 
 
 def evaluate(
@@ -45,7 +46,7 @@ def evaluate(
     average: Annotated[
         int,
         typer.Option(
-            min=1,
+            parser=whole(1),
             metavar="PX",
             help="Compare means over square windows of this side, for bands coarser than the pixel grid.",
             rich_help_panel=RUN,
@@ -62,7 +63,10 @@ def evaluate(
     images: Annotated[
         int,
         typer.Option(
-            min=0, metavar="N", help="Number of images in the report; 0 for tables only.", rich_help_panel=OUT
+            parser=whole(0),
+            metavar="N",
+            help="Number of images in the report; 0 for tables only.",
+            rich_help_panel=OUT,
         ),
     ] = 24,
     given_gray: Annotated[
@@ -88,7 +92,7 @@ def evaluate(
 
     \b
     nircolor evaluate scene --data pairs/ -o report/
-    nircolor evaluate scene theirs=out/ --data data/test --train data/train -o report/
+    nircolor evaluate scene theirs=out/ --data test/ --train train/ -o report/
     """
     from nircolor.extras import require
 

@@ -27,7 +27,11 @@ _MANY_BANDS, _LISTED_BANDS = 16, 8
 
 
 def models() -> None:
-    """List the shipped models with their bands, training data, licence and scores."""
+    """List the shipped models with their bands, training data, licence and scores.
+
+    \b
+    nircolor models
+    """
     from nircolor.modelfile import read_card
     from nircolor.weights import shipped_models
 

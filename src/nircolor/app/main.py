@@ -7,7 +7,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,17 +16,19 @@ from nircolor.app.colorize import colorize
 from nircolor.app.evaluate import evaluate
 from nircolor.app.info import info, models
 from nircolor.app.leaks import leaks
-from nircolor.app.options import OutputFolder, ShippedModel
+from nircolor.app.options import RUN, OutputFolder
 from nircolor.app.synthesize import synthesize
 from nircolor.app.training import TRAIN_SETTINGS, export, train
+from nircolor.app.usage import Command, Group, complete_model, in_one_line
 from nircolor.errors import NircolorError
 
 app = typer.Typer(
     name="nircolor",
-    no_args_is_help=True,
-    add_completion=False,
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    # plain text: rich's boxes take longer to import than all else that the help needs
+    rich_markup_mode=None,
 )
 
 
@@ -36,13 +38,16 @@ def _print_version(requested: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def nircolor(
+    context: typer.Context,
     # only for --help: `main` removes the option from the command line
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "--version", "-V", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
     ] = False,
 ) -> None:
     """Colorize near-infrared images.
@@ -50,25 +55,46 @@ def nircolor(
     \b
     nircolor colorize night.png -o night_colour.png
     nircolor colorize images/ -o colour/
+    nircolor info night.png
+    nircolor COMMAND --help
     """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
-def demo(output: OutputFolder = Path("nircolor-demo"), model: ShippedModel = "scene") -> None:
-    """Colorize a simulated landscape and write a web page that compares the result with the true colours."""
+def demo(
+    output: OutputFolder = Path("nircolor-demo"),
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            "-m",
+            help="A model for one NIR band: scene, satellite-1band or the path of a model file.",
+            rich_help_panel=RUN,
+            autocompletion=complete_model,
+        ),
+    ] = "scene",
+) -> None:
+    """Colorize a simulated landscape and write a web page that compares the result with the true colours.
+
+    \b
+    nircolor demo
+    nircolor demo -o page/ --model mine.onnx
+    """
     from nircolor.app.demo import run
 
     typer.echo(f"Open {run(output, model).resolve()} in a browser.")
 
 
-app.command(rich_help_panel="Colorize")(colorize)
-app.command(rich_help_panel="Colorize")(models)
-app.command(rich_help_panel="Colorize")(info)
-app.command(rich_help_panel="Colorize")(demo)
-app.command(rich_help_panel="Evaluate")(evaluate)
-app.command(rich_help_panel="Evaluate")(leaks)
-app.command(rich_help_panel="Train")(synthesize)
-app.command(rich_help_panel="Train", **TRAIN_SETTINGS)(train)
-app.command(rich_help_panel="Train")(export)
+for title, functions in {
+    "Colorize": (colorize, models, info, demo),
+    "Evaluate": (evaluate, leaks),
+    "Train": (synthesize, train, export),
+}.items():
+    for function in functions:
+        settings = TRAIN_SETTINGS if function is train else {}
+        app.command(cls=Command, rich_help_panel=title, **settings)(function)
 
 
 def main() -> None:
@@ -80,14 +106,27 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     # accepted anywhere on the command line, not only before the command
     debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
-        app([argument for argument in sys.argv[1:] if argument != "--debug"])
+        code = app(arguments, prog_name="nircolor", standalone_mode=False)
+    except typer.Abort:
+        sys.exit(130)
     # OSError: raised before an image is processed, for example for a folder without read permission
     except (NircolorError, OSError) as error:
-        if debug:
-            traceback.print_exception(error)
-        typer.secho(f"error: {error}", err=True, fg="red")
-        sys.exit(2)
+        _fail(str(error), error if debug else None)
+    except Exception as error:
+        # Typer's exceptions for mistakes in the arguments have no common class in all its versions
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(in_one_line(error), None)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, shown: Exception | None) -> NoReturn:
+    if shown is not None:
+        traceback.print_exception(shown)
+    typer.secho(f"error: {message}", err=True, fg="red")
+    sys.exit(2)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
+from nircolor.app.usage import complete_model
 from nircolor.errors import NircolorError
 
 if TYPE_CHECKING:
@@ -19,13 +20,18 @@ ShippedModel: TypeAlias = Annotated[
         "--model",
         "-m",
         help="Name of a shipped model (see `nircolor models`) or path of a model file.",
+        envvar="NIRCOLOR_MODEL",
         rich_help_panel=RUN,
+        autocompletion=complete_model,
     ),
 ]
 DeviceName: TypeAlias = Annotated[
     Literal["auto", "cpu", "cuda", "coreml", "openvino"],
     typer.Option(
-        "--device", help="Processor; auto uses a GPU if the model can run on one.", rich_help_panel=RUN
+        "--device",
+        help="Processor; auto uses a GPU if the model can run on one.",
+        envvar="NIRCOLOR_DEVICE",
+        rich_help_panel=RUN,
     ),
 ]
 Bands: TypeAlias = Annotated[

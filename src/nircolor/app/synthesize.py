@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nircolor.app.options import IN, OUT, RUN, parse_numbers
+from nircolor.app.usage import whole
 from nircolor.errors import NircolorError
 
 _BANDS = "Synthesized bands"
@@ -87,7 +88,13 @@ def synthesize(
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs", "-j", min=1, help="Number of captures processed in parallel.", rich_help_panel=RUN
+            "--jobs",
+            "-j",
+            parser=whole(1),
+            metavar="N",
+            help="Number of captures processed in parallel.",
+            envvar="NIRCOLOR_JOBS",
+            rich_help_panel=RUN,
         ),
     ] = 1,
     overwrite: Annotated[

@@ -10,7 +10,6 @@ from nircolor.app.main import main
 from tests.app.command_line import process
 from tests.imagery.imagery_samples import noise, save
 
-
 COMMANDS = ("", "colorize", "models", "info", "demo", "evaluate", "leaks", "synthesize", "train", "export")
 
 

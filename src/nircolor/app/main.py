@@ -42,8 +42,10 @@ def _print_version(requested: bool) -> None:
 def nircolor(
     context: typer.Context,
     # only for --help: `main` removes the option from the command line
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-    version: Annotated[
+    debug: Annotated[  # noqa: ARG001
+        bool, typer.Option("--debug", help="Show the traceback of an error.")
+    ] = False,
+    version: Annotated[  # noqa: ARG001
         bool,
         typer.Option(
             "--version", "-V", callback=_print_version, is_eager=True, help="Show the version and exit."

@@ -12,11 +12,10 @@
 | 8     | rotate it by 90 degrees counter-clockwise |
 """
 
-import struct
 from pathlib import Path
-from typing import BinaryIO
 
 from nircolor.arrays import Array
+from nircolor.imagery import tiff
 
 Window = tuple[int, int, int, int]  # row0, row1, col0, col1
 
@@ -67,27 +66,6 @@ def parse(value: object) -> int:
 
 
 def of_tiff(path: Path) -> int:
-    """Read the orientation tag (274) of the first page of a TIFF, which GDAL does not report; 1 if absent."""
-    try:
-        with path.open("rb") as file:
-            return parse(_tiff_tag(file, 274))
-    except (OSError, struct.error):
-        return 1
-
-
-def _tiff_tag(file: BinaryIO, wanted: int) -> int | None:
-    start = file.read(16)
-    order = "<" if start[:2] == b"II" else ">"
-    big = struct.unpack(order + "H", start[2:4])[0] == 43
-    file.seek(
-        struct.unpack(order + "Q", start[8:16])[0] if big else struct.unpack(order + "I", start[4:8])[0]
-    )
-    count = struct.unpack(order + ("Q" if big else "H"), file.read(8 if big else 2))[0]
-    size = 20 if big else 12
-    for _ in range(min(count, 4096)):  # a damaged count must not cause a long loop
-        entry = file.read(size)
-        tag, kind = struct.unpack(order + "HH", entry[:4])
-        if tag == wanted and kind == 3:
-            value: int = struct.unpack(order + "H", entry[size // 2 + 2 :][:2])[0]
-            return value
-    return None
+    """Read the orientation tag of the first page of a TIFF, which GDAL does not report; 1 if absent."""
+    values = tiff.first_page(path).get(tiff.ORIENTATION)
+    return parse(values[0]) if isinstance(values, tuple) and values else 1

@@ -20,7 +20,9 @@ def test_numbers_of_the_first_page(tmp_path, big_endian):
     assert DNG_VERSION not in tags
 
 
-@pytest.mark.parametrize("options", [{"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}, {"BIGTIFF": "YES", "ENDIANNESS": "BIG"}])
+@pytest.mark.parametrize(
+    "options", [{"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}, {"BIGTIFF": "YES", "ENDIANNESS": "BIG"}]
+)
 def test_text_and_long_lists(tmp_path, options):
     path = save(
         tmp_path / "a.tif",
@@ -35,7 +37,7 @@ def test_text_and_long_lists(tmp_path, options):
     assert len(tags[273]) == 20
 
 
-def test_pages_follow_each_other_once(tmp_path):
+def test_pages_follow_each_other_once():
     one = bytearray(tiff_bytes(np.zeros((3, 4))))
     start = struct.unpack("<I", one[4:8])[0]
     struct.pack_into("<I", one, len(one) - 4, start)  # the only page names itself as the next

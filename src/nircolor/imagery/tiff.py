@@ -8,10 +8,34 @@ from typing import BinaryIO, TypeAlias
 # values by tag number: whole numbers as a tuple, everything else as the bytes in the file
 Tags: TypeAlias = dict[int, "tuple[int, ...] | bytes"]
 
-SUBFILE_TYPE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL, SUB_IFDS, DNG_VERSION = 254, 262, 274, 277, 330, 50706
+SUBFILE_TYPE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL, SUB_IFDS, DNG_VERSION = (
+    254,
+    262,
+    274,
+    277,
+    330,
+    50706,
+)
 
 # bytes of a value of each type, and the struct code of those that are whole numbers
-_TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_TYPE_BYTES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
 _WHOLE = {3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 # damaged counts must not cause long loops or large reads: tags of a page, and bytes of all values of a file
 _MAX_ENTRIES, _MAX_BYTES = 4096, 64 << 20
@@ -37,7 +61,9 @@ class TiffTags:
             raise ValueError("no TIFF")
         self.order = "<" if start[:2] == b"II" else ">"
         self._big = start[2:4] in (b"+\0", b"\0+")
-        self.first: int = struct.unpack(self.order + ("Q" if self._big else "I"), start[8:] if self._big else start[4:8])[0]
+        self.first: int = struct.unpack(
+            self.order + ("Q" if self._big else "I"), start[8:] if self._big else start[4:8]
+        )[0]
 
     def directory(self, offset: int) -> tuple[Tags, int]:
         """Read the directory at an offset.
@@ -77,7 +103,9 @@ class TiffTags:
     def _entry(self, entry: bytes) -> tuple[int, "tuple[int, ...] | bytes"]:
         tag, kind = struct.unpack(self.order + "HH", entry[:4])
         inline = entry[12:] if self._big else entry[8:]
-        count = struct.unpack(self.order + ("Q" if self._big else "I"), entry[4 : len(entry) - len(inline)])[0]
+        count = struct.unpack(self.order + ("Q" if self._big else "I"), entry[4 : len(entry) - len(inline)])[
+            0
+        ]
         length = count * _TYPE_BYTES.get(kind, 1)
         if length > len(inline):
             self._left -= length

@@ -9,7 +9,8 @@ import pytest
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.inference import Colorizer
-from nircolor.inference.batch import Job, colorize_all, plan
+from nircolor.inference.batch import colorize_all
+from nircolor.inference.planning import Job, plan
 from tests.imagery.imagery_samples import load, names, noise, save, save_envi
 
 

@@ -42,7 +42,12 @@ _COPY_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def create_like(
-    raster: Raster, path: str | os.PathLike[str], *, depth: int | None = None, overwrite: bool = False
+    raster: Raster,
+    path: str | os.PathLike[str],
+    *,
+    depth: int | None = None,
+    quality: int | None = None,
+    overwrite: bool = False,
 ) -> "ColourWriter":
     """Create a colour image with the size, georeference and bit depth of an open image.
 
@@ -52,6 +57,7 @@ def create_like(
         raster: the input.
         path: the output; its extension selects PNG, JPEG or TIFF.
         depth: 8 or 16 bits per channel, by default those of the input. JPEG has always 8.
+        quality: of a JPEG, 1 to 100, by default 95; other formats are lossless.
         overwrite: replace an existing file.
 
     Returns:
@@ -87,8 +93,10 @@ def create_like(
                 f"{raster.width} x {raster.height}; write PNG or TIFF"
             )
         depth = 8
+    if quality is not None and not 1 <= quality <= 100:
+        raise NircolorError(f"{path}: expected a quality from 1 to 100, got {quality}")
     _check_free(path, raster.path, overwrite)
-    return ColourWriter(raster.grid, raster.path, path, driver, depth or raster.depth, overwrite)
+    return ColourWriter(raster.grid, raster.path, path, driver, depth or raster.depth, overwrite, quality)
 
 
 def _check_free(path: Path, source: Path, overwrite: bool) -> None:
@@ -122,7 +130,14 @@ class ColourWriter:
     """
 
     def __init__(
-        self, grid: Grid, source: Path, path: Path, driver: str, depth: int, overwrite: bool
+        self,
+        grid: Grid,
+        source: Path,
+        path: Path,
+        driver: str,
+        depth: int,
+        overwrite: bool,
+        quality: int | None = None,
     ) -> None:
         self.path, self.driver, self.depth = path, driver, depth
         self._grid, self._source, self._overwrite = grid, source, overwrite
@@ -139,6 +154,17 @@ class ColourWriter:
         self._any_invalid = False
         self._pixels = 0
         self._folder: Path | None = None
+        self._quality = quality
+
+    def check_folder(self) -> None:
+        """Raise `NircolorError` if the output's folder cannot be made or written to, without making it."""
+        folder = self.path.absolute().parent
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NircolorError(f"{self.path}: cannot be written ({folder} is not a folder)")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise NircolorError(f"{self.path}: cannot be written ({folder} is read-only)")
 
     def __enter__(self) -> Self:
         grid = self._grid
@@ -229,8 +255,11 @@ class ColourWriter:
     def _copy(self, driver: str) -> Path:
         """Copy the staged file to its final format."""
         whole = self._staged.with_name(f"whole{self.path.suffix}")
+        options = dict(_COPY_OPTIONS[driver])
+        if driver == "JPEG" and self._quality is not None:
+            options["quality"] = self._quality
         with open_dataset(self._staged, driver="GTiff") as staged:
-            rasterio.shutil.copy(staged, whole, driver=driver, strict=False, **_COPY_OPTIONS[driver])
+            rasterio.shutil.copy(staged, whole, driver=driver, strict=False, **options)
         if driver == "COG":
             check_complete(whole, self.path)
         return whole

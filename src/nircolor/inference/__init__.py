@@ -1,18 +1,22 @@
 """Colorize images: `colorize` for one call, `Colorizer` for a loaded model, `colorize_all` for batches."""
 
-from nircolor.inference.batch import Job, Result, colorize, colorize_all, plan
-from nircolor.inference.colorizer import Colorizer, Reading
+from nircolor.inference.batch import Result, check_all, colorize, colorize_all
+from nircolor.inference.colorizer import Colorizer, FileSummary, Reading
 from nircolor.inference.engine import Device, Engine
+from nircolor.inference.planning import Job, OutputFormat, plan
 from nircolor.inference.sources import RasterSource
 
 __all__ = [
     "Colorizer",
     "Device",
     "Engine",
+    "FileSummary",
     "Job",
+    "OutputFormat",
     "RasterSource",
     "Reading",
     "Result",
+    "check_all",
     "colorize",
     "colorize_all",
     "plan",

@@ -1,42 +1,24 @@
 """Colorize one image or many: the public function `colorize`, and batches of files."""
 
 import os
-import warnings
+import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from glob import glob
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nircolor.arrays import Floats
-from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import OUTPUT_DRIVERS, GivenBands, Nodata, find_images, is_image, output_path_for
-from nircolor.imagery.envi import is_reference
-from nircolor.inference.colorizer import Colorizer, Reading
+from nircolor.errors import NircolorError
+from nircolor.imagery import GivenBands, Nodata
+from nircolor.inference.colorizer import Colorizer, FileSummary, Reading, check_file
 from nircolor.inference.engine import Device
 from nircolor.inference.pixels import is_pil_image
+from nircolor.inference.planning import Job, OutputFormat, StrPath, plan
+from nircolor.modelfile import Card
 from nircolor.parallel import Progress, clear_traceback, in_parallel
-
-StrPath: TypeAlias = str | os.PathLike[str]
-
-# extensions that ask for a file in a format that cannot be written, rather than for a folder
-_OTHER_FORMATS = {".bmp", ".gif", ".hdr", ".heic", ".img", ".jp2", ".onnx", ".raw", ".safetensors", ".webp"}
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image to colorize.
-
-    Attributes:
-        path: Input file.
-        output: Output file.
-    """
-
-    path: Path
-    output: Path
 
 
 @dataclass(frozen=True)
@@ -47,11 +29,15 @@ class Result:
         job: The job.
         error: The exception that ended it, None on success.
         skipped: The output existed and was kept.
+        summary: How the file was read; None if it was skipped or failed.
+        seconds: Time that the job took.
     """
 
     job: Job
     error: Exception | None = None
     skipped: bool = False
+    summary: FileSummary | None = None
+    seconds: float = 0.0
 
 
 @overload
@@ -59,7 +45,7 @@ def colorize(
     image: StrPath,
     output: StrPath,
     *,
-    model: StrPath = "scene",
+    model: StrPath | Colorizer = "scene",
     device: Device = "auto",
     tile_px: int | None = None,
     bands_nm: GivenBands | None = None,
@@ -67,7 +53,10 @@ def colorize(
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
+    output_format: OutputFormat | None = None,
+    suffix: str = "",
     depth: int | None = None,
+    quality: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     recursive: bool = False,
@@ -80,7 +69,7 @@ def colorize(
     image: NDArray[np.floating[Any]],
     output: None = None,
     *,
-    model: StrPath = "scene",
+    model: StrPath | Colorizer = "scene",
     device: Device = "auto",
     tile_px: int | None = None,
     scale: float | None = None,
@@ -92,7 +81,7 @@ def colorize(
     image: Any,
     output: None = None,
     *,
-    model: StrPath = "scene",
+    model: StrPath | Colorizer = "scene",
     device: Device = "auto",
     tile_px: int | None = None,
     scale: float | None = None,
@@ -103,7 +92,7 @@ def colorize(
     image: Any,
     output: StrPath | None = None,
     *,
-    model: StrPath = "scene",
+    model: StrPath | Colorizer = "scene",
     device: Device = "auto",
     tile_px: int | None = None,
     bands_nm: GivenBands | None = None,
@@ -111,7 +100,10 @@ def colorize(
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
+    output_format: OutputFormat | None = None,
+    suffix: str = "",
     depth: int | None = None,
+    quality: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     recursive: bool = False,
@@ -119,7 +111,7 @@ def colorize(
 ) -> Any:
     """Colorize a file, a folder, an array or a PIL image.
 
-    The model is loaded at each call; use `Colorizer` to colorize many arrays.
+    A model is loaded at each call; make a `Colorizer` once to colorize many arrays.
 
     - **A file** is written to ``output``, a file name or a folder, with the same size, bit depth and
       georeferencing. An error of the file is raised.
@@ -132,7 +124,8 @@ def colorize(
     Args:
         image: Path of a file or folder, a pattern, an array or a PIL image.
         output: File or folder to write; required for paths, not allowed for arrays and PIL images.
-        model: Name of a shipped model, or path of a model file.
+        model: Name of a shipped model, path of a model file, or a `Colorizer`, whose device and tiles are
+            used then.
         device: "auto", "cpu", "cuda", "coreml" or "openvino".
         tile_px: Side of the tiles in pixels; by default chosen by the free memory.
         bands_nm: Wavelengths of the files' bands in nm, where the files do not state them; or band numbers
@@ -143,7 +136,11 @@ def colorize(
             "none" if no value is invalid.
         max_pixels: Largest number of pixels of a file that is opened; by default files that claim far more
             pixels than their length can hold are refused.
+        output_format: Format of the files in an output folder, "png", "jpg" or "tif"; by default as the
+            input's.
+        suffix: Added to the names of the files in an output folder, such as "_colour".
         depth: 8 or 16 bits per channel of the output files; by default as in the input.
+        quality: 1 to 100, for JPEG only; by default 95.
         overwrite: Replace existing outputs.
         skip_existing: Keep existing outputs and skip their inputs.
         recursive: Include the images in subfolders.
@@ -163,7 +160,8 @@ def colorize(
         (48, 64, 3)
     """
     file_options = {
-        "bands_nm": bands_nm, "stretch": stretch, "nodata": nodata, "max_pixels": max_pixels, "depth": depth,
+        "bands_nm": bands_nm, "stretch": stretch, "nodata": nodata, "max_pixels": max_pixels,
+        "output_format": output_format, "suffix": suffix or None, "depth": depth, "quality": quality,
         "overwrite": overwrite, "skip_existing": skip_existing, "recursive": recursive,
     }  # fmt: skip
     if not isinstance(image, str | os.PathLike):
@@ -177,19 +175,20 @@ def colorize(
                 f"{'output' if output is not None else given[0]}: only for paths; "
                 "the colour of an array or a PIL image is returned"
             )
-        return Colorizer(model, device=device, tile_px=tile_px).colorize(image, scale=scale)
+        return _loaded(model, device, tile_px).colorize(image, scale=scale)
     if output is None:
         raise NircolorError(f"{os.fspath(image)}: expected an output file or folder, got none")
-    work = plan([image], output, recursive=recursive)
+    work = plan([image], output, recursive=recursive, suffix=suffix, output_format=output_format)
     parallel = max(1, min(jobs, len(work)))
     results = {
         result.job: result
         for result in colorize_all(
-            Colorizer(model, device=device, tile_px=tile_px, jobs=parallel),
+            _loaded(model, device, tile_px, parallel),
             work,
             parallel=parallel,
             reading=Reading(bands_nm, scale, stretch, nodata, max_pixels),
             depth=depth,
+            quality=quality,
             overwrite=overwrite,
             skip_existing=skip_existing,
         )
@@ -201,94 +200,12 @@ def colorize(
     return [results[job] for job in work]
 
 
-def plan(inputs: StrPath | Iterable[StrPath], output: StrPath, *, recursive: bool = False) -> list[Job]:
-    """Find the images of files, folders and glob patterns, and the output of each.
-
-    Images in a folder keep their place below it. Of a folder or a pattern, only images are taken (by their
-    names, see `imagery.is_image`); other files that a pattern matches are named in a `NircolorWarning`. A
-    file that is named itself is always taken. Where the output is inside an input folder, the results of an
-    earlier run are left out.
-
-    Args:
-        inputs: Paths and patterns.
-        output: A folder, or for a single image a file name.
-        recursive: Include the images in subfolders of folders.
-
-    Raises:
-        NircolorError: Nothing is found, or two inputs would be written to the same output.
-
-    Examples:
-        >>> [job.output.as_posix() for job in plan(["night.png", "day.tif"], "colour")]
-        ['colour/night.png', 'colour/day.tif']
-    """
-    output = Path(output)
-    jobs = []
-    for given in [inputs] if isinstance(inputs, str | os.PathLike) else inputs:
-        text, path = os.fspath(given), Path(given)
-        if path.is_dir():
-            found = _not_made(find_images(path, recursive), path, output)
-            if not found:
-                hint = "" if recursive else " (--recursive looks into its folders)"
-                raise NircolorError(f"{path}: expected images in this folder, found none{hint}")
-            jobs += [Job(image, output_path_for(image, output, root=path)) for image in found]
-        elif not path.exists() and any(sign in text for sign in "*?["):
-            jobs += [Job(image, output_path_for(image, output)) for image in _matches(text)]
-        else:
-            _check_suffix(output)
-            jobs.append(Job(path, output_path_for(path, output)))
-    # an image may be named twice, as by a folder and by itself
-    jobs = list(dict.fromkeys(jobs))
-    if len(jobs) > 1 and all(job.output == output for job in jobs):
-        raise NircolorError(f"{output}: expected a folder for {len(jobs)} images, got a file name")
-    _check_distinct(jobs)
-    return jobs
-
-
-def _matches(pattern: str) -> list[Path]:
-    """The images that match a pattern, for shells that do not expand patterns, and quoted ones."""
-    # unlike pathlib's, this glob leaves out hidden files
-    files = sorted(file for file in map(Path, glob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
-    images = [file for file in files if is_image(file) and not is_reference(file)]
-    others = [str(file) for file in files if file not in set(images)]
-    if not images:
-        hint = f" among {len(others)} files; name a file to try it whatever its name" if others else ""
-        raise NircolorError(f"{pattern}: expected images that match, found none{hint}")
-    if others:
-        names = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
-        warnings.warn(
-            f"{pattern}: left out {len(others)} file{'s'[: len(others) > 1]} that are not images: {names}",
-            NircolorWarning,
-            stacklevel=3,
-        )
-    return images
-
-
-def _check_suffix(output: Path) -> None:
-    if output.suffix.lower() in _OTHER_FORMATS and not output.is_dir():
-        raise NircolorError(
-            f"{output}: expected a folder, or a name that ends in {', '.join(OUTPUT_DRIVERS)}"
-        )
-
-
-def _not_made(images: list[Path], folder: Path, output: Path) -> list[Path]:
-    """Leave out the images that an earlier run wrote into an output folder inside ``folder``."""
-    made = output.resolve()
-    if folder.resolve() not in made.parents:
-        return images
-    return [image for image in images if made not in image.resolve().parents]
-
-
-def _check_distinct(jobs: list[Job]) -> None:
-    writers: dict[str, Path] = {}
-    for job in jobs:
-        # many file systems ignore case
-        key = str(job.output.absolute()).casefold()
-        other = writers.setdefault(key, job.path)
-        if other is not job.path:
-            raise NircolorError(
-                f"{job.path}: would be written to {job.output}, and so would {other}; "
-                "colorize them into different folders"
-            )
+def _loaded(model: StrPath | Colorizer, device: Device, tile_px: int | None, jobs: int = 1) -> Colorizer:
+    if not isinstance(model, Colorizer):
+        return Colorizer(model, device=device, tile_px=tile_px, jobs=jobs)
+    if device != "auto" or tile_px is not None:
+        raise NircolorError("device, tile_px: only with a model's name or path, not with a Colorizer")
+    return model
 
 
 def colorize_all(
@@ -298,6 +215,7 @@ def colorize_all(
     parallel: int = 1,
     reading: Reading | None = None,
     depth: int | None = None,
+    quality: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     progress_for: Callable[[Job], Progress] | None = None,
@@ -311,7 +229,7 @@ def colorize_all(
         colorizer: The model, made for ``jobs=parallel``.
         jobs: Inputs and outputs, as from `plan`.
         parallel: Number of files in work at the same time.
-        reading: As for `Colorizer.colorize_file`, like ``depth`` and ``overwrite``.
+        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality`` and ``overwrite``.
         skip_existing: Skip jobs whose output exists.
         progress_for: Makes the progress callback of a job; it is called in the thread of the job, with the
             pixels done and those of the image.
@@ -323,23 +241,67 @@ def colorize_all(
             if report is not None:
                 report(done, total)
 
-        report = progress_for(job) if progress_for is not None else None
-        try:
-            # an input that is its own output has not been colorized: let it fail rather than skip it
-            if skip_existing and job.output.exists() and not job.output.samefile(job.path):
-                return Result(job, skipped=True)
-            colorizer.colorize_file(
+        def colorize_one() -> FileSummary:
+            return colorizer.colorize_file(
                 job.path,
                 job.output,
                 reading=reading,
                 depth=depth,
+                quality=quality,
                 overwrite=overwrite,
                 on_progress=on_progress,
             )
-        # unexpected exceptions too: a bug that one image triggers must not stop the other thousand
-        except Exception as error:
-            clear_traceback(error)
-            return Result(job, error)
-        return Result(job)
+
+        report = progress_for(job) if progress_for is not None else None
+        return _attempt(job, skip_existing, colorize_one)
 
     return in_parallel(jobs, run, parallel)
+
+
+def check_all(
+    card: Card,
+    jobs: Iterable[Job],
+    *,
+    reading: Reading | None = None,
+    depth: int | None = None,
+    quality: int | None = None,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+) -> Generator[Result, None, None]:
+    """Decide about many files as `colorize_all` does, without loading the model's network or writing.
+
+    Args:
+        card: Card of the model.
+        jobs: Inputs and outputs, as from `plan`.
+        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality`` and ``overwrite``.
+        skip_existing: Skip jobs whose output exists.
+    """
+    for job in jobs:
+
+        def check(job: Job = job) -> FileSummary:
+            return check_file(
+                card,
+                job.path,
+                job.output,
+                reading=reading,
+                depth=depth,
+                quality=quality,
+                overwrite=overwrite,
+            )
+
+        yield _attempt(job, skip_existing, check)
+
+
+def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> Result:
+    """Run a job unless its output exists, and catch its error."""
+    start = time.perf_counter()
+    try:
+        # an input that is its own output has not been colorized: let it fail rather than skip it
+        if skip_existing and job.output.exists() and not job.output.samefile(job.path):
+            return Result(job, skipped=True)
+        summary = work()
+    # unexpected exceptions too: a bug that one image triggers must not stop the other thousand
+    except Exception as error:
+        clear_traceback(error)
+        return Result(job, error, seconds=time.perf_counter() - start)
+    return Result(job, summary=summary, seconds=time.perf_counter() - start)

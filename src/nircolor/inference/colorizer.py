@@ -1,6 +1,8 @@
 """`Colorizer`: a loaded model that colorizes arrays and files."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, overload
 
@@ -10,7 +12,7 @@ from numpy.typing import NDArray
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.extras import require
-from nircolor.imagery import GivenBands, Nodata, create_like, open_raster
+from nircolor.imagery import GivenBands, Nodata, Raster, create_like, open_raster
 from nircolor.inference.engine import Device, Engine, open_engine
 from nircolor.inference.pixels import to_pixels
 from nircolor.inference.sources import ArraySource, RasterSource, RowSource
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 # memory per input pixel of a network that was not measured; the shipped ones take 400 to 900 bytes
 _UNKNOWN_BYTES_PER_PX = 2000.0
+# more bands are summarized as a range
+_LISTED_BANDS = 6
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,43 @@ class Reading:
     stretch: tuple[float, float] | None = None
     nodata: Nodata | None = None
     max_pixels: int | None = None
+
+
+@dataclass(frozen=True)
+class FileSummary:
+    """How a file was read.
+
+    Attributes:
+        width, height: Size in pixels.
+        bands: Numbers of the bands that were used, from 1.
+        wavelengths_nm: Their wavelengths in nm, None where unknown.
+        scale: Value that maps to 1.0.
+        scale_rule: Reason for ``scale``.
+
+    Examples:
+        >>> str(FileSummary(640, 480, (4,), (842.0,), 10000.0, "--scale"))
+        'band 4 (842 nm), 1.0 means 10000 (--scale)'
+    """
+
+    width: int
+    height: int
+    bands: tuple[int, ...]
+    wavelengths_nm: tuple[float | None, ...]
+    scale: float
+    scale_rule: str
+
+    def __str__(self) -> str:
+        numbers = ", ".join(map(str, self.bands))
+        known = [nm for nm in self.wavelengths_nm if nm is not None]
+        wavelengths = ", ".join(f"{nm:g}" for nm in known)
+        # of a hyperspectral cube, a broad band of the model takes dozens
+        if len(self.bands) > _LISTED_BANDS:
+            numbers = f"{self.bands[0]} to {self.bands[-1]}"
+            wavelengths = f"{min(known):g} to {max(known):g}" if known else ""
+        return (
+            f"band{'s'[: len(self.bands) > 1]} {numbers}{f' ({wavelengths} nm)' if known else ''}, "
+            f"1.0 means {self.scale:g} ({self.scale_rule})"
+        )
 
 
 class Colorizer:
@@ -179,9 +220,10 @@ class Colorizer:
         *,
         reading: Reading | None = None,
         depth: int | None = None,
+        quality: int | None = None,
         overwrite: bool = False,
         on_progress: Progress | None = None,
-    ) -> None:
+    ) -> "FileSummary":
         """Colorize a file into a file of the same size, bit depth and georeferencing.
 
         The output appears when it is complete; after an error nothing is left of it.
@@ -191,25 +233,21 @@ class Colorizer:
             output: File to write; its extension selects the format.
             reading: Properties of the file that its metadata does not state.
             depth: 8 or 16 bits per channel; by default as in the input.
+            quality: 1 to 100, for JPEG only; by default 95.
             overwrite: Replace an existing output.
             on_progress: Called with the pixels done and those of the image.
+
+        Returns:
+            How the file was read.
 
         Raises:
             NircolorError: The image cannot be read, lacks the model's bands, or cannot be written.
         """
-        reading = reading or Reading()
-        with open_raster(
-            path,
-            bands_nm=reading.bands_nm,
-            scale=reading.scale,
-            stretch=reading.stretch,
-            nodata=reading.nodata,
-            max_pixels=reading.max_pixels,
-        ) as raster:
-            source = RasterSource(raster, self.card)
+        with _opened(self.card, path, reading) as (raster, source):
             tile_px = self._tile_for(source)
+            writing = create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite)
             try:
-                with create_like(raster, output, depth=depth, overwrite=overwrite) as writer:
+                with writing as writer:
                     for top, rgb, valid in colorize_strips(self._engine, source, tile_px, on_progress):
                         writer.write(rgb, valid, (top, top + rgb.shape[1], 0, source.width))
                         # freed before the next strip is computed
@@ -219,9 +257,68 @@ class Colorizer:
                     f"{path}: out of memory with tiles of {tile_px} px; "
                     f"use smaller ones, --tile {tile_px // 2}, or fewer --jobs"
                 ) from error
+            return _summarize(raster, source)
 
     def _tile_for(self, source: RowSource) -> int:
         return self._tile_px or tile_size_px(self.card, source.width, self._jobs)
+
+
+def check_file(
+    card: Card,
+    path: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    reading: Reading | None = None,
+    depth: int | None = None,
+    quality: int | None = None,
+    overwrite: bool = False,
+) -> FileSummary:
+    """Check whether a file can be colorized as `Colorizer.colorize_file` would, without writing anything.
+
+    Header, bands, scale and output are checked. Pixels are not decoded, so damage inside the file is not
+    found.
+
+    Args:
+        card: Card of the model.
+        path: As for `Colorizer.colorize_file`, like the others.
+
+    Returns:
+        How the file is read.
+
+    Raises:
+        NircolorError: As `Colorizer.colorize_file`.
+    """
+    with _opened(card, path, reading) as (raster, source):
+        create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite).check_folder()
+        return _summarize(raster, source)
+
+
+@contextmanager
+def _opened(
+    card: Card, path: str | os.PathLike[str], reading: Reading | None
+) -> Iterator[tuple[Raster, RasterSource]]:
+    """Open a file and match its bands to a model's."""
+    reading = reading or Reading()
+    with open_raster(
+        path,
+        bands_nm=reading.bands_nm,
+        scale=reading.scale,
+        stretch=reading.stretch,
+        nodata=reading.nodata,
+        max_pixels=reading.max_pixels,
+    ) as raster:
+        yield raster, RasterSource(raster, card)
+
+
+def _summarize(raster: Raster, source: RasterSource) -> FileSummary:
+    return FileSummary(
+        raster.width,
+        raster.height,
+        tuple(band + 1 for band in source.bands),
+        tuple(raster.wavelengths_nm[band] for band in source.bands),
+        raster.full_scale,
+        raster.scale_rule,
+    )
 
 
 def _complete_card(network: "nn.Module", metadata: CardMetadata) -> Card:

@@ -66,6 +66,9 @@ class RasterSource:
     warns about colour photographs). Reflectances are encoded with the sRGB curve for a model whose card has
     ``encoding: gamma``.
 
+    Attributes:
+        bands: Indices of the raster's bands that are used, from 0.
+
     Raises:
         NircolorError: The raster lacks a band that the model needs.
     """
@@ -82,17 +85,17 @@ class RasterSource:
             mixture = match_bands(card.bands, raster.wavelengths_nm, str(raster.path), f"model {card.name}")
         # a cube has hundreds of bands; only those with a non-zero weight are read
         used = mixture.any(0)
-        self._bands = [int(band) for band in np.flatnonzero(used)]
+        self.bands = [int(band) for band in np.flatnonzero(used)]
         self._mixture = mixture[:, used]
 
     def rows(self, start: int, stop: int) -> tuple[Floats, Mask]:
-        return self._mix(*self._raster.read((start, stop, 0, self.width), self._bands))
+        return self._mix(*self._raster.read((start, stop, 0, self.width), self.bands))
 
     def reduced(self, height: int, width: int) -> tuple[Floats, Mask]:
         if not self._encoded or (height, width) == (self.height, self.width):
-            return self._mix(*self._raster.read(None, self._bands, (height, width)))
+            return self._mix(*self._raster.read(None, self.bands, (height, width)))
         # average after encoding, as in training: encoding the average would be brighter
-        step = max(1, _STRIP_VALUES // (self.width * len(self._bands)))
+        step = max(1, _STRIP_VALUES // (self.width * len(self.bands)))
         return _mean_of_rows(self, len(self._mixture), (height, width), step)
 
     def _mix(self, bands: Floats, valid: Mask) -> tuple[Floats, Mask]:

@@ -1,0 +1,170 @@
+"""Plan a batch: the images of files, folders and patterns, and the output of each."""
+
+import os
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from glob import glob
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.imagery import OUTPUT_DRIVERS, find_images, is_image, output_path_for
+from nircolor.imagery.envi import is_reference
+
+StrPath: TypeAlias = str | os.PathLike[str]
+OutputFormat: TypeAlias = Literal["png", "jpg", "tif"]
+
+# extensions that ask for a file in a format that cannot be written, rather than for a folder
+_OTHER_FORMATS = {".bmp", ".gif", ".hdr", ".heic", ".img", ".jp2", ".onnx", ".raw", ".safetensors", ".webp"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to colorize.
+
+    Attributes:
+        path: Input file.
+        output: Output file.
+    """
+
+    path: Path
+    output: Path
+
+
+def plan(
+    inputs: StrPath | Iterable[StrPath],
+    output: StrPath,
+    *,
+    recursive: bool = False,
+    suffix: str = "",
+    output_format: OutputFormat | None = None,
+) -> list[Job]:
+    """Find the images of files, folders and glob patterns, and the output of each.
+
+    Images in a folder keep their place below it. Of a folder or a pattern, only images are taken (by their
+    names, see `imagery.is_image`); other files that a pattern matches are named in a `NircolorWarning`. A
+    file that is named itself is always taken. The results of an earlier run are left out: the images in an
+    output folder inside an input folder, and with a suffix those that are outputs of other inputs.
+
+    Args:
+        inputs: Paths and patterns.
+        output: A folder, or for a single image a file name.
+        recursive: Include the images in subfolders of folders.
+        suffix: Added to the names of the outputs in a folder, before the extension.
+        output_format: Format of the outputs in a folder, "png", "jpg" or "tif"; by default that of the
+            input.
+
+    Raises:
+        NircolorError: Nothing is found, two inputs would be written to the same output, the suffix is no
+            part of a file name, or a file name as output contradicts the suffix or the format.
+
+    Examples:
+        >>> [job.output.as_posix() for job in plan(["night.png", "day.tif"], "colour")]
+        ['colour/night.png', 'colour/day.tif']
+        >>> [job.output.as_posix() for job in plan("a/night.tif", "a", suffix="_colour", output_format="png")]
+        ['a/night_colour.png']
+    """
+    output = Path(output)
+    _check_name_part(suffix)
+    jobs = []
+    for given in [inputs] if isinstance(inputs, str | os.PathLike) else inputs:
+        text, path = os.fspath(given), Path(given)
+        if path.is_dir():
+            found = _not_made(find_images(path, recursive), path, output)
+            if not found:
+                hint = "" if recursive else " (--recursive looks into its folders)"
+                raise NircolorError(f"{path}: expected images in this folder, found none{hint}")
+            jobs += [Job(image, output_path_for(image, output, root=path)) for image in found]
+        elif not path.exists() and any(sign in text for sign in "*?["):
+            jobs += [Job(image, output_path_for(image, output)) for image in _matches(text)]
+        else:
+            _check_extension(output)
+            jobs.append(Job(path, output_path_for(path, output)))
+    # an image may be named twice, as by a folder and by itself
+    jobs = [_renamed(job, output, suffix, output_format) for job in dict.fromkeys(jobs)]
+    if suffix:
+        jobs = _without_results(jobs, suffix)
+    if len(jobs) > 1 and all(job.output == output for job in jobs):
+        raise NircolorError(f"{output}: expected a folder for {len(jobs)} images, got a file name")
+    _check_distinct(jobs)
+    return jobs
+
+
+def _matches(pattern: str) -> list[Path]:
+    """The images that match a pattern, for shells that do not expand patterns, and quoted ones."""
+    # unlike pathlib's, this glob leaves out hidden files
+    files = sorted(file for file in map(Path, glob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
+    images = [file for file in files if is_image(file) and not is_reference(file)]
+    others = [str(file) for file in files if file not in set(images)]
+    if not images:
+        hint = f" among {len(others)} files; name a file to try it whatever its name" if others else ""
+        raise NircolorError(f"{pattern}: expected images that match, found none{hint}")
+    if others:
+        names = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        warnings.warn(
+            f"{pattern}: left out {len(others)} file{'s'[: len(others) > 1]} that are not images: {names}",
+            NircolorWarning,
+            stacklevel=3,
+        )
+    return images
+
+
+def _check_extension(output: Path) -> None:
+    if output.suffix.lower() in _OTHER_FORMATS and not output.is_dir():
+        raise NircolorError(
+            f"{output}: expected a folder, or a name that ends in {', '.join(OUTPUT_DRIVERS)}"
+        )
+
+
+def _not_made(images: list[Path], folder: Path, output: Path) -> list[Path]:
+    """Leave out the images that an earlier run wrote into an output folder inside ``folder``."""
+    made = output.resolve()
+    if folder.resolve() not in made.parents:
+        return images
+    return [image for image in images if made not in image.resolve().parents]
+
+
+def _check_distinct(jobs: list[Job]) -> None:
+    writers: dict[str, Path] = {}
+    for job in jobs:
+        # many file systems ignore case
+        key = str(job.output.absolute()).casefold()
+        other = writers.setdefault(key, job.path)
+        if other is not job.path:
+            raise NircolorError(
+                f"{job.path}: would be written to {job.output}, and so would {other}; "
+                "colorize them into different folders"
+            )
+
+
+def _check_name_part(suffix: str) -> None:
+    if any(sign in suffix for sign in ("/", "\\", "\0")):
+        raise NircolorError(f"--suffix: expected a part of a file name such as _colour, got {suffix!r}")
+
+
+def _renamed(job: Job, output: Path, suffix: str, output_format: OutputFormat | None) -> Job:
+    """Apply the suffix and the format to an output in a folder."""
+    path = job.output
+    if path != output:
+        extension = f".{output_format}" if output_format else path.suffix
+        return Job(job.path, path.with_name(f"{path.stem}{suffix}{extension}"))
+    if suffix:
+        raise NircolorError(f"{output}: expected a folder with --suffix, got a file name")
+    if output_format and OUTPUT_DRIVERS[path.suffix.lower()] != OUTPUT_DRIVERS[f".{output_format}"]:
+        raise NircolorError(f"{output}: expected a name that ends in .{output_format}, as --format says")
+    return job
+
+
+def _without_results(jobs: list[Job], suffix: str) -> list[Job]:
+    """Leave out the inputs that are outputs of other inputs, with a warning."""
+    outputs = {job.output.resolve() for job in jobs}
+    kept = [job for job in jobs if job.path.resolve() not in outputs]
+    if count := len(jobs) - len(kept):
+        warnings.warn(
+            f"left out {count} image{'s'[: count > 1]} that end{'s'[count > 1 :]} in {suffix}: "
+            "results of an earlier run",
+            NircolorWarning,
+            stacklevel=3,
+        )
+    return kept

@@ -1,5 +1,7 @@
 """Exception and warning for mistakes in the user's input, each with a one-line message."""
 
+import os
+
 
 class NircolorError(Exception):
     """Error in the user's input. The message is one line: the file, what was expected and what was found.
@@ -10,7 +12,20 @@ class NircolorError(Exception):
 
 
 class NircolorWarning(UserWarning):
-    """Doubt about the user's input that does not stop the work. The command line prints it in one line."""
+    """Doubt about the user's input that does not stop the work. The command line prints it in one line.
+
+    Args:
+        problem: Text without the file: what was found, then after a semicolon what to do about it.
+        path: File concerned. The same problem of many files is printed as one line.
+
+    Example:
+        >>> print(NircolorWarning("holds 2 pages; give --bands to read them", path="a.tif"))
+        a.tif: holds 2 pages; give --bands to read them
+    """
+
+    def __init__(self, problem: str, *, path: str | os.PathLike[str] | None = None) -> None:
+        super().__init__(problem if path is None else f"{os.fspath(path)}: {problem}")
+        self.problem, self.path = problem, None if path is None else os.fspath(path)
 
 
 def first_line(error: BaseException) -> str:

@@ -3,7 +3,6 @@
 import sys
 import threading
 import time
-import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
@@ -114,9 +113,9 @@ def colorize(
     from nircolor.app.console import ProgressBar, errors, show_warnings
     from nircolor.inference import Colorizer, Reading, colorize_all, plan
 
-    with warnings.catch_warnings():
-        show_warnings()
+    with show_warnings() as shown:
         work = plan(inputs, output, recursive=recursive)
+        shown.unit = "images" if len(work) > 1 else ""
         parallel = min(jobs, len(work))
         colorizer = Colorizer(model, device=device, tile_px=tile, jobs=parallel)
         with ProgressBar() as bar:

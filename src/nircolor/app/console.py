@@ -1,10 +1,13 @@
 """Output of the commands to standard error: warnings, summaries, and a progress bar."""
 
 import math
+import re
 import sys
+import threading
 import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +18,121 @@ from nircolor.errors import NircolorError, NircolorWarning
 
 # no markup, emoji codes or line breaks: file names are printed unchanged
 errors = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
+# a group of warnings names this many files
+_NAMED = 3
+# warnings that may be grouped are held back for this time, then for twice this time, and so on
+_FIRST_WAIT_S = 60.0
+_NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e[+-]\d+)?\b")
 
 
-def show_warnings(*, others: bool = False) -> None:
-    """Print each `NircolorWarning` as one line; call inside `warnings.catch_warnings`.
+@contextmanager
+def show_warnings(
+    *, unit: str = "", options: bool = True, others: bool = False
+) -> Generator["WarningPrinter", None, None]:
+    """Print each `NircolorWarning` of the block as one line.
 
     Args:
+        unit: Plural of what is counted, such as ``images``, to group the warnings of several files.
+        options: Whether the command has the options that warnings advise; otherwise the advice is left out.
         others: Show the warnings of other libraries as well, in Python's format.
+
+    Yields:
+        The printer, whose `WarningPrinter.unit` may still be set.
     """
-    show_other = warnings.showwarning
+    printer = WarningPrinter(unit, options=options)
+    with warnings.catch_warnings():
+        show_other = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *place: Any, **options: Any) -> None:
-        if issubclass(category, NircolorWarning):
-            errors.print(f"warning: {message}", style="yellow")
-        elif others:
-            show_other(message, category, *place, **options)
+        def show(message: Warning | str, category: type[Warning], *place: Any, **details: Any) -> None:
+            if isinstance(message, NircolorWarning):
+                printer.add(message)
+            elif others:
+                show_other(message, category, *place, **details)
 
-    warnings.showwarning = show
-    warnings.simplefilter("always", NircolorWarning)
+        warnings.showwarning = show
+        warnings.simplefilter("always", NircolorWarning)
+        try:
+            yield printer
+        finally:
+            printer.close()
+
+
+class WarningPrinter:
+    """Print warnings, the same problem of several files in one line. Warnings may come from any thread.
+
+    Grouped warnings are held back for a minute, then for two, four and so on, and until the end.
+
+    Args:
+        unit: Plural of what is counted; empty to print each warning at once.
+        options: Whether to print advice that names options of the command line.
+    """
+
+    def __init__(self, unit: str = "", *, options: bool = True) -> None:
+        self.unit = unit
+        self._options = options
+        self._held: list[tuple[str, str]] = []
+        self._wait_s = _FIRST_WAIT_S
+        self._timer: threading.Timer | None = None
+        self._lock = threading.Lock()
+
+    def add(self, warning: NircolorWarning) -> None:
+        """Print a warning, now or with others of its kind."""
+        problem, _, advice = warning.problem.partition("; ")
+        if advice and (self._options or "--" not in advice):
+            problem = f"{problem}; {advice}"
+        if warning.path is None or not self.unit:
+            _print_warning(problem if warning.path is None else f"{warning.path}: {problem}")
+            return
+        with self._lock:
+            self._held.append((problem, warning.path))
+            if self._timer is None:
+                self._timer = threading.Timer(self._wait_s, self._print_later)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def close(self) -> None:
+        """Print what is held back."""
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._print_held()
+
+    def _print_later(self) -> None:
+        with self._lock:
+            self._timer = None
+            self._wait_s *= 2
+            self._print_held()
+
+    def _print_held(self) -> None:
+        groups: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+        for problem, path in self._held:
+            groups.setdefault(_without_first_number(problem), []).append((problem, path))
+        self._held = []
+        for group in groups.values():
+            paths = list(dict.fromkeys(path for _, path in group))
+            if len(paths) == 1:
+                _print_warning(f"{paths[0]}: {group[0][0]}")
+                continue
+            names = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
+            _print_warning(f"{len(paths)} {self.unit}: {_merged([text for text, _ in group])}: {names}")
+
+
+def _print_warning(text: str) -> None:
+    errors.print(f"warning: {text}", style="yellow")
+
+
+def _without_first_number(text: str) -> tuple[str, ...]:
+    """Split a text around its first number, such as a largest value, which may differ within a group."""
+    return tuple(_NUMBER.split(text, maxsplit=1))
+
+
+def _merged(texts: Sequence[str]) -> str:
+    """Return one text for texts that differ in their first number at most, of which it gives the range."""
+    found = [number for number in map(_NUMBER.search, texts) if number is not None]
+    numbers = sorted({number.group() for number in found}, key=float)
+    if len(numbers) < 2:
+        return texts[0]
+    return _NUMBER.sub(f"{numbers[0]} to {numbers[-1]}", texts[0], count=1)
 
 
 def conclude(summary: str, failures: Sequence[tuple[Path, Exception]]) -> None:

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import warnings
 from typing import Annotated
 
 import typer
@@ -101,8 +100,7 @@ def evaluate(
     from nircolor.app.console import ProgressBar, errors, show_warnings
     from nircolor.evaluation import evaluate as evaluate_methods
 
-    with warnings.catch_warnings(), ProgressBar("pairs") as bar:
-        show_warnings()
+    with show_warnings(unit="images", options=False), ProgressBar("pairs") as bar:
         evaluation = evaluate_methods(
             models,
             data,

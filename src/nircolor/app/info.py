@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -70,12 +69,13 @@ def info(
     options += "" if scale is None else f" --scale {scale:g}"
     options += "" if nodata is None else f" --nodata {nodata}"
     options += "" if max_pixels is None else f" --max-pixels {max_pixels}"
-    with warnings.catch_warnings():
-        show_warnings()
-        with open_raster(
+    with (
+        show_warnings(),
+        open_raster(
             file, bands_nm=wavelengths, scale=scale, nodata=invalid_value, max_pixels=max_pixels
-        ) as raster:
-            console.print(_raster_table(raster, options))
+        ) as raster,
+    ):
+        console.print(_raster_table(raster, options))
 
 
 def _console() -> "Console":

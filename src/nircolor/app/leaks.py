@@ -1,7 +1,6 @@
 """Command `nircolor leaks`."""
 
 import sys
-import warnings
 from typing import Annotated
 
 import typer
@@ -37,8 +36,7 @@ def leaks(
     from nircolor.app.console import ProgressBar, errors, show_warnings
     from nircolor.pairs.leaks import compare_images, open_for_comparison, write_leaks
 
-    with warnings.catch_warnings(), ProgressBar("comparisons") as bar:
-        show_warnings()
+    with show_warnings(unit="images", options=False), ProgressBar("comparisons") as bar:
         images, others = open_for_comparison(first, second, table)
         found = compare_images(images, others, same_scale=same_scale, on_progress=bar.update)
     if found:

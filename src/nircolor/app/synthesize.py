@@ -1,7 +1,6 @@
 """Command `nircolor synthesize`."""
 
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -116,8 +115,7 @@ def synthesize(
     from nircolor.app.console import ProgressBar, conclude, errors, show_warnings
     from nircolor.spectral import synthesize as synthesize_pairs
 
-    with warnings.catch_warnings(), ProgressBar("captures") as bar:
-        show_warnings()
+    with show_warnings(unit="captures"), ProgressBar("captures") as bar:
         try:
             results = synthesize_pairs(
                 captures,

@@ -1,7 +1,6 @@
 """Commands `nircolor train` and `nircolor export`."""
 
 import sys
-import warnings
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -33,8 +32,7 @@ def train(context: typer.Context) -> None:
     arguments = list(context.args)
     resume = "--resume" in arguments
     try:
-        with warnings.catch_warnings():
-            show_warnings(others=True)
+        with show_warnings(unit="images", options=False, others=True):
             run([argument for argument in arguments if argument != "--resume"], resume=resume)
     except KeyboardInterrupt:
         typer.secho("interrupted; --resume continues from the last checkpoint", err=True)

@@ -162,11 +162,8 @@ def load_calibration(cube: Cube, references: References) -> Calibration:
     alive = above > 0 if cube.dtype.kind == "f" else above >= _LEAST_SIGNAL
     signal = above * _exposure(cube, Cube(references.white))
     if not math.isclose(_exposure(cube, Cube(references.dark)), 1, rel_tol=0.01):
-        warnings.warn(
-            f"{references.dark}: the dark reference has another exposure (tint) than {cube.path}",
-            NircolorWarning,
-            stacklevel=2,
-        )
+        problem = f"the dark reference has another exposure (tint) than {cube.path}"
+        warnings.warn(NircolorWarning(problem, path=references.dark), stacklevel=2)
     limit = _limit(cube, highest.max())
     return Calibration(
         name=references.white,

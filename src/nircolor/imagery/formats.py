@@ -82,7 +82,8 @@ def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
                 try:
                     yield from _walk(entry, recursive)
                 except PermissionError:
-                    warnings.warn(f"{entry}: left out, it may not be read", NircolorWarning, stacklevel=2)
+                    problem = "left out, it may not be read"
+                    warnings.warn(NircolorWarning(problem, path=entry), stacklevel=2)
         elif is_image(entry) and not envi.is_reference(entry):
             yield entry
 

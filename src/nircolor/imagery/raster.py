@@ -135,7 +135,8 @@ def open_raster(
             scaling.doubt(file.path, grid.dtype, largest, rule, spectral=any(bands)),
         ):
             if doubt:
-                warnings.warn(doubt, NircolorWarning, stacklevel=2)
+                problem = doubt.removeprefix(f"{file.path}: ")
+                warnings.warn(NircolorWarning(problem, path=file.path), stacklevel=2)
     return Raster(file, stored, grid, turn, rule, bands, names)
 
 

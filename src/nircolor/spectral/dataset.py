@@ -189,11 +189,8 @@ def _warn_of_clipping(result: SynthesizedPair) -> None:
     pixels = result.record["lines"] * result.record["samples"]
     for kind, count in result.record["clipped_pixels"].items():
         if count > _CLIPPED_SHARE * pixels:
-            warnings.warn(
-                f"{result.capture.header}: {count / pixels:.0%} of the pixels are {_CLIPPED_WORDS[kind]}",
-                NircolorWarning,
-                stacklevel=3,
-            )
+            problem = f"{count / pixels:.0%} of the pixels are {_CLIPPED_WORDS[kind]}"
+            warnings.warn(NircolorWarning(problem, path=result.capture.header), stacklevel=3)
 
 
 def _synthesize_each(

@@ -2,6 +2,7 @@ import signal
 
 import pytest
 
+from nircolor.app import stopping
 from tests.app.command_line import CommandLine
 
 
@@ -10,4 +11,5 @@ def nircolor(capsys, monkeypatch):
     """The command line, see `CommandLine`."""
     before = signal.getsignal(signal.SIGTERM)
     yield CommandLine(capsys, monkeypatch)
+    stopping.uninstall()
     signal.signal(signal.SIGTERM, before)

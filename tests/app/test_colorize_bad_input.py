@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nircolor.imagery import writer
+from nircolor import staging
 from tests.app.command_line import files, gray_png, process, truncated_png
 from tests.imagery.imagery_samples import load, noise, png_bytes, save, save_envi
 
@@ -85,7 +85,7 @@ def test_a_folder_without_permission(nircolor, tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "is_dir", refuse)
     line = nircolor.refused("colorize", tmp_path / "a.png", "-o", tmp_path / "out")
-    assert line == f"[Errno 13] Permission denied: '{tmp_path / 'a.png'}'"
+    assert line == f"{tmp_path / 'a.png'}: Permission denied"
 
 
 @pytest.mark.parametrize("kind", ["missing", "text", "cut", "unknown"])
@@ -149,7 +149,7 @@ def test_a_read_only_output_folder(nircolor, tmp_path, tiny, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(writer.tempfile, "mkdtemp", refuse)
+    monkeypatch.setattr(staging.tempfile, "mkdtemp", refuse)
     line = nircolor.refused(
         "colorize", gray_png(tmp_path / "a.png"), "-o", tmp_path / "out", "-m", tiny("per_pixel")
     )

@@ -1,6 +1,5 @@
 """Command `nircolor colorize`."""
 
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from nircolor.app import stopping
 from nircolor.app.options import (
     IN,
     OUT,
@@ -24,6 +24,7 @@ from nircolor.app.options import (
     parse_nodata,
     parse_numbers,
 )
+from nircolor.app.terminal import describe
 from nircolor.app.usage import whole
 from nircolor.errors import NircolorError
 from nircolor.parallel import Progress
@@ -110,7 +111,8 @@ def colorize(
         raise typer.BadParameter("expected either --skip-existing or --overwrite, got both")
     wavelengths, percentiles = parse_bands(bands), _parse_percentiles(stretch)
     invalid_value = parse_nodata(nodata)
-    from nircolor.app.console import ProgressBar, errors, show_warnings
+    stopping.promise("finished images are kept, no image is incomplete")
+    from nircolor.app.console import ProgressBar, show_warnings
     from nircolor.inference import Colorizer, Reading, colorize_all, plan
 
     with show_warnings() as shown:
@@ -131,15 +133,11 @@ def colorize(
                 progress_for=progress.for_job,
             )
             results = []
-            try:
-                # closing: after Ctrl-C at any point, the running images stop and clean up first
-                with closing(running):
-                    for result in running:
-                        results.append(result)
-                        progress.finish(result.job)
-            except KeyboardInterrupt:
-                errors.print("interrupted; finished images are kept, no image is incomplete")
-                sys.exit(130)
+            # closing: after an error here, the running images stop and clean up first
+            with closing(running):
+                for result in running:
+                    results.append(result)
+                    progress.finish(result.job)
     _report(results, progress, output)
 
 
@@ -148,7 +146,8 @@ def _report(results: "Sequence[Result]", progress: "BatchProgress", output: Path
 
     failures = [(result.job.path, result.error) for result in results if result.error is not None]
     if failures and len(results) == 1:
-        raise failures[0][1]
+        path, error = failures[0]
+        raise NircolorError(describe(error, path)) from error
     skipped = sum(result.skipped for result in results)
     done = len(results) - len(failures) - skipped
     parts = [

@@ -4,25 +4,49 @@ import math
 import re
 import sys
 import threading
-import traceback
 import warnings
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
-from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.app.terminal import describe, print_traceback, printable
+from nircolor.errors import NircolorWarning
 
-# no markup, emoji codes or line breaks: file names are printed unchanged
-errors = Console(stderr=True, markup=False, emoji=False, highlight=False, soft_wrap=True)
 # a group of warnings names this many files
 _NAMED = 3
 # warnings that may be grouped are held back for this time, then for twice this time, and so on
 _FIRST_WAIT_S = 60.0
 _NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e[+-]\d+)?\b")
+
+class Screen(Console):
+    """Console that prints each string as one line, escaped (`printable`), without markup and emoji codes."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, highlight=False, **options)
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        shown = [printable(one) if isinstance(one, str) else one for one in objects]
+        if not self.stderr:
+            super().print(*shown, **options)
+            return
+        # messages are lost where standard error is closed or full; the work goes on
+        with suppress(OSError):
+            super().print(*shown, **options)
+
+
+class Grid(Table):
+    """Table of rows whose cells are escaped (`printable`)."""
+
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        super().add_row(*(printable(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+
+errors = Screen(stderr=True, soft_wrap=True)
 
 
 @contextmanager
@@ -146,16 +170,10 @@ def conclude(summary: str, failures: Sequence[tuple[Path, Exception]]) -> None:
         return
     errors.print(f"{len(failures)} failed:", style="red")
     for path, error in failures:
-        errors.print(f"  {_line(path, error)}", style="red")
+        errors.print(f"  {describe(error, path)}", style="red")
         if "--debug" in sys.argv:
-            errors.print("".join(traceback.format_exception(error)))
+            print_traceback(error)
     sys.exit(1)
-
-
-def _line(path: Path, error: Exception) -> str:
-    if isinstance(error, NircolorError):
-        return str(error)
-    return f"{path}: unexpected {type(error).__name__}: {error} (a bug in nircolor)"
 
 
 class ProgressBar:
@@ -199,6 +217,7 @@ class ProgressBar:
         """
         if text is None:
             text = f"{stage} {math.floor(done + 1e-6):.0f}/{total:.0f} {self._unit}".strip()
+        text, note = printable(text), printable(note)
         if stage not in self._lines:
             self._lines[stage] = self._progress.add_task(text, total=total, note=note)
         self._progress.update(self._lines[stage], completed=done, total=total, description=text, note=note)

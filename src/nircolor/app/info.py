@@ -79,17 +79,16 @@ def info(
 
 
 def _console() -> "Console":
-    from rich.console import Console
+    from nircolor.app.console import Screen
 
-    # no markup: file names are printed unchanged; no line breaks if the output is not a terminal
-    width = None if sys.stdout.isatty() else 10_000
-    return Console(markup=False, emoji=False, highlight=False, width=width)
+    # no line breaks if the output is not a terminal
+    return Screen(width=None if sys.stdout.isatty() else 10_000)
 
 
 def _grid() -> "Table":
-    from rich.table import Table
+    from nircolor.app.console import Grid
 
-    table = Table.grid(padding=(0, 2))
+    table = Grid.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     return table

@@ -3,15 +3,14 @@
 Commands import slow packages inside their functions, so that ``nircolor --help`` is fast.
 """
 
-import signal
 import sys
-import traceback
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from nircolor import __version__
+from nircolor.app import stopping, terminal
 from nircolor.app.colorize import colorize
 from nircolor.app.evaluate import evaluate
 from nircolor.app.info import info, models
@@ -20,7 +19,6 @@ from nircolor.app.options import RUN, OutputFolder
 from nircolor.app.synthesize import synthesize
 from nircolor.app.training import TRAIN_SETTINGS, export, train
 from nircolor.app.usage import Command, Group, complete_model, in_one_line
-from nircolor.errors import NircolorError
 
 app = typer.Typer(
     name="nircolor",
@@ -103,33 +101,29 @@ def main() -> None:
     """Run the command line.
 
     Exit codes: 0 for success; 1 if some files of a batch failed (for ``leaks``: if images are shared); 2 for
-    any other error, reported in one line (``--debug`` adds the traceback); 130 after Ctrl-C or SIGTERM.
+    any other error, reported in one line (``--debug`` adds the traceback); 130 after Ctrl-C, SIGTERM or
+    SIGHUP; 141 if the reader of standard output has gone.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    terminal.prepare_streams()
+    stopping.install()
+    sys.exit(terminal.finish(_run()))
+
+
+def _run() -> int:
     # accepted anywhere on the command line, not only before the command
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         code = app(arguments, prog_name="nircolor", standalone_mode=False)
     except typer.Abort:
-        sys.exit(130)
-    # OSError: raised before an image is processed, for example for a folder without read permission
-    except (NircolorError, OSError) as error:
-        _fail(str(error), error if debug else None)
+        return 130
+    except SystemExit as error:
+        code = error.code
     except Exception as error:
         # Typer's exceptions for mistakes in the arguments have no common class in all its versions
-        if not hasattr(error, "format_message"):
-            raise
-        _fail(in_one_line(error), None)
-    sys.exit(code if isinstance(code, int) else 0)
-
-
-def _fail(message: str, shown: Exception | None) -> NoReturn:
-    if shown is not None:
-        traceback.print_exception(shown)
-    typer.secho(f"error: {message}", err=True, fg="red")
-    sys.exit(2)
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
+        usage = hasattr(error, "format_message")
+        if debug and not usage:
+            terminal.print_traceback(error)
+        terminal.print_error(in_one_line(error) if usage else terminal.describe(error))
+        return 2
+    return code if isinstance(code, int) else 0

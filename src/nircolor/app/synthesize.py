@@ -1,11 +1,11 @@
 """Command `nircolor synthesize`."""
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from nircolor.app import stopping
 from nircolor.app.options import IN, OUT, RUN, parse_numbers
 from nircolor.app.usage import whole
 from nircolor.errors import NircolorError
@@ -112,29 +112,26 @@ def synthesize(
     nircolor synthesize scene.hdr -o data/ --bands 800,870 --fwhm 25
     """
     wavelengths, grid = parse_numbers(bands, "--bands") or (), _parse_grid(response_nm)
-    from nircolor.app.console import ProgressBar, conclude, errors, show_warnings
+    stopping.promise("finished pairs are kept, and the same command continues from there")
+    from nircolor.app.console import ProgressBar, conclude, show_warnings
     from nircolor.spectral import synthesize as synthesize_pairs
 
     with show_warnings(unit="captures"), ProgressBar("captures") as bar:
-        try:
-            results = synthesize_pairs(
-                captures,
-                output,
-                bands_nm=wavelengths,
-                fwhm_nm=fwhm,
-                nearest=nearest,
-                response=response,
-                response_nm=grid,
-                dark=dark,
-                white=white,
-                scale=scale,
-                jobs=jobs,
-                overwrite=overwrite,
-                on_progress=bar.update,
-            )
-        except KeyboardInterrupt:
-            errors.print("interrupted; finished pairs are kept, and the same command continues from there")
-            sys.exit(130)
+        results = synthesize_pairs(
+            captures,
+            output,
+            bands_nm=wavelengths,
+            fwhm_nm=fwhm,
+            nearest=nearest,
+            response=response,
+            response_nm=grid,
+            dark=dark,
+            white=white,
+            scale=scale,
+            jobs=jobs,
+            overwrite=overwrite,
+            on_progress=bar.update,
+        )
     failures = [(result.capture.header, result.error) for result in results if result.error is not None]
     skipped = sum(result.skipped for result in results)
     done = len(results) - len(failures) - skipped

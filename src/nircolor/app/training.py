@@ -1,10 +1,13 @@
 """Commands `nircolor train` and `nircolor export`."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+
+from nircolor.app import stopping
 
 # all arguments are passed to LightningCLI, including --help
 TRAIN_SETTINGS: Final[dict[str, Any]] = {
@@ -31,12 +34,19 @@ def train(context: typer.Context) -> None:
 
     arguments = list(context.args)
     resume = "--resume" in arguments
+    # Lightning ends a run itself; it is the main thread that must stop
+    stopping.uninstall()
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         with show_warnings(unit="images", options=False, others=True):
             run([argument for argument in arguments if argument != "--resume"], resume=resume)
     except KeyboardInterrupt:
         typer.secho("interrupted; --resume continues from the last checkpoint", err=True)
         sys.exit(130)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def export(

@@ -17,6 +17,7 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.gdal import reason
 from nircolor.imagery.reduction import AreaMean
 from nircolor.metrics import delta_e2000_map
+from nircolor.staging import staging_folder
 
 # fixed, so that error maps can be compared between images and reports; 40 is about the difference between
 # orange and green
@@ -195,14 +196,12 @@ def write_figure(path: Path, names: Sequence[str], labels: Sequence[str], galler
         raise NircolorError(f"{path}: expected names of images for the figure, got none")
     rows = [_row(name, labels, gallery) for name in names]
     encoded = _render(rows, names, ["NIR", *labels, "truth"], path.suffix.lower())
-    partial = path.with_name(f".{path.name}.part")
     try:
-        partial.write_bytes(encoded)
-        partial.replace(path)
+        with staging_folder(path.parent) as draft:
+            (draft / path.name).write_bytes(encoded)
+            (draft / path.name).replace(path)
     except OSError as error:
         raise NircolorError(f"{path}: the figure cannot be written ({reason(error)})") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _row(name: str, labels: Sequence[str], gallery: Gallery) -> list[Floats]:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from nircolor.evaluation.plots import per_image_svg
 from nircolor.evaluation.rendering import Page, make_pages, render_html, render_markdown, slugs
 from nircolor.evaluation.scores import MEASURES, by_method, write_csv
 from nircolor.imagery.gdal import reason
+from nircolor.staging import committing, staging_folder
 
 FILES = ("report.html", "report.md", "report.json", "per_image.csv", "per_image.svg")
 # patterns of the files whose names depend on the evaluation
@@ -40,9 +40,10 @@ def write_report(evaluation: Evaluation, folder: Path, gallery: Gallery | None, 
     pages = [] if gallery is None else make_pages(evaluation, gallery, images)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".report-", dir=folder) as draft:
-            _write(evaluation, pages, Path(draft), folder)
-            _move(Path(draft), folder)
+        with staging_folder(folder) as draft:
+            _write(evaluation, pages, draft, folder)
+            with committing():
+                _move(draft, folder)
     except OSError as error:
         raise NircolorError(f"{folder}: the report cannot be written ({reason(error)})") from error
 

@@ -21,6 +21,7 @@ from nircolor.pairs.leaks import Thumbnail, compare_thumbnails, compared_pairs
 from nircolor.pairs.opened_set import SetSource
 from nircolor.pairs.pair import Bands, PairImages, listed
 from nircolor.parallel import Progress
+from nircolor.staging import staging_folder
 
 FIGURE = "figure.png"
 _PACKAGES = ("nircolor", "numpy", "scipy", "scikit-image", "rasterio", "onnxruntime")
@@ -91,8 +92,8 @@ def evaluate(
     folder = None if output is None else Path(output)
     if folder is not None:
         _check_output(folder, overwrite)
-    with tempfile.TemporaryDirectory() as images_folder:
-        gallery = None if folder is None or not (images or figure) else Gallery(Path(images_folder))
+    with staging_folder(Path(tempfile.gettempdir())) as images_folder:
+        gallery = None if folder is None or not (images or figure) else Gallery(images_folder)
         evaluated = open_set(data, "evaluated", split=split, table=table)
         sets = [] if training is None else _as_list(training)
         opened = [open_set(one, "training", table=table) for one in sets]

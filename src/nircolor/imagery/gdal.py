@@ -57,6 +57,9 @@ def reason(error: BaseException) -> str:
     """Return the first message in a chain of GDAL or OS errors as one line, without codes and advice."""
     while error.__cause__ is not None:
         error = error.__cause__
+    # rasterio passes paths to GDAL as UTF-8
+    if isinstance(error, UnicodeEncodeError):
+        return "expected a path in UTF-8; rename it"
     text = (
         getattr(error, "errmsg", None)
         or getattr(error, "strerror", None)

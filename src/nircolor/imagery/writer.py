@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,6 +10,7 @@ import numpy as np
 import rasterio.shutil
 from rasterio.windows import Window as RasterioWindow
 
+from nircolor import staging
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery.formats import output_driver
@@ -169,9 +168,8 @@ class ColourWriter:
     def __enter__(self) -> Self:
         grid = self._grid
         with gdal_for(self.path, "cannot be written"):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             # a folder, not a file, so that side files of GDAL are removed with it
-            self._folder = Path(tempfile.mkdtemp(prefix=".nircolor-", dir=self.path.parent))
+            self._folder = staging.create(self.path.parent)
         try:
             with gdal_for(self.path, "cannot be written"):
                 self._staged = self._folder / "staged.tif"
@@ -283,7 +281,7 @@ class ColourWriter:
             with contextlib.suppress(Exception):  # the file is removed anyway
                 self._dataset.close()
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            staging.remove(self._folder)
             self._folder = None
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Generator, Iterable, Sequence
@@ -22,6 +21,7 @@ from nircolor.parallel import Progress, clear_traceback, in_parallel
 from nircolor.spectral.capture import Capture, find_captures
 from nircolor.spectral.response import CameraResponse, colour_science, read_response
 from nircolor.spectral.synthesis import PairFiles, SynthesisSettings, write_pair
+from nircolor.staging import committing, staging_folder
 
 MANIFEST = "manifest.json"
 _VERSIONS_OF = ("nircolor", "numpy", "colour-science", "rasterio")
@@ -243,21 +243,22 @@ def _make_pair(
     up_to_date = manifest.find(capture, source)
     if up_to_date is not None:
         return SynthesizedPair(capture, written, up_to_date, skipped=True)
-    with tempfile.TemporaryDirectory(prefix=".nircolor-", dir=folder) as staging:
-        measured = write_pair(capture, settings, Path(staging), on_progress)
-        hashes = {path: _sha256(Path(staging, path)) for path in files}
+    with staging_folder(folder) as draft:
+        measured = write_pair(capture, settings, draft, on_progress)
+        hashes = {path: _sha256(draft / path) for path in files}
         if not (overwrite or capture.name in manifest):
             _require_free(folder, hashes)
-        for path in files:
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            Path(staging, path).replace(folder / path)
-    record = {
-        "source": source,
-        **measured,
-        "files": hashes,
-        "versions": {package: version(package) for package in _VERSIONS_OF},
-    }
-    manifest.add(capture.name, record)
+        record = {
+            "source": source,
+            **measured,
+            "files": hashes,
+            "versions": {package: version(package) for package in _VERSIONS_OF},
+        }
+        with committing():
+            for path in files:
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (draft / path).replace(folder / path)
+            manifest.add(capture.name, record)
     return SynthesizedPair(capture, written, record)
 
 

@@ -85,8 +85,10 @@ def bytes_per_px(path: Path, card: Card) -> float:
 
 
 # Not `multiprocessing`: its new processes import the user's script, which would train and export once more.
+# Ctrl-C reaches this process too, which should end without a traceback.
 _PROGRAM = """
-import pickle, sys
+import pickle, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
 sys.path = pickle.load(sys.stdin.buffer)
 print(pickle.load(sys.stdin.buffer)())
 """

@@ -24,6 +24,7 @@ from nircolor.modelfile import (
 )
 from nircolor.models import Network
 from nircolor.models.loading import restore
+from nircolor.staging import staging_folder
 from nircolor.training.costs import bytes_per_px, multiply_adds_per_px, random_inputs, run_file
 from nircolor.training.onnx_export import halve_graph, to_onnx, write_onnx
 
@@ -111,10 +112,10 @@ def export(
     card = card.model_copy(update={"multiply_adds_per_px": multiply_adds_per_px(network, card)})
 
     write, halve = _writer(network, card)
-    # with the suffix, which determines how the file is loaded
-    unfinished = output.with_name(f".{output.stem}.part{output.suffix}")
     rounding = None
-    try:
+    with staging_folder(output.parent) as draft:
+        # the suffix determines how the file is loaded
+        unfinished = draft / output.name
         write(unfinished, card)
         difference = _difference(network, unfinished, card)
         if not difference < _SINGLE_TOLERANCE:
@@ -133,8 +134,6 @@ def export(
         card = card.model_copy(update={"bytes_per_px": bytes_per_px(unfinished, card)})
         write(unfinished, card)
         unfinished.replace(output)
-    finally:
-        unfinished.unlink(missing_ok=True)
     return Exported(card, rounding)
 
 

@@ -10,6 +10,7 @@ from string import Template
 
 from nircolor.arrays import Floats
 from nircolor.imagery.embedded import encode_jpeg
+from nircolor.staging import staging_folder
 
 COMMAND = "nircolor colorize my_images/ -o colour/"
 
@@ -72,12 +73,9 @@ def write_page(
         command=escape(command),
     )
     path = Path(path)
-    partial = path.with_name(f".{path.name}.part")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with staging_folder(path.parent) as draft:
+        (draft / path.name).write_text(page, encoding="utf-8")
+        (draft / path.name).replace(path)
 
 
 def _section(one: BeforeAfter, key: str) -> str:

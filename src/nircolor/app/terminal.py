@@ -1,0 +1,154 @@
+"""Standard streams: text that a terminal may not or cannot show, streams that are closed or full."""
+
+import codecs
+import errno
+import io
+import os
+import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, TextIO
+
+from nircolor.errors import NircolorError
+
+# 128 + SIGPIPE, as a shell reports of a program whose reader has gone
+_READER_GONE: Final = 141
+_ASCII: Final = {
+    "…": "...", "×": "x", "µ": "u", "μ": "u", "°": " deg", "–": "-", "—": "-", "−": "-", "→": "->", "²": "2",
+    "³": "3", "Δ": "d", "≥": ">=", "≤": "<=", "±": "+-", "·": "*", "’": "'", "‘": "'", "“": '"', "”": '"',
+}  # fmt: skip
+
+
+def printable(text: str) -> str:
+    r"""Escape all that a terminal would act on: control characters, line breaks, changes of text direction.
+
+    File names, cards and headers come from others. Bytes of a name that are not valid text are escaped too.
+
+    Examples:
+        >>> print(printable("a\x1b[2Jb\nc"))
+        a\x1b[2Jb\nc
+        >>> print(printable("\udcff\u202egnp.exe"))
+        \xff\u202egnp.exe
+    """
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def _escape(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # a byte of a file name, see os.fsdecode
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def describe(error: BaseException, path: Path | None = None) -> str:
+    """Describe an exception in one line; an unexpected one as a bug, so that it is reported.
+
+    Args:
+        error: The exception.
+        path: The file that was in work.
+    """
+    place = "" if path is None else f"{path}: "
+    if isinstance(error, NircolorError):
+        text = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        name = place if error.filename is None else f"{os.fsdecode(error.filename)}: "
+        text = f"{name}{error.strerror}"
+    elif isinstance(error, MemoryError):
+        text = f"{place}out of memory"
+    else:
+        reason = f": {error}" if str(error) else ""
+        text = f"{place}unexpected {type(error).__name__}{reason} (a bug in nircolor; --debug shows where)"
+    return printable(" ".join(text.splitlines()))
+
+
+def print_error(message: str) -> None:
+    """Print one line to standard error, in red on a terminal."""
+    line = f"error: {printable(message)}"
+    with suppress(OSError):
+        coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+        print(f"\x1b[31m{line}\x1b[0m" if coloured else line, file=sys.stderr, flush=True)
+
+
+def print_traceback(error: BaseException) -> None:
+    """Print a traceback to standard error."""
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    with suppress(OSError):
+        print(*map(printable, lines), sep="\n", file=sys.stderr)
+
+
+class _StandardOutput(io.FileIO):
+    """Standard output whose errors name it."""
+
+    reader_gone = False
+
+    def write(self, data: Any) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            self.reader_gone |= error.errno == errno.EPIPE
+            raise OSError(error.errno, error.strerror, "standard output") from None
+
+
+_output: _StandardOutput | None = None
+
+
+def prepare_streams() -> None:
+    """Replace closed streams, and make the others print text that their encoding lacks in ASCII.
+
+    Otherwise the next file that is opened would take the place of a closed stream, with all that GDAL prints.
+    """
+    global _output
+    codecs.register_error("nircolor", _in_ascii)
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # writing to standard output fails, to standard error does not
+            os.open(os.devnull, os.O_RDWR if number == 2 else os.O_RDONLY)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    # not where a test has replaced it
+    if sys.stdout is sys.__stdout__:
+        encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
+        _output = _StandardOutput(1, "w", closefd=False)
+        buffer = io.BufferedWriter(_output)
+        sys.stdout = io.TextIOWrapper(buffer, encoding=encoding, line_buffering=_output.isatty())
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="nircolor")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_ASCII.get(character) or _escape(character) for character in text), error.end
+
+
+def finish(code: int) -> int:
+    """Flush the streams before the process exits.
+
+    Returns:
+        The exit code: ``code``, or another if standard output could not be written.
+    """
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        if code == 0 and not isinstance(error, BrokenPipeError):
+            print_error(describe(error))
+        code = code or 2
+        _discard(sys.stdout)
+    if _output is not None and _output.reader_gone:
+        code = _READER_GONE
+    try:
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        _discard(sys.stderr)
+    return code
+
+
+def _discard(stream: TextIO) -> None:
+    """Drop what could not be written; Python would try again when it exits."""
+    with suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -23,6 +23,7 @@ _NAMED = 3
 _FIRST_WAIT_S = 60.0
 _NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e[+-]\d+)?\b")
 
+
 class Screen(Console):
     """Console that prints each string as one line, escaped (`printable`), without markup and emoji codes."""
 

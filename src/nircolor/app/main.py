@@ -118,7 +118,7 @@ def _run() -> int:
     except typer.Abort:
         return 130
     except SystemExit as error:
-        code = error.code
+        code = error.code if isinstance(error.code, int | None) else 1
     except Exception as error:
         # Typer's exceptions for mistakes in the arguments have no common class in all its versions
         usage = hasattr(error, "format_message")

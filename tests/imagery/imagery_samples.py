@@ -74,6 +74,52 @@ def tiff_bytes(array: np.ndarray, orientation: int = 1, big_endian: bool = False
     return start + pixels + directory + struct.pack(order + "I", 0)
 
 
+def save_tiff(path: Path, *pages: tuple[np.ndarray, dict], order: str = "<", sub_pages: tuple = ()) -> Path:
+    """Write a TIFF of uncompressed pages, with tags that GDAL does not write.
+
+    Args:
+        path: the file.
+        *pages: (h, w) or (h, w, samples), and tags: text, bytes, or whole numbers of 32 bits, by number.
+        order: byte order.
+        sub_pages: pages that the first one refers to (SubIFDs).
+    """
+    out = bytearray(struct.pack(order + "2sHI", b"II" if order == "<" else b"MM", 42, 0))
+
+    def put(data: bytes) -> int:
+        out.extend(b"\0" * (len(out) % 2) + data)
+        return len(out) - len(data)
+
+    def directory(array: np.ndarray, more: dict) -> tuple[int, int]:
+        samples = array.shape[2] if array.ndim == 3 else 1
+        bits = array.dtype.itemsize * 8
+        data = put(array.astype(array.dtype.newbyteorder(order)).tobytes())
+        tags = {
+            256: array.shape[1], 257: array.shape[0], 258: [bits] * samples, 259: 1,
+            262: 2 if samples == 3 else 1, 273: data, 277: samples, 278: array.shape[0], 279: array.nbytes,
+        } | more  # fmt: skip
+        entries = b""
+        for tag, value in sorted(tags.items()):
+            if isinstance(value, str | bytes):
+                kind, data = (2, value.encode() + b"\0") if isinstance(value, str) else (1, value)
+                count = len(data)
+            else:
+                numbers = value if isinstance(value, list | tuple) else [value]
+                kind, count, data = 4, len(numbers), struct.pack(f"{order}{len(numbers)}I", *numbers)
+            field = data.ljust(4, b"\0") if len(data) <= 4 else struct.pack(order + "I", put(data))
+            entries += struct.pack(order + "HHI", tag, kind, count) + field
+        start = put(struct.pack(order + "H", len(tags)) + entries + b"\0" * 4)
+        return start, start + 2 + len(entries)
+
+    offsets = [directory(*page)[0] for page in sub_pages]
+    link = 4
+    for i, (array, tags) in enumerate(pages):
+        start, following = directory(array, {330: offsets} | tags if offsets and i == 0 else tags)
+        struct.pack_into(order + "I", out, link, start)
+        link = following
+    path.write_bytes(out)
+    return path
+
+
 def save_envi(folder: Path, array: np.ndarray, name: str = "cube", data: str = ".raw", **fields: str) -> Path:
     """Write an ENVI file (band sequential); return the header."""
     kinds = {"uint8": 1, "int16": 2, "float32": 4, "float64": 5, "uint16": 12, "complex64": 6}

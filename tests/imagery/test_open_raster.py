@@ -353,7 +353,7 @@ def test_an_alpha_channel_alone_is_refused(tmp_path):
     def alpha_only(dataset):
         dataset.colorinterp = [ColorInterp.alpha]
 
-    path = save(tmp_path / "a.tif", noise(1, 4, 4), setup=alpha_only)
+    path = save(tmp_path / "a.tif", noise(1, 4, 4) // 128 * 255, setup=alpha_only)
     with pytest.raises(NircolorError, match="alpha channel and no image"):
         open_raster(path)
 

@@ -8,13 +8,13 @@ from nircolor.modelfile import Band, describe_bands, match_bands
 from tests.tiny_models import BROAD, THREE
 
 
-def matched(bands, wavelengths_nm):
-    return match_bands(bands, wavelengths_nm, "a file.hdr", "model scene")
+def matched(bands, wavelengths_nm, names=()):
+    return match_bands(bands, wavelengths_nm, "a file.hdr", "model scene", names)
 
 
-def refused(bands, wavelengths_nm):
+def refused(bands, wavelengths_nm, names=()):
     with pytest.raises(NircolorError) as caught:
-        matched(bands, wavelengths_nm)
+        matched(bands, wavelengths_nm, names)
     line = str(caught.value)
     assert line.startswith("a file.hdr: expected ")
     assert " for model scene, got " in line
@@ -70,6 +70,40 @@ def test_without_wavelengths_the_count_decides():
     assert "2 bands without wavelengths" in line
     assert "--bands" in line
     refused(BROAD, [None] * 3)
+
+
+def test_one_broad_band_takes_those_called_near_infrared():
+    np.testing.assert_array_equal(matched(BROAD, [None] * 4, ["R", "Red", None, "NIR"]), [[0, 0, 0, 1]])
+    np.testing.assert_array_equal(matched(BROAD, [None] * 3, ["NIR1", "red edge", "NIR2"]), [[0.5, 0, 0.5]])
+    # wavelengths are better
+    np.testing.assert_array_equal(matched(BROAD, [850, None], ["a", "NIR"]), [[1, 0]])
+
+
+def test_narrow_bands_need_wavelengths():
+    narrow = (Band(center_nm=842, fwhm_nm=50, tolerance_nm=15),)
+    names = ["Blue", "Green", "Red", "NIR"]
+    line = refused(narrow, [None] * 4, names)
+    assert "4 bands without wavelengths (Blue, Green, Red, NIR)" in line
+    assert "--bands nir=4" in line
+    assert "--bands 480,560,660,842" in line
+    line = refused(THREE, [None] * 4, names)
+    assert "--bands 480,560,660,842" in line
+    assert "--bands 780=1,850=2,940=3" in line
+    np.testing.assert_array_equal(matched(narrow, [None], ["nir"]), [[1]])
+
+
+def test_a_name_that_contradicts_is_refused():
+    for name in ("Green", "Red", "LWIR", "blue", "SWIR1"):
+        line = refused(BROAD, [None], [name])
+        assert f"1 band without wavelengths ({name}); " in line
+        assert "--bands 850" in line
+    refused(THREE, [None] * 3, ["NIR", "Green", "NIR"])
+    np.testing.assert_array_equal(matched(BROAD, [None], ["Band 1"]), [[1]])
+    np.testing.assert_array_equal(matched(THREE, [None] * 3, ["NIR", None, "x"]), np.eye(3))
+
+
+def test_the_name_stands_beside_the_wavelength():
+    assert "got 1 band at 560 nm (Green)" in refused(BROAD, [560], ["Green"])
 
 
 def test_rows_sum_to_one():

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from nircolor.errors import NircolorError
+from nircolor.imagery.band_info import BandInfo
 from nircolor.imagery.gdal import positive_number
 
 DATA_EXTENSIONS = ("", ".raw", ".img", ".dat", ".bil", ".bip", ".bsq", ".bin", ".envi", ".cube")
@@ -177,26 +178,25 @@ def parse_header(header: Path, *, path: Path | None = None) -> dict[str, str]:
     return fields
 
 
-def without_bad_bands(
-    path: Path, wavelengths_nm: Sequence[float | None], listed: str
-) -> tuple[float | None, ...]:
-    """Return the wavelengths with None for bad bands, so that no model is matched to them.
+def without_bad_bands(path: Path, bands: Sequence[BandInfo], listed: str) -> tuple[BandInfo, ...]:
+    """Return the bands without the wavelengths of bad ones, so that no model is matched to them.
 
     Args:
         path: the path that error messages name.
-        wavelengths_nm: one per band of the file.
+        bands: those of the file.
         listed: the header's bad-bands list (``bbl``), in braces: 0 for a bad band, 1 for a good one.
 
     Raises:
         NircolorError: the list has another length.
     """
     marks = [text.strip() for text in listed.strip("{}").split(",")]
-    if len(marks) != len(wavelengths_nm):
+    if len(marks) != len(bands):
         raise NircolorError(
-            f"{path}: expected a bad-bands list (bbl) of {len(wavelengths_nm)} bands, got {len(marks)}"
+            f"{path}: expected a bad-bands list (bbl) of {len(bands)} bands, got {len(marks)}"
         )
     return tuple(
-        None if positive_number(mark) is None else nm for mark, nm in zip(marks, wavelengths_nm, strict=True)
+        BandInfo(name="bad band") if positive_number(mark) is None else band
+        for mark, band in zip(marks, bands, strict=True)
     )
 
 

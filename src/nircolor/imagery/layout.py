@@ -7,13 +7,23 @@ from typing import Any
 
 import numpy as np
 from rasterio.enums import ColorInterp
+from rasterio.windows import Window as RasterioWindow
 
 from nircolor.arrays import Array
 from nircolor.errors import NircolorError
+from nircolor.imagery.band_info import BandInfo
+from nircolor.imagery.gdal import tags_of
 from nircolor.imagery.wavelengths import GivenBands, check_numbered, numbered
 
 _RGB = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+_COLOURS = {None, "red", "green", "blue"}
 _CMYK = {ColorInterp.cyan, ColorInterp.magenta, ColorInterp.yellow, ColorInterp.black}
+
+# values of an opaque pixel: 1 in floating point, else the largest number of some bits
+_FULL_SCALES = {0, 1, *(2**bits - 1 for bits in (8, 10, 12, 14, 15, 16, 32))}
+# borders of an alpha channel may be soft, and lossy compression blurs them
+_ALPHA_SHARE, _LOSSY_TOLERANCE = 0.9, 0.04
+_SAMPLE_PIXELS, _SAMPLES, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 1 << 20, 16, 16, 4096
 
 
 @dataclass(frozen=True)
@@ -40,18 +50,18 @@ class Layout:
         return len(self.stored) if self.palette is None else int(self.palette.shape[1])
 
 
-def of_dataset(
-    path: Path, dataset: Any, wavelengths_nm: Sequence[float | None], bands_nm: GivenBands | None
-) -> Layout:
+def of_dataset(path: Path, dataset: Any, known: Sequence[BandInfo], bands_nm: GivenBands | None) -> Layout:
     """Derive the layout from the metadata of an open rasterio dataset.
 
-    A band with a wavelength, from the file or from the user, is data even where the file calls it alpha or
-    red: GDAL gives those roles to any 3 or 4 bands of 8 bits.
+    A band with a wavelength or a telling name, from the file or from the user, is data even where the file
+    calls it alpha or red: GDAL gives those roles to any 3 or 4 bands of 8 bits. For the same reason, alpha
+    is believed outside of PNG and WebP only where the values of the band look like it, or the user's
+    wavelengths leave no other role for it.
 
     Args:
         path: the path that error messages name.
         dataset: the dataset.
-        wavelengths_nm: wavelength or None of each stored band.
+        known: what the file states about each stored band.
         bands_nm: the user's wavelengths, or None. One band called "nir" is then the only data.
 
     Returns:
@@ -63,7 +73,11 @@ def of_dataset(
     if chosen is not None:
         check_numbered(path, chosen, len(roles))
     listed = None if bands_nm is None or chosen is not None else len(bands_nm)
-    if _CMYK & set(roles) and chosen is None and listed != len(roles):
+    if chosen is not None or listed == len(roles):
+        # GDAL converts CMYK of 8 bits to colours
+        if tags_of(dataset, 0, "IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE") == "CMYK":
+            raise NircolorError(f"{path}: expected bands to be named, got CMYK (for print), read as colours")
+    elif _CMYK & set(roles):
         raise NircolorError(
             f"{path}: expected a gray or RGB image, got CMYK (for print); convert it first, or name its "
             f"{len(roles)} bands with --bands if they are no colours"
@@ -73,8 +87,11 @@ def of_dataset(
     everything = tuple(range(1, len(roles) + 1))
     if listed == len(roles):
         return Layout(everything)
-    named = {i for i in everything if wavelengths_nm[i - 1] is not None} | set((chosen or {}).values())
+    named = {i for i in everything if known[i - 1].nm is not None or known[i - 1].role not in _COLOURS}
+    named |= set((chosen or {}).values())
     alphas = [i for i in everything if roles[i - 1] is ColorInterp.alpha and i not in named]
+    if listed != len(roles) - 1:
+        alphas = [i for i in alphas if dataset.driver in ("PNG", "WEBP") or _looks_like_alpha(dataset, i)]
     alpha = alphas[0] if alphas else None
     if chosen is not None and "nir" in chosen:
         return Layout((chosen["nir"],), alpha)
@@ -83,6 +100,28 @@ def of_dataset(
         raise NircolorError(f"{path}: holds an alpha channel and no image")
     photograph = tuple(roles[i - 1] for i in data) == _RGB and not named.intersection(data) and listed != 3
     return Layout(data, alpha, is_colour=photograph)
+
+
+def _looks_like_alpha(dataset: Any, band: int) -> bool:
+    """Return whether nearly all values of a band are 0 or the largest, which is a full scale."""
+    height, width = dataset.height, dataset.width
+    if height * width <= _SAMPLE_PIXELS:
+        values = dataset.read(band)
+    else:
+        rows, cols = min(height, _SAMPLE_ROWS), min(width, _SAMPLE_COLUMNS)
+        places = [(height - rows) * i // (_SAMPLES - 1) for i in range(_SAMPLES)]
+        lefts = [(width - cols) * i // (_SAMPLES - 1) for i in range(_SAMPLES)]
+        values = np.stack(
+            [
+                dataset.read(band, window=RasterioWindow(left, top, cols, rows))
+                for top, left in zip(places, lefts, strict=True)
+            ]
+        )
+    top = values.max()
+    compression = tags_of(dataset, 0, "IMAGE_STRUCTURE").get("COMPRESSION", "")
+    tolerance = top * _LOSSY_TOLERANCE if any(name in compression for name in ("JPEG", "WEBP")) else 0
+    ends = (values <= tolerance) | (values >= top - tolerance)
+    return bool(top in _FULL_SCALES and ends.mean() >= _ALPHA_SHARE)
 
 
 def doubt(path: Path, layout: Layout) -> str | None:

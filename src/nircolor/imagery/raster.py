@@ -15,11 +15,11 @@ from rasterio.transform import Affine
 
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import envi, layout, orientation, scaling, wavelengths
+from nircolor.imagery import band_info, envi, layout, orientation, scaling, wavelengths
 from nircolor.imagery.calibration import Calibration, find_references, load_calibration
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.formats import ImageFile, locate
-from nircolor.imagery.gdal import descriptions_of, gdal_for, open_dataset, tags_of
+from nircolor.imagery.gdal import gdal_for, open_dataset, tags_of
 from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.invalid import Nodata, check_nodata
 from nircolor.imagery.orientation import Window
@@ -92,10 +92,10 @@ def open_raster(
     header = {} if file.header is None else envi.read_header(file.path, file.header, file.data)
     references = find_references(file.header) if file.header and scale is None and stretch is None else None
     with _opened(file, max_pixels) as dataset:
-        stored_nm = wavelengths.of_dataset(dataset, header)
+        known = band_info.of_dataset(dataset, header, file.path.name)
         if "bbl" in header:
-            stored_nm = envi.without_bad_bands(file.path, stored_nm, header["bbl"])
-        roles = layout.of_dataset(file.path, dataset, stored_nm, bands_nm)
+            known = envi.without_bad_bands(file.path, known, header["bbl"])
+        roles = layout.of_dataset(file.path, dataset, known, bands_nm)
         georeference = Georeference.of_dataset(dataset)
         turn = _orientation_of(file, dataset, georeference)
         dtype = np.dtype(dataset.dtypes[0])
@@ -117,11 +117,10 @@ def open_raster(
         )
         # the stored band of each data band: a palette makes three of one
         data = roles.stored * (roles.bands // len(roles.stored))
-        bands = tuple(stored_nm[i - 1] for i in data)
+        meanings = tuple(known[i - 1] for i in data)
         if bands_nm is not None:
-            bands = wavelengths.given(file.path, bands_nm, data)
-        descriptions = descriptions_of(dataset)
-        names = tuple(descriptions[i - 1] for i in data)
+            meanings = wavelengths.given(file.path, bands_nm, data, meanings)
+        bands, names = tuple(info.nm for info in meanings), tuple(info.name for info in meanings)
         if references is not None:
             rule: scaling.Scale | Calibration = load_calibration(Cube(file.path), references)
         else:
@@ -179,7 +178,7 @@ class Raster:
         depth: 8 or 16, bits of an output that keeps the precision.
         bands: number of data bands, without alpha. Gray stored as three equal channels counts as one band.
         wavelengths_nm: centre in nm, or None, of each band.
-        names: description, or None, of each band.
+        names: name of each band, from its description or other metadata, or None.
         is_colour_photograph: whether the bands are RGB, differ, and have no wavelengths.
         nodata: value that marks invalid pixels, or None.
         has_alpha: whether there is an alpha channel.

@@ -82,7 +82,9 @@ class RasterSource:
         if raster.is_colour_photograph and len(card.bands) == 1:
             mixture = np.full((1, raster.bands), 1 / raster.bands, np.float32)
         else:
-            mixture = match_bands(card.bands, raster.wavelengths_nm, str(raster.path), f"model {card.name}")
+            mixture = match_bands(
+                card.bands, raster.wavelengths_nm, str(raster.path), f"model {card.name}", raster.names
+            )
         # a cube has hundreds of bands; only those with a non-zero weight are read
         used = mixture.any(0)
         self.bands = [int(band) for band in np.flatnonzero(used)]

@@ -6,6 +6,7 @@ import numpy as np
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
+from nircolor.imagery.sensors import ROLE_RANGES_NM, TYPICAL_NM, role_of
 from nircolor.modelfile.card import Band
 
 # wavelengths in files are rounded, often to 1 nm
@@ -13,19 +14,25 @@ _ROUNDING_NM = 0.5
 
 
 def match_bands(
-    bands: Sequence[Band], wavelengths_nm: Sequence[float | None], name: str, wanted_by: str
+    bands: Sequence[Band],
+    wavelengths_nm: Sequence[float | None],
+    name: str,
+    wanted_by: str,
+    names: Sequence[str | None] = (),
 ) -> Floats:
     """Compute the weights that mix the bands of a file into the wanted bands.
 
     A narrow band takes the file's nearest band within its tolerance. A broad band takes the mean of all the
-    file's bands within its width, or the nearest one within its tolerance where there is none. A file without
-    wavelengths must have exactly the wanted bands, in their order.
+    file's bands within its width, or the nearest one within its tolerance where there is none. A single broad
+    band also takes those that are called near-infrared, where no band has a wavelength. Any other file
+    without wavelengths must have exactly the wanted bands, in their order, and no name that contradicts them.
 
     Args:
         bands: Wanted bands.
         wavelengths_nm: Wavelengths of the file's bands in nm, None where unknown.
         name: Name of the file, for messages.
         wanted_by: What the bands are for, for messages: ``model scene``.
+        names: Names of the file's bands, None where unknown.
 
     Returns:
         (wanted bands, file's bands) float32; each row sums to 1.
@@ -37,15 +44,19 @@ def match_bands(
         >>> match_bands([Band(center_nm=850, fwhm_nm=10, tolerance_nm=10)], [660, 848], "a.tif", "model a")
         array([[0., 1.]], dtype=float32)
     """
-    known = [nm for nm in wavelengths_nm if nm is not None]
-    if not known:
-        if len(wavelengths_nm) != len(bands):
-            raise NircolorError(
-                f"{name}: expected {describe_bands(bands)} for {wanted_by}, got "
-                f"{_count(len(wavelengths_nm))} without wavelengths (name that of each: --bands 780,850,…)"
-            )
-        return np.eye(len(bands), dtype=np.float32)
-    return np.stack([_weights(band, wavelengths_nm, name, wanted_by) for band in bands])
+    names = names or [None] * len(wavelengths_nm)
+    if any(nm is not None for nm in wavelengths_nm):
+        return np.stack([_weights(band, wavelengths_nm, name, wanted_by, names) for band in bands])
+    roles = [role_of(text) for text in names]
+    if len(bands) == 1 and bands[0].is_broad and "nir" in roles and _may_be(bands[0], "nir"):
+        called = np.array([[role == "nir" for role in roles]], np.float32)
+        return called / called.sum()
+    if len(roles) != len(bands) or not all(map(_may_be, bands, roles)):
+        raise NircolorError(
+            f"{name}: expected {describe_bands(bands)} for {wanted_by}, got "
+            f"{_count(len(names))} without wavelengths{_quoted(names)}; {_advice(bands, roles)}"
+        )
+    return np.eye(len(bands), dtype=np.float32)
 
 
 def describe_bands(bands: Sequence[Band]) -> str:
@@ -59,7 +70,13 @@ def describe_bands(bands: Sequence[Band]) -> str:
     return f"{_count(len(parts))} ({'; '.join(parts)})"
 
 
-def _weights(band: Band, wavelengths_nm: Sequence[float | None], name: str, wanted_by: str) -> Floats:
+def _weights(
+    band: Band,
+    wavelengths_nm: Sequence[float | None],
+    name: str,
+    wanted_by: str,
+    names: Sequence[str | None],
+) -> Floats:
     """Weights (file's bands,) of one wanted band."""
     distances = np.array([np.inf if nm is None else abs(nm - band.center_nm) for nm in wavelengths_nm])
     chosen = distances <= band.fwhm_nm / 2 if band.is_broad else np.zeros(len(distances), bool)
@@ -69,7 +86,7 @@ def _weights(band: Band, wavelengths_nm: Sequence[float | None], name: str, want
     if not chosen.any():
         raise NircolorError(
             f"{name}: expected a band at {band.center_nm:g} ± {band.tolerance_nm:g} nm "
-            f"for {wanted_by}, got {_listing(wavelengths_nm)}"
+            f"for {wanted_by}, got {_listing(wavelengths_nm)}{_quoted(names)}"
         )
     return (chosen / chosen.sum()).astype(np.float32)
 
@@ -83,3 +100,37 @@ def _listing(wavelengths_nm: Sequence[float | None]) -> str:
 
 def _count(bands: int) -> str:
     return f"{bands} band{'s'[: bands != 1]}"
+
+
+def _may_be(band: Band, role: str | None) -> bool:
+    """Whether a band of a file with this role, or of an unknown one, may be the wanted band."""
+    if role is None:
+        return True
+    lowest, highest = ROLE_RANGES_NM[role]
+    return lowest <= band.center_nm <= highest
+
+
+def _quoted(names: Sequence[str | None]) -> str:
+    if not any(names):
+        return ""
+    texts = ["?" if name is None else name[:40] for name in names]
+    return f" ({', '.join(texts if len(texts) <= 12 else [*texts[:5], '…', *texts[-5:]])})"
+
+
+def _advice(bands: Sequence[Band], roles: Sequence[str | None]) -> str:
+    """Return the options that name the bands of a file, to be pasted where its bands suggest them."""
+    unknown = [i for i, role in enumerate(roles) if role is None]
+    if len(unknown) == 1 and "nir" not in roles:  # red, green, blue and one more
+        roles = ["nir" if role is None else role for role in roles]
+    every = ",".join(str(TYPICAL_NM[role]) for role in roles if role in TYPICAL_NM)
+    complete = len(roles) <= 12 and all(role in TYPICAL_NM for role in roles)
+    all_of_them = f"--bands {every if complete and len(roles) > 1 else '780,850,…'}"
+    if len(bands) > 1:
+        numbered = ",".join(f"{band.center_nm:g}={i}" for i, band in enumerate(bands, 1))
+        return (
+            f"name the wavelength of each ({all_of_them}) or the numbers of some (such as --bands {numbered})"
+        )
+    number = roles.index("nir") + 1 if "nir" in roles else len(roles)
+    if len(roles) == 1:
+        return "if it is near-infrared all the same, --bands 850"
+    return f"name the near-infrared one (--bands nir={number}), or the wavelength of each ({all_of_them})"

@@ -222,7 +222,7 @@ class _Files:
         self, path: Path, scale: float | None, bands: Sequence[Band], description: str
     ) -> tuple[Floats, Mask]:
         raster = self.open_for_bands(path, scale, bands, description)
-        mixture = match_bands(bands, raster.wavelengths_nm, str(path), description)
+        mixture = match_bands(bands, raster.wavelengths_nm, str(path), description, raster.names)
         used = np.flatnonzero(mixture.any(0))
         values, valid = raster.read(None, used.tolist())
         return np.tensordot(mixture[:, used], values, 1), valid

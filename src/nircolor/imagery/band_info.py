@@ -1,0 +1,207 @@
+"""Wavelengths and names of bands, from the metadata of a file."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rasterio.enums import ColorInterp
+
+from nircolor.imagery.gdal import descriptions_of, positive_number, tags_of
+from nircolor.imagery.sensors import is_plain, role_of, sensor_wavelengths, wavelength_in
+from nircolor.imagery.xmp import xmp_properties
+
+_NM_PER_UNIT = {
+    "nanometers": 1.0, "nanometer": 1.0, "nanometres": 1.0, "nm": 1.0,
+    "micrometers": 1000.0, "micrometer": 1000.0, "micrometres": 1000.0, "microns": 1000.0,
+    "": 1.0, "unknown": 1.0, "um": 1000.0, "µm": 1000.0, "μm": 1000.0,
+    "angstroms": 0.1, "angstrom": 0.1, "å": 0.1, "millimeters": 1e6,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BandInfo:
+    """Meaning of a band, as far as a file states it.
+
+    Attributes:
+        nm: centre wavelength, or None.
+        name: description, or None.
+    """
+
+    nm: float | None = None
+    name: str | None = None
+
+    @property
+    def role(self) -> str | None:
+        """Part of the spectrum that the name states, a key of `sensors.ROLE_RANGES_NM`, or None."""
+        return role_of(self.name)
+
+
+def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> tuple[BandInfo, ...]:
+    """Return what is known of each stored band.
+
+    The first of these that states a wavelength counts: the ENVI header, the tags of the band, the XMP of a
+    camera, the tags of the dataset, the description of the band, the names of a known sensor, and
+    GDAL's tag CENTRAL_WAVELENGTH_UM, which GDAL rounds to 1 nm for ENVI files.
+
+    Args:
+        dataset: the open rasterio dataset.
+        header: fields of the ENVI header; empty for other formats.
+        file_name: name of the file, which may tell the product whose bands have numbers; it is never taken
+            as the name of a band.
+    """
+    count = int(dataset.count)
+    bands = range(1, count + 1)
+    tags = tags_of(dataset)
+    xmp = xmp_properties(tags_of(dataset, 0, "xml:XMP").get("xml:XMP", ""))
+    band_tags = [{_key(key): value for key, value in tags_of(dataset, i).items()} for i in bands]
+    names = _names(dataset, tags, band_tags, xmp)
+    product = " ".join(
+        [file_name, *(value for key, value in tags.items() if _key(key) in _PRODUCT_KEYS)]
+        + [value for key in ("make", "model", "rigname", "cameraname") for value in xmp.get(key, ())]
+    )
+    sources = (
+        _listed(header.get("wavelength"), header.get("wavelength units", ""), count),
+        [from_tags(band) for band in band_tags],
+        _of_xmp(xmp, count),
+        _of_dataset_tags({_key(key): value for key, value in tags.items()}, count),
+        [wavelength_in(name) for name in names],
+        sensor_wavelengths(names, product[:10_000]),
+        [_micrometers(tags_of(dataset, i, "IMAGERY").get("CENTRAL_WAVELENGTH_UM")) for i in bands],
+    )
+    known = [next((nm for nm in found if nm is not None), None) for found in zip(*sources, strict=True)]
+    return tuple(BandInfo(nm, name) for nm, name in zip(known, names, strict=True))
+
+
+def from_tags(tags: Mapping[str, str]) -> float | None:
+    """Return a band's centre in nm, or None, from tags whose keys are lower-case letters and digits.
+
+    Example:
+        >>> from_tags({"wavelength": "0.85", "wavelengthunits": "Micrometers"})
+        850.0
+        >>> from_tags({"wavelengthmin": "780", "wavelengthmax": "900"})
+        840.0
+    """
+    unit = next((tags[key] for key in ("wavelengthunits", "wavelengthunit") if key in tags), "")
+    for key in _CENTRE_KEYS:
+        for suffix, implied in (("", unit), ("nm", "nm"), ("um", "um")):
+            nm = _in_nm(tags.get(key + suffix), implied)
+            if nm is not None:
+                return nm
+    for low, high in _RANGE_KEYS:
+        ends = [_in_nm(tags.get(key), unit) for key in (low, high)]
+        if ends[0] is not None and ends[1] is not None and ends[0] < ends[1]:
+            return round((ends[0] + ends[1]) / 2, 6)
+    return None
+
+
+_CENTRES = ("center", "centre", "central", "peak", "nominal", "mean", "band")
+_CENTRE_KEYS = (
+    "wavelength", *(f"{word}wavelength" for word in _CENTRES), *(f"wavelength{word}" for word in _CENTRES),
+    "eocenterwavelength", "cwl", "bandfreq",
+)  # fmt: skip
+_RANGE_KEYS = (("wavelengthmin", "wavelengthmax"), ("minwavelength", "maxwavelength"),
+               ("lambdamin", "lambdamax"), ("wavelengthstart", "wavelengthend"))  # fmt: skip
+_NAME_KEYS = ("bandname", "name", "commonname", "eocommonname", "band", "channelname", "longname", "label")
+_PRODUCT_KEYS = {
+    "platform", "satellite", "satelliteid", "spacecraft", "spacecraftid", "spacecraftname", "sensor",
+    "sensorid", "sensorname", "instrument", "instruments", "mission", "constellation", "camera",
+    "cameramodel", "cameramake", "make", "model", "exifmake", "exifmodel", "product", "productid",
+    "productname", "producttype", "producturi", "landsatproductid", "landsatsceneid", "collection",
+}  # fmt: skip
+_DESCRIPTION_KEYS = ("TIFFTAG_IMAGEDESCRIPTION", "EXIF_ImageDescription", "Description", "Comment", "Title",
+                     "TIFFTAG_DOCUMENTNAME")  # fmt: skip
+
+
+def _key(text: str) -> str:
+    return re.sub(r"[^a-z\d]", "", text.lower())
+
+
+def _in_nm(text: str | None, unit: str) -> float | None:
+    """Convert a wavelength of a stated or unknown unit to nm; None where it is no wavelength of a camera.
+
+    Micrometers are below 20 and nanometers above 100 for all cameras, so that a wrong unit shows.
+    """
+    value = positive_number(text)
+    if value is None:
+        return wavelength_in(text)
+    factor = _NM_PER_UNIT.get(unit.strip().lower())
+    if factor is None:
+        return None
+    if factor in (1.0, 1000.0):
+        factor = 1000.0 if value < 20 else 1.0
+    nm = round(value * factor, 6)
+    return nm if 100 <= nm <= 100_000 else None
+
+
+def _micrometers(text: str | None) -> float | None:
+    value = positive_number(text)
+    return None if value is None else round(value * 1000, 6)
+
+
+def _listed(text: str | None, unit: str, count: int) -> list[float | None]:
+    """Return the wavelengths of a list such as "{560, 660}"; all None unless there is one for each band."""
+    parts = [part.strip(" '\"") for part in (text or "").strip("{}[]() \n").split(",")]
+    found = [_in_nm(part, unit) for part in parts]
+    return found if len(found) == count and None not in found else [None] * count
+
+
+def _of_xmp(xmp: Mapping[str, list[str]], count: int) -> list[float | None]:
+    """Return the wavelengths that a camera states in XMP, of all bands; an alpha channel may follow them."""
+    values = xmp.get("centralwavelength") or xmp.get("bandfreq") or []
+    found = [_in_nm(value, "") for value in values]
+    if len(found) == 1:  # of a single-band camera, maybe stored as gray in three channels
+        found *= count
+    return [*found, None] if len(found) == count - 1 else found if len(found) == count else [None] * count
+
+
+def _of_dataset_tags(tags: Mapping[str, str], count: int) -> list[float | None]:
+    if count == 1:
+        return [from_tags(tags)]
+    unit = tags.get("wavelengthunits", tags.get("wavelengthunit", ""))
+    for key in (*_CENTRE_KEYS, "wavelengths", "wavelengthsnm", "bandwavelengths", "centerwavelengths"):
+        found = _listed(tags.get(key), unit, count)
+        if found[0] is not None:
+            return found
+    return [None] * count
+
+
+def _names(
+    dataset: Any,
+    tags: Mapping[str, str],
+    band_tags: Sequence[Mapping[str, str]],
+    xmp: Mapping[str, list[str]],
+) -> list[str | None]:
+    """Return the best name of each band.
+
+    A name that says nothing about the spectrum, such as "Band 1", yields to one that does.
+    """
+    count = len(band_tags)
+    listed = xmp.get("bandname", [])
+    listed = listed * count if len(listed) == 1 else listed
+    texts = [tags[key] for key in _DESCRIPTION_KEYS if key in tags] if count == 1 else []
+    colours = dataset.colorinterp
+    # GDAL gives these three to any image of three or four bands
+    generic = (ColorInterp.red, ColorInterp.green, ColorInterp.blue) if count > 3 else ()
+    names = []
+    for i, description in enumerate(descriptions_of(dataset)):
+        candidates = [
+            description,
+            *(band_tags[i].get(key) for key in _NAME_KEYS),
+            tags.get(f"Band_{i + 1}"),
+            listed[i] if i < len(listed) else None,
+            *(text for text in texts if is_plain(text)),
+            _COLOUR_NAMES.get(colours[i]),
+            colours[i].name if colours[i] in generic else None,
+        ]
+        candidates = [name for name in candidates if name]
+        telling = (name for name in candidates if role_of(name) or wavelength_in(name))
+        names.append(next(telling, candidates[0] if candidates else None))
+    return names
+
+
+_COLOUR_NAMES = {
+    ColorInterp.nir: "NIR", ColorInterp.rededge: "red edge", ColorInterp.coastal: "coastal",
+    ColorInterp.pan: "panchromatic", ColorInterp.swir: "SWIR", ColorInterp.mwir: "MWIR",
+    ColorInterp.lwir: "LWIR", ColorInterp.tir: "TIR",
+}  # fmt: skip

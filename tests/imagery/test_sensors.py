@@ -37,7 +37,7 @@ def test_a_text_without_the_centre_of_a_band(text):
     [
         ("nir", "nir"), ("NIR", "nir"), ("Near Infrared", "nir"),
         ("near-infrared (NIR)", "nir"),
-        ("NIR2", "nir"),        ("nir08", "nir"), ("NearInfraRed", "nir"), ("Near Infra-Red", "nir"), 
+        ("NIR2", "nir"),        ("nir08", "nir"), ("NearInfraRed", "nir"), ("Near Infra-Red", "nir"),
         ("reflectance_nir", "nir"),
         ("Band 4 - NIR", "nir"), ("Red", "red"), ("Green_i", "green"), ("RedEdge", "red edge"),
         ("Vegetation red edge 1", "red edge"), ("RE", "red edge"), ("Coastal Aerosol", "coastal"),

@@ -44,14 +44,14 @@ def _a_vrt(folder):
     [
         (truncated_png, "damaged or cut off"),
         (_empty, "the file is empty"),
-        (_text, "expected a PNG, JPEG, TIFF or ENVI image"),
+        (_text, "expected a PNG, JPEG, TIFF, ENVI, "),
         (_zero_sized, ""),
         (
             _two_bands,
             "expected 1 band (850 nm, 250 nm wide) for model scene, got 2 bands without wavelengths",
         ),
         (_out_of_tolerance, "expected a band at 850 ± 125 nm for model scene, got 1 band at 1500 nm"),
-        (_a_vrt, "expected a PNG"),
+        (_a_vrt, "VRT files are not read"),
         (lambda folder: folder / "missing.png", "no such file"),
     ],
 )

@@ -7,10 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import envi
+from nircolor.imagery import envi, unread
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".hdr")
 OUTPUT_DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "GTiff", ".tiff": "GTiff"}
+# formats that are read and not written, and what their outputs become: PNG where its depth and lack of a
+# georeference suffice
+_OUTPUT_EXTENSIONS = {
+    ".jpe": ".jpg", ".jfif": ".jpg", ".bmp": ".png", ".dib": ".png", ".pgm": ".png", ".ppm": ".png",
+    ".pnm": ".png", ".webp": ".png", ".jp2": ".tif", ".j2k": ".tif", ".j2c": ".tif", ".jpc": ".tif",
+    ".jpf": ".tif", ".jpx": ".tif", ".npy": ".tif", ".hdr": ".tif",
+}  # fmt: skip
+EXTENSIONS = (*OUTPUT_DRIVERS, *_OUTPUT_EXTENSIONS)
 
 _SIGNATURES = (
     (b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -19,17 +26,24 @@ _SIGNATURES = (
     (b"MM\x00*", "GTiff"),
     (b"II+\x00", "GTiff"),
     (b"MM\x00+", "GTiff"),
+    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
+    (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
+    (b"\x93NUMPY", "NumPy"),
+    (b"P5", "PNM"),
+    (b"P6", "PNM"),
+    (b"BM", "BMP"),
 )
 
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A local image file and the one GDAL driver that may open it.
+    """A local image file and its format.
 
     Attributes:
         path: as the user named it.
         data: absolute path of the file that holds the pixels; for ENVI not always ``path``.
-        driver: "PNG", "JPEG", "GTiff" or "ENVI".
+        driver: the one GDAL driver that may open it: "PNG", "JPEG", "GTiff", "ENVI", "JP2OpenJPEG", "WEBP" or
+            "BMP"; or "PNM" or "NumPy", whose samples are described by `samples`.
         header: absolute path of the ENVI header; None for other formats.
     """
 
@@ -111,7 +125,7 @@ def locate(path: str | os.PathLike[str]) -> ImageFile:
         if not data.is_file():
             raise NircolorError(f"{path}: expected an image file, got a device or pipe")
         with data.open("rb") as file:
-            start = file.read(16)
+            start = file.read(unread.START_BYTES)
         if not start:
             raise NircolorError(f"{path}: the file is empty")
         if data.suffix.lower() == ".hdr" and start.startswith(b"ENVI"):
@@ -123,12 +137,30 @@ def locate(path: str | os.PathLike[str]) -> ImageFile:
         raise NircolorError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:  # a null byte in the name
         raise NircolorError(f"{path!r}: not a file name ({error})") from error
-    for signature, driver in _SIGNATURES:
-        if start.startswith(signature):
-            return ImageFile(path, data, driver)
-    raise NircolorError(
-        f"{path}: expected a PNG, JPEG, TIFF or ENVI image, got a file that begins with {start[:8]!r}"
-    )
+    driver = _driver_of(path, data, start)
+    if driver is None:
+        raise NircolorError(
+            f"{path}: expected a PNG, JPEG, TIFF, ENVI, JPEG 2000, WebP, BMP, PGM or NumPy image, "
+            f"got a file that begins with {start[:8]!r}"
+        )
+    return ImageFile(path, data, driver)
+
+
+def _driver_of(path: Path, data: Path, start: bytes) -> str | None:
+    kind = unread.kind_of_content(start)
+    driver = next((driver for signature, driver in _SIGNATURES if start.startswith(signature)), None)
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        driver = "WEBP"
+        if start[12:16] == b"VP8X" and start[20] & 2:
+            raise NircolorError(f"{path}: animated WebP is not read; save one of its images as PNG")
+    if driver == "GTiff":
+        with data.open("rb") as file:
+            kind = unread.CAMERA_RAW if unread.is_camera_raw(data, file) else None
+    elif driver is None and kind is None:
+        kind = unread.kind_of_name(data)
+    if kind is not None:
+        raise NircolorError(f"{path}: {kind.name} files are not read; {kind.advice}")
+    return driver
 
 
 def output_driver(path: Path) -> str:
@@ -155,7 +187,8 @@ def output_path_for(
     Args:
         input_path: the input.
         output: a file, if it ends in one of `OUTPUT_DRIVERS` and is no existing folder; else a folder, in
-            which the input keeps its name. ENVI files become ``.tif``.
+            which the input keeps its name. Formats that are not written become ``.tif`` where they can hold
+            a georeference or many bands (ENVI, JPEG 2000, NumPy), else ``.png``.
         root: the folder that was searched; subfolders below it are kept in the output folder.
 
     Example:
@@ -165,9 +198,10 @@ def output_path_for(
     input_path, folder = Path(input_path), Path(output)
     if folder.suffix.lower() in OUTPUT_DRIVERS and not folder.is_dir() and not str(output).endswith(os.sep):
         return folder
-    name = input_path.name
-    if input_path.suffix.lower() not in OUTPUT_DRIVERS:
-        name = f"{envi.stem(input_path).name}.tif"
+    name, extension = input_path.name, input_path.suffix.lower()
+    if extension not in OUTPUT_DRIVERS:
+        stem = input_path.stem if is_image(input_path) and extension != ".hdr" else envi.stem(input_path).name
+        name = stem + _OUTPUT_EXTENSIONS.get(extension, ".tif")
     if root is not None:
         folder /= input_path.parent.relative_to(root)
     return folder / name

@@ -24,15 +24,17 @@ OPTIONS = {
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",
     # cache of decoded blocks in bytes; GDAL's default of 5% of the memory can be gigabytes
     "GDAL_CACHEMAX": 128 << 20,
+    # with more threads, JPEG 2000 that is cut off or damaged reads as zeros, without an error
+    "GDAL_NUM_THREADS": "1",
 }
 _opening = threading.Lock()
 
 
-def open_dataset(path: Path, mode: str = "r", **options: Any) -> Any:
+def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
     """Call `rasterio.open` without its warning about images without a georeference; use inside `gdal_for`.
 
     Args:
-        path: the file; rasterio does not interpret a `Path` as a URL.
+        path: the file; rasterio does not interpret a `Path` as a URL. A string is the text of a VRT.
         mode: "r" or "w".
         **options: for `rasterio.open`; must include the one allowed ``driver``.
     """

@@ -24,6 +24,7 @@ from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.invalid import Nodata, check_nodata
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.reduction import AreaMean
+from nircolor.imagery.samples import SAMPLE_DRIVERS, describe
 from nircolor.imagery.stored import StoredImage, check_size
 from nircolor.imagery.wavelengths import GivenBands
 
@@ -43,7 +44,7 @@ def open_raster(
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
 ) -> "Raster":
-    """Open a PNG, JPEG, TIFF, GeoTIFF or ENVI image.
+    """Open a PNG, JPEG, TIFF, GeoTIFF, JPEG 2000, WebP, BMP, PGM, PPM, ENVI or NumPy image.
 
     A raw ENVI capture with dark and white references beside it (`imagery.calibration`) is read as
     reflectance, unless ``scale`` or ``stretch`` is given.
@@ -171,7 +172,7 @@ class Raster:
 
     Attributes:
         path: as given.
-        driver: "PNG", "JPEG", "GTiff" or "ENVI".
+        driver: format, as `formats.ImageFile.driver`.
         grid: size, type, georeference and kinds of invalid pixels; its values are attributes here as well.
         height, width: in pixels, upright: EXIF orientation is applied unless the image is georeferenced.
         dtype: type of the values in the file.
@@ -323,7 +324,11 @@ class Raster:
 def _opened(file: ImageFile, max_pixels: int | None = None) -> Iterator[Any]:
     """Open and check a dataset; it is closed again where the block fails."""
     with gdal_for(file.path, f"cannot be opened as {file.driver}"):
-        dataset = open_dataset(file.data, driver=file.driver)
+        samples = describe(file.path, file.data, file.driver) if file.driver in SAMPLE_DRIVERS else None
+        if samples is None:
+            dataset = open_dataset(file.data, driver=file.driver)
+        else:
+            dataset = open_dataset(samples.vrt(file.data), driver="VRT")
     try:
         with gdal_for(file.path, _DAMAGED):
             check_size(file.path, dataset, file.data.stat().st_size, max_pixels)

@@ -1,0 +1,194 @@
+"""Files of plain samples behind a short header: NumPy (.npy), PGM and PPM, and BMP with 32 bits per pixel.
+
+GDAL reads no .npy, drops the largest value that a PGM states, and mixes up the channels of some BMPs. It can
+read the samples where a VRT describes how they are stored, which this module writes.
+"""
+
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+from xml.sax.saxutils import escape
+
+import numpy as np
+
+from nircolor.errors import NircolorError
+
+# formats of which some files or all are read like this
+SAMPLE_DRIVERS = ("NumPy", "PNM", "BMP")
+_GDAL_TYPES = {
+    "u1": "Byte", "i1": "Int8", "u2": "UInt16", "i2": "Int16", "u4": "UInt32", "i4": "Int32", "u8": "UInt64",
+    "i8": "Int64", "f4": "Float32", "f8": "Float64",
+}  # fmt: skip
+_RGBA = ("Red", "Green", "Blue", "Alpha")
+_MAX_HEADER_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Place of the samples in a file.
+
+    Attributes:
+        dtype: type of a sample, with byte order.
+        shape: (bands, h, w).
+        strides: bytes from one band, row and column to the next; negative for rows from the bottom up.
+        offsets: byte of the first sample of each band.
+        top: largest possible value, where the file states it.
+        is_rgb: whether the bands are red, green, blue and possibly alpha.
+    """
+
+    dtype: np.dtype[Any]
+    shape: tuple[int, int, int]
+    strides: tuple[int, int]
+    offsets: tuple[int, ...]
+    top: int | None = None
+    is_rgb: bool = False
+
+    def vrt(self, data: Path) -> str:
+        """Return the VRT that describes the samples in the file ``data``."""
+        _, height, width = self.shape
+        kind = _GDAL_TYPES[self.dtype.str[1:]]
+        bits = self.top.bit_length() if self.top else None
+        order = "MSB" if self.dtype.byteorder == ">" else "LSB"
+        bands = "".join(
+            f'<VRTRasterBand dataType="{kind}" band="{band}" subClass="VRTRawRasterBand">'
+            + (f"<ColorInterp>{_RGBA[band - 1]}</ColorInterp>" if self.is_rgb else "")
+            + (f'<Metadata domain="IMAGE_STRUCTURE"><MDI key="NBITS">{bits}</MDI></Metadata>' if bits else "")
+            + f'<SourceFilename relativeToVRT="0">{escape(str(data))}</SourceFilename>'
+            f"<ImageOffset>{offset}</ImageOffset><PixelOffset>{self.strides[1]}</PixelOffset>"
+            f"<LineOffset>{self.strides[0]}</LineOffset><ByteOrder>{order}</ByteOrder></VRTRasterBand>"
+            for band, offset in enumerate(self.offsets, 1)
+        )
+        return f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">{bands}</VRTDataset>'
+
+
+def describe(path: Path, data: Path, driver: str) -> Samples | None:
+    """Find the samples of a file, and check that it is as long as its header says.
+
+    Args:
+        path: the path that error messages name.
+        data: the file.
+        driver: "NumPy", "PNM" or "BMP".
+
+    Returns:
+        Their place, or None for files that GDAL reads as they are: BMP of up to 24 bits per pixel.
+
+    Raises:
+        NircolorError: the file is cut off, or holds no image that can be read.
+    """
+    with data.open("rb") as file:
+        samples = {"NumPy": _numpy, "PNM": _pnm}.get(driver, _bmp)(path, file)
+    if samples is None:
+        return None
+    if min(samples.shape) < 1:
+        raise NircolorError(f"{path}: holds no image, its shape is {samples.shape}")
+    _, height, width = samples.shape
+    rows, columns = samples.strides
+    last = max(samples.offsets) + max(0, rows) * (height - 1) + columns * (width - 1) + samples.dtype.itemsize
+    length = data.stat().st_size
+    if length < last:
+        raise NircolorError(f"{path}: the file is cut off: expected {last} bytes, got {length}")
+    return samples
+
+
+def _numpy(path: Path, file: BinaryIO) -> Samples:
+    """Read the header of a .npy file; no pickles."""
+    try:
+        version = np.lib.format.read_magic(file)
+        read = (
+            np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        )
+        shape, fortran, dtype = read(file, max_header_size=_MAX_HEADER_BYTES)
+    except (ValueError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+        raise NircolorError(f"{path}: the header of the NumPy file is damaged") from error
+    if dtype.hasobject or dtype.names or dtype.str[1:] not in _GDAL_TYPES:
+        raise NircolorError(
+            f"{path}: expected an array of integers, float32 or float64, got {dtype}; "
+            "convert it, for example with astype('float32')"
+        )
+    place = _places_of_axes(path, shape)
+    steps = np.cumprod([dtype.itemsize, *(shape if fortran else shape[::-1])]).tolist()[:-1]
+    strides = steps if fortran else steps[::-1]
+    bands, height, width = (1 if axis is None else shape[axis] for axis in place)
+    band_step = 0 if place[0] is None else strides[place[0]]
+    if bands > 4096:
+        raise NircolorError(f"{path}: expected at most 4096 bands, the header claims {bands}")
+    return Samples(
+        dtype,
+        (bands, height, width),
+        (strides[place[1]], strides[place[2]]),
+        tuple(file.tell() + band * band_step for band in range(bands)),
+        # as images are held in arrays; bands in the first axis are spectral
+        is_rgb=bands == 3 and place[0] == 2 and dtype.itemsize <= 2,
+    )
+
+
+def _places_of_axes(path: Path, shape: tuple[int, ...]) -> tuple[int | None, int, int]:
+    """Return the axes of bands (None for one band), rows and columns."""
+    if len(shape) == 2:
+        return None, 0, 1
+    if len(shape) == 3:
+        first, middle, last = shape
+        if 2 * last <= min(first, middle):
+            return 2, 0, 1
+        if 2 * first <= min(middle, last):
+            return 0, 1, 2
+    raise NircolorError(
+        f"{path}: expected an array (h, w), (bands, h, w) or (h, w, bands) with at most half as many bands "
+        f"as rows and columns, got {shape}; save it as GeoTIFF or ENVI"
+    )
+
+
+def _pnm(path: Path, file: BinaryIO) -> Samples:
+    """Read the header of a binary PGM (P5) or PPM (P6)."""
+    start = file.read(_MAX_HEADER_BYTES)
+    gap = rb"(?:\s|#[^\r\n]*[\r\n])+"
+    header = re.match(
+        rb"P([56])" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,5})(?:#[^\r\n]*)?\s", start
+    )
+    if header is None:
+        raise NircolorError(f"{path}: the header of the PGM or PPM is damaged")
+    kind, width, height, top = (int(number) for number in header.groups())
+    if not 0 < top < 1 << 16:
+        raise NircolorError(f"{path}: expected a largest value of 1 to 65535, the header says {top}")
+    bands = 1 if kind == 5 else 3
+    dtype = np.dtype("u1" if top < 256 else ">u2")
+    step = bands * dtype.itemsize
+    offsets = tuple(header.end() + band * dtype.itemsize for band in range(bands))
+    return Samples(dtype, (bands, height, width), (width * step, step), offsets, top, is_rgb=bands == 3)
+
+
+def _bmp(path: Path, file: BinaryIO) -> Samples | None:
+    """Read the header of a BMP of 32 bits per pixel; None for others.
+
+    GDAL ignores the masks that state the order of the channels, and refuses headers that can have alpha.
+    """
+    start = file.read(70)
+    if len(start) < 34:
+        return None
+    offset, header, width, height, _, bits, compression = struct.unpack("<IIiiHHI", start[10:34])
+    if header < 40 or bits != 32 or compression not in (0, 3, 6):
+        return None
+    masks = (0xFF0000, 0xFF00, 0xFF, 0)
+    if compression and len(start) >= 70:
+        masks = struct.unpack("<4I", start[54:70])
+        if header < 56 and compression == 3:
+            masks = (*masks[:3], 0)
+    channels = [
+        {0xFF << 8 * byte: byte for byte in range(4)}.get(mask) for mask in masks[: 4 if masks[3] else 3]
+    ]
+    if None in channels:
+        raise NircolorError(f"{path}: BMP with channels of other than 8 bits is not read; save as PNG")
+    # rows are stored from the bottom up unless the height is negative
+    first, rows = (0, 4 * width) if height < 0 else (4 * width * (height - 1), -4 * width)
+    offsets = tuple(offset + first + byte for byte in channels if byte is not None)
+    if len(offsets) == 4 and not _any_byte(file, offset, abs(height), width, channels[3] or 0):
+        offsets = offsets[:3]  # programs that know no alpha leave zeros in its place
+    return Samples(np.dtype("u1"), (len(offsets), abs(height), width), (rows, 4), offsets, is_rgb=True)
+
+
+def _any_byte(file: BinaryIO, offset: int, height: int, width: int, byte: int) -> bool:
+    """Return whether one of the four bytes of a pixel is other than 0 anywhere."""
+    file.seek(offset)
+    return any(any(file.read(4 * width)[byte::4]) for _ in range(height))

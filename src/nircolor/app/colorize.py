@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
 
 import typer
 
@@ -18,8 +18,10 @@ from nircolor.app.options import (
     DeviceName,
     MaxPixels,
     NodataValue,
+    Quiet,
     Scale,
     ShippedModel,
+    Verbose,
     parse_bands,
     parse_nodata,
     parse_numbers,
@@ -31,18 +33,25 @@ from nircolor.parallel import Progress
 
 if TYPE_CHECKING:
     from nircolor.app.console import ProgressBar
-    from nircolor.inference import Job, Result
+    from nircolor.inference import Job, Reading, Result
 
 
 def colorize(
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="Image files, folders or patterns such as 'a/*.tif'."),
+        typer.Argument(
+            metavar="INPUT...",
+            help="Image files, folders or patterns such as 'a/*.tif'; - reads one image from standard input.",
+        ),
     ],
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", help="Output folder; for a single image also a file name.", rich_help_panel=OUT
+            "--output",
+            "-o",
+            metavar="OUTPUT",
+            help="Output folder; for a single image also a file name, or - for standard output.",
+            rich_help_panel=OUT,
         ),
     ],
     model: ShippedModel = "scene",
@@ -81,9 +90,36 @@ def colorize(
     ] = None,
     nodata: NodataValue = None,
     max_pixels: MaxPixels = None,
+    output_format: Annotated[
+        Literal["png", "jpg", "tif"] | None,
+        typer.Option(
+            "--format",
+            help="Format of the outputs in a folder or on standard output. Default: as in the input.",
+            rich_help_panel=OUT,
+        ),
+    ] = None,
+    suffix: Annotated[
+        str,
+        typer.Option(
+            metavar="TEXT",
+            help="Added to the names of the outputs in a folder, such as _colour. The folder may then be "
+            "that of the inputs.",
+            show_default=False,
+            rich_help_panel=OUT,
+        ),
+    ] = "",
     depth: Annotated[
         Literal["8", "16"] | None,
         typer.Option(help="Bits per channel. Default: as in the input.", rich_help_panel=OUT),
+    ] = None,
+    quality: Annotated[
+        int | None,
+        typer.Option(
+            parser=whole(1, 100),
+            metavar="N",
+            help="Quality of JPEG outputs, 1 to 100. Default: 95. Other formats are lossless.",
+            rich_help_panel=OUT,
+        ),
     ] = None,
     tile: Annotated[
         int | None,
@@ -96,6 +132,16 @@ def colorize(
         ),
     ] = None,
     device: DeviceName = "auto",
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="List what would be read and written, with the errors that are known without decoding the "
+            "images. Nothing is written.",
+        ),
+    ] = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Colorize near-infrared images: PNG, JPEG, TIFF, GeoTIFF or ENVI files, folders of them, or patterns.
 
@@ -105,58 +151,121 @@ def colorize(
     \b
     nircolor colorize night.png -o night_colour.png
     nircolor colorize images/ -o colour/ --recursive --skip-existing
+    nircolor colorize images/ -o images/ --suffix _colour --format png
     nircolor colorize flight.tif -o colour/ --bands 780,850,940 --scale 4095
+    nircolor colorize - -o - < night.png > night_colour.png
     """
     if skip_existing and overwrite:
-        raise typer.BadParameter("expected either --skip-existing or --overwrite, got both")
+        raise NircolorError("expected either --skip-existing or --overwrite, got both")
+    if quiet and verbose:
+        raise NircolorError("expected either --quiet or --verbose, got both")
     wavelengths, percentiles = parse_bands(bands), _parse_percentiles(stretch)
     invalid_value = parse_nodata(nodata)
     stopping.promise("finished images are kept, no image is incomplete")
     from nircolor.app.console import ProgressBar, show_warnings
-    from nircolor.inference import Colorizer, Reading, colorize_all, plan
+    from nircolor.app.streams import open_streams
+    from nircolor.inference import Colorizer, Reading, check_all, colorize_all, plan
+    from nircolor.modelfile import read_card
+    from nircolor.weights import find_model
 
-    with show_warnings() as shown:
-        work = plan(inputs, output, recursive=recursive)
+    with show_warnings(quiet=quiet) as shown, open_streams(inputs, output, output_format) as paths:
+        work = plan(
+            paths.inputs, paths.output, recursive=recursive, suffix=suffix, output_format=output_format
+        )
+        _check_quality(quality, work)
         shown.unit = "images" if len(work) > 1 else ""
+        options: Options = {
+            "reading": Reading(wavelengths, scale, percentiles, invalid_value, max_pixels),
+            "depth": None if depth is None else int(depth),
+            "quality": quality,
+            "overwrite": overwrite,
+            "skip_existing": skip_existing,
+        }
+        report = Report(model, output, verbose=verbose, quiet=quiet)
+        if dry_run:
+            for result in check_all(read_card(find_model(model)), work, **options):
+                report.add(result)
+                if result.error is None:
+                    print(line_of(result, model))
+            shown.close()
+            report.conclude("nothing written (dry run)")
+            return
         parallel = min(jobs, len(work))
         colorizer = Colorizer(model, device=device, tile_px=tile, jobs=parallel)
-        with ProgressBar() as bar:
+        with ProgressBar(quiet=quiet) as bar:
             progress = BatchProgress(bar, work)
             running = colorize_all(
-                colorizer,
-                work,
-                parallel=parallel,
-                reading=Reading(wavelengths, scale, percentiles, invalid_value, max_pixels),
-                depth=None if depth is None else int(depth),
-                overwrite=overwrite,
-                skip_existing=skip_existing,
-                progress_for=progress.for_job,
+                colorizer, work, parallel=parallel, progress_for=progress.for_job, **options
             )
-            results = []
             # closing: after an error here, the running images stop and clean up first
             with closing(running):
                 for result in running:
-                    results.append(result)
+                    report.add(result)
                     progress.finish(result.job)
-    _report(results, progress, output)
+        paths.send()
+        shown.close()
+        report.conclude(f"{progress.megapixels:.1f} megapixels in {progress.seconds:.1f} s")
 
 
-def _report(results: "Sequence[Result]", progress: "BatchProgress", output: Path) -> None:
-    from nircolor.app.console import conclude
+class Options(TypedDict):
+    """Options that `colorize_all` and `check_all` share."""
 
-    failures = [(result.job.path, result.error) for result in results if result.error is not None]
-    if failures and len(results) == 1:
-        path, error = failures[0]
-        raise NircolorError(describe(error, path)) from error
-    skipped = sum(result.skipped for result in results)
-    done = len(results) - len(failures) - skipped
-    parts = [
-        f"{done} image{'s'[: done != 1]}",
-        f"{progress.megapixels:.1f} megapixels in {progress.seconds:.1f} s",
-    ]
-    if skipped:
-        parts.append(f"{skipped} skipped")
-    conclude(f"{', '.join(parts)} -> {output}", failures)
+    reading: "Reading"
+    depth: int | None
+    quality: int | None
+    overwrite: bool
+    skip_existing: bool
+
+
+class Report:
+    """The results of a run, as lines for the user.
+
+    Args:
+        model: Name of the model, as given.
+        output: Output, as given.
+        verbose: Print a line per image.
+        quiet: Print errors only.
+    """
+
+    def __init__(self, model: str, output: Path, *, verbose: bool, quiet: bool) -> None:
+        self._model, self._verbose, self._quiet = model, verbose, quiet
+        self._output = "standard output" if str(output) == "-" else output
+        self._results: list[Result] = []
+
+    def add(self, result: "Result") -> None:
+        """Note a result, and describe it where every image is."""
+        from nircolor.app.console import errors
+
+        self._results.append(result)
+        if self._verbose and result.error is None:
+            errors.print(f"{line_of(result, self._model)}, {result.seconds:.1f} s")
+
+    def conclude(self, work: str) -> None:
+        """Print the summary and the failures; raise the error of a single image."""
+        from nircolor.app.console import conclude
+
+        failures = [(result.job.path, result.error) for result in self._results if result.error is not None]
+        if failures and len(self._results) == 1:
+            path, error = failures[0]
+            raise NircolorError(describe(error, path)) from error
+        skipped = sum(result.skipped for result in self._results)
+        done = len(self._results) - len(failures) - skipped
+        parts = [f"{done} image{'s'[: done != 1]}", work] + ([f"{skipped} skipped"] if skipped else [])
+        conclude(f"{', '.join(parts)} -> {self._output}", failures, quiet=self._quiet)
+
+
+def line_of(result: "Result", model: str) -> str:
+    """Describe what is read and written, as ``a.tif -> out/a.tif: scene, band 1 (850 nm), …``."""
+    if result.skipped:
+        return f"{result.job.path}: skipped, {result.job.output} exists"
+    return f"{result.job.path} -> {result.job.output}: {model}, {result.summary}"
+
+
+def _check_quality(quality: int | None, work: "Sequence[Job]") -> None:
+    if quality is None or any(job.output.suffix.lower() in (".jpg", ".jpeg") for job in work):
+        return
+    found = ", ".join(sorted({job.output.suffix for job in work}))
+    raise NircolorError(f"--quality: expected JPEG outputs (--format jpg), got {found}")
 
 
 class BatchProgress:

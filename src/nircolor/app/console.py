@@ -4,6 +4,7 @@ import math
 import re
 import sys
 import threading
+import time
 import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager, suppress
@@ -22,6 +23,9 @@ _NAMED = 3
 # warnings that may be grouped are held back for this time, then for twice this time, and so on
 _FIRST_WAIT_S = 60.0
 _NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e[+-]\d+)?\b")
+
+# between two lines of progress where there is no terminal, as in the log of a job
+_SECONDS_PER_LINE = 15.0
 
 
 class Screen(Console):
@@ -52,7 +56,7 @@ errors = Screen(stderr=True, soft_wrap=True)
 
 @contextmanager
 def show_warnings(
-    *, unit: str = "", options: bool = True, others: bool = False
+    *, unit: str = "", options: bool = True, others: bool = False, quiet: bool = False
 ) -> Generator["WarningPrinter", None, None]:
     """Print each `NircolorWarning` of the block as one line.
 
@@ -60,6 +64,7 @@ def show_warnings(
         unit: Plural of what is counted, such as ``images``, to group the warnings of several files.
         options: Whether the command has the options that warnings advise; otherwise the advice is left out.
         others: Show the warnings of other libraries as well, in Python's format.
+        quiet: Show none.
 
     Yields:
         The printer, whose `WarningPrinter.unit` may still be set.
@@ -69,6 +74,8 @@ def show_warnings(
         show_other = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **details: Any) -> None:
+            if quiet:
+                return
             if isinstance(message, NircolorWarning):
                 printer.add(message)
             elif others:
@@ -160,13 +167,19 @@ def _merged(texts: Sequence[str]) -> str:
     return _NUMBER.sub(f"{numbers[0]} to {numbers[-1]}", texts[0], count=1)
 
 
-def conclude(summary: str, failures: Sequence[tuple[Path, Exception]]) -> None:
+def conclude(summary: str, failures: Sequence[tuple[Path, Exception]], *, quiet: bool = False) -> None:
     """Print the summary of a batch and one line per failure; ``--debug`` adds the tracebacks.
+
+    Args:
+        summary: The summary.
+        failures: The inputs that failed, with their errors.
+        quiet: Leave out the summary.
 
     Raises:
         SystemExit: With code 1 if something failed.
     """
-    errors.print(summary)
+    if not quiet:
+        errors.print(summary)
     if not failures:
         return
     errors.print(f"{len(failures)} failed:", style="red")
@@ -178,14 +191,16 @@ def conclude(summary: str, failures: Sequence[tuple[Path, Exception]]) -> None:
 
 
 class ProgressBar:
-    """Progress bar of a command, shown only on a terminal.
+    """Progress of a command: a bar on a terminal, elsewhere a line now and then.
 
     Args:
         unit: What is counted, such as ``captures``.
+        quiet: Show nothing.
     """
 
-    def __init__(self, unit: str = "") -> None:
-        self._unit = unit
+    def __init__(self, unit: str = "", *, quiet: bool = False) -> None:
+        self._unit, self._quiet = unit, quiet
+        self._due = time.monotonic() + _SECONDS_PER_LINE
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -193,7 +208,7 @@ class ProgressBar:
             TextColumn("{task.fields[note]}"),
             TimeRemainingColumn(),
             console=errors,
-            disable=not errors.is_terminal,
+            disable=quiet or not errors.is_terminal,
         )
         self._lines: dict[str, TaskID] = {}
 
@@ -219,6 +234,15 @@ class ProgressBar:
         if text is None:
             text = f"{stage} {math.floor(done + 1e-6):.0f}/{total:.0f} {self._unit}".strip()
         text, note = printable(text), printable(note)
+        if self._progress.disable:
+            self._print_now_and_then(f"{text}, {done / max(total, 1e-9):.0%} {note}".rstrip())
+            return
         if stage not in self._lines:
             self._lines[stage] = self._progress.add_task(text, total=total, note=note)
         self._progress.update(self._lines[stage], completed=done, total=total, description=text, note=note)
+
+    def _print_now_and_then(self, line: str) -> None:
+        now = time.monotonic()
+        if not self._quiet and now >= self._due:
+            self._due = now + _SECONDS_PER_LINE
+            errors.print(line)

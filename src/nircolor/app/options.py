@@ -72,6 +72,14 @@ MaxPixels: TypeAlias = Annotated[
         rich_help_panel=IN,
     ),
 ]
+Quiet: TypeAlias = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print errors only, no warnings, progress and summary."),
+]
+Verbose: TypeAlias = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Print a line per image: model, bands, scale and time."),
+]
 OutputFolder: TypeAlias = Annotated[
     Path, typer.Option("--output", "-o", help="Output folder.", rich_help_panel=OUT)
 ]

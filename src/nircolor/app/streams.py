@@ -1,0 +1,117 @@
+"""``-`` as input and output of `nircolor colorize`: an image from standard input, or to standard output."""
+
+import shutil
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.staging import staging_folder
+
+_STREAM = "-"
+_INPUT, _OUTPUT = "standard input", "standard output"
+# extensions of the outputs for images whose names are not known
+_BY_DRIVER = {"PNG": ".png", "JPEG": ".jpg"}
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Files that stand for the streams.
+
+    Attributes:
+        inputs: Inputs, with a file in place of standard input.
+        output: Output, a file in place of standard output.
+        sends: Whether the output goes to standard output.
+    """
+
+    inputs: list[str]
+    output: Path
+    sends: bool = False
+
+    def send(self) -> None:
+        """Copy the output to standard output, if it goes there and has been written."""
+        if not self.sends or not self.output.exists():
+            return
+        with self.output.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+
+
+@contextmanager
+def open_streams(inputs: Sequence[str], output: Path, output_format: str | None) -> Iterator[Paths]:
+    """Store standard input in a temporary file, and choose one for standard output.
+
+    Messages name the streams instead of these files; call it inside `console.show_warnings`.
+
+    Args:
+        inputs: Inputs of the command.
+        output: Output of the command.
+        output_format: Format of the output; by default that of the input, TIFF where it cannot be written.
+
+    Raises:
+        NircolorError: ``-`` is not the only input, a stream is a terminal, or the output has no name.
+    """
+    reads, sends = _STREAM in inputs, str(output) == _STREAM
+    if not (reads or sends):
+        yield Paths(list(inputs), output)
+        return
+    if len(inputs) > 1:
+        raise NircolorError(
+            f"-: expected one input with standard {'input' if reads else 'output'}, got {len(inputs)}"
+        )
+    if sends and sys.stdout.isatty():
+        raise NircolorError("-o -: an image is not written to a terminal; redirect it, as with > colour.png")
+    if sends and Path(inputs[0]).is_dir():
+        raise NircolorError(f"-o -: expected one image, got the folder {inputs[0]}")
+    with staging_folder(Path(tempfile.gettempdir())) as folder, _naming_streams(folder):
+        source = _spool(folder / _INPUT) if reads else Path(inputs[0])
+        extension = f".{output_format}" if output_format else _extension(source, reads)
+        if sends:
+            output = folder / f"{_OUTPUT}{extension}"
+        elif output.is_dir() or not output.suffix:
+            raise NircolorError(f"{output}: expected a file name, or -, for the image from {_INPUT}")
+        yield Paths([str(source)], output, sends)
+
+
+def _spool(path: Path) -> Path:
+    if sys.stdin is None or sys.stdin.isatty():
+        raise NircolorError("-: expected an image from standard input, as with < night.png, got a terminal")
+    with path.open("wb") as file:
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    with path.open("rb") as file:
+        if file.read(4) == b"ENVI":
+            raise NircolorError(f"{_INPUT}: an ENVI header needs the data file beside it; name the file")
+    return path
+
+
+def _extension(source: Path, reads: bool) -> str:
+    from nircolor.imagery import output_path_for
+    from nircolor.imagery.formats import locate
+
+    return _BY_DRIVER.get(locate(source).driver, ".tif") if reads else output_path_for(source, "").suffix
+
+
+@contextmanager
+def _naming_streams(folder: Path) -> Iterator[None]:
+    """Name the streams in errors and warnings, instead of files in a temporary folder."""
+    show: Any = warnings.showwarning
+
+    def named(text: object) -> str:
+        return str(text).replace(f"{folder}/", "").replace(f"{folder}\\", "")
+
+    def show_named(message: Warning | str, *details: Any, **options: Any) -> None:
+        if isinstance(message, NircolorWarning):
+            path = None if message.path is None else named(message.path)
+            message = NircolorWarning(named(message.problem), path=path)
+        show(message, *details, **options)
+
+    warnings.showwarning = show_named
+    try:
+        yield
+    except NircolorError as error:
+        raise NircolorError(named(error)) from error

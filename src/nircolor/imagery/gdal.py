@@ -1,4 +1,10 @@
-"""Open datasets with safe GDAL options, and translate GDAL errors to `NircolorError`."""
+"""Open datasets with safe GDAL options, and translate GDAL errors to `NircolorError`.
+
+GDAL looks for files beside an image (``.msk``, ``.ovr``, ``.aux``, world files, …) and opens some of them with
+any driver, so that a VRT in one can read local files and make network requests. Images are therefore opened
+for reading through `/vsisubfile/`, where GDAL looks for no such files. Those that are worth reading are read by
+`imagery.sidecars`.
+"""
 
 import math
 import re
@@ -17,9 +23,14 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from nircolor.errors import NircolorError
 
+_ALONE = "/vsisubfile/0,"
+_OVERVIEW_DOMAINS = ("OVERVIEWS", "ProxyOverviewRequest")
+
 OPTIONS = {
     # no .aux.xml files, neither read nor written
     "GDAL_PAM_ENABLED": "NO",
+    # do not list the folder of an image
+    "GDAL_DISABLE_READDIR_ON_OPEN": "TRUE",
     # the shortcut for whole PNG files reports no error for truncated or damaged ones
     "GDAL_PNG_WHOLE_IMAGE_OPTIM": "NO",
     # cache of decoded blocks in bytes; GDAL's default of 5% of the memory can be gigabytes
@@ -34,13 +45,32 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
     """Call `rasterio.open` without its warning about images without a georeference; use inside `gdal_for`.
 
     Args:
-        path: the file; rasterio does not interpret a `Path` as a URL. A string is the text of a VRT.
-        mode: "r" or "w".
-        **options: for `rasterio.open`; must include the one allowed ``driver``.
+        path: the file. A string is the text of a VRT.
+        mode: "r" or "w". For reading, no file beside the image is looked for, except the header of ENVI data.
+        **options: for `rasterio.open`; must include the one allowed ``driver``. With ``page=2``, the second
+            page of a TIFF is opened.
+
+    Raises:
+        NircolorError: the metadata of the image tells GDAL to open another file, or a file of statistics that
+            GDAL reads for ENVI data is none.
     """
+    page = options.pop("page", None)
+    name = path
+    if options.get("driver") == "ENVI" and isinstance(path, Path):
+        statistics = path.with_suffix(".sta")
+        if statistics.exists() and not statistics.is_file():
+            raise NircolorError(f"{statistics}: expected a file, got a folder, device or pipe")
+    if mode == "r" and isinstance(path, Path):
+        # rasterio takes a string that begins with "/vsi" as it is, whatever characters follow
+        name = f"{_ALONE}{path}" if page is None else f"GTIFF_DIR:{page}:{_ALONE}{path}"
     with _opening, warnings.catch_warnings():  # warning filters are global: one thread at a time
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path, mode, **options)
+        dataset = rasterio.open(name, mode, **options)
+    # asked for overviews, GDAL would open any file or address that these items name, with any driver
+    if mode == "r" and any("OVERVIEW_FILE" in tags_of(dataset, 0, domain) for domain in _OVERVIEW_DOMAINS):
+        dataset.close()
+        raise NircolorError(f"{path}: its metadata refers to overviews in another file; remove OVERVIEW_FILE")
+    return dataset
 
 
 @contextmanager
@@ -68,7 +98,8 @@ def reason(error: BaseException) -> str:
         or str(error)
         or type(error).__name__
     )
-    text = re.sub(r"\(this (error|warning) can be turned.*", "", " ".join(str(text).split()))
+    text = str(text).replace(_ALONE, "")
+    text = re.sub(r"\(this (error|warning) can be turned.*", "", " ".join(text.split()))
     return text.strip()[:300]
 
 

@@ -27,7 +27,8 @@ def test_reads_the_encodings_of_xmp(encoding):
         "<a>&b;</a>",
         "<a/>" + " " * (5 << 20),
         # an encoding that is declared, not used: UTF-7 could hide the document type
-        b'<?xml version="1.0" encoding="utf-7"?>+ADwAIQ-DOCTYPE a [+ADwAIQ-ENTITY b "c">]>+ADw-a>+ACY-b;+ADw-/a>',
+        b'<?xml version="1.0" encoding="utf-7"?>+ADwAIQ-DOCTYPE a [+ADwAIQ-ENTITY b "c">]>+ADw-a>+ACY-b;'
+        b"+ADw-/a>",
     ],
 )
 def test_refuses_entities_and_damage_in_one_line(raw):

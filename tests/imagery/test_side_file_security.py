@@ -1,7 +1,7 @@
-"""No file beside an image is opened by an arbitrary GDAL driver, and an image cannot name other files to open.
+"""No file beside an image is opened by an arbitrary GDAL driver, and an image cannot name files to open.
 
-Evidence: the kernel reports each file that is opened (inotify), and a local server counts requests. Plain GDAL
-serves as the control: it opens what nircolor must not.
+Evidence: the kernel reports each file that is opened (inotify), and a local server counts requests. Plain
+GDAL serves as the control: it opens what nircolor must not.
 """
 
 import ctypes
@@ -25,8 +25,8 @@ from tests.imagery.imagery_samples import noise, save, save_envi
 
 SHAPE = (64, 64)
 SIDE_FILES = [
-    "{name}.msk", "{name}.MSK", "{name}.ovr", "{name}.aux.xml", "{name}.aux", "{name}.xml", "{stem}.xml",
-    "{stem}.aux", "{stem}.rrd", "{stem}.tab", "{stem}.wld", "{stem}.tfw", "{stem}.pgw", "{stem}.jgw",
+    "{name}.msk", "{name}.MSK", "{name}.ovr", "{name}.aux.xml", "{name}.aux", "{name}.xml",
+    "{stem}.xml", "{stem}.aux", "{stem}.rrd", "{stem}.tab", "{stem}.wld", "{stem}.tfw", "{stem}.pgw", "{stem}.jgw",
     "{stem}.prj", "{stem}.rpb", "{stem}_RPC.TXT", "{stem}.IMD", "{stem}.sta", "METADATA.DIM", "{stem}_MTL.txt",
 ]  # fmt: skip
 
@@ -34,8 +34,9 @@ SIDE_FILES = [
 def vrt(source: str) -> str:
     """Return a VRT with one band of `SHAPE`, read from `source`."""
     return (
-        f'<VRTDataset rasterXSize="{SHAPE[1]}" rasterYSize="{SHAPE[0]}"><VRTRasterBand dataType="Byte" band="1">'
-        f"<SimpleSource><SourceFilename>{source}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>"
+        f'<VRTDataset rasterXSize="{SHAPE[1]}" rasterYSize="{SHAPE[0]}">'
+        f'<VRTRasterBand dataType="Byte" band="1"><SimpleSource>'
+        f"<SourceFilename>{source}</SourceFilename><SourceBand>1</SourceBand></SimpleSource>"
         "</VRTRasterBand></VRTDataset>"
     )
 

@@ -1,9 +1,8 @@
 """Open datasets with safe GDAL options, and translate GDAL errors to `NircolorError`.
 
-GDAL looks for files beside an image (``.msk``, ``.ovr``, ``.aux``, world files, …) and opens some of them with
-any driver, so that a VRT in one can read local files and make network requests. Images are therefore opened
-for reading through `/vsisubfile/`, where GDAL looks for no such files. Those that are worth reading are read by
-`imagery.sidecars`.
+GDAL looks for files beside an image (``.msk``, ``.ovr``, ``.aux``, world files, …) and opens some of them
+with any driver, so that a VRT in one can read local files and make network requests. Images are therefore
+opened for reading through ``/vsisubfile/``, where GDAL looks for no such files.
 """
 
 import math

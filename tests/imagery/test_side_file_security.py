@@ -25,10 +25,11 @@ from tests.imagery.imagery_samples import noise, save, save_envi
 
 SHAPE = (64, 64)
 SIDE_FILES = [
-    "{name}.msk", "{name}.MSK", "{name}.ovr", "{name}.aux.xml", "{name}.aux", "{name}.xml",
-    "{stem}.xml", "{stem}.aux", "{stem}.rrd", "{stem}.tab", "{stem}.wld", "{stem}.tfw", "{stem}.pgw", "{stem}.jgw",
-    "{stem}.prj", "{stem}.rpb", "{stem}_RPC.TXT", "{stem}.IMD", "{stem}.sta", "METADATA.DIM", "{stem}_MTL.txt",
-]  # fmt: skip
+    *("{name}.msk", "{name}.MSK", "{name}.ovr", "{name}.aux.xml", "{name}.aux", "{name}.xml", "{stem}.xml"),
+    *("{stem}.aux", "{stem}.rrd", "{stem}.tab", "{stem}.wld", "{stem}.tfw", "{stem}.pgw", "{stem}.jgw"),
+    *("{stem}.prj", "{stem}.rpb", "{stem}_RPC.TXT", "{stem}.IMD", "{stem}.sta", "{stem}_MTL.txt"),
+    "METADATA.DIM",
+]
 
 
 def vrt(source: str) -> str:

@@ -11,6 +11,10 @@ class NircolorError(Exception):
     """
 
 
+class OutputExistsError(NircolorError):
+    """The output exists and may not be replaced; it may have appeared while its image was processed."""
+
+
 class NircolorWarning(UserWarning):
     """Doubt about the user's input that does not stop the work. The command line prints it in one line.
 

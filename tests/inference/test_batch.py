@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.imagery import writer
 from nircolor.inference import Colorizer
 from nircolor.inference.batch import colorize_all
 from nircolor.inference.planning import Job, plan
@@ -286,6 +287,23 @@ def test_closing_early_leaves_no_partial_image(tmp_path, tiny, parallel):
     assert all(name.endswith(".png") for name in kept)
     for name in kept:
         assert load(tmp_path / "out" / name)[0].shape[0] == 3
+
+
+@pytest.mark.parametrize("skip_existing", [True, False])
+def test_an_output_that_another_run_finishes_meanwhile(tmp_path, tiny, monkeypatch, skip_existing):
+    jobs = plan([str(_png(tmp_path / "a.png"))], tmp_path / "out")
+
+    def finish(_done, _total):
+        (tmp_path / "out" / "a.png").write_text("the other run's")
+
+    colorizer = Colorizer(tiny("per_pixel"))
+    # even where it appears right before the output is renamed
+    monkeypatch.setattr(writer, "_check_free", lambda *_: None)
+    (result,) = colorize_all(colorizer, jobs, skip_existing=skip_existing, progress_for=lambda _job: finish)
+    assert result.skipped is skip_existing
+    assert (result.error is None) is skip_existing
+    assert _files(tmp_path / "out") == ["a.png"]
+    assert (tmp_path / "out" / "a.png").read_text() == "the other run's"
 
 
 def test_an_interrupt_in_a_callback_leaves_no_partial_image(tmp_path, tiny):

@@ -12,7 +12,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from nircolor import staging
 from nircolor.arrays import Floats, Mask
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, OutputExistsError
 from nircolor.imagery.formats import output_driver
 from nircolor.imagery.gdal import gdal_for, open_dataset
 from nircolor.imagery.grid import Grid
@@ -106,9 +106,30 @@ def _check_free(path: Path, source: Path, overwrite: bool) -> None:
         raise NircolorError(f"{path}: expected an output file, got a folder")
     if overwrite:
         return
-    same = source.exists() and path.exists() and path.samefile(source)
-    problem = "is the input itself" if same else "exists already"
-    raise NircolorError(f"{path}: {problem}; it is replaced only with --overwrite")
+    if source.exists() and path.exists() and path.samefile(source):
+        raise NircolorError(f"{path}: is the input itself; it is replaced only with --overwrite")
+    raise _exists(path)
+
+
+def _exists(path: Path) -> OutputExistsError:
+    return OutputExistsError(f"{path}: exists already; it is replaced only with --overwrite")
+
+
+def _put(whole: Path, path: Path, source: Path, overwrite: bool) -> None:
+    """Move a complete file into place; without ``overwrite``, replace nothing that appeared meanwhile."""
+    _check_free(path, source, overwrite)
+    if not overwrite:
+        try:
+            # unlike a rename, a link never replaces a file
+            os.link(whole, path)
+        except FileExistsError as error:
+            raise _exists(path) from error
+        # a file system without links
+        except (OSError, NotImplementedError):
+            pass
+        else:
+            return
+    os.replace(whole, path)  # noqa: PTH105 - atomic
 
 
 class ColourWriter:
@@ -247,8 +268,7 @@ class ColourWriter:
             if self._alpha and not (self._any_invalid or self._alpha_needed):
                 self._drop_alpha()
             whole = self._staged if self._copied_as is None else self._copy(self._copied_as)
-            _check_free(self.path, self._source, self._overwrite)  # it may have appeared meanwhile
-            os.replace(whole, self.path)  # noqa: PTH105 - atomic
+            _put(whole, self.path, self._source, self._overwrite)
 
     def _copy(self, driver: str) -> Path:
         """Copy the staged file to its final format."""

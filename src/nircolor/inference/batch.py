@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nircolor.arrays import Floats
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, OutputExistsError
 from nircolor.imagery import GivenBands, Nodata
 from nircolor.inference.colorizer import Colorizer, FileSummary, Reading, check_file
 from nircolor.inference.engine import Device
@@ -230,7 +230,7 @@ def colorize_all(
         jobs: Inputs and outputs, as from `plan`.
         parallel: Number of files in work at the same time.
         reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality`` and ``overwrite``.
-        skip_existing: Skip jobs whose output exists.
+        skip_existing: Skip jobs whose output exists, or appears before they are finished.
         progress_for: Makes the progress callback of a job; it is called in the thread of the job, with the
             pixels done and those of the image.
     """
@@ -300,6 +300,9 @@ def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> 
         if skip_existing and job.output.exists() and not job.output.samefile(job.path):
             return Result(job, skipped=True)
         summary = work()
+    except OutputExistsError as error:
+        # another run may have finished it meanwhile
+        return Result(job, skipped=True) if skip_existing else Result(job, error)
     # unexpected exceptions too: a bug that one image triggers must not stop the other thousand
     except Exception as error:
         clear_traceback(error)

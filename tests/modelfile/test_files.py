@@ -71,6 +71,44 @@ def test_invalid_cards_are_refused(tmp_path, change):
     _refused(path, f"the model's card is not valid at {next(iter(change))}")
 
 
+_SIZE = {"multiple_of": 4, "minimum": 8, "receptive_field_px": 0}
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"size": _SIZE | {"multiple_of": 10**9}}, "size.multiple_of: Input should be less than or"),
+        ({"size": _SIZE | {"minimum": 10**9}}, "size.minimum: Input should be less than or equal to 8192"),
+        ({"size": _SIZE | {"receptive_field_px": 10**9}}, "size.receptive_field_px: Input should be less"),
+        ({"size": _SIZE | {"overlap_px": 10**9}}, "size.overlap_px: Input should be less"),
+        ({"context": {"size_px": 10**6}}, "context.size_px: Input should be less than or equal to 4096"),
+        ({"bytes_per_px": 1e12}, "bytes_per_px: Input should be less"),
+        ({"bytes_per_px": "Infinity"}, "bytes_per_px: Input should be less"),
+        ({"multiply_adds_per_px": 1e300}, "multiply_adds_per_px: Input should be less"),
+        ({"size": _SIZE | {"receptive_field_px": 8192}}, "card: the inputs of the network take 1.1 GB"),
+        ({"size": _SIZE | {"overlap_px": 16384}}, "card: the inputs of the network take 2.4 GB, expected"),
+        ({"context": {"size_px": 4096}, "bands": [BROAD[0].model_dump()] * 20}, "card: the inputs"),
+        ({"bands": [BROAD[0].model_dump()] * 2000}, "bands: Tuple should have at most 1024 items"),
+        ({"bands": [{"center_nm": 1e300, "fwhm_nm": 1, "tolerance_nm": 1}]}, "bands.0.center_nm: Input"),
+        ({"name": "a" * 10_000}, "name: String should have at most 200 characters"),
+        ({"summary": "a" * 10_000}, "summary: String should have at most 2000 characters"),
+        ({"architecture": "a" * 10_000}, "architecture: String should have at most 200"),
+        ({"arguments": {"a": "a" * (2 << 20)}}, "expected a card of at most 1 MiB, got 2.0 MiB"),
+    ],
+)  # fmt: skip
+def test_cards_have_upper_bounds(tmp_path, change, match):
+    fields = json.loads(make_card().model_dump_json()) | change
+    path = save_model(tmp_path / "a.onnx", make_card(), _IDENTITY, card_text=json.dumps(fields))
+    _refused(path, match)
+
+
+def test_a_card_of_deeply_nested_json(tmp_path):
+    text = '{"arguments": ' + "[" * 100_000
+    _refused(
+        save_model(tmp_path / "a.onnx", make_card(), _IDENTITY, card_text=text), "card is not valid at card"
+    )
+
+
 def test_a_card_without_a_licence_is_refused(tmp_path):
     fields = json.loads(make_card().model_dump_json())
     del fields["licence"]

@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from nircolor import staging
+from nircolor.app import terminal
 
 EXIT_CODE: Final = 130
 # the system ends the process after this time, if removing files or writing to a terminal hangs
@@ -77,4 +78,4 @@ def _stop() -> None:
 def _say(line: str) -> None:
     """Write to standard error without Python's locks, which another thread may hold."""
     with suppress(OSError):
-        os.write(2, f"{line}\n".encode(getattr(sys.stderr, "encoding", None) or "ascii", "nircolor"))
+        os.write(2, f"{line}\n".encode(getattr(sys.stderr, "encoding", None) or "ascii", terminal.IN_ASCII))

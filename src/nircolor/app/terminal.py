@@ -14,6 +14,8 @@ from nircolor.errors import NircolorError
 
 # 128 + SIGPIPE, as a shell reports of a program whose reader has gone
 _READER_GONE: Final = 141
+# name of the error handler of encodings that writes characters they lack in ASCII
+IN_ASCII: Final = "nircolor-ascii"
 _ASCII: Final = {
     "…": "...", "×": "x", "µ": "u", "μ": "u", "°": " deg", "–": "-", "—": "-", "−": "-", "→": "->", "²": "2",
     "³": "3", "Δ": "d", "≥": ">=", "≤": "<=", "±": "+-", "·": "*", "’": "'", "‘": "'", "“": '"', "”": '"',
@@ -40,6 +42,16 @@ def _escape(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # a byte of a file name, see os.fsdecode
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character.encode("unicode_escape").decode("ascii")
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_ASCII.get(character) or _escape(character) for character in text), error.end
+
+
+codecs.register_error(IN_ASCII, _in_ascii)
 
 
 def describe(error: BaseException, path: Path | None = None) -> str:
@@ -100,7 +112,6 @@ def prepare_streams() -> None:
     Otherwise the next file that is opened would take the place of a closed stream, with all that GDAL prints.
     """
     global _output
-    codecs.register_error("nircolor", _in_ascii)
     for number in range(3):
         try:
             os.fstat(number)
@@ -116,14 +127,7 @@ def prepare_streams() -> None:
         sys.stdout = io.TextIOWrapper(buffer, encoding=encoding, line_buffering=_output.isatty())
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="nircolor")
-
-
-def _in_ascii(error: UnicodeError) -> tuple[str, int]:
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    text = error.object[error.start : error.end]
-    return "".join(_ASCII.get(character) or _escape(character) for character in text), error.end
+            stream.reconfigure(errors=IN_ASCII)
 
 
 def finish(code: int) -> int:

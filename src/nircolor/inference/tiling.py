@@ -121,15 +121,7 @@ def tile_size_px(card: Card, width_px: int, jobs: int = 1) -> int:
 def round_tile(side: float, card: Card) -> int:
     """Round a tile's side down to the network's multiple, but keep it well above the overlap."""
     multiple = card.size.multiple_of
-    radius, overlap = (
-        _round_up(px, multiple) for px in (card.size.receptive_field_px, card.size.tile_overlap_px)
-    )
-    smallest = max(
-        2 * radius + multiple,
-        _round_up(overlap * 3 // 2, multiple) + multiple,
-        _round_up(card.size.minimum, multiple),
-    )
-    return max(int(side) // multiple * multiple, smallest)
+    return max(int(side) // multiple * multiple, card.size.smallest_tile_px)
 
 
 def _round_up(px: int, multiple_of: int) -> int:

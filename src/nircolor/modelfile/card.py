@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from nircolor.errors import NircolorError
 
@@ -12,8 +12,18 @@ from nircolor.errors import NircolorError
 CARD_KEY = "nircolor.card"
 
 EngineName = Literal["onnxruntime", "torch"]
-Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+# Upper bounds, far above those of real models: a model file comes from others, and its card decides how much
+# memory and time an image takes.
+_MAX_JSON_BYTES = 1 << 20
+_MAX_INPUT_BYTES = 1 << 30
+Nanometers = Annotated[float, Field(gt=0, le=1e6)]
+# with more, tiles would be so small that an image takes hours
+BytesPerPixel = Annotated[float, Field(gt=0, le=1e6)]
+MultiplyAdds = Annotated[float, Field(gt=0, le=1e12)]
+Score = Annotated[float, Field(allow_inf_nan=False)]
+Text = Annotated[str, Field(max_length=2000)]
+ShortText = Annotated[str, Field(max_length=200)]
 
 
 class _Part(BaseModel):
@@ -34,9 +44,9 @@ class Band(_Part):
         True
     """
 
-    center_nm: Positive
-    fwhm_nm: Positive
-    tolerance_nm: Positive
+    center_nm: Nanometers
+    fwhm_nm: Nanometers
+    tolerance_nm: Nanometers
 
     @property
     def is_broad(self) -> bool:
@@ -54,17 +64,27 @@ class Size(_Part):
         overlap_px: Overlap of neighbouring tiles in pixels; None for the receptive-field radius.
     """
 
-    multiple_of: Annotated[int, Field(ge=1)]
-    minimum: Annotated[int, Field(ge=1)]
+    multiple_of: Annotated[int, Field(ge=1, le=4096)]
+    minimum: Annotated[int, Field(ge=1, le=8192)]
     receptive_field_px: Annotated[
-        int, Field(ge=0, validation_alias=AliasChoices("receptive_field_px", "reach_px"))
+        int, Field(ge=0, le=8192, validation_alias=AliasChoices("receptive_field_px", "reach_px"))
     ]
-    overlap_px: Annotated[int, Field(ge=0)] | None = None
+    overlap_px: Annotated[int, Field(ge=0, le=16384)] | None = None
 
     @property
     def tile_overlap_px(self) -> int:
         """Overlap of neighbouring tiles in pixels, with the default applied."""
         return self.receptive_field_px if self.overlap_px is None else self.overlap_px
+
+    @property
+    def smallest_tile_px(self) -> int:
+        """Shortest side of a tile that is well above the overlap."""
+        radius, overlap = (self._on_grid(px) for px in (self.receptive_field_px, self.tile_overlap_px))
+        return max(
+            2 * radius + self.multiple_of,
+            self._on_grid(overlap * 3 // 2) + self.multiple_of,
+            self._on_grid(self.minimum),
+        )
 
     def fit(self, px: int) -> int:
         """Return the shortest accepted side that is at least ``px`` long.
@@ -73,7 +93,10 @@ class Size(_Part):
             >>> Size(multiple_of=16, minimum=32, receptive_field_px=75).fit(100)
             112
         """
-        return -(-max(px, self.minimum) // self.multiple_of) * self.multiple_of
+        return self._on_grid(max(px, self.minimum))
+
+    def _on_grid(self, px: int) -> int:
+        return -(-px // self.multiple_of) * self.multiple_of
 
 
 class Context(_Part):
@@ -87,7 +110,7 @@ class Context(_Part):
         size_px: Side of the reduced view in pixels.
     """
 
-    size_px: Annotated[int, Field(ge=8)]
+    size_px: Annotated[int, Field(ge=8, le=4096)]
 
 
 class Licence(_Part):
@@ -98,8 +121,8 @@ class Licence(_Part):
         training_data: Data that the weights were trained on, and its terms.
     """
 
-    weights: str
-    training_data: str
+    weights: Text
+    training_data: Text
 
 
 class CardScore(_Part):
@@ -113,11 +136,11 @@ class CardScore(_Part):
         source: Report or command that the scores are taken from.
     """
 
-    data: str
-    psnr_db: float
-    ssim: float
-    angular_error_deg: float
-    source: str
+    data: Text
+    psnr_db: Score
+    ssim: Score
+    angular_error_deg: Score
+    source: Text
 
 
 class CardMetadata(_Part):
@@ -133,9 +156,9 @@ class CardMetadata(_Part):
         licence: Terms of use.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
-    summary: str
-    bands: Annotated[tuple[Band, ...], Field(min_length=1)]
+    name: Annotated[str, Field(max_length=200, pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+    summary: Text
+    bands: Annotated[tuple[Band, ...], Field(min_length=1, max_length=1024)]
     encoding: Literal["gamma", "reflectance"]
     white_reflectance: Fraction | None = None
     licence: Licence
@@ -157,14 +180,26 @@ class Card(CardMetadata):
     """
 
     card_version: Literal[1] = 1
-    architecture: str
+    architecture: ShortText
     arguments: dict[str, Any]
     engine: EngineName = "onnxruntime"
     size: Size
     context: Context | None = None
-    bytes_per_px: Positive
-    multiply_adds_per_px: Positive
-    scores: tuple[CardScore, ...] = ()
+    bytes_per_px: BytesPerPixel
+    multiply_adds_per_px: MultiplyAdds
+    scores: Annotated[tuple[CardScore, ...], Field(max_length=100)] = ()
+
+    @model_validator(mode="after")
+    def _check_memory(self) -> Self:
+        tile = len(self.bands) * self.size.smallest_tile_px**2
+        view = 0 if self.context is None else (len(self.bands) + 4) * self.context.size_px**2
+        needed = 4 * max(tile, view)
+        if needed > _MAX_INPUT_BYTES:
+            raise ValueError(
+                f"the inputs of the network take {needed / 1e9:.1f} GB, expected at most "
+                f"{_MAX_INPUT_BYTES / 1e9:.1f} GB"
+            )
+        return self
 
 
 def card_in(metadata: Mapping[str, str], path: Path, *, kind: str, engine: EngineName) -> Card:
@@ -181,8 +216,14 @@ def card_in(metadata: Mapping[str, str], path: Path, *, kind: str, engine: Engin
     """
     if CARD_KEY not in metadata:
         raise NircolorError(f"{path}: expected a nircolor model file, got {kind} without a card")
+    text = metadata[CARD_KEY]
+    if len(text) > _MAX_JSON_BYTES:
+        raise NircolorError(
+            f"{path}: expected a card of at most {_MAX_JSON_BYTES >> 20} MiB, "
+            f"got {len(text) / (1 << 20):.1f} MiB"
+        )
     try:
-        card = Card.model_validate_json(metadata[CARD_KEY])
+        card = Card.model_validate_json(text)
     except ValidationError as error:
         raise NircolorError(
             f"{path}: the model's card is not valid at {first_fault(error, 'card')}"
@@ -195,4 +236,5 @@ def card_in(metadata: Mapping[str, str], path: Path, *, kind: str, engine: Engin
 def first_fault(error: ValidationError, root: str) -> str:
     """Format the first error of a validation as ``location: message``; ``root`` names the whole."""
     first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or root}: {first['msg']}"
+    place = ".".join(str(part) for part in first["loc"]) or root
+    return f"{place}: {first['msg'].removeprefix('Value error, ')}"

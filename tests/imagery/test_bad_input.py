@@ -3,7 +3,6 @@
 import os
 import struct
 import time
-import warnings
 import zlib
 from pathlib import Path
 
@@ -179,15 +178,6 @@ def test_names_with_spaces_and_other_scripts(tmp_path):
     for path in (save(folder / "été ñ %20 #1.tif", array), save_envi(folder, array, "куб 1", "")):
         with open_raster(path) as raster:
             np.testing.assert_array_equal(raster.read()[0], array)
-
-
-def test_a_damaged_side_file_is_ignored(tmp_path):
-    path = save(tmp_path / "a.png", noise(1, 6, 7), "PNG")
-    (tmp_path / "a.png.aux.xml").write_text("<PAMDataset><broken")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        with open_raster(path) as raster:
-            raster.read()
 
 
 def test_a_jpeg_with_trailing_bytes_is_read(tmp_path):

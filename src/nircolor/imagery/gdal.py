@@ -18,7 +18,8 @@ import rasterio
 
 # GDAL's errors as rasterio raises them have no public base class
 from rasterio._err import CPLE_BaseError
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.crs import CRS
+from rasterio.errors import CRSError, NotGeoreferencedWarning, RasterioError
 
 from nircolor.errors import NircolorError
 
@@ -100,6 +101,16 @@ def reason(error: BaseException) -> str:
     text = str(text).replace(_ALONE, "")
     text = re.sub(r"\(this (error|warning) can be turned.*", "", " ".join(text.split()))
     return text.strip()[:300]
+
+
+def crs_from_wkt(text: str, *, esri: bool = False) -> CRS:
+    """Parse a coordinate reference system in WKT, of ESRI's dialect if ``esri``; raise `ValueError`."""
+    try:
+        return CRS.from_wkt(text, morph_from_esri_dialect=esri)
+    except CRSError as error:
+        # GDAL keeps the error until a CRS is made without one, and rasterio would raise it from its next call
+        CRS.from_epsg(4326)
+        raise ValueError("no coordinate reference system in WKT") from error
 
 
 def tags_of(dataset: Any, band: int = 0, domain: str | None = None) -> dict[str, str]:

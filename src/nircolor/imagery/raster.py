@@ -25,6 +25,7 @@ from nircolor.imagery.invalid import Nodata, check_nodata
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.samples import SAMPLE_DRIVERS, describe
+from nircolor.imagery.side_files import DatasetWithSideFiles
 from nircolor.imagery.stored import StoredImage, check_size
 from nircolor.imagery.wavelengths import GivenBands
 
@@ -130,6 +131,7 @@ def open_raster(
         if rule.by_type and grid.dtype != np.uint8:
             largest = max((float(part[:, ok].max()) for part, ok in stored.sample() if ok.any()), default=0.0)
         for doubt in (
+            *dataset.problems,
             _pages_doubt(file.path, len(dataset.subdatasets)),
             layout.doubt(file.path, roles) if bands_nm is None else None,
             scaling.doubt(file.path, grid.dtype, largest, rule, spectral=any(bands)),
@@ -332,6 +334,7 @@ def _opened(file: ImageFile, max_pixels: int | None = None) -> Iterator[Any]:
     try:
         with gdal_for(file.path, _DAMAGED):
             check_size(file.path, dataset, file.data.stat().st_size, max_pixels)
+            dataset = DatasetWithSideFiles(dataset, file.data)
             if np.dtype(dataset.dtypes[0]).kind not in "uif":
                 raise NircolorError(f"{file.path}: expected bands of real numbers, got {dataset.dtypes[0]}")
             yield dataset

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 import rasterio
+from rasterio.enums import ColorInterp
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import image_size, open_raster
@@ -238,7 +239,11 @@ def test_jpeg_2000_with_alpha_or_three_equal_channels(tmp_path):
     np.testing.assert_array_equal(valid, array[3] > 0)
     np.testing.assert_array_equal(values * valid, array[:3] * valid)
     gray = np.repeat(noise(1, 40, 50), 3, axis=0)
-    assert _read(save(tmp_path / "b.jp2", gray, "JP2OpenJPEG", **LOSSLESS))[2].bands == 1
+
+    def as_rgb(dataset):
+        dataset.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
+    assert _read(save(tmp_path / "b.jp2", gray, "JP2OpenJPEG", setup=as_rgb, **LOSSLESS))[2].bands == 1
 
 
 @pytest.mark.parametrize("box", ["GMLJP2", "GEOJP2"])

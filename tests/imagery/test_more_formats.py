@@ -71,11 +71,12 @@ def _bmps():
         COLOUR,
     )
     yield "version 4, no alpha", _bmp(6, 32, 3, _rows(bgrx, 20), header=108, fields=masks), COLOUR
-    bgra = np.dstack([bgr, GRAY])
+    alpha = np.where(GRAY > 99, 255, 0).astype(np.uint8)
+    bgra = np.dstack([bgr, alpha])
     yield (
         "version 5, alpha",
         _bmp(6, 32, 3, _rows(bgra, 20), header=124, fields=masks),
-        np.dstack([COLOUR, GRAY]),
+        np.dstack([COLOUR, alpha]),
     )
 
 
@@ -199,6 +200,7 @@ def test_damaged_numpy_files(tmp_path):
 
 def test_webp(tmp_path):
     array = noise(4, 40, 50)
+    array[3] = np.where(array[3] > 99, 255, 0)
     path = save(tmp_path / "a.webp", array, "WEBP", LOSSLESS="YES", EXACT="YES")
     values, valid, raster = _read(path)
     np.testing.assert_array_equal(valid, array[3] > 0)
@@ -233,6 +235,7 @@ def test_jpeg_2000(tmp_path, codec, dtype, bits):
 
 def test_jpeg_2000_with_alpha_or_three_equal_channels(tmp_path):
     array = noise(4, 40, 50)
+    array[3] = np.where(array[3] > 99, 255, 0)
     path = save(tmp_path / "a.jp2", array, "JP2OpenJPEG", ALPHA="YES", **LOSSLESS)
     values, valid, raster = _read(path)
     assert (raster.bands, raster.has_alpha) == (3, True)

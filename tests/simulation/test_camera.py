@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nircolor.imagery.cube import Cube
-from nircolor.imagery.envi import check_length, parse_header
+from nircolor.imagery.envi import expected_bytes, parse_header
 from nircolor.simulation import Camera, fx10_nm, write_capture
 from nircolor.simulation.__main__ import main
 from nircolor.simulation.camera import REFERENCE_LINES
@@ -45,8 +45,7 @@ def test_files_have_the_layout_of_the_vendor(tmp_path) -> None:
     for prefix, lines, tint in zip(PREFIXES, (37, 50, 50), (7.25, 7.25, 3.5), strict=True):
         path = header.with_name(f"{prefix}scan.hdr")
         fields = parse_header(path)
-        check_length(path, path.with_suffix(".raw"), fields)
-        assert path.with_suffix(".raw").stat().st_size == 112 * lines * 20 * 2
+        assert path.with_suffix(".raw").stat().st_size == expected_bytes(path, fields) == 112 * lines * 20 * 2
         size = tuple(int(fields[key]) for key in ("bands", "lines", "samples"))
         assert size == (112, lines, 20)
         assert (fields["interleave"], fields["data type"], fields["byte order"]) == ("bil", "12", "0")

@@ -9,13 +9,15 @@ from nircolor.imagery.bands_writer import BandsWriter, SpectralBand
 from nircolor.imagery.calibration import Calibration, References
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.embedded import Encoded, encode_jpeg, encode_png
-from nircolor.imagery.formats import EXTENSIONS, OUTPUT_DRIVERS, find_images, is_image, output_path_for
+from nircolor.imagery.folders import Listing, find_images, list_files, list_folder
+from nircolor.imagery.formats import is_image, output_path_for
 from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.invalid import Nodata, fill_invalid, fill_values
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.raster import Raster, image_size, open_raster
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.scaling import encode_srgb
+from nircolor.imagery.signatures import EXTENSIONS, OUTPUT_DRIVERS
 from nircolor.imagery.wavelengths import GivenBands
 from nircolor.imagery.writer import ColourWriter, create_like
 
@@ -31,6 +33,7 @@ __all__ = [
     "Georeference",
     "GivenBands",
     "Grid",
+    "Listing",
     "Nodata",
     "Raster",
     "References",
@@ -45,6 +48,8 @@ __all__ = [
     "find_images",
     "image_size",
     "is_image",
+    "list_files",
+    "list_folder",
     "open_raster",
     "output_path_for",
 ]

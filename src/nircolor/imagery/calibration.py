@@ -15,7 +15,7 @@ import numpy as np
 
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import envi
+from nircolor.imagery import envi_files
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.gdal import positive_number
 
@@ -49,18 +49,17 @@ def find_references(header: Path) -> References | None:
     Raises:
         NircolorError: one of dark and white is missing.
     """
-    if envi.is_reference(header):
+    if envi_files.is_reference(header):
         return None
-    stem = envi.stem(header).name
+    stem, siblings = envi_files.stem(header).name, envi_files.Siblings(header.parent)
     found = [
-        envi.siblings(header, [f"{prefix}{stem}.hdr", f"{prefix}{stem}.raw.hdr"])
-        for prefix in envi.REFERENCES
+        siblings.named(f"{prefix}{stem}.hdr", f"{prefix}{stem}.raw.hdr") for prefix in envi_files.REFERENCES
     ]
     dark, white, white_dark = (paths[0] if paths else None for paths in found)
     if dark is None and white is None:
         return None
     if dark is None or white is None:
-        missing = envi.REFERENCES[1 if white is None else 0]
+        missing = envi_files.REFERENCES[1 if white is None else 0]
         raise NircolorError(
             f"{header}: expected a dark and a white reference beside it, found no {missing}{stem}.hdr"
         )

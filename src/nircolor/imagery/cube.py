@@ -9,7 +9,7 @@ import numpy as np
 
 from nircolor.arrays import Array
 from nircolor.errors import NircolorError
-from nircolor.imagery import envi
+from nircolor.imagery import envi, envi_files
 from nircolor.imagery.formats import locate
 
 # bytes hashed at a time
@@ -43,7 +43,7 @@ class Cube:
         if source.header is None:
             raise NircolorError(f"{path}: expected an ENVI capture (.hdr), got {source.driver}")
         self.path, self.data = path, source.data
-        self.header = envi.read_header(path, source.header, source.data)
+        self.header = envi_files.read_header(path, source.header, source.data)
         self.samples, self.lines, self.bands = (
             int(self.header[key]) for key in ("samples", "lines", "bands")
         )

@@ -1,6 +1,5 @@
-"""ENVI files: find the data file of a header or the header of a data file, and parse the header."""
+"""ENVI headers: parse them, and check them against the data file."""
 
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,93 +10,21 @@ from nircolor.errors import NircolorError
 from nircolor.imagery.band_info import BandInfo
 from nircolor.imagery.gdal import positive_number
 
-DATA_EXTENSIONS = ("", ".raw", ".img", ".dat", ".bil", ".bip", ".bsq", ".bin", ".envi", ".cube")
-
-# prefixes of SPECIM's reference files; the name of the capture follows
-REFERENCES = ("DARKREF_", "WHITEREF_", "WHITEDARKREF_")
-
 # numpy types by ENVI's number, without the complex ones (6, 9)
 SAMPLE_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
 # A header of 2,000 bands has about 50 kB and 30 fields. GDAL's time is quadratic in the number of fields.
 _MAX_HEADER_BYTES, _MAX_FIELDS = 1 << 20, 1000
 
 
-def is_reference(path: Path) -> bool:
-    """Return whether the file name is that of a dark or white reference."""
-    return path.name.upper().startswith(REFERENCES)
-
-
-def stem(path: Path) -> Path:
-    """Strip the header and data extensions of a capture: `a.raw.hdr`, `a.hdr` and `a.raw` become `a`."""
-    for extensions in ((".hdr",), DATA_EXTENSIONS[1:]):
-        if path.suffix.lower() in extensions:
-            path = path.with_suffix("")
-    return path
-
-
-def data_file(header: Path) -> Path:
-    """Find the data file beside `header`, ignoring case; raise `NircolorError` where there is none."""
-    base = header.with_suffix("").name
-    names = [base] if Path(base).suffix.lower() in DATA_EXTENSIONS[1:] else []
-    names += [base + extension for extension in DATA_EXTENSIONS]
-    found = siblings(header, names)
-    if not found:
-        looked = ", ".join(f"{base}{extension}" for extension in DATA_EXTENSIONS[:8])
-        raise NircolorError(
-            f"{header}: expected the ENVI data file beside its header, found none of {looked}"
-        )
-    return found[0]
-
-
-def header_file(data: Path) -> Path | None:
-    """Find the ENVI header beside a data file, as GDAL does: `a.raw.hdr`, else `a.hdr`, or None."""
-    for candidate in siblings(data, [f"{data.name}.hdr", data.with_suffix(".hdr").name]):
-        with candidate.open("rb") as file:
-            if file.read(4) == b"ENVI":
-                return candidate
-    return None
-
-
-def read_header(path: Path, header: Path, data: Path) -> dict[str, str]:
-    """Parse a header and check that it describes the data file.
+def expected_bytes(path: Path, fields: Mapping[str, str]) -> int:
+    """Check the fields that state how the samples are stored, and return the length of the data file.
 
     Args:
         path: the path that error messages name.
-        header: the header file.
-        data: the data file.
-
-    Returns:
-        The fields, as from `parse_header`.
-
-    Raises:
-        NircolorError: as from `parse_header` and `check_length`; a file cannot be read; or there is another
-            header, which GDAL prefers and which differs.
-    """
-    try:
-        fields = parse_header(header, path=path)
-        used = header_file(data)
-        if used is not None and used.name != header.name and parse_header(used, path=path) != fields:
-            raise NircolorError(
-                f"{path}: expected one ENVI header for {data.name}, got {used.name} and {header.name}, "
-                "which differ"
-            )
-        check_length(path, data, fields)
-    except OSError as error:
-        raise NircolorError(f"{path}: cannot be read ({error.strerror or error})") from error
-    return fields
-
-
-def check_length(path: Path, data: Path, fields: Mapping[str, str]) -> None:
-    """Check that the data file is as long as its header says: GDAL reads missing samples as zeros.
-
-    Args:
-        path: the path that error messages name.
-        data: the data file.
         fields: the header's fields, from `parse_header`.
 
     Raises:
-        NircolorError: the data file is too short or compressed, or the header lacks a field or holds an
-            impossible value.
+        NircolorError: the data is compressed, or the header lacks a field or holds an impossible value.
     """
     if fields.get("file compression", "0") not in ("", "0"):
         raise NircolorError(f"{path}: compressed ENVI data is not read; decompress it first")
@@ -111,12 +38,11 @@ def check_length(path: Path, data: Path, fields: Mapping[str, str]) -> None:
         raise NircolorError(
             f"{path}: the ENVI header says {width} samples, {height} lines, {bands} bands, offset {offset}"
         )
-    sample_bytes = np.dtype(SAMPLE_TYPES[kind]).itemsize
-    expected, got = width * height * bands * sample_bytes + offset, data.stat().st_size
-    if got < expected:
-        raise NircolorError(
-            f"{path}: the data file {data.name} is cut off: expected {expected} bytes, got {got}"
-        )
+    if (interleave := fields.get("interleave", "bsq").lower()) not in ("bsq", "bil", "bip"):
+        raise NircolorError(f"{path}: expected an interleave of bil, bip or bsq, got {interleave[:40]}")
+    if (order := fields.get("byte order", "0")) not in ("0", "1"):
+        raise NircolorError(f"{path}: expected a byte order of 0 or 1, got {order[:40]!r}")
+    return width * height * bands * np.dtype(SAMPLE_TYPES[kind]).itemsize + offset
 
 
 def _whole_number(path: Path, fields: Mapping[str, str], name: str) -> int:
@@ -198,18 +124,3 @@ def without_bad_bands(path: Path, bands: Sequence[BandInfo], listed: str) -> tup
         BandInfo(name="bad band") if positive_number(mark) is None else band
         for mark, band in zip(marks, bands, strict=True)
     )
-
-
-def siblings(path: Path, names: list[str]) -> list[Path]:
-    """Find files beside `path` by name, ignoring case, in the order of `names`; exact spelling first."""
-    present: dict[str, list[str]] = {}
-    wanted = {name.lower() for name in names}
-    with os.scandir(path.parent) as entries:
-        for entry in entries:
-            if entry.name.lower() in wanted and entry.name != path.name and entry.is_file():
-                present.setdefault(entry.name.lower(), []).append(entry.name)
-    ordered: list[str] = []
-    for name in names:
-        found = present.get(name.lower(), [])
-        ordered += [name] if name in found else sorted(found)
-    return [path.parent / name for name in dict.fromkeys(ordered)]

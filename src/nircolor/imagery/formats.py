@@ -1,38 +1,12 @@
-"""File names and formats: find images in a folder, find the driver that reads a file, name output files."""
+"""File names and formats: find the driver that reads a file, name output files."""
 
 import os
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import envi, unread
-
-OUTPUT_DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "GTiff", ".tiff": "GTiff"}
-# formats that are read and not written, and what their outputs become: PNG where its depth and lack of a
-# georeference suffice
-_OUTPUT_EXTENSIONS = {
-    ".jpe": ".jpg", ".jfif": ".jpg", ".bmp": ".png", ".dib": ".png", ".pgm": ".png", ".ppm": ".png",
-    ".pnm": ".png", ".webp": ".png", ".jp2": ".tif", ".j2k": ".tif", ".j2c": ".tif", ".jpc": ".tif",
-    ".jpf": ".tif", ".jpx": ".tif", ".npy": ".tif", ".hdr": ".tif",
-}  # fmt: skip
-EXTENSIONS = (*OUTPUT_DRIVERS, *_OUTPUT_EXTENSIONS)
-
-_SIGNATURES = (
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"II*\x00", "GTiff"),
-    (b"MM\x00*", "GTiff"),
-    (b"II+\x00", "GTiff"),
-    (b"MM\x00+", "GTiff"),
-    (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
-    (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
-    (b"\x93NUMPY", "NumPy"),
-    (b"P5", "PNM"),
-    (b"P6", "PNM"),
-    (b"BM", "BMP"),
-)
+from nircolor.errors import NircolorError
+from nircolor.imagery import envi_files, unread
+from nircolor.imagery.signatures import EXTENSIONS, OUTPUT_DRIVERS, OUTPUT_EXTENSIONS, driver_of
 
 
 @dataclass(frozen=True)
@@ -66,42 +40,6 @@ def is_image(path: str | os.PathLike[str]) -> bool:
     return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
 
 
-def find_images(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:
-    """List the images in a folder.
-
-    Hidden files and folders, dark and white references, and links to folders are left out.
-
-    Args:
-        folder: the folder.
-        recursive: include the folders below it. One that cannot be listed is left out with a
-            `NircolorWarning`.
-
-    Returns:
-        Paths that begin with ``folder``, sorted.
-
-    Raises:
-        NircolorError: ``folder`` cannot be listed.
-    """
-    folder = Path(folder)
-    try:
-        return sorted(_walk(folder, recursive))
-    except OSError as error:
-        raise NircolorError(f"{folder}: the folder cannot be listed ({error.strerror or error})") from error
-
-
-def _walk(folder: Path, recursive: bool) -> Iterator[Path]:
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            if recursive and not entry.is_symlink() and not entry.name.startswith("."):
-                try:
-                    yield from _walk(entry, recursive)
-                except PermissionError:
-                    problem = "left out, it may not be read"
-                    warnings.warn(NircolorWarning(problem, path=entry), stacklevel=2)
-        elif is_image(entry) and not envi.is_reference(entry):
-            yield entry
-
-
 def locate(path: str | os.PathLike[str]) -> ImageFile:
     """Find the file that holds the pixels of an image, and the driver that its first bytes ask for.
 
@@ -129,8 +67,8 @@ def locate(path: str | os.PathLike[str]) -> ImageFile:
         if not start:
             raise NircolorError(f"{path}: the file is empty")
         if data.suffix.lower() == ".hdr" and start.startswith(b"ENVI"):
-            return ImageFile(path, envi.data_file(data), "ENVI", data)
-        header = None if is_image(data) else envi.header_file(data)
+            return ImageFile(path, envi_files.data_file(data), "ENVI", data)
+        header = None if is_image(data) else envi_files.header_file(data)
         if header is not None:
             return ImageFile(path, data, "ENVI", header)
     except OSError as error:
@@ -148,11 +86,9 @@ def locate(path: str | os.PathLike[str]) -> ImageFile:
 
 def _driver_of(path: Path, data: Path, start: bytes) -> str | None:
     kind = unread.kind_of_content(start)
-    driver = next((driver for signature, driver in _SIGNATURES if start.startswith(signature)), None)
-    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
-        driver = "WEBP"
-        if start[12:16] == b"VP8X" and start[20] & 2:
-            raise NircolorError(f"{path}: animated WebP is not read; save one of its images as PNG")
+    driver = driver_of(start)
+    if driver == "WEBP" and start[12:16] == b"VP8X" and start[20] & 2:
+        raise NircolorError(f"{path}: animated WebP is not read; save one of its images as PNG")
     if driver == "GTiff":
         with data.open("rb") as file:
             kind = unread.CAMERA_RAW if unread.is_camera_raw(data, file) else None
@@ -200,8 +136,12 @@ def output_path_for(
         return folder
     name, extension = input_path.name, input_path.suffix.lower()
     if extension not in OUTPUT_DRIVERS:
-        stem = input_path.stem if is_image(input_path) and extension != ".hdr" else envi.stem(input_path).name
-        name = stem + _OUTPUT_EXTENSIONS.get(extension, ".tif")
+        stem = (
+            input_path.stem
+            if is_image(input_path) and extension != ".hdr"
+            else envi_files.stem(input_path).name
+        )
+        name = stem + OUTPUT_EXTENSIONS.get(extension, ".tif")
     if root is not None:
         folder /= input_path.parent.relative_to(root)
     return folder / name

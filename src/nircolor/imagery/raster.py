@@ -15,7 +15,7 @@ from rasterio.transform import Affine
 
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import band_info, envi, layout, orientation, scaling, wavelengths
+from nircolor.imagery import band_info, envi, envi_files, layout, orientation, scaling, wavelengths
 from nircolor.imagery.calibration import Calibration, find_references, load_calibration
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.formats import ImageFile, locate
@@ -91,7 +91,7 @@ def open_raster(
         ((1, 2, 4), 0.2, True)
     """
     file = locate(path)
-    header = {} if file.header is None else envi.read_header(file.path, file.header, file.data)
+    header = {} if file.header is None else envi_files.read_header(file.path, file.header, file.data)
     references = find_references(file.header) if file.header and scale is None and stretch is None else None
     with _opened(file, max_pixels) as dataset:
         known = band_info.of_dataset(dataset, header, file.path.name)
@@ -162,7 +162,7 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     """
     file = locate(path)
     if file.header is not None:
-        envi.read_header(file.path, file.header, file.data)
+        envi_files.read_header(file.path, file.header, file.data)
     with _opened(file) as dataset:
         size = _upright_size(dataset, _orientation_of(file, dataset, Georeference.of_dataset(dataset)))
         dataset.close()

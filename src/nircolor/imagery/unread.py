@@ -50,6 +50,7 @@ _VIDEO = _kind(
 _HEIF = _kind("HEIC and AVIF", _TO_TIFF, "avif heic heif hif")
 _RADIANCE = _kind("Radiance HDR", _TO_TIFF, "", b"#?RADIANCE", b"#?RGBE")
 _ENVI_LIKE = _kind("raw", "they need an ENVI header (.hdr) beside them", "bil bip bsq raw")
+ENVI_WITHOUT_DATA = _kind("ENVI header without data", "put its data file beside it", "")
 _KINDS = (
     CAMERA_RAW, _VIDEO, _HEIF, _RADIANCE, _ENVI_LIKE,
     _kind("GIF", _TO_TIFF, "gif", b"GIF87a", b"GIF89a"),

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import OUTPUT_DRIVERS, find_images, is_image, output_path_for
-from nircolor.imagery.envi import is_reference
+from nircolor.imagery import OUTPUT_DRIVERS, is_image, list_files, list_folder, output_path_for
+from nircolor.imagery.envi_files import header_file
+from nircolor.imagery.signatures import OUTPUT_EXTENSIONS
+from nircolor.imagery.unread import EXTENSIONS as UNREAD_EXTENSIONS
 
 StrPath: TypeAlias = str | os.PathLike[str]
 OutputFormat: TypeAlias = Literal["png", "jpg", "tif"]
 
 # extensions that ask for a file in a format that cannot be written, rather than for a folder
-_OTHER_FORMATS = {".bmp", ".gif", ".hdr", ".heic", ".img", ".jp2", ".onnx", ".raw", ".safetensors", ".webp"}
+_OTHER_FORMATS = {*OUTPUT_EXTENSIONS, *UNREAD_EXTENSIONS, ".img", ".onnx", ".safetensors"}
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,10 @@ def plan(
     for given in [inputs] if isinstance(inputs, str | os.PathLike) else inputs:
         text, path = os.fspath(given), Path(given)
         if path.is_dir():
-            found = _not_made(find_images(path, recursive), path, output)
+            listing = list_folder(path, recursive)
+            if listing.unread:
+                warnings.warn(NircolorWarning(listing.unread_summary(), path=path), stacklevel=2)
+            found = _not_made(listing.images, path, output)
             if not found:
                 hint = "" if recursive else " (--recursive looks into its folders)"
                 raise NircolorError(f"{path}: expected images in this folder, found none{hint}")
@@ -82,7 +87,8 @@ def plan(
             _check_extension(output)
             jobs.append(Job(path, output_path_for(path, output)))
     # an image may be named twice, as by a folder and by itself
-    jobs = [_renamed(job, output, suffix, output_format) for job in dict.fromkeys(jobs)]
+    jobs = _without_data_of_headers(list(dict.fromkeys(jobs)))
+    jobs = [_renamed(job, output, suffix, output_format) for job in jobs]
     if suffix:
         jobs = _without_results(jobs, suffix)
     if len(jobs) > 1 and all(job.output == output for job in jobs):
@@ -95,7 +101,7 @@ def _matches(pattern: str) -> list[Path]:
     """The images that match a pattern, for shells that do not expand patterns, and quoted ones."""
     # unlike pathlib's, this glob leaves out hidden files
     files = sorted(file for file in map(Path, glob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
-    images = [file for file in files if is_image(file) and not is_reference(file)]
+    images = sorted(list_files(files).images)
     others = [str(file) for file in files if file not in set(images)]
     if not images:
         hint = f" among {len(others)} files; name a file to try it whatever its name" if others else ""
@@ -108,6 +114,16 @@ def _matches(pattern: str) -> list[Path]:
             stacklevel=3,
         )
     return images
+
+
+def _without_data_of_headers(jobs: list[Job]) -> list[Job]:
+    """Leave out ENVI data files whose headers are inputs too, as of the pattern ``cube.*``."""
+    headers = {job.path.absolute() for job in jobs if job.path.suffix.lower() == ".hdr"}
+
+    def is_named_twice(path: Path) -> bool:
+        return not is_image(path) and path.is_file() and header_file(path.absolute()) in headers
+
+    return [job for job in jobs if not headers or not is_named_twice(job.path)]
 
 
 def _check_extension(output: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import envi
+from nircolor.imagery import envi_files
 
 _RAW_FOLDER = "capture"
 
@@ -67,7 +67,7 @@ def find_captures(paths: Iterable[str | os.PathLike[str]]) -> list[Capture]:
 
 def _at(path: Path) -> list[Capture]:
     if not path.is_dir():
-        return [] if envi.is_reference(path) else [Capture(envi.stem(path).name, path)]
+        return [] if envi_files.is_reference(path) else [Capture(envi_files.stem(path).name, path)]
     captures = list(_in_folder(path))
     if not captures:
         raise NircolorError(f"{path}: expected an ENVI cube (.hdr) or a folder with {_RAW_FOLDER}/ in it")
@@ -80,7 +80,7 @@ def _in_folder(folder: Path) -> Iterator[Capture]:
         yield _in_specim_folder(folder, raw)
         return
     for header in _headers(folder):
-        yield Capture(envi.stem(header).name, header)
+        yield Capture(envi_files.stem(header).name, header)
     for entry in sorted(folder.iterdir()):
         if entry.is_dir() and not entry.name.startswith("."):
             yield from _in_folder(entry)
@@ -95,5 +95,7 @@ def _in_specim_folder(folder: Path, raw: Path) -> Capture:
 
 
 def _headers(folder: Path) -> list[Path]:
-    headers = (path for path in folder.iterdir() if path.suffix.lower() == ".hdr")
-    return sorted(h for h in headers if not envi.is_reference(h) and not h.name.startswith("."))
+    headers = (path for path in folder.glob("[!.]*") if path.suffix.lower() == ".hdr")
+    return sorted(
+        h for h in headers if not envi_files.is_reference(h) and not envi_files.is_foreign_header(h)
+    )

@@ -12,6 +12,11 @@ from nircolor.imagery.gdal import positive_number
 
 # numpy types by ENVI's number, without the complex ones (6, 9)
 SAMPLE_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
+# fields that GDAL reads too, under names that are spelled with single blanks or underscores only
+_GDAL_FIELDS = {
+    "samples", "lines", "bands", "data type", "header offset", "byte order", "interleave", "file type",
+    "data ignore value", "map info", "coordinate system string", "projection info", "class lookup",
+}  # fmt: skip
 # A header of 2,000 bands has about 50 kB and 30 fields. GDAL's time is quadratic in the number of fields.
 _MAX_HEADER_BYTES, _MAX_FIELDS = 1 << 20, 1000
 
@@ -40,6 +45,8 @@ def expected_bytes(path: Path, fields: Mapping[str, str]) -> int:
         )
     if (interleave := fields.get("interleave", "bsq").lower()) not in ("bsq", "bil", "bip"):
         raise NircolorError(f"{path}: expected an interleave of bil, bip or bsq, got {interleave[:40]}")
+    if any(digit in fields.get("major frame offsets", "") for digit in "123456789"):
+        raise NircolorError(f"{path}: ENVI data with major frame offsets is not read")
     if (order := fields.get("byte order", "0")) not in ("0", "1"):
         raise NircolorError(f"{path}: expected a byte order of 0 or 1, got {order[:40]!r}")
     return width * height * bands * np.dtype(SAMPLE_TYPES[kind]).itemsize + offset
@@ -83,7 +90,11 @@ def parse_header(header: Path, *, path: Path | None = None) -> dict[str, str]:
         name, equals, value = line.partition("=")
         if not equals or set(name) & set(";{}"):  # a comment, or text that is no field
             continue
-        name, value = " ".join(name.lower().split()), value.strip()
+        spelled, name, value = name.strip().lower(), _field_name(name), value.strip()
+        if name in _GDAL_FIELDS and spelled.replace("_", " ") != name:
+            raise NircolorError(
+                f"{path}: GDAL does not find {name!r} in the ENVI header: remove extra blanks in it"
+            )
         if "{" in value and "}" not in value:
             parts = [value]
             for line_of_list in lines:
@@ -102,6 +113,11 @@ def parse_header(header: Path, *, path: Path | None = None) -> dict[str, str]:
         if len(fields) > _MAX_FIELDS:
             raise NircolorError(f"{path}: expected an ENVI header of at most {_MAX_FIELDS} fields, got more")
     return fields
+
+
+def _field_name(text: str) -> str:
+    """Return a name in lower case; underscores and blanks mean the same."""
+    return " ".join(text.lower().replace("_", " ").split())
 
 
 def without_bad_bands(path: Path, bands: Sequence[BandInfo], listed: str) -> tuple[BandInfo, ...]:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import envi, unread
+from nircolor.imagery import envi
 from nircolor.imagery.signatures import EXTENSIONS
 
 # A data file with another extension has to be as long as its header says.
@@ -109,7 +109,8 @@ def find_data(header: Path, siblings: Siblings) -> Path | None:
     base = header.with_suffix("").name
     files = [path for path in siblings.named(base) if path.name != header.name]
     if not files:
-        files = [path for path in siblings.with_stem(base) if _may_hold_samples(path)]
+        others = (".hdr", *_COMPRESSED, *EXTENSIONS)
+        files = [path for path in siblings.with_stem(base) if path.suffix.lower() not in others]
         files = [path for path in files if header_file(path, siblings) == header] or files
     if len(files) <= 1 and all(path.suffix.lower() in DATA_EXTENSIONS or path.name == base for path in files):
         return files[0] if files else None
@@ -123,13 +124,6 @@ def find_data(header: Path, siblings: Siblings) -> Path | None:
     usual = [path for path in files if path.suffix.lower() in DATA_EXTENSIONS]
     usual.sort(key=lambda path: DATA_EXTENSIONS.index(path.suffix.lower()))
     return next(iter(fitting or usual), None)
-
-
-def _may_hold_samples(path: Path) -> bool:
-    extension = path.suffix.lower()
-    if extension in (".hdr", *_COMPRESSED) or extension in EXTENSIONS:
-        return False
-    return extension in DATA_EXTENSIONS or extension not in unread.EXTENSIONS
 
 
 def read_header(path: Path, header: Path, data: Path) -> dict[str, str]:
@@ -151,6 +145,11 @@ def read_header(path: Path, header: Path, data: Path) -> dict[str, str]:
     try:
         fields = envi.parse_header(header, path=path)
         used = header_file(data)
+        if header.stem not in (data.name, data.stem) or header.suffix not in (".hdr", ".HDR"):
+            raise NircolorError(
+                f"{path}: {header.name} and {data.name} differ in case, so that GDAL does not find the "
+                "header; rename one"
+            )
         if used is not None and used.name != header.name and envi.parse_header(used, path=path) != fields:
             raise NircolorError(
                 f"{path}: expected one ENVI header for {data.name}, got {used.name} and {header.name}, "

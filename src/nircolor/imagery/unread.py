@@ -51,8 +51,11 @@ _HEIF = _kind("HEIC and AVIF", _TO_TIFF, "avif heic heif hif")
 _RADIANCE = _kind("Radiance HDR", _TO_TIFF, "", b"#?RADIANCE", b"#?RGBE")
 _ENVI_LIKE = _kind("raw", "they need an ENVI header (.hdr) beside them", "bil bip bsq raw")
 ENVI_WITHOUT_DATA = _kind("ENVI header without data", "put its data file beside it", "")
+_WITH_MARK = _kind(
+    "UTF-8-marked ENVI header", "save it as plain text, without the mark", "", b"\xef\xbb\xbfENVI"
+)
 _KINDS = (
-    CAMERA_RAW, _VIDEO, _HEIF, _RADIANCE, _ENVI_LIKE,
+    CAMERA_RAW, _VIDEO, _HEIF, _RADIANCE, _ENVI_LIKE, _WITH_MARK,
     _kind("GIF", _TO_TIFF, "gif", b"GIF87a", b"GIF89a"),
     _kind("Photoshop", _TO_TIFF, "psb psd", b"8BPS"),
     _kind("OpenEXR", _TO_TIFF, "exr", b"v/1\x01"),

@@ -1,0 +1,68 @@
+"""Listing folders: images, files that are not read, and files that are none."""
+
+import pytest
+
+from nircolor.errors import NircolorError
+from nircolor.imagery import find_images, list_files, list_folder
+from tests.imagery.imagery_samples import noise, save_envi
+
+
+def _names(paths):
+    return [path.name for path in paths]
+
+
+def test_images_of_all_formats_and_files_that_are_not_read(tmp_path):
+    images = ["a.bmp", "b.JP2", "c.jpg", "d.npy", "e.pgm", "f.png", "g.ppm", "h.TIF", "i.webp"]
+    others = ["j.CR2", "k.mp4", "l.heic", "m.raw", "n.vrt"]
+    plain = [
+        "o.txt",
+        "p.csv",
+        "q.xml",
+        "f.png.aux.xml",
+        "h.tfw",
+        "README",
+        ".hidden.cr2",
+        ".hidden.png",
+        "s.dat",
+    ]
+    for name in [*images, *others, *plain]:
+        (tmp_path / name).write_bytes(b"x")
+    listing = list_folder(tmp_path)
+    assert _names(listing.images) == images
+    assert sorted(_names(listing.unread)) == others
+    summary = listing.unread_summary()
+    assert summary.startswith("left out 5 files that cannot be read: j.CR2, k.mp4, l.heic, … (")
+    assert "camera raw: convert to a 16-bit TIFF first, for example with rawpy" in summary
+
+
+def test_data_of_envi_images_is_no_file_of_its_own(tmp_path):
+    save_envi(tmp_path, noise(1, 3, 4))
+    save_envi(tmp_path, noise(1, 3, 4), name="scan", data=".fit")
+    listing = list_folder(tmp_path)
+    assert _names(listing.images) == ["cube.hdr", "scan.hdr"]
+    assert not listing.unread
+
+
+def test_data_files_of_a_pattern_are_images(tmp_path):
+    for name in "ab":
+        save_envi(tmp_path, noise(1, 3, 4), name=name)
+    (tmp_path / "c.raw").write_bytes(b"x")
+    listing = list_files(sorted(tmp_path.glob("*.raw")))
+    assert _names(listing.images) == ["a.raw", "b.raw"]
+    assert _names(listing.unread) == ["c.raw"]
+    assert _names(list_files(sorted(tmp_path.glob("a.*"))).images) == ["a.hdr"]
+
+
+def test_a_large_folder_of_captures_is_listed_once(tmp_path, monkeypatch):
+    for number in range(40):
+        save_envi(tmp_path, noise(1, 1, 1), name=f"{number:02d}")
+    listed = []
+    scandir = __import__("os").scandir
+    monkeypatch.setattr("os.scandir", lambda path: listed.append(path) or scandir(path))
+    assert len(find_images(tmp_path)) == 40
+    assert len(listed) <= 2
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(NircolorError, match="cannot be listed"):
+        list_folder(tmp_path / "missing")

@@ -169,7 +169,7 @@ def test_an_envi_header_whose_data_is_an_image_of_its_own(tmp_path):
 
 
 def test_a_link_to_another_folder_is_followed_only_if_named(tmp_path):
-    """Every file could be read as ENVI data: an archive with such a link would disclose a file of the user."""
+    """Every file could be read as ENVI data: an archive with such a link would disclose one of the user."""
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     inside.mkdir()
     outside.mkdir()

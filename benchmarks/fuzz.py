@@ -169,7 +169,10 @@ class Run:
                     errors.seek(0)
                     raise RuntimeError(f"a worker did not start: {errors.read().decode()[-3000:]}")
                 for line in lines:
-                    yield Outcome(**json.loads(line))
+                    content = json.loads(line)
+                    if "error" in content:
+                        raise RuntimeError(content["error"])
+                    yield Outcome(**content)
                     index += step
                 if index < end:
                     yield Outcome(index, "", "crash", f"signal {-process.wait()}")

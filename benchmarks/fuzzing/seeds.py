@@ -1,12 +1,9 @@
 """Small valid inputs of every kind, from which the mutations start."""
 
-import json
 import struct
 import tempfile
 import warnings
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,13 +11,13 @@ from typing import Any, Literal
 
 import numpy as np
 import rasterio
-from fuzzing import structures
-from fuzzing.mutations import BLOBS, Mutation, mutate_bytes, mutate_text
 from numpy.typing import NDArray
 from rasterio.control import GroundControlPoint
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
+from fuzzing import structures
+from fuzzing.mutations import BLOBS, Mutation, mutate_bytes, mutate_text
 from nircolor.modelfile import CARD_KEY, Band, Card, Licence, Size, write_safetensors
 
 Target = Literal["image", "model", "recipe", "set", "capture", "manifest"]
@@ -468,8 +465,8 @@ bands:
 sets:
   - class_path: nircolor.pairs.Folders
     init_args: {nir: nir, rgb: rgb, table: table.csv, drop_flagged: true}
-  - class_path: nircolor.pairs.Scenes
-    init_args: {root: nir, dataset: null}
+  - class_path: nircolor.pairs.Folders
+    init_args: {nir: nir, rgb: rgb, mask: nir, nir_scale: 255}
 """
     files = {
         "a.yaml": recipe,

@@ -4,6 +4,7 @@ import json
 import re
 import struct
 import zlib
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -269,27 +270,25 @@ def mutate_png(rng: Random, data: bytes) -> bytes:
         case 5:
             chunks.insert(rng.randrange(len(chunks) + 1), (kind, content))
         case _:
-            for _ in range(rng.choice((1, 1, 2, 300))):
-                chunks.insert(rng.randrange(1, len(chunks) + 1), _new_png_chunk(rng))
+            place = rng.randrange(1, len(chunks) + 1)
+            new = _new_png_chunk(rng)
+            chunks[place:place] = [new] * (rng.choice((1, 1, 1, 2, 300)) if len(new[1]) < 5000 else 1)
     return data[:8] + b"".join(png_chunk(*one) for one in chunks)
 
 
 def _new_png_chunk(rng: Random) -> tuple[bytes, bytes]:
     text = rng.choice((XMP, mutate_text(rng, XMP), rng.choice(BLOBS), rng.choice(WORDS)))
-    bomb = zlib.compress(b"\0" * 50_000_000, 1) if rng.random() < 0.02 else zlib.compress(text)
+    packed = _bomb() if rng.random() < 0.05 else zlib.compress(text, 1)
+    raw_profile = b"\nexif\n%8d\n%s\n" % (rng.choice((4, 10**8)), exif(rng).hex().encode())
     return rng.choice(
         (
             (b"eXIf", exif(rng)),
             (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + text),
-            (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb),
-            (b"zTXt", b"Raw profile type exif\0\0" + bomb),
-            (
-                b"tEXt",
-                b"Raw profile type exif\0\nexif\n%8d\n%s\n"
-                % (rng.choice((4, 10**8)), exif(rng).hex().encode()),
-            ),
+            (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + packed),
+            (b"zTXt", b"Raw profile type exif\0\0" + packed),
+            (b"tEXt", b"Raw profile type exif\0" + raw_profile),
             (b"tEXt", rng.choice((b"Software", b"A" * 90, b"")) + b"\0" + text[:1000]),
-            (b"iCCP", b"profile\0\0" + bomb),
+            (b"iCCP", b"profile\0\0" + packed),
             (b"PLTE", rng.randbytes(rng.choice((3, 6, 768, 5, 900)))),
             (b"tRNS", rng.randbytes(rng.choice((1, 2, 6, 256, 300)))),
             (b"acTL", struct.pack(">II", number(rng, 4), 0)),
@@ -301,6 +300,11 @@ def _new_png_chunk(rng: Random) -> tuple[bytes, bytes]:
             (rng.choice((b"abcd", b"ABCD", b"\0\0\0\0")), rng.randbytes(10)),
         )
     )
+
+
+@cache
+def _bomb() -> bytes:
+    return zlib.compress(b"\0" * 50_000_000, 1)
 
 
 def mutate_jpeg(rng: Random, data: bytes) -> bytes:
@@ -492,11 +496,15 @@ def mutate_safetensors(rng: Random, data: bytes) -> bytes:
     if rng.random() < 0.25 or length > len(data):
         return mutate_bytes(rng, data)
     header = data[8 : 8 + length]
-    if rng.random() < 0.5:
+    try:
         document = json.loads(header)
-        metadata = document.get("__metadata__", {})
-        for key in metadata:
-            metadata[key] = mutate_json(rng, metadata[key].encode()).decode("utf-8", "replace")
+        metadata = document["__metadata__"]
+        key = rng.choice(sorted(metadata))
+        card = metadata[key].encode()
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError):
+        card = b""
+    if card and rng.random() < 0.5:
+        metadata[key] = mutate_json(rng, card).decode("utf-8", "replace")
         header = json.dumps(document).encode()
     else:
         header = mutate_json(rng, header)
@@ -516,7 +524,9 @@ def mutate_onnx(rng: Random, data: bytes) -> bytes:
     match rng.randrange(8):
         case 0 | 1 | 2 if model.metadata_props:
             entry = rng.choice(model.metadata_props)
-            entry.value = mutate_json(rng, entry.value.encode()).decode("utf-8", "replace")
+            # protobuf returns bytes where the text is not UTF-8
+            value = entry.value if isinstance(entry.value, bytes) else entry.value.encode()
+            entry.value = mutate_json(rng, value).decode("utf-8", "replace")
         case 3 if graph.node:
             node = rng.choice(graph.node)
             node.op_type = rng.choice(

@@ -120,7 +120,7 @@ def _reading(rng: Random) -> dict[str, Any]:
     """Choose options of `open_raster`, mostly none."""
     from nircolor.imagery import open_raster
 
-    if rng.random() < 0.7:
+    if rng.random() < 0.8:
         return {}
     choices: dict[str, tuple[Any, ...]] = {
         "bands_nm": ([850.0], [660.0, 850.0], [660.0, 560.0, 480.0, 842.0]),

@@ -1,5 +1,6 @@
 """Run cases in this process and judge each; the driver restarts the process after a crash or a hang."""
 
+import contextlib
 import ctypes
 import importlib
 import json
@@ -22,11 +23,11 @@ from pathlib import Path
 from random import Random
 
 import numpy as np
+
 from fuzzing.cases import Case, make_case
 from fuzzing.mutations import CANARY_FILE, CANARY_URL
 from fuzzing.seeds import Seed, make_seeds, tiny_onnx
 from fuzzing.targets import CONTROLS, Ran, Wrong, run_target
-
 from nircolor.errors import NircolorError
 
 # growth of the process's memory during one case, in MB, and the address space beyond which nothing is allocated
@@ -86,7 +87,12 @@ def work(
         judge = Judge(run, caught.fileno(), scratch, tools)
         print(json.dumps({"ready": sorted({seed.kind for seed in seeds})}), file=results)
         for index in indices:
-            outcome = judge.run(make_case(seeds, run_seed, index))
+            try:
+                outcome = judge.run(make_case(seeds, run_seed, index))
+            # a fault of this script, not a finding
+            except Exception as error:
+                print(json.dumps({"error": f"case {index}: {_trace(error)}"}), file=results)
+                raise
             print(json.dumps(asdict(outcome)), file=results)
 
 
@@ -107,7 +113,8 @@ def _warm_up(run: Runner, seeds: Sequence[Seed], tools: Path, scratch: Path) -> 
     for seed in {seed.target: seed for seed in seeds}.values():
         folder = Path(tempfile.mkdtemp(prefix="warm-", dir=scratch))
         case = Case(seed, 0, seed.entry, dict(seed.files), Random(0))
-        run(seed.target, case.write(folder), Random(1), tools)
+        with contextlib.suppress(NircolorError):
+            run(seed.target, case.write(folder), Random(1), tools)
         shutil.rmtree(folder)
 
 

@@ -1,8 +1,8 @@
-"""Tests of `first_line`."""
+"""Tests of `first_line` and of the length of messages."""
 
 import pytest
 
-from nircolor.errors import first_line
+from nircolor.errors import NircolorError, first_line
 
 
 @pytest.mark.parametrize(
@@ -11,3 +11,8 @@ from nircolor.errors import first_line
 )
 def test_first_line(error, line):
     assert first_line(error) == line
+
+
+def test_a_message_with_the_content_of_a_damaged_file_is_cut():
+    assert str(NircolorError("a.csv: " + "x" * 100_000)) == "a.csv: " + "x" * 1493 + " …"
+    assert str(NircolorError("a.csv: short")) == "a.csv: short"

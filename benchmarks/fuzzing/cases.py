@@ -96,7 +96,10 @@ def _mutate(rng: Random, case: Case, seeds: Sequence[Seed]) -> None:
         case.files[name] = splice(rng, data, content) if rng.random() < 0.7 else content
         case.mutations.append(f"{name}: part of {other.kind} {other.name}")
     elif chance < 0.98:
-        case.specials[name] = rng.choice(_SPECIALS)
+        special = rng.choice(_SPECIALS)
+        # reading a pipe waits for its writer: right for a table (`<(command)`), wrong for an image
+        waits = special == "pipe" and case.seed.target not in ("image", "capture", "model")
+        case.specials[name] = "missing" if waits else special
         case.mutations.append(f"{name}: {case.specials[name]}")
     else:
         case.files[name] = mutate_bytes(rng, data[:64])

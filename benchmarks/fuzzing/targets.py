@@ -199,9 +199,15 @@ def _synthesis(path: Path, rng: Random, tools: Path) -> Ran:  # noqa: ARG001
     output = path.parent / "out" if path.suffix == ".hdr" else path.parent
     if rng.random() < 0.1:
         return [output], _command("synthesize", captures, "-o", output, "--bands", "780,850")
-    for pair in synthesize(captures, output, bands_nm=(780, 850), overwrite=rng.random() < 0.3):
-        if pair.error is not None:
-            raise pair.error
+    overwrite = rng.random() < 0.3
+    try:
+        for pair in synthesize(captures, output, bands_nm=(780, 850), overwrite=overwrite):
+            if pair.error is not None:
+                raise pair.error
+    except NircolorError:
+        if not overwrite:
+            raise
+        # the old data set may be gone
     return [output], None
 
 

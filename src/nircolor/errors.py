@@ -1,6 +1,10 @@
 """Exception and warning for mistakes in the user's input, each with a one-line message."""
 
 import os
+from typing import Final
+
+# characters; no message of nircolor's own is as long
+_LONGEST: Final = 1500
 
 
 class NircolorError(Exception):
@@ -8,7 +12,13 @@ class NircolorError(Exception):
 
     The command line prints the message without a traceback and exits with code 2; in a batch the other
     files continue and the exit code is 1.
+
+    Args:
+        message: The line. A very long one, as with a damaged file's content in it, is cut.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …")
 
 
 class OutputExistsError(NircolorError):

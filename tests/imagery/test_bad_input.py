@@ -223,3 +223,13 @@ def test_the_largest_number_of_pixels_is_what_the_user_says(tmp_path):
         assert raster.bands == 3
     with pytest.raises(NircolorError, match=r"at most 1199 pixels \(--max-pixels\), got 1200 \(40 x 30\)"):
         open_raster(path, max_pixels=1199)
+
+
+def test_damaged_xmp_does_not_make_a_jpeg_unreadable(tmp_path):
+    # GDAL parses XMP when it opens a JPEG, and reports the fault with a later call
+    path = save(tmp_path / "a.jpg", noise(1, 24, 20), "JPEG")
+    packet = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF \x14></x:xmpmeta>'
+    jpeg = path.read_bytes()
+    path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(packet) + 2) + packet + jpeg[2:])
+    with open_raster(path) as raster:
+        assert raster.read()[1].all()

@@ -187,6 +187,14 @@ def test_numpy_arrays_that_are_no_image(tmp_path, array, match):
         open_raster(tmp_path / "a.npy")
 
 
+@pytest.mark.parametrize("header", [b"{'descr': '<u1", b"((((", b"{'shape': \xff}", b"1 if", b"\0"])
+def test_numpy_headers_that_are_no_python(tmp_path, header):
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header + b"\0" * 99)
+    with pytest.raises(NircolorError, match=r"a\.npy: the header of the NumPy file is damaged"):
+        open_raster(path)
+
+
 def test_damaged_numpy_files(tmp_path):
     path = tmp_path / "a & b.npy"
     np.save(path, np.zeros((6, 5)))

@@ -78,3 +78,13 @@ def test_a_view_larger_than_the_image_repeats_pixels(tmp_path):
         view, valid = raster.read(out_shape=(4, 6))
     np.testing.assert_allclose(view[0], np.repeat(np.repeat(array[0] / 255, 4, 0), 2, 1), atol=1e-6)
     assert valid.all()
+
+
+@pytest.mark.parametrize("value", [0, 255])
+def test_a_view_of_black_or_white_stays_in_the_range(tmp_path, value):
+    array = noise(3, 24, 20)
+    array[:, 5:, 3:] = value
+    with open_raster(save(tmp_path / "a.tif", array)) as raster:
+        for shape in ((7, 3), (11, 13), (23, 19), (37, 31)):
+            view, _ = raster.read(out_shape=shape)
+            assert 0 <= view.min() <= view.max() <= 1

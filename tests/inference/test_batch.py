@@ -378,3 +378,8 @@ def test_invalid_pixels_of_a_float_tiff_become_transparent(tmp_path, tiny):
     assert (rgba[3] == 0).sum() == 25
     # no black halo around the hole
     assert (rgba[0, 4, 4:11] > 0.49 * 65535).all()
+
+
+def test_a_link_to_itself_is_left_to_fail_like_an_image(tmp_path):
+    (tmp_path / "b.png").symlink_to("b.png")
+    assert [job.path.name for job in plan([tmp_path], tmp_path / "out")] == ["b.png"]

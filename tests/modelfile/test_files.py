@@ -168,3 +168,13 @@ def test_cards_of_version_0_1_are_read(tmp_path):
     del fields["size"]["receptive_field_px"]
     path = save_model(tmp_path / "a.onnx", make_card(), _IDENTITY, card_text=json.dumps(fields))
     assert read_card(path).size.receptive_field_px == 75
+
+
+def test_text_that_is_not_utf_8(tmp_path, capfd):
+    path = per_pixel(tmp_path / "a.onnx")
+    content = path.read_bytes()
+    for text in (b"for tests", b"Concat"):
+        path.write_bytes(content.replace(text, b"\xf8" + text[1:]))
+        _refused(path, "expected an ONNX model file, got one that cannot be loaded")
+    # onnxruntime prints that it falls back from the CPU to the CPU
+    assert capfd.readouterr() == ("", "")

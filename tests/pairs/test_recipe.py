@@ -37,3 +37,12 @@ def test_invalid_bases_are_refused(tmp_path, text, message):
     with pytest.raises(NircolorError, match=message) as caught:
         read_recipe(recipe)
     assert "\n" not in str(caught.value)
+
+
+def test_links_in_a_loop_and_deep_nesting(tmp_path):
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    with pytest.raises(NircolorError, match=r"loop[.]yaml: expected a YAML file: .*symbolic links"):
+        read_recipe(tmp_path / "loop.yaml")
+    recipe = write(tmp_path / "deep.yaml", "a: " + "[" * 20_000)
+    with pytest.raises(NircolorError, match=r"deep[.]yaml: expected a YAML file: .*recursion"):
+        read_recipe(recipe)

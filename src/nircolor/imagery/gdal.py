@@ -10,7 +10,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,10 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
     with _opening, warnings.catch_warnings():  # warning filters are global: one thread at a time
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(name, mode, **options)
+    with suppress(CPLE_BaseError):
+        # a fault in metadata that GDAL passes over while it opens a file, such as damaged XMP, would be raised by
+        # the first call that asks GDAL for errors; this is one that asks
+        _ = dataset.colorinterp
     # asked for overviews, GDAL would open any file or address that these items name, with any driver
     if mode == "r" and any("OVERVIEW_FILE" in tags_of(dataset, 0, domain) for domain in _OVERVIEW_DOMAINS):
         dataset.close()

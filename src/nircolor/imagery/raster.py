@@ -423,7 +423,9 @@ def _read_reduced(
     for row in range(row0, row1, rows):
         values, valid = _read_scaled(stored, scale, (row, min(row + rows, row1), col0, col1), bands)
         mean.add(row - row0, values, valid)
-    return mean.result()
+    means, valid = mean.result()
+    # sums of float32 may end just outside of the range
+    return (means if scale is None else np.clip(means, 0, 1, out=means)), valid
 
 
 def _pages_doubt(path: Path, pages: int) -> str | None:

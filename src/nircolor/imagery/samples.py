@@ -100,7 +100,8 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
         shape, fortran, dtype = read(file, max_header_size=_MAX_HEADER_BYTES)
-    except (ValueError, SyntaxError, TypeError, OverflowError, MemoryError, RecursionError) as error:
+    # NumPy parses the header as Python source: exceptions of the tokenizer, of the parser and of dtype
+    except Exception as error:
         raise NircolorError(f"{path}: the header of the NumPy file is damaged") from error
     if dtype.hasobject or dtype.names or dtype.str[1:] not in _GDAL_TYPES:
         raise NircolorError(

@@ -133,12 +133,17 @@ def _check_extension(output: Path) -> None:
         )
 
 
+def _real(path: Path) -> Path:
+    """Follow links; unlike `Path.resolve`, without an error where they form a loop."""
+    return Path(os.path.realpath(path))
+
+
 def _not_made(images: list[Path], folder: Path, output: Path) -> list[Path]:
     """Leave out the images that an earlier run wrote into an output folder inside ``folder``."""
-    made = output.resolve()
-    if folder.resolve() not in made.parents:
+    made = _real(output)
+    if _real(folder) not in made.parents:
         return images
-    return [image for image in images if made not in image.resolve().parents]
+    return [image for image in images if made not in _real(image).parents]
 
 
 def _check_distinct(jobs: list[Job]) -> None:
@@ -174,8 +179,8 @@ def _renamed(job: Job, output: Path, suffix: str, output_format: OutputFormat | 
 
 def _without_results(jobs: list[Job], suffix: str) -> list[Job]:
     """Leave out the inputs that are outputs of other inputs, with a warning."""
-    outputs = {job.output.resolve() for job in jobs}
-    kept = [job for job in jobs if job.path.resolve() not in outputs]
+    outputs = {_real(job.output) for job in jobs}
+    kept = [job for job in jobs if _real(job.path) not in outputs]
     if count := len(jobs) - len(kept):
         warnings.warn(
             f"left out {count} image{'s'[: count > 1]} that end{'s'[count > 1 :]} in {suffix}: "

@@ -82,14 +82,19 @@ def open_session(
     options.enable_mem_pattern = False
     if not optimize:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    # with a single provider there is none to fall back to, and onnxruntime would print that it tries
+    fallback = int(len(providers) > 1)
     try:
-        session = ort.InferenceSession(str(path), options, providers=list(providers))
+        session = ort.InferenceSession(
+            str(path), options, providers=list(providers), enable_fallback=fallback
+        )
+        # fails where a text is not UTF-8
+        metadata = session.get_modelmeta().custom_metadata_map
     # onnxruntime's exceptions have no common base class other than Exception
     except Exception as error:
         raise NircolorError(
             f"{path}: expected an ONNX model file, got one that cannot be loaded ({first_line(error)})"
         ) from error
-    metadata = session.get_modelmeta().custom_metadata_map
     card = card_in(metadata, path, kind="an ONNX file", engine="onnxruntime")
     _check_inputs(session, card, path)
     return session, card

@@ -33,11 +33,14 @@ def _read(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
     require("yaml", extra="evaluate", what="a YAML of data sets")
     import yaml
 
-    if path.resolve() in extending:
+    # `Path.resolve` raises different exceptions for a loop of links
+    real = Path(os.path.realpath(path))
+    if real in extending:
         raise NircolorError(f"{path}: expected another recipe as its base, got itself")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # RecursionError: thousands of brackets
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         where = f"{extending[-1]}: base {path}" if extending else str(path)
         raise NircolorError(f"{where}: expected a YAML file: {first_line(error)}") from error
     if not isinstance(content, dict):
@@ -47,7 +50,7 @@ def _read(path: Path, extending: tuple[Path, ...]) -> dict[str, Any]:
         return content
     if not isinstance(base, str):
         raise NircolorError(f"{path}: base: expected the path of a recipe, got {base!r}")
-    return _merge(_read(path.parent / base, (*extending, path.resolve())), content)
+    return _merge(_read(path.parent / base, (*extending, real)), content)
 
 
 def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

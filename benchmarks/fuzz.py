@@ -4,11 +4,11 @@
     python benchmarks/fuzz.py --only 1234          # one case again, with its traceback
 
 Every case must end well or with a `NircolorError` of one line, within 5 s and 1 GB, without other warnings or
-output, without leaving files behind, and without touching files or addresses that the input names. Anything else is
-a failure: it is saved into `fuzz-failures/` and named by its number, with which it can be run again.
+output, without leaving files behind, and without touching files or addresses that the input names. Anything
+else is a failure: its files are saved into `fuzz-failures/`, and it can be run again by its number.
 
-A case depends on --seed and its number only (and on the versions of GDAL and NumPy that write the seeds). Cases
-run in worker processes, which are restarted after a crash or a hang. Linux only.
+A case depends on --seed and its number only (and on the versions of GDAL and NumPy that write the seeds).
+Cases run in worker processes, which are restarted after a crash or a hang. Linux only.
 """
 
 import argparse
@@ -37,8 +37,8 @@ from fuzzing.worker import MOST_MB, Outcome, canary_image, work
 HANG_S, START_S = 5.0, 120.0
 _GOOD = ("ok", "refused")
 _BAD = (
-    "crash", "hang", "litter", "exception", "warning", "output", "message", "values", "memory", "opened", "network",
-    "changed input", "exit code",
+    "crash", "hang", "litter", "exception", "warning", "output", "message", "values", "memory", "opened",
+    "network", "changed input", "exit code",
 )  # fmt: skip
 # failures that another process can cause, counted only where they happen again
 _MUST_REPEAT = ("hang", "opened", "network")
@@ -269,9 +269,9 @@ def report(results: dict[str, Any]) -> str:
         lines.append(f"| {kind} | {' | '.join(row)} |")
     lines += [
         "",
-        "ok: read and, for a part, colorized; refused: an error of one line; crash: the process ended; hang: more "
-        f"than {HANG_S:g} s; other: another exception or warning, output of a library, more than {MOST_MB} MB, a "
-        f"file opened or an address asked that the input names. The slowest case took "
+        "ok: read and, for a part, colorized; refused: an error of one line; crash: the process ended; hang: "
+        f"more than {HANG_S:g} s; other: another exception or warning, output of a library, more than "
+        f"{MOST_MB} MB, a file opened or an address asked that the input names. The slowest case took "
         f"{max(counts['slowest_s'] for counts in results['kinds'].values()):.1f} s.",
         "",
     ]

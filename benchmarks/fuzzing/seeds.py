@@ -149,15 +149,16 @@ def _images(root: Path) -> Iterator[Seed]:
         yield Seed("npy", name, "image", "a.npy", {"a.npy": (root / "a.npy").read_bytes()})
     png, jpeg = _read(root, "png", _PNG["gray"]), _read(root, "jpeg", _JPEG["gray"])
     block = structures.exif(Random(5))
+    packet = b"XML:com.adobe.xmp\0\0\0\0\0" + structures.XMP
     xmp = b"http://ns.adobe.com/xap/1.0/\0" + structures.XMP
     for name, kind, content in (
         ("exif", "jpeg", _with_segment(jpeg, b"Exif\0\0" + block)),
         ("xmp", "jpeg", _with_segment(jpeg, xmp)),
         ("exif", "png", png[:33] + structures.png_chunk(b"eXIf", block) + png[33:]),
-        ("xmp", "png", png[:33] + structures.png_chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + structures.XMP) + png[33:]),
+        ("xmp", "png", png[:33] + structures.png_chunk(b"iTXt", packet) + png[33:]),
     ):  # fmt: skip
-        file = "a.jpg" if kind == "jpeg" else "a.png"
-        yield Seed(kind, name, "image", file, {file: content})
+        entry = "a.jpg" if kind == "jpeg" else "a.png"
+        yield Seed(kind, name, "image", entry, {entry: content})
     for order in "<>":
         yield Seed("tiff", f"pages{order}", "image", "a.tif", {"a.tif": _pages(order)})
     yield from _sidecars(root)
@@ -284,7 +285,7 @@ def _with_segment(jpeg: bytes, content: bytes) -> bytes:
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content + jpeg[2:]
 
 
-# ------------------------------------------------------------------------------------------------------ sidecars
+# --------------------------------------------------------------------------------------------------- sidecars
 
 
 _AUX = b"""<PAMDataset>
@@ -306,11 +307,14 @@ _RPC_TXT = "".join(
     for name, value in [
         *{"LINE_OFF": 12, "SAMP_OFF": 10, "LAT_OFF": 48, "LONG_OFF": 11, "HEIGHT_OFF": 100, "LINE_SCALE": 12,
           "SAMP_SCALE": 10, "LAT_SCALE": 1, "LONG_SCALE": 1, "HEIGHT_SCALE": 100}.items(),
-        *((f"{kind}_COEFF_{i}", 1 if i == 1 else 0) for kind in ("LINE_NUM", "LINE_DEN", "SAMP_NUM", "SAMP_DEN")
+        *((f"{kind}_COEFF_{i}", int(i == 1)) for kind in ("LINE_NUM", "LINE_DEN", "SAMP_NUM", "SAMP_DEN")
           for i in range(1, 21)),
     ]
 ).encode()  # fmt: skip
-_IMD = b'version = "R";\nBEGIN_GROUP = IMAGE_1\n satId = "WV02";\n firstLineTime = 2020-01-01T00:00:00.0Z;\nEND_GROUP = IMAGE_1\nEND;\n'
+_IMD = (
+    b'version = "R";\nBEGIN_GROUP = IMAGE_1\n satId = "WV02";\n firstLineTime = 2020-01-01T00:00:00.0Z;\n'
+    b"END_GROUP = IMAGE_1\nEND;\n"
+)
 
 
 def _sidecars(root: Path) -> Iterator[Seed]:
@@ -318,7 +322,7 @@ def _sidecars(root: Path) -> Iterator[Seed]:
     png, jpeg = _read(root, "png", _PNG["gray"]), _read(root, "jpeg", _JPEG["gray"])
     mask = _read(root, "tiff", (1, "uint8", None, {"NBITS": "1"}), ".tif", "GTiff")
     half = _read(root, "tiff", (1, "uint16", None, {"compress": "deflate"}), ".tif", "GTiff")
-    hdr = b"ENVI\nsamples = 20\nlines = 24\nbands = 1\nheader offset = 0\ndata type = 12\ninterleave = bsq\nbyte order = 0\n"
+    hdr = b"ENVI\nsamples = 20\nlines = 24\nbands = 1\ndata type = 12\ninterleave = bsq\nbyte order = 0\n"
     vrt = BLOBS[0]
     for entry, content, world in (("a.tif", tif, "a.tfw"), ("a.png", png, "a.pgw"), ("a.jpg", jpeg, "a.jgw")):
         for name, others in (
@@ -337,8 +341,9 @@ def _sidecars(root: Path) -> Iterator[Seed]:
 def _envi() -> Iterator[Seed]:
     kinds = {"uint8": 1, "int16": 2, "float32": 4, "float64": 5, "uint16": 12, "uint32": 13}
     place = "map info = {UTM, 1, 1, 500000, 5000000, 10, 10, 33, North, WGS-84, units=Meters}"
-    names = "band names = {Red (660 nm), NIR (850 nm)}\nwavelength = {660, 850}\nwavelength units = Nanometers\nfwhm = {10, 12}"
-    scaled = "reflectance scale factor = 10000\ndata ignore value = 0\nbbl = {1, 0}\ndescription = {\n a; b = c\n d}"
+    names = "band names = {Red (660 nm), NIR (850 nm)}\nfwhm = {10, 12}\nbbl = {1, 0}"
+    names += "\nwavelength = {660, 850}\nwavelength units = Nanometers"
+    scaled = "reflectance scale factor = 10000\ndata ignore value = 0\ndescription = {\n a; b = c\n d}"
     for name, dtype, bands, interleave, data, more in (
         ("bsq", "uint16", 2, "bsq", "a.raw", f"{names}\n{scaled}\n{place}"),
         (
@@ -369,8 +374,9 @@ def _envi() -> Iterator[Seed]:
     ):
         pixels = _pixels(bands, dtype).tobytes()
         header = (
-            f"ENVI\nsamples = {WIDTH}\nlines = {HEIGHT}\nbands = {bands}\nheader offset = 0\nfile type = ENVI Standard\n"
-            f"data type = {kinds[dtype]}\ninterleave = {interleave}\nbyte order = 0\n{more}\n"
+            f"ENVI\nsamples = {WIDTH}\nlines = {HEIGHT}\nbands = {bands}\nheader offset = 0\n"
+            f"file type = ENVI Standard\ndata type = {kinds[dtype]}\ninterleave = {interleave}\n"
+            f"byte order = 0\n{more}\n"
         )
         if name == "offset":
             pixels += b"\0" * 16
@@ -389,15 +395,16 @@ def _capture(interleave: str) -> Seed:
         values = np.random.default_rng(level).integers(level, level + 90, (bands, lines, 10)).astype("<u2")
         stored = values if interleave == "bsq" else values.transpose(1, 0, 2)
         header = (
-            f"ENVI\nsamples = 10\nlines = {lines}\nbands = {bands}\nheader offset = 0\ndata type = 12\ninterleave = "
-            f"{interleave}\nbyte order = 0\nwavelength units = nm\nwavelength = {{{nm}}}\ntint = {2.0 if level > 3000 else 4.0}\n"
+            f"ENVI\nsamples = 10\nlines = {lines}\nbands = {bands}\ndata type = 12\n"
+            f"interleave = {interleave}\nbyte order = 0\nwavelength units = nm\nwavelength = {{{nm}}}\n"
+            f"tint = {2.0 if level > 3000 else 4.0}\n"
         )
         files[f"{prefix}a.hdr"] = header.encode()
         files[f"{prefix}a.raw"] = stored.tobytes()
     return Seed("captures", interleave, "capture", "a.hdr", files)
 
 
-# ----------------------------------------------------------------------------------------- models and data sets
+# --------------------------------------------------------------------------------------- models and data sets
 
 
 def tiny_card(engine: Literal["onnxruntime", "torch"] = "onnxruntime", **fields: Any) -> Card:

@@ -40,21 +40,23 @@ _TYPE_BYTES = {
 }
 # tags that GDAL, libtiff or nircolor interpret
 _TAGS = (
-    254, 255, 256, 257, 258, 259, 262, 266, 269, 270, 271, 272, 273, 274, 277, 278, 279, 280, 281, 282, 283, 284, 296, 297,
-    301, 305, 306, 317, 318, 319, 320, 322, 323, 324, 325, 330, 332, 333, 334, 338, 339, 340, 341, 347, 512, 513, 514, 529,
-    530, 531, 532, 700, 33432, 33434, 33550, 33723, 33922, 34016, 34264, 34377, 34665, 34675, 34735, 34736, 34737, 34853,
-    37724, 42112, 42113, 42114, 50674, 50706, 50714, 50717, 50838, 50839, 50844, 50909, 51125, 65000,
+    254, 255, 256, 257, 258, 259, 262, 266, 269, 270, 271, 272, 273, 274, 277, 278, 279, 280, 281, 282,
+    283, 284, 296, 297, 301, 305, 306, 317, 318, 319, 320, 322, 323, 324, 325, 330, 332, 333, 334, 338,
+    339, 340, 341, 347, 512, 513, 514, 529, 530, 531, 532, 700, 33432, 33434, 33550, 33723, 33922,
+    34016, 34264, 34377, 34665, 34675, 34735, 34736, 34737, 34853, 37724, 42112, 42113, 42114, 50674,
+    50706, 50714, 50717, 50838, 50839, 50844, 50909, 51125, 65000,
 )  # fmt: skip
 XMP = (
     b'<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF '
     b'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description rdf:about="" '
-    b'xmlns:Camera="http://pix4d.com/camera/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6" '
-    b'Camera:CentralWavelength="850" Camera:WavelengthFWHM="40"><Camera:BandName><rdf:Seq><rdf:li>NIR</rdf:li></rdf:Seq>'
-    b"</Camera:BandName></rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end='w'?>"
+    b'xmlns:Camera="http://pix4d.com/camera/1.0/" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" '
+    b'tiff:Orientation="6" Camera:CentralWavelength="850" Camera:WavelengthFWHM="40"><Camera:BandName>'
+    b"<rdf:Seq><rdf:li>NIR</rdf:li></rdf:Seq></Camera:BandName></rdf:Description>"
+    b"</rdf:RDF></x:xmpmeta><?xpacket end='w'?>"
 )
 
 
-# ---------------------------------------------------------------------------------------------------- TIFF, EXIF
+# ------------------------------------------------------------------------------------------------- TIFF, EXIF
 
 
 class _Tiff:
@@ -182,15 +184,16 @@ def _with_entry(rng: Random, data: bytes, tiff: _Tiff, offset: int, count: int) 
     entries.sort(key=lambda one: struct.unpack(tiff.order + "H", one[:2].ljust(2, b"\0")))
     link = data[tiff.link(offset, count) :][: tiff.width].ljust(tiff.width, b"\0")
     start = len(data)
-    # directories other than the first are reached by the link of the one before; linking the first is enough here
+    # the new directory becomes the first one
     data += tiff.pack(tiff.counter, len(entries)) + b"".join(entries) + link
     return _put(data, tiff.first, tiff.pack(tiff.word, start))
 
 
 _GDAL_XML = (
-    b'<GDALMetadata><Item name="CENTRAL_WAVELENGTH_UM" sample="0" role="" domain="IMAGERY">0.85</Item><Item name="wavelength" '
-    b'sample="0">850</Item><Item name="OFFSET" sample="0" role="offset">0</Item><Item name="SCALE" sample="0" role="scale">'
-    b'0.0001</Item><Item name="DESCRIPTION" sample="0" role="description">NIR (850 nm)</Item><Item name="a">b</Item></GDALMetadata>'
+    b'<GDALMetadata><Item name="CENTRAL_WAVELENGTH_UM" sample="0" role="" domain="IMAGERY">0.85</Item>'
+    b'<Item name="wavelength" sample="0">850</Item><Item name="OFFSET" sample="0" role="offset">0</Item>'
+    b'<Item name="SCALE" sample="0" role="scale">0.0001</Item><Item name="a">b</Item>'
+    b'<Item name="DESCRIPTION" sample="0" role="description">NIR (850 nm)</Item></GDALMetadata>'
 )
 
 
@@ -221,7 +224,7 @@ def exif(rng: Random) -> bytes:
     return mutate_tiff(rng, block) if rng.random() < 0.6 else block
 
 
-# ------------------------------------------------------------------------------------------- chunks and segments
+# ---------------------------------------------------------------------------------------- chunks and segments
 
 
 def png_chunk(kind: bytes, content: bytes) -> bytes:
@@ -445,14 +448,45 @@ def mutate_npy(rng: Random, data: bytes) -> bytes:
     return data[:8] + struct.pack("<H", len(header)) + header + data[10 + length :]
 
 
-# ------------------------------------------------------------------------------------------------ JSON and models
+# -------------------------------------------------------------------------------------------- JSON and models
 
 
 _VALUES: tuple[Any, ...] = (
-    None, True, False, 0, 1, -1, 0.5, -0.0, 1e308, -1e308, float("nan"), float("inf"), 2**31, 2**63, 10**40, 10**9, "", "a",
-    "scene", "../x", "a\nb", "\x1b[31m", "\0", "\ud800", "é" * 3, "1" * 5000, CANARY_FILE.decode(), CANARY_URL.decode(), [], {},
-    [[]], [None], {"a": 1}, [1] * 3000,
-)  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    1,
+    -1,
+    0.5,
+    -0.0,
+    1e308,
+    -1e308,
+    float("nan"),
+    float("inf"),
+    2**31,
+    2**63,
+    10**40,
+    10**9,
+    "",
+    "a",
+    "scene",
+    "../x",
+    "a\nb",
+    "\x1b[31m",
+    "\0",
+    "\ud800",
+    "é" * 3,
+    "1" * 5000,
+    CANARY_FILE.decode(),
+    CANARY_URL.decode(),
+    [],
+    {},
+    [[]],
+    [None],
+    {"a": 1},
+    [1] * 3000,
+)
 
 
 def mutate_json(rng: Random, data: bytes) -> bytes:

@@ -30,7 +30,7 @@ from fuzzing.seeds import Seed, make_seeds, tiny_onnx
 from fuzzing.targets import CONTROLS, Ran, Wrong, run_target
 from nircolor.errors import NircolorError
 
-# growth of the process's memory during one case, in MB, and the address space beyond which nothing is allocated
+# growth of the process's memory during one case, in MB, and its largest address space
 MOST_MB, ADDRESS_SPACE = 1024, 12 << 30
 _LONGEST_MESSAGE = 2000
 _IN_OPEN = 0x20  # of inotify

@@ -82,7 +82,7 @@ def test_a_view_larger_than_the_image_repeats_pixels(tmp_path):
 
 @pytest.mark.parametrize("value", [0, 255])
 def test_a_view_of_black_or_white_stays_in_the_range(tmp_path, value):
-    array = noise(3, 24, 20)
+    array = noise(2, 24, 20)
     array[:, 5:, 3:] = value
     with open_raster(save(tmp_path / "a.tif", array)) as raster:
         for shape in ((7, 3), (11, 13), (23, 19), (37, 31)):

@@ -67,8 +67,8 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(name, mode, **options)
     with suppress(CPLE_BaseError):
-        # a fault in metadata that GDAL passes over while it opens a file, such as damaged XMP, would be raised by
-        # the first call that asks GDAL for errors; this is one that asks
+        # GDAL passes over faults in metadata, such as damaged XMP, while it opens a file; the first call that
+        # asks for errors would raise them, and this is one
         _ = dataset.colorinterp
     # asked for overviews, GDAL would open any file or address that these items name, with any driver
     if mode == "r" and any("OVERVIEW_FILE" in tags_of(dataset, 0, domain) for domain in _OVERVIEW_DOMAINS):

@@ -73,12 +73,60 @@ def test_a_pattern_takes_the_images_that_its_folder_gives_and_names_the_others(t
     for name in ("notes.txt", "a.png.aux.xml", ".hidden.png"):
         (tmp_path / name).write_text("x")
     folder = plan([tmp_path], tmp_path / "out")
-    with pytest.warns(NircolorWarning, match=r"left out 3 files that are not images: .*a\.png\.aux\.xml"):
+    with pytest.warns(NircolorWarning, match=r"left out 2 files that are not images: .*a\.png\.aux\.xml"):
         assert plan([str(tmp_path / "*")], tmp_path / "out") == folder
     # a named file is tried whatever its name
     assert len(plan([tmp_path / "notes.txt"], tmp_path / "out")) == 1
     with pytest.raises(NircolorError, match="found none among 1 files"):
         plan([str(tmp_path / "*.txt")], tmp_path / "out")
+
+
+def test_files_that_cannot_be_read_are_counted_and_named(tmp_path):
+    _png(tmp_path / "a.png")
+    for name in ("b.cr2", "c.NEF", "d.mp4", "e.txt"):
+        (tmp_path / name).write_text("x")
+    summary = (
+        r"^.*: left out 3 files that cannot be read: b\.cr2, c\.NEF, d\.mp4 \(camera raw: convert to a 16-bit "
+        r"TIFF first, for example with rawpy; video: export its images first, for example with ffmpeg\)$"
+    )
+    with pytest.warns(NircolorWarning, match=summary):
+        assert len(plan([tmp_path], tmp_path / "out")) == 1
+    with pytest.warns(NircolorWarning) as caught:
+        assert len(plan([str(tmp_path / "*")], tmp_path / "out")) == 1
+    assert [str(warning.message).split(": ")[1] for warning in caught] == [
+        "left out 3 files that cannot be read", "left out 1 file that is no image"
+    ]  # fmt: skip
+
+
+def test_an_envi_image_named_by_header_and_data_is_one_job(tmp_path):
+    for name in "ab":
+        save_envi(tmp_path, noise(1, 4, 4), name)
+    data, headers = ([tmp_path / f"{name}{end}" for name in "ab"] for end in (".raw", ".hdr"))
+    out = tmp_path / "out"
+    assert [job.path for job in plan(data, out)] == data
+    assert [job.path for job in plan([str(tmp_path / "*.raw")], out)] == data
+    assert [job.path for job in plan([*data, *headers], out)] == headers
+    assert [job.path for job in plan([str(tmp_path / "*.raw"), str(tmp_path / "*.hdr")], out)] == headers
+    assert [job.path for job in plan([str(tmp_path / "?.*")], out)] == headers
+    assert {job.output.name for job in plan(data, out)} == {"a.tif", "b.tif"}
+
+
+def test_formats_that_are_not_written_get_one_that_is(tmp_path):
+    names = {
+        "a.bmp": "a.png",
+        "b.pgm": "b.png",
+        "c.ppm": "c.png",
+        "d.webp": "d.png",
+        "e.jp2": "e.tif",
+        "f.npy": "f.tif",
+    }
+    for name in names:
+        (tmp_path / name).write_text("x")
+    jobs = plan([tmp_path], tmp_path / "out")
+    assert {job.path.name: job.output.name for job in jobs} == names
+    (tmp_path / "a.png").write_text("x")
+    with pytest.raises(NircolorError, match=r"would be written to .*a\.png, and so would .*a\.bmp"):
+        plan([tmp_path], tmp_path / "out")
 
 
 def test_references_of_a_capture_are_left_out_of_a_pattern(tmp_path):

@@ -8,7 +8,7 @@ from nircolor.imagery import envi
 from nircolor.imagery.signatures import EXTENSIONS
 
 # A data file with another extension has to be as long as its header says.
-DATA_EXTENSIONS = ("", ".raw", ".img", ".dat", ".bil", ".bip", ".bsq", ".bin", ".envi", ".cube")
+DATA_EXTENSIONS = ("", ".raw", ".img", ".dat", ".bil", ".bip", ".bsq", ".bin", ".envi", ".cube", ".hyspex")
 
 # prefixes of SPECIM's reference files; the name of the capture follows
 REFERENCES = ("DARKREF_", "WHITEREF_", "WHITEDARKREF_")

@@ -22,10 +22,12 @@ class Listing:
     Attributes:
         images: images, sorted.
         unread: files that look like images and are not read, with their kind.
+        envi_data: of given files, the data files of ENVI headers among them.
     """
 
     images: list[Path] = field(default_factory=list)
     unread: dict[Path, Unread] = field(default_factory=dict)
+    envi_data: list[Path] = field(default_factory=list)
 
     def unread_summary(self) -> str:
         """Return one line that counts and names the files that are not read, and says what to do."""
@@ -82,12 +84,15 @@ def list_files(files: Iterable[str | os.PathLike[str]]) -> Listing:
             siblings[path.parent] = envi_files.Siblings(path.parent)
         if not envi_files.is_reference(path):
             _add_file(path, siblings[path.parent], listing)
-    read = {*listing.images, *listing.unread}
+    headers = set(listing.images)
     for path in paths:
-        if path not in read and not is_image(path) and not envi_files.is_reference(path):
+        if path not in headers and not is_image(path) and not envi_files.is_reference(path):
             header = envi_files.header_file(path, siblings[path.parent])
-            if header is not None and header not in read:
+            if header in headers:
+                listing.envi_data.append(path)
+            elif header is not None:
                 listing.images.append(path)
+    listing.images.sort()
     return listing
 
 

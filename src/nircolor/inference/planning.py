@@ -10,7 +10,6 @@ from typing import Literal, TypeAlias
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import OUTPUT_DRIVERS, is_image, list_files, list_folder, output_path_for
-from nircolor.imagery.envi_files import header_file
 from nircolor.imagery.signatures import OUTPUT_EXTENSIONS
 from nircolor.imagery.unread import EXTENSIONS as UNREAD_EXTENSIONS
 
@@ -87,7 +86,7 @@ def plan(
             _check_extension(output)
             jobs.append(Job(path, output_path_for(path, output)))
     # an image may be named twice, as by a folder and by itself
-    jobs = _without_data_of_headers(list(dict.fromkeys(jobs)))
+    jobs = _without_envi_data(list(dict.fromkeys(jobs)))
     jobs = [_renamed(job, output, suffix, output_format) for job in jobs]
     if suffix:
         jobs = _without_results(jobs, suffix)
@@ -101,29 +100,26 @@ def _matches(pattern: str) -> list[Path]:
     """The images that match a pattern, for shells that do not expand patterns, and quoted ones."""
     # unlike pathlib's, this glob leaves out hidden files
     files = sorted(file for file in map(Path, glob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
-    images = sorted(list_files(files).images)
-    others = [str(file) for file in files if file not in set(images)]
-    if not images:
-        hint = f" among {len(others)} files; name a file to try it whatever its name" if others else ""
+    listing = list_files(files)
+    known = {*listing.images, *listing.unread, *listing.envi_data}
+    others = [str(file) for file in files if file not in known]
+    if not listing.images:
+        hint = f" among {len(files)} files; name a file to try it whatever its name" if files else ""
         raise NircolorError(f"{pattern}: expected images that match, found none{hint}")
+    if listing.unread:
+        warnings.warn(NircolorWarning(listing.unread_summary(), path=pattern), stacklevel=3)
     if others:
         names = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
-        warnings.warn(
-            f"{pattern}: left out {len(others)} file{'s'[: len(others) > 1]} that are not images: {names}",
-            NircolorWarning,
-            stacklevel=3,
-        )
-    return images
+        noun = "1 file that is no image" if len(others) == 1 else f"{len(others)} files that are not images"
+        warnings.warn(NircolorWarning(f"left out {noun}: {names}", path=pattern), stacklevel=3)
+    return listing.images
 
 
-def _without_data_of_headers(jobs: list[Job]) -> list[Job]:
-    """Leave out ENVI data files whose headers are inputs too, as of the pattern ``cube.*``."""
-    headers = {job.path.absolute() for job in jobs if job.path.suffix.lower() == ".hdr"}
-
-    def is_named_twice(path: Path) -> bool:
-        return not is_image(path) and path.is_file() and header_file(path.absolute()) in headers
-
-    return [job for job in jobs if not headers or not is_named_twice(job.path)]
+def _without_envi_data(jobs: list[Job]) -> list[Job]:
+    """Leave out ENVI data files whose headers are inputs too, as of a pattern that the shell expands."""
+    envi = [job.path for job in jobs if job.path.suffix.lower() == ".hdr" or not is_image(job.path)]
+    data = set(list_files(path for path in envi if path.is_file()).envi_data)
+    return [job for job in jobs if job.path not in data]
 
 
 def _check_extension(output: Path) -> None:

@@ -300,16 +300,6 @@ def test_an_invalid_orientation_counts_as_upright(tmp_path):
         assert raster.read()[0].shape == (1, 4, 4)
 
 
-def test_further_pages_cause_a_warning(tmp_path):
-    first, second = noise(1, 9, 9), noise(1, 9, 9, seed=1)
-    path = save(tmp_path / "a.tif", first)
-    save(path, second, append_subdataset=True)
-    with pytest.warns(NircolorWarning, match="2 pages, of which only the first"):
-        raster = open_raster(path)
-    with raster:
-        np.testing.assert_allclose(raster.read()[0], first / 255, atol=1e-7)
-
-
 # --- manners
 
 

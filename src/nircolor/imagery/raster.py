@@ -23,6 +23,7 @@ from nircolor.imagery.gdal import gdal_for, open_dataset, tags_of
 from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.invalid import Nodata, check_nodata
 from nircolor.imagery.orientation import Window
+from nircolor.imagery.pages import PagedDataset, Pages, find_pages
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.samples import SAMPLE_DRIVERS, describe
 from nircolor.imagery.side_files import DatasetWithSideFiles
@@ -93,13 +94,17 @@ def open_raster(
     file = locate(path)
     header = {} if file.header is None else envi_files.read_header(file.path, file.header, file.data)
     references = find_references(file.header) if file.header and scale is None and stretch is None else None
-    with _opened(file, max_pixels) as dataset:
-        known = band_info.of_dataset(dataset, header, file.path.name)
+    pages = find_pages(file.path, file.data) if file.driver == "GTiff" else None
+    with _opened(file, pages, max_pixels) as dataset:
+        if pages is not None and not pages.is_plain:
+            known = dataset.known_bands(bands_nm)
+        else:
+            known = band_info.of_dataset(dataset, header, file.path.name)
         if "bbl" in header:
             known = envi.without_bad_bands(file.path, known, header["bbl"])
         roles = layout.of_dataset(file.path, dataset, known, bands_nm)
         georeference = Georeference.of_dataset(dataset)
-        turn = _orientation_of(file, dataset, georeference)
+        turn = _orientation_of(file, dataset, georeference, pages)
         dtype = np.dtype(dataset.dtypes[0])
         invalid_value = dataset.nodata if nodata is None else check_nodata(file.path, nodata, dtype)
         stored = StoredImage(dataset, roles, nodata=nodata, across_rows=orientation.swaps_axes(turn))
@@ -132,7 +137,7 @@ def open_raster(
             largest = max((float(part[:, ok].max()) for part, ok in stored.sample() if ok.any()), default=0.0)
         for doubt in (
             *dataset.problems,
-            _pages_doubt(file.path, len(dataset.subdatasets)),
+            None if pages is None else pages.doubt,
             layout.doubt(file.path, roles) if bands_nm is None else None,
             scaling.doubt(file.path, grid.dtype, largest, rule, spectral=any(bands)),
         ):
@@ -163,8 +168,10 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     file = locate(path)
     if file.header is not None:
         envi_files.read_header(file.path, file.header, file.data)
-    with _opened(file) as dataset:
-        size = _upright_size(dataset, _orientation_of(file, dataset, Georeference.of_dataset(dataset)))
+    pages = find_pages(file.path, file.data) if file.driver == "GTiff" else None
+    with _opened(file, pages) as dataset:
+        turn = _orientation_of(file, dataset, Georeference.of_dataset(dataset), pages)
+        size = _upright_size(dataset, turn)
         dataset.close()
     return size
 
@@ -323,11 +330,14 @@ class Raster:
 
 
 @contextmanager
-def _opened(file: ImageFile, max_pixels: int | None = None) -> Iterator[Any]:
+def _opened(file: ImageFile, pages: Pages | None, max_pixels: int | None = None) -> Iterator[Any]:
     """Open and check a dataset; it is closed again where the block fails."""
+    dataset: Any
     with gdal_for(file.path, f"cannot be opened as {file.driver}"):
         samples = describe(file.path, file.data, file.driver) if file.driver in SAMPLE_DRIVERS else None
-        if samples is None:
+        if pages is not None and not pages.is_plain:
+            dataset = PagedDataset(file.path, file.data, pages)
+        elif samples is None:
             dataset = open_dataset(file.data, driver=file.driver)
         else:
             dataset = open_dataset(samples.vrt(file.data), driver="VRT")
@@ -343,9 +353,11 @@ def _opened(file: ImageFile, max_pixels: int | None = None) -> Iterator[Any]:
         raise
 
 
-def _orientation_of(file: ImageFile, dataset: Any, georeference: Georeference) -> int:
+def _orientation_of(file: ImageFile, dataset: Any, georeference: Georeference, pages: Pages | None) -> int:
     if georeference:
         return 1
+    if pages is not None:
+        return orientation.parse(pages.orientation)
     if file.driver == "GTiff":
         return orientation.of_tiff(file.data)
     return orientation.parse(tags_of(dataset).get("EXIF_Orientation"))
@@ -426,7 +438,3 @@ def _read_reduced(
     means, valid = mean.result()
     # sums of float32 may end just outside of the range
     return (means if scale is None else np.clip(means, 0, 1, out=means)), valid
-
-
-def _pages_doubt(path: Path, pages: int) -> str | None:
-    return f"{path}: holds {pages} pages, of which only the first is read" if pages > 1 else None

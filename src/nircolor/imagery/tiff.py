@@ -39,6 +39,8 @@ _TYPE_BYTES = {
 _WHOLE = {3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 # damaged counts must not cause long loops or large reads: tags of a page, and bytes of all values of a file
 _MAX_ENTRIES, _MAX_BYTES = 4096, 64 << 20
+# where the pixels are, a number for each row or tile: not read
+_PLACES = {273, 279, 324, 325}
 
 
 class TiffTags:
@@ -87,8 +89,8 @@ class TiffTags:
             raise ValueError(f"damaged directory ({error})") from error
         return tags, following
 
-    def pages(self, limit: int = 4096) -> Iterator[Tags]:
-        """Read the tags of each page; pages that a damaged file links twice come once.
+    def pages(self, limit: int = 4096) -> Iterator[tuple[int, Tags]]:
+        """Read the offset and the tags of each page; pages that a damaged file links twice come once.
 
         Raises:
             ValueError: a directory is damaged.
@@ -97,8 +99,8 @@ class TiffTags:
         offset = self.first
         while offset and offset not in seen and len(seen) < limit:
             seen.add(offset)
-            tags, offset = self.directory(offset)
-            yield tags
+            place, (tags, offset) = offset, self.directory(offset)
+            yield place, tags
 
     def _entry(self, entry: bytes) -> tuple[int, "tuple[int, ...] | bytes"]:
         tag, kind = struct.unpack(self.order + "HH", entry[:4])
@@ -106,6 +108,8 @@ class TiffTags:
         count = struct.unpack(self.order + ("Q" if self._big else "I"), entry[4 : len(entry) - len(inline)])[
             0
         ]
+        if tag in _PLACES:
+            return tag, ()
         length = count * _TYPE_BYTES.get(kind, 1)
         if length > len(inline):
             self._left -= length

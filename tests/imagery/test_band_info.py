@@ -1,5 +1,7 @@
 """Wavelengths and names of bands from the metadata of files, and the alpha channels that are none."""
 
+import struct
+
 import numpy as np
 import pytest
 from rasterio.enums import ColorInterp
@@ -8,7 +10,7 @@ from nircolor.errors import NircolorError
 from nircolor.imagery import open_raster
 from nircolor.imagery.band_info import from_tags
 from nircolor.modelfile import match_bands
-from tests.imagery.imagery_samples import noise, save, save_envi, save_tiff
+from tests.imagery.imagery_samples import noise, png_bytes, save, save_envi, save_tiff
 from tests.tiny_models import BROAD, THREE
 
 XMP = (
@@ -230,3 +232,26 @@ def _nothing():
     from contextlib import nullcontext
 
     return nullcontext()
+
+
+def test_xmp_of_jpeg_and_png(tmp_path):
+    xmp = XMP.format("NIR", 850).encode()
+    jpeg = save(tmp_path / "a.jpg", noise(1, 16, 16), "JPEG").read_bytes()
+    block = b"http://ns.adobe.com/xap/1.0/\0" + xmp
+    (tmp_path / "a.jpg").write_bytes(
+        jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + jpeg[2:]
+    )
+    chunk = b"XML:com.adobe.xmp\0\0\0\0\0" + xmp
+    (tmp_path / "a.png").write_bytes(png_bytes([bytes([7, 8, 9])], 3, 8, 0, (b"iTXt", chunk)))
+    for name in ("a.jpg", "a.png"):
+        with open_raster(tmp_path / name) as raster:
+            assert (raster.wavelengths_nm, raster.names) == ((850,), ("NIR",))
+
+
+def test_gray_in_three_channels_of_one_wavelength(tmp_path):
+    gray = np.repeat(noise(1, 16, 16), 3, axis=0)
+    xmp = XMP.format("NIR", 850).encode()
+    path = save_tiff(tmp_path / "a.tif", (np.moveaxis(gray, 0, 2), {700: xmp}))
+    with open_raster(path) as raster:
+        mixture = match_bands(BROAD, raster.wavelengths_nm, "a", "scene", raster.names)
+        np.testing.assert_allclose(np.tensordot(mixture, raster.read()[0], 1)[0], gray[0] / 255, atol=1e-6)

@@ -47,8 +47,8 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
     Args:
         path: the file. A string is the text of a VRT.
         mode: "r" or "w". For reading, no file beside the image is looked for, except the header of ENVI data.
-        **options: for `rasterio.open`; must include the one allowed ``driver``. With ``page=2``, the second
-            page of a TIFF is opened.
+        **options: for `rasterio.open`; must include the one allowed ``driver``. With ``page=8``, that page
+            of a TIFF is opened whose directory begins at byte 8.
 
     Raises:
         NircolorError: the metadata of the image tells GDAL to open another file, or a file of statistics that
@@ -62,7 +62,7 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
             raise NircolorError(f"{statistics}: expected a file, got a folder, device or pipe")
     if mode == "r" and isinstance(path, Path):
         # rasterio takes a string that begins with "/vsi" as it is, whatever characters follow
-        name = f"{_ALONE}{path}" if page is None else f"GTIFF_DIR:{page}:{_ALONE}{path}"
+        name = f"{_ALONE}{path}" if page is None else f"GTIFF_DIR:off:{page}:{_ALONE}{path}"
     with _opening, warnings.catch_warnings():  # warning filters are global: one thread at a time
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(name, mode, **options)

@@ -321,6 +321,4 @@ class PagedDataset:
         return self._opened[index]
 
     def _open(self, index: int) -> Any:
-        # GDAL's name of one page; what follows the offset is opened by its TIFF driver only, as a plain file
-        name = f"GTIFF_DIR:off:{self._pages.images[index].offset}:{self._data}"
-        return open_dataset(Path(name), driver="GTiff")
+        return open_dataset(self._data, driver="GTiff", page=self._pages.images[index].offset)

@@ -213,7 +213,7 @@ class PagedDataset:
         self.scales: list[float] = []
         self.offsets: list[float] = []
         self.colorinterp: list[ColorInterp] = []
-        self._infos: tuple[BandInfo, ...] = ()
+        self._infos: list[BandInfo] = []
         single = len(pages.images) == 1
         try:
             for index in range(len(pages.images)):
@@ -222,6 +222,8 @@ class PagedDataset:
             self.close()
             raise
         self.count = len(self._places)
+        self.indexes = tuple(range(1, self.count + 1))
+        self.descriptions: list[str | None] = [info.name for info in self._infos]
         self.block_shapes = list(self._first.block_shapes[:1]) * self.count
         self.mask_flag_enums = list(self._first.mask_flag_enums[:1]) * self.count
 
@@ -239,11 +241,13 @@ class PagedDataset:
         self.offsets += dataset.offsets
         # of several pages, a colour table is how they are displayed, and none is a channel of another one
         self.colorinterp += dataset.colorinterp if single else [ColorInterp.undefined] * dataset.count
-        infos = band_info.of_dataset(dataset, {}) if dataset is not self._first or index == 0 else ()
-        if dataset.count == 1 and not (infos and infos[0].name):
-            nm = infos[0].nm if infos else None
-            infos = (BandInfo(nm if nm is not None else wavelength_in(page.name), page.name),)
-        self._infos += infos or (BandInfo(),) * dataset.count
+        infos = [BandInfo()] * dataset.count
+        if dataset is not self._first or index == 0:
+            infos = list(band_info.of_dataset(dataset, {}))
+        if infos[0].name is None and len(infos) == 1:
+            nm = infos[0].nm
+            infos = [BandInfo(wavelength_in(page.name) if nm is None else nm, page.name)]
+        self._infos += infos
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._first, name)

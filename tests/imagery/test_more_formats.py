@@ -1,7 +1,10 @@
 """BMP, PGM and PPM, WebP, JPEG 2000 and NumPy files: variants that programs write, with the right values."""
 
 import struct
+import threading
 import warnings
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -10,7 +13,7 @@ from rasterio.enums import ColorInterp
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import image_size, open_raster
-from tests.imagery.imagery_samples import noise, save
+from tests.imagery.imagery_samples import noise, png_bytes, save
 
 GRAY = noise(1, 6, 5)[0]
 COLOUR = np.moveaxis(noise(3, 6, 5), 0, 2)
@@ -228,6 +231,15 @@ def test_animated_webp_is_refused(tmp_path):
         open_raster(tmp_path / "a.webp")
 
 
+def test_animated_png(tmp_path):
+    rows = [bytes(row) for row in GRAY]
+    (tmp_path / "a.png").write_bytes(png_bytes(rows, 5, 8, 0, (b"acTL", struct.pack(">II", 2, 0))))
+    with pytest.warns(NircolorWarning, match="is animated; its first image is read"):
+        raster = open_raster(tmp_path / "a.png")
+    with raster:
+        np.testing.assert_array_equal(np.rint(raster.read()[0][0] * 255), GRAY)
+
+
 LOSSLESS = {"QUALITY": 100, "REVERSIBLE": "YES"}
 
 
@@ -275,3 +287,48 @@ def test_jpeg_2000_that_is_cut_off(tmp_path, left):
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * left)])
     with pytest.raises(NircolorError, match="damaged or cut off"):
         _read(path)
+
+
+class _Server(BaseHTTPRequestHandler):
+    requests: ClassVar[list[str]] = []
+
+    def do_GET(self):
+        self.requests.append(self.path)
+        self.send_error(404)
+
+    def do_HEAD(self):
+        self.do_GET()
+
+
+def _with_text_replaced(jp2, old, new):
+    """Boxes of a JPEG 2000 file, with a text in the XML replaced."""
+    boxes, at = b"", 0
+    while at < len(jp2):
+        length, kind = struct.unpack(">I4s", jp2[at : at + 8])
+        length = length or len(jp2) - at
+        content = jp2[at + 8 : at + length]
+        if kind == b"asoc":
+            content = _with_text_replaced(content, old, new)
+        elif kind == b"xml ":
+            content = content.replace(old, new)
+        boxes += struct.pack(">I4s", 8 + len(content), kind) + content
+        at += length
+    return boxes
+
+
+def test_no_address_in_the_georeference_of_jpeg_2000_is_fetched(tmp_path):
+    server = HTTPServer(("127.0.0.1", 0), _Server)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}/"
+    place = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
+    path = save(tmp_path / "a.jp2", noise(1, 40, 50), "JP2OpenJPEG", GEOJP2="NO", **place)
+    original, name = path.read_bytes(), b"urn:ogc:def:crs:EPSG::32632"
+    assert name in original
+    try:
+        for other in (f"{address}crs", f"/vsicurl/{address}crs", f"gmljp2://xml/{address}crs"):
+            path.write_bytes(_with_text_replaced(original, name, other.encode()))
+            assert _read(path)[2].crs is None
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert not _Server.requests

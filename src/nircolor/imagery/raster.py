@@ -27,6 +27,7 @@ from nircolor.imagery.pages import PagedDataset, Pages, find_pages
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.samples import SAMPLE_DRIVERS, describe
 from nircolor.imagery.side_files import DatasetWithSideFiles
+from nircolor.imagery.signatures import is_animated_png
 from nircolor.imagery.stored import StoredImage, check_size
 from nircolor.imagery.wavelengths import GivenBands
 
@@ -138,6 +139,9 @@ def open_raster(
         for doubt in (
             *dataset.problems,
             None if pages is None else pages.doubt,
+            "is animated; its first image is read"
+            if file.driver == "PNG" and is_animated_png(file.data)
+            else None,
             layout.doubt(file.path, roles) if bands_nm is None else None,
             scaling.doubt(file.path, grid.dtype, largest, rule, spectral=any(bands)),
         ):

@@ -1,5 +1,8 @@
 """Formats that are read: their extensions and first bytes, and the formats of outputs."""
 
+import struct
+from pathlib import Path
+
 OUTPUT_DRIVERS = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".tif": "GTiff", ".tiff": "GTiff"}
 # formats that are read and not written, and what their outputs become: PNG where its depth and lack of a
 # georeference suffice
@@ -31,3 +34,17 @@ def driver_of(start: bytes) -> str | None:
     if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
         return "WEBP"
     return next((driver for signature, driver in _SIGNATURES if start.startswith(signature)), None)
+
+
+def is_animated_png(path: Path) -> bool:
+    """Return whether a PNG states that it holds several images, of which GDAL reads the first."""
+    with path.open("rb") as file:
+        file.seek(8)
+        for _ in range(1000):  # a damaged file must not cause a long loop
+            start = file.read(8)
+            if len(start) < 8 or start[4:] == b"IDAT":
+                return False
+            if start[4:] == b"acTL":
+                return True
+            file.seek(struct.unpack(">I", start[:4])[0] + 4, 1)
+    return False

@@ -87,7 +87,7 @@ def test_file_names_are_printed_unchanged(nircolor, tmp_path):
 def test_warnings_are_one_line(nircolor, tmp_path):
     outcome = nircolor("info", save(tmp_path / "a.tif", noise(1, 8, 8, "uint16") // 16))
     (line,) = outcome.err.splitlines()
-    assert line.startswith(f"warning: {tmp_path / 'a.tif'}: uint16 whose values")
+    assert line.startswith(f"warning: {tmp_path / 'a.tif'}: uint16 without a value of 16384")
 
 
 @pytest.mark.parametrize("name", ["missing.png", "missing.onnx", "text.png", "text.onnx"])

@@ -131,13 +131,13 @@ def test_different_channels_are_averaged_with_a_warning(tiny):
 def test_scale_replaces_the_range_of_the_type(tiny):
     image = np.full((4, 5), 1000, np.uint16)
     colorizer = Colorizer(tiny("per_pixel"))
-    with pytest.warns(NircolorWarning, match=r"fit 10 bits reads as very dark; .*scale=1023"):
+    with pytest.warns(NircolorWarning, match=r"16384 or more reads as very dark; .*scale=4095 .*1023 for 10"):
         colorizer.colorize(image)
     assert (colorizer.colorize(image, scale=2000)[:, :, 0] == 32768).all()
     assert (colorizer.colorize(image, scale=500)[:, :, 0] == 65535).all()
     np.testing.assert_allclose(colorizer.colorize(np.full((1, 4, 5), 50.0), scale=100)[0], 0.5)
     for scale in (0, -1, np.nan):
-        with pytest.raises(NircolorError, match="scale: expected a positive number"):
+        with pytest.raises(NircolorError, match="image: expected a positive scale"):
             colorizer.colorize(image, scale=scale)
 
 

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from nircolor.errors import NircolorWarning
 from nircolor.imagery import encode_srgb, open_raster
 from nircolor.inference import Colorizer, Reading
 from tests.imagery.envi_captures import Sensor, listed, random_scene, save_cube
@@ -79,9 +80,10 @@ def test_images_of_cameras_are_not_encoded(tmp_path, tiny):
     np.testing.assert_array_equal(load(tmp_path / "a.png")[0][0], nir[0])
     # nor a capture that the user scales, nor any for a model of linear light
     header = _broad(tmp_path, np.full((8, 4, 24), 0.25))
-    Colorizer(tiny("per_pixel")).colorize_file(
-        header, tmp_path / "b.png", reading=Reading(scale=4095), depth=16
-    )
+    with pytest.warns(NircolorWarning, match="taken as encoded like a photograph"):
+        Colorizer(tiny("per_pixel")).colorize_file(
+            header, tmp_path / "b.png", reading=Reading(scale=4095), depth=16
+        )
     with open_raster(header, scale=4095) as raster:
         mean = raster.read(bands=[1, 2])[0].mean(0)
     np.testing.assert_allclose(load(tmp_path / "b.png")[0][0] / 65535, mean, atol=2e-5)

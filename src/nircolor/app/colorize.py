@@ -18,7 +18,9 @@ from nircolor.app.options import (
     DeviceName,
     MaxPixels,
     NodataValue,
+    Offset,
     Quiet,
+    Reflectance,
     Scale,
     ShippedModel,
     Verbose,
@@ -80,6 +82,8 @@ def colorize(
     ] = 1,
     bands: Bands = None,
     scale: Scale = None,
+    offset: Offset = None,
+    reflectance: Reflectance = None,
     stretch: Annotated[
         str | None,
         typer.Option(
@@ -175,7 +179,7 @@ def colorize(
         _check_quality(quality, work)
         shown.unit = "images" if len(work) > 1 else ""
         options: Options = {
-            "reading": Reading(wavelengths, scale, percentiles, invalid_value, max_pixels),
+            "reading": Reading(wavelengths, scale, offset, reflectance, percentiles, invalid_value, max_pixels),
             "depth": None if depth is None else int(depth),
             "quality": quality,
             "overwrite": overwrite,

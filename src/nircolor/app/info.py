@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from nircolor.app.options import Bands, MaxPixels, NodataValue, Scale, parse_bands, parse_nodata
+from nircolor.app.options import (
+    Bands,
+    MaxPixels,
+    NodataValue,
+    Offset,
+    Reflectance,
+    Scale,
+    parse_bands,
+    parse_nodata,
+)
 from nircolor.errors import NircolorError
 
 if TYPE_CHECKING:
@@ -43,6 +52,8 @@ def info(
     file: Annotated[Path, typer.Argument(help="Image, model file, or name of a shipped model.")],
     bands: Bands = None,
     scale: Scale = None,
+    offset: Offset = None,
+    reflectance: Reflectance = None,
     nodata: NodataValue = None,
     max_pixels: MaxPixels = None,
 ) -> None:
@@ -72,7 +83,13 @@ def info(
     with (
         show_warnings(),
         open_raster(
-            file, bands_nm=wavelengths, scale=scale, nodata=invalid_value, max_pixels=max_pixels
+            file,
+            bands_nm=wavelengths,
+            scale=scale,
+            offset=offset,
+            reflectance=reflectance,
+            nodata=invalid_value,
+            max_pixels=max_pixels,
         ) as raster,
     ):
         console.print(_raster_table(raster, options))

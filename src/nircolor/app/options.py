@@ -48,8 +48,26 @@ Scale: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--scale",
-        help="Value that maps to 1.0, such as 4095 for 12-bit data. Default: from the metadata or data type.",
+        help="Value that maps to 1.0, such as 4095 for 12-bit data; for integers, a number below 1 is a "
+        "factor. Default: from the metadata or data type.",
         rich_help_panel=IN,
+    ),
+]
+Offset: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--offset",
+        help="Number to add after scaling. Landsat Collection 2: --scale 0.0000275 --offset -0.2.",
+        rich_help_panel=IN,
+    ),
+]
+Reflectance: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--reflectance/--no-reflectance",
+        help="Scaled values are linear reflectance, or are not. Default: from the metadata.",
+        rich_help_panel=IN,
+        show_default=False,
     ),
 ]
 NodataValue: TypeAlias = Annotated[

@@ -9,6 +9,7 @@ from nircolor.imagery.bands_writer import BandsWriter, SpectralBand
 from nircolor.imagery.calibration import Calibration, References
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.embedded import Encoded, encode_jpeg, encode_png
+from nircolor.imagery.encoding import encode_srgb
 from nircolor.imagery.folders import Listing, find_images, list_files, list_folder
 from nircolor.imagery.formats import is_image, output_path_for
 from nircolor.imagery.grid import Georeference, Grid
@@ -16,7 +17,6 @@ from nircolor.imagery.invalid import Nodata, fill_invalid, fill_values
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.raster import Raster, image_size, open_raster
 from nircolor.imagery.reduction import AreaMean
-from nircolor.imagery.scaling import encode_srgb
 from nircolor.imagery.signatures import EXTENSIONS, OUTPUT_DRIVERS
 from nircolor.imagery.wavelengths import GivenBands
 from nircolor.imagery.writer import ColourWriter, create_like

@@ -18,6 +18,7 @@ from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import envi_files
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.gdal import positive_number
+from nircolor.imagery.scaling import Source
 
 # largest values of converters of 12 and 14 bits, and of the same shifted to the top of 16 bits
 CONVERTER_TOPS = (4095, 16383, 65520, 65532)
@@ -89,7 +90,7 @@ class Calibration:
     saturated: Floats
     limit: float
     rule: str
-    by_type: ClassVar[bool] = False
+    source: ClassVar[Source] = "references"
     is_reflectance: ClassVar[bool] = True
 
     def check(self, bands: Sequence[int]) -> None:

@@ -15,9 +15,10 @@ from rasterio.transform import Affine
 
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import band_info, envi, envi_files, layout, orientation, scaling, wavelengths
+from nircolor.imagery import band_info, envi, envi_files, layout, orientation, products, scaling, wavelengths
 from nircolor.imagery.calibration import Calibration, find_references, load_calibration
 from nircolor.imagery.cube import Cube
+from nircolor.imagery.encoding import Values
 from nircolor.imagery.formats import ImageFile, locate
 from nircolor.imagery.gdal import gdal_for, open_dataset, tags_of
 from nircolor.imagery.grid import Georeference, Grid
@@ -26,6 +27,7 @@ from nircolor.imagery.orientation import Window
 from nircolor.imagery.pages import PagedDataset, Pages, find_pages
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.samples import SAMPLE_DRIVERS, describe
+from nircolor.imagery.scaling import Encoding
 from nircolor.imagery.side_files import DatasetWithSideFiles
 from nircolor.imagery.signatures import is_animated_png
 from nircolor.imagery.stored import StoredImage, check_size
@@ -43,18 +45,21 @@ def open_raster(
     *,
     bands_nm: GivenBands | None = None,
     scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
+    encoding: Encoding | None = None,
 ) -> "Raster":
     """Open a PNG, JPEG, TIFF, GeoTIFF, JPEG 2000, WebP, BMP, PGM, PPM, ENVI or NumPy image.
 
     A raw ENVI capture with dark and white references beside it (`imagery.calibration`) is read as
-    reflectance, unless ``scale`` or ``stretch`` is given.
+    reflectance, unless ``scale``, ``offset`` or ``stretch`` is given.
 
     Only the header is read, with two exceptions that need pixels: three RGB channels without wavelengths are
-    compared, since they may hold one gray image, and values of more than 8 bits whose scale is not stated are
-    sampled, to warn where they use a small part of their range. PNG and JPEG images that were decoded for
+    compared, since they may hold one gray image, and values whose scale is not stated by the user, other than
+    8-bit ones, are sampled, to warn where they do not suit it. PNG and JPEG images that were decoded for
     this stay in memory up to 96 MiB.
 
     Args:
@@ -62,12 +67,18 @@ def open_raster(
         bands_nm: wavelength of each band in nm, in the order of the file; or a mapping from wavelength to
             the number of the band that has it, from 1, which leaves the other bands unknown; or
             ``{"nir": number}`` to read that band alone, as a near-infrared one of unknown wavelength.
-        scale: file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`).
+        scale: file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`). For integers a
+            number below 1 is the factor: 0.0001 is the same as 10000.
+        offset: number from -1 to 1 to add after scaling: ``value / scale + offset``.
+        reflectance: whether the scaled values are linear reflectance, where the metadata does not say so or
+            is wrong; see `imagery.encoding`.
         stretch: (low, high) percentiles of the whole image that map to 0 and 1, instead of the rule.
         nodata: value of invalid pixels, in the units of the file, instead of the one that the file declares;
             "none" if no value is invalid. Alpha channels and masks apply in any case.
         max_pixels: largest height times width that is opened. By default there is no limit, but a file that
             claims far more pixels than its length can hold is refused (`stored.check_size`).
+        encoding: what the model for which the image is read expects, "gamma" or "reflectance"; chooses the
+            warnings about its values.
 
     Returns:
         The open image, to be used in a ``with`` block.
@@ -94,7 +105,10 @@ def open_raster(
     """
     file = locate(path)
     header = {} if file.header is None else envi_files.read_header(file.path, file.header, file.data)
-    references = find_references(file.header) if file.header and scale is None and stretch is None else None
+    if stretch is not None and any(option is not None for option in (scale, offset, reflectance)):
+        raise NircolorError(f"{file.path}: expected either --stretch or --scale, --offset and --reflectance")
+    raw = scale is None and offset is None and stretch is None
+    references = find_references(file.header) if file.header and raw and reflectance is not False else None
     pages = find_pages(file.path, file.data) if file.driver == "GTiff" else None
     with _opened(file, pages, max_pixels) as dataset:
         if pages is not None and not pages.is_plain:
@@ -131,11 +145,19 @@ def open_raster(
         bands, names = tuple(info.nm for info in meanings), tuple(info.name for info in meanings)
         if references is not None:
             rule: scaling.Scale | Calibration = load_calibration(Cube(file.path), references)
+        elif stretch is not None:
+            rule = _stretched(file.path, stored, dataset, data, stretch)
         else:
-            rule = _choose_scale(file.path, stored, dataset, data, header, scale, stretch)
-        largest = 0.0
-        if rule.by_type and grid.dtype != np.uint8:
-            largest = max((float(part[:, ok].max()) for part, ok in stored.sample() if ok.any()), default=0.0)
+            options = {"scale": scale, "offset": offset, "reflectance": reflectance}
+            rule = _choose_scale(file.path, stored, dataset, data, names, header, options)
+        values = Values(
+            file.path,
+            grid.dtype,
+            rule,
+            product=products.recognize(file.path, names, tags_of(dataset)),
+            is_spectral=any(known[i - 1].nm for i in data),
+            **_sampled(stored, rule, dtype),
+        )
         for doubt in (
             *dataset.problems,
             None if pages is None else pages.doubt,
@@ -143,12 +165,12 @@ def open_raster(
             if file.driver == "PNG" and is_animated_png(file.data)
             else None,
             layout.doubt(file.path, roles) if bands_nm is None else None,
-            scaling.doubt(file.path, grid.dtype, largest, rule, spectral=any(bands)),
+            values.doubt(encoding),
         ):
             if doubt:
                 problem = doubt.removeprefix(f"{file.path}: ")
                 warnings.warn(NircolorWarning(problem, path=file.path), stacklevel=2)
-    return Raster(file, stored, grid, turn, rule, bands, names)
+    return Raster(file, stored, grid, turn, values, bands, names)
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -198,6 +220,8 @@ class Raster:
         has_alpha: whether there is an alpha channel.
         has_mask: whether there is a mask band or a transparent colour.
         may_have_invalid: whether pixels can be invalid.
+        values: scale of the values, and whether they suit a model.
+        orientation: EXIF orientation, 1 to 8, that is applied; 1 for none.
         georeference: location on Earth; `crs` and `transform` are parts of it.
     """
 
@@ -207,7 +231,7 @@ class Raster:
         stored: StoredImage,
         grid: Grid,
         orientation: int,
-        scale: scaling.Scale | Calibration,
+        values: Values,
         wavelengths_nm: tuple[float | None, ...],
         names: tuple[str | None, ...],
     ) -> None:
@@ -221,7 +245,8 @@ class Raster:
         self.bands = stored.layout.bands
         self.is_colour_photograph = stored.layout.is_colour
         self.wavelengths_nm, self.names = wavelengths_nm, names
-        self._stored, self._orientation, self._scale = stored, orientation, scale
+        self.values, self.orientation = values, orientation
+        self._stored, self._scale = stored, values.scale
 
     @property
     def crs(self) -> CRS | None:
@@ -244,8 +269,8 @@ class Raster:
         return float(np.mean(self._scale.white[0]))
 
     @property
-    def is_reflectance(self) -> bool:
-        """Whether values are linear reflectance, by metadata or by references."""
+    def is_reflectance(self) -> bool | None:
+        """Whether values are linear reflectance, by metadata, references or the user; None if unknown."""
         return self._scale.is_reflectance
 
     @property
@@ -308,16 +333,16 @@ class Raster:
             raise ValueError(f"bands {list(bands)} are not all among the {self.bands} of the image")
         if out_shape is not None and min(out_shape) < 1:
             raise ValueError(f"expected a shape of at least 1 x 1, got {out_shape}")
-        place = orientation.stored_window(window, self._orientation, self.height, self.width)
+        place = orientation.stored_window(window, self.orientation, self.height, self.width)
         with gdal_for(self.path, _DAMAGED):
             if out_shape is None or out_shape == (row1 - row0, col1 - col0):
                 values, valid = _read_scaled(self._stored, self._scale, place, bands)
             else:
-                shape = out_shape[::-1] if orientation.swaps_axes(self._orientation) else out_shape
+                shape = out_shape[::-1] if orientation.swaps_axes(self.orientation) else out_shape
                 values, valid = _read_reduced(self._stored, self._scale, place, bands, shape)
         return (
-            np.ascontiguousarray(orientation.upright(values, self._orientation)),
-            np.ascontiguousarray(orientation.upright(valid, self._orientation)),
+            np.ascontiguousarray(orientation.upright(values, self.orientation)),
+            np.ascontiguousarray(orientation.upright(valid, self.orientation)),
         )
 
     def close(self) -> None:
@@ -373,38 +398,71 @@ def _upright_size(dataset: Any, turn: int) -> tuple[int, int]:
     return size[::-1] if orientation.swaps_axes(turn) else size
 
 
+def _stretched(
+    path: Path, stored: StoredImage, dataset: Any, data: Sequence[int], stretch: tuple[float, float]
+) -> scaling.Scale:
+    """Return the scale of percentiles of the image; `data` are stored bands, 1-based."""
+    low, high = stretch
+    side = min(_STRETCH_PX, isqrt(_STRETCH_VALUES // len(data)))
+    window = (0, stored.height, 0, stored.width)
+    shape = (min(stored.height, side), min(stored.width, side))
+    values, valid = _read_reduced(stored, None, window, range(len(data)), shape)
+    black, white = scaling.percentile_stretch(path, values[:, valid], low, high)
+    rule = f"stretch: percentiles {low:g} and {high:g}, {black:g} maps to 0 and {white:g} to 1"
+    chosen = scaling.Scale.same(len(data), white, rule, "stretch", black=black)
+    return chosen.inverted() if _structure(dataset, data).get("MINISWHITE") == "YES" else chosen
+
+
 def _choose_scale(
     path: Path,
     stored: StoredImage,
     dataset: Any,
     data: Sequence[int],
+    names: Sequence[str | None],
     header: dict[str, str],
-    scale: float | None,
-    stretch: tuple[float, float] | None,
+    options: dict[str, Any],
 ) -> scaling.Scale:
-    """Choose the scale by the stretch, if one is given, or by the rule; `data` are stored bands, 1-based."""
-    structure = tags_of(dataset, 0, "IMAGE_STRUCTURE") | tags_of(dataset, data[0], "IMAGE_STRUCTURE")
-    if stretch is not None:
-        low, high = stretch
-        side = min(_STRETCH_PX, isqrt(_STRETCH_VALUES // len(data)))
-        window = (0, stored.height, 0, stored.width)
-        shape = (min(stored.height, side), min(stored.width, side))
-        values, valid = _read_reduced(stored, None, window, range(len(data)), shape)
-        black, white = scaling.percentile_stretch(path, values[:, valid], low, high)
-        rule = f"stretch: percentiles {low:g} and {high:g}, {black:g} maps to 0 and {white:g} to 1"
-        chosen = scaling.Scale.same(len(data), white, rule, black=black)
-    else:
-        nbits = structure.get("NBITS", "")
-        chosen = scaling.choose(
-            path,
-            np.dtype(dataset.dtypes[0]),
-            scale=scale,
-            nbits=int(nbits) if nbits.isdigit() and stored.layout.palette is None else None,
-            scales=[dataset.scales[i - 1] for i in data],
-            offsets=[dataset.offsets[i - 1] for i in data],
-            tags=tags_of(dataset) | header,
-        )
+    """Choose the scale by the rule; `data` are stored bands, 1-based, `options` those of the user."""
+    structure = _structure(dataset, data)
+    dtype, nbits = np.dtype(dataset.dtypes[0]), structure.get("NBITS", "")
+    stated = products.stated_scale(
+        path,
+        dtype,
+        names,
+        scales=[dataset.scales[i - 1] for i in data],
+        offsets=[dataset.offsets[i - 1] for i in data],
+        units=[dataset.units[i - 1] for i in data],
+        tags=tags_of(dataset) | header,
+        band_tags=[tags_of(dataset, i) for i in data],
+    )
+    chosen = scaling.choose(
+        path,
+        dtype,
+        len(data),
+        nbits=int(nbits) if nbits.isdigit() and stored.layout.palette is None else None,
+        stated=stated,
+        **options,
+    )
     return chosen.inverted() if structure.get("MINISWHITE") == "YES" else chosen
+
+
+def _structure(dataset: Any, data: Sequence[int]) -> dict[str, str]:
+    return tags_of(dataset, 0, "IMAGE_STRUCTURE") | tags_of(dataset, data[0], "IMAGE_STRUCTURE")
+
+
+def _sampled(
+    stored: StoredImage, rule: scaling.Scale | Calibration, dtype: np.dtype[Any]
+) -> dict[str, float]:
+    """Return the largest value and the scaled median of a sample, where the scale may not suit the values."""
+    stated = rule.source not in ("type", "metadata") or (rule.source == "metadata" and dtype.kind != "f")
+    if stated or dtype == np.uint8 or isinstance(rule, Calibration):
+        return {}
+    parts = [part[:, ok] for part, ok in stored.sample() if ok.any()]
+    if not parts:
+        return {}
+    values = np.concatenate([part[0] for part in parts])
+    typical = (float(np.median(values)) - rule.black[0]) / (rule.white[0] - rule.black[0])
+    return {"largest": max(float(part.max()) for part in parts), "typical": typical}
 
 
 def _read_scaled(

@@ -1,26 +1,25 @@
-"""Map the values of a file to [0, 1], by a fixed rule or by percentiles, and linear values to sRGB.
+"""Map the values of a file to [0, 1], by a fixed rule or by percentiles.
 
-The rule, in order: the scale given by the user; a reflectance scale in the metadata; the range of the integer
+The rule, in order: the user's scale and offset; the metadata (`imagery.products`); the range of the integer
 type (of NBITS bits where the file states them); 1.0 for floating point. It does not depend on the pixels, so
 that all images of a series are scaled alike.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from nircolor.arrays import Array, Floats
 from nircolor.errors import NircolorError
-from nircolor.imagery.calibration import Calibration
-from nircolor.imagery.gdal import positive_number
 
-_REFLECTANCE_TAGS = (
-    "reflectance_scale_factor", "quantification_value", "boa_quantification_value",
-    "reflectance_scale", "reflectance_quantification_value",
-)  # fmt: skip
+# what a model expects: values encoded like photographs, or linear reflectance
+Encoding = Literal["gamma", "reflectance"]
+# reason for a scale
+Source = Literal["type", "bits", "metadata", "references", "user", "stretch"]
 
 
 @dataclass(frozen=True)
@@ -31,29 +30,29 @@ class Scale:
         black: value that maps to 0, one per band.
         white: value that maps to 1, one per band.
         rule: reason for these values, as text for the user.
-        by_type: whether the reason is the type alone, so that the values should be checked (`doubt`).
-        is_reflectance: whether the result is linear reflectance, not encoded as cameras do.
+        source: the same in one word: the data type, its stated number of bits, metadata, references, the
+            user's options, or a stretch.
+        is_reflectance: whether the result is linear reflectance; None where nothing says so. Values of which
+            nothing is known are taken as the model expects them.
     """
 
     black: tuple[float, ...]
     white: tuple[float, ...]
     rule: str
-    by_type: bool = False
-    is_reflectance: bool = False
+    source: Source
+    is_reflectance: bool | None = None
 
     @classmethod
-    def same(
-        cls,
-        bands: int,
-        white: float,
-        rule: str,
-        *,
-        black: float = 0.0,
-        by_type: bool = False,
-        is_reflectance: bool = False,
-    ) -> "Scale":
+    def same(cls, bands: int, white: float, rule: str, source: Source, *, black: float = 0.0) -> "Scale":
         """Make a scale that is the same for all bands."""
-        return cls((black,) * bands, (white,) * bands, rule, by_type, is_reflectance)
+        return cls((black,) * bands, (white,) * bands, rule, source)
+
+    @classmethod
+    def by_units(cls, units: Sequence[float], offsets: Sequence[float], rule: str, source: Source) -> "Scale":
+        """Make the scale of ``value / unit + offset``, one unit and offset per band."""
+        black = tuple(-offset * unit for unit, offset in zip(units, offsets, strict=True))
+        white = tuple((1 - offset) * unit for unit, offset in zip(units, offsets, strict=True))
+        return cls(black, white, rule, source)
 
     def inverted(self) -> "Scale":
         """Swap black and white, for TIFFs whose smallest value is white (MINISWHITE)."""
@@ -73,98 +72,100 @@ class Scale:
 
 
 def choose(
-    path: Path,
+    path: Path | str,
     dtype: np.dtype[np.generic],
+    bands: int,
     *,
-    scale: float | None,
-    nbits: int | None,
-    scales: Sequence[float],
-    offsets: Sequence[float],
-    tags: Mapping[str, str],
+    scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
+    nbits: int | None = None,
+    stated: Scale | None = None,
 ) -> Scale:
-    """Choose the scale of a file by the rule.
+    """Choose the scale by the rule.
 
     Args:
         path: the path that error messages name.
         dtype: type of the values.
-        scale: value that maps to 1, given by the user, or None.
+        bands: number of bands.
+        scale: value that maps to 1, given by the user, or for integers a factor below 1: see `given_unit`.
+        offset: number to add after scaling, given by the user.
+        reflectance: whether the scaled values are linear reflectance, where the user says so.
         nbits: number of bits in use, stated by the file, or None.
-        scales: GDAL's scale of each band: reflectance = value * scale + offset.
-        offsets: GDAL's offset of each band.
-        tags: metadata of the file, ENVI fields included; names in any case.
+        stated: the scale that the metadata states, or None.
+
+    Raises:
+        NircolorError: ``scale`` or ``offset`` is not possible, or integers are declared to be reflectance and
+            nothing states their scale.
+    """
+    if scale is not None or offset is not None:
+        chosen = _given(path, dtype, bands, scale, offset, stated)
+    elif stated is not None:
+        chosen = stated
+    elif dtype.kind == "f":
+        chosen = Scale.same(bands, 1.0, "floating point: 1 maps to 1", "type")
+    elif nbits is not None and 0 < nbits < 8 * dtype.itemsize:
+        chosen = Scale.same(bands, 2.0**nbits - 1, f"{nbits}-bit integers: {2**nbits - 1} maps to 1", "bits")
+    else:
+        top = int(np.iinfo(dtype).max)  # type: ignore[type-var]
+        chosen = Scale.same(bands, float(top), f"{dtype.name} integers: {top} maps to 1", "type")
+    if reflectance is None:
+        return chosen
+    if reflectance and dtype.kind != "f" and chosen.source in ("type", "bits"):
+        example = "255" if dtype.itemsize == 1 else "10000"
+        raise NircolorError(
+            f"{path}: expected the value that maps to a reflectance of 1, got {dtype.name} integers "
+            f"without one; give it beside --reflectance, as in --scale {example}"
+        )
+    return replace(chosen, is_reflectance=reflectance)
+
+
+def given_unit(path: Path | str, dtype: np.dtype[np.generic], scale: float) -> float:
+    """Return the value for 1 that a user's ``scale`` stands for.
+
+    No integer is between 0 and 1, so that for integers a number below 1 is the factor instead, as the
+    documentation of Landsat and GDAL's metadata give it: 0.0001 is the same as 10000.
 
     Raises:
         NircolorError: ``scale`` is not a positive number.
     """
-    bands = len(scales)
+    if not (math.isfinite(scale) and scale > 0):
+        raise NircolorError(f"{path}: expected a positive --scale, got {scale:g}")
+    return 1 / float(scale) if dtype.kind != "f" and scale < 1 else float(scale)
+
+
+def _given(
+    path: Path | str,
+    dtype: np.dtype[np.generic],
+    bands: int,
+    scale: float | None,
+    offset: float | None,
+    stated: Scale | None,
+) -> Scale:
+    """Return the scale of the user's options. A scale replaces that of the metadata, offset included."""
     if scale is not None:
-        if not (math.isfinite(scale) and scale > 0):
-            raise NircolorError(f"{path}: expected a positive --scale, got {scale:g}")
-        return Scale.same(bands, float(scale), f"{scale:g} maps to 1 (as given)")
-    lower = {name.lower().replace(" ", "_"): value for name, value in tags.items()}
-    for name in _REFLECTANCE_TAGS:
-        factor = positive_number(lower.get(name))
-        if factor is not None:
-            rule = f"reflectance: {factor:g} maps to 1 ({name.replace('_', ' ')})"
-            return Scale.same(bands, factor, rule, is_reflectance=True)
-    reflectance = _band_scales(dtype, scales, offsets)
-    if reflectance is not None:
-        return reflectance
-    if dtype.kind == "f":
-        return Scale.same(bands, 1.0, "floating point: 1 maps to 1", by_type=True)
-    if nbits is not None and 0 < nbits < 8 * dtype.itemsize:
-        return Scale.same(bands, 2.0**nbits - 1, f"{nbits}-bit integers: {2**nbits - 1} maps to 1")
-    top = int(np.iinfo(dtype).max)  # type: ignore[type-var]
-    return Scale.same(bands, float(top), f"{dtype.name} integers: {top} maps to 1", by_type=True)
-
-
-def doubt(
-    path: Path, dtype: np.dtype[np.generic], largest: float, rule: Scale | Calibration, *, spectral: bool
-) -> str | None:
-    """Return a warning where the values do not suit the rule: 12-bit data in 16 bits, or floats far above 1.
-
-    Args:
-        path: the path that the warning names.
-        dtype: type of the values.
-        largest: largest value found.
-        rule: the scale in use.
-        spectral: whether bands have wavelengths. Their values are more likely scaled reflectances than
-            the output of a converter of few bits, and the advice does not depend on ``largest``.
-    """
-    if not rule.by_type or not math.isfinite(largest) or largest <= 0:
-        return None
-    if dtype.kind == "f":
-        if largest <= 2:
-            return None
-        return (
-            f"{path}: floating point with values up to {largest:g}, of which all above 1 become white; "
-            "give the value that should map to 1 with --scale"
+        units = [given_unit(path, dtype, scale)] * bands
+    elif stated is not None:
+        units = [white - black for black, white in zip(stated.black, stated.white, strict=True)]
+    elif dtype.kind == "f":
+        units = [1.0] * bands
+    else:
+        raise NircolorError(
+            f"{path}: expected --scale beside --offset, as {dtype.name} has no scale of its own"
         )
-    for bits in (8, 10, 12, 14):
-        if 8 * dtype.itemsize > bits and largest < 2**bits:
-            advice = "10000 for reflectances times 10000" if spectral else f"{2**bits - 1}"
-            return (
-                f"{path}: {dtype.name} whose values (up to {largest:g}) fit {bits} bits reads as very dark; "
-                f"give the value that should map to 1 with --scale {advice}"
-            )
-    return None
-
-
-def _band_scales(
-    dtype: np.dtype[np.generic], scales: Sequence[float], offsets: Sequence[float]
-) -> Scale | None:
-    """Return GDAL's band scale and offset as a reflectance scale, or None where they cannot be one."""
-    if all(scale == 1 for scale in scales) and not any(offsets):
-        return None
-    if not all(math.isfinite(s) and s > 0 and math.isfinite(o) for s, o in zip(scales, offsets, strict=True)):
-        return None
-    black = tuple(-o / s for s, o in zip(scales, offsets, strict=True))
-    white = tuple((1 - o) / s for s, o in zip(scales, offsets, strict=True))
-    # gains of another kind: integer reflectances have more than some steps between 0 and 1
-    if dtype.kind != "f" and min(w - b for w, b in zip(white, black, strict=True)) < 50:
-        return None
-    rule = f"reflectance: {white[0]:g} maps to 1 (band scale and offset)"
-    return Scale(black, white, rule, is_reflectance=True)
+    added = 0.0 if offset is None else float(offset)
+    if not abs(added) <= 1:
+        inside = f"; in values of the file, it is --offset {-abs(added / units[0]):.6g}"
+        raise NircolorError(
+            f"{path}: expected an --offset from -1 to 1, as it is added after scaling, got {added:g}"
+            + (inside if abs(added) <= units[0] else "")
+        )
+    chosen = Scale.by_units(units, [added] * bands, "", "user")
+    white, black = chosen.white[0], chosen.black[0]
+    rule = (
+        f"{white:g} maps to 1 (as given)" if not added else f"{black:g} maps to 0, {white:g} to 1 (as given)"
+    )
+    return replace(chosen, rule=rule, is_reflectance=None if stated is None else stated.is_reflectance)
 
 
 def percentile_stretch(path: Path, values: Array, low: float, high: float) -> tuple[float, float]:
@@ -185,20 +186,3 @@ def percentile_stretch(path: Path, values: Array, low: float, high: float) -> tu
     if not white > black:
         raise NircolorError(f"{path}: nothing to stretch: all its values are equal or invalid")
     return float(black), float(white)
-
-
-def encode_srgb(linear: Floats) -> Floats:
-    """Encode linear values with the sRGB tone curve (IEC 61966-2-1).
-
-    Args:
-        linear: array of any shape; values are clipped to [0, 1].
-
-    Returns:
-        float32 array of the same shape.
-
-    Example:
-        >>> encode_srgb(np.array([0.0, 0.214041, 1.0], np.float32)).round(3).tolist()
-        [0.0, 0.5, 1.0]
-    """
-    linear = np.clip(linear, 0, 1).astype(np.float32)
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)

@@ -50,6 +50,8 @@ def colorize(
     tile_px: int | None = None,
     bands_nm: GivenBands | None = None,
     scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
@@ -73,6 +75,8 @@ def colorize(
     device: Device = "auto",
     tile_px: int | None = None,
     scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
 ) -> Floats: ...
 
 
@@ -85,6 +89,8 @@ def colorize(
     device: Device = "auto",
     tile_px: int | None = None,
     scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
 ) -> Any: ...
 
 
@@ -97,6 +103,8 @@ def colorize(
     tile_px: int | None = None,
     bands_nm: GivenBands | None = None,
     scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
@@ -130,7 +138,10 @@ def colorize(
         tile_px: Side of the tiles in pixels; by default chosen by the free memory.
         bands_nm: Wavelengths of the files' bands in nm, where the files do not state them; or band numbers
             from 1: ``{850: 4}``, or ``{"nir": 4}`` for one near-infrared band of unknown wavelength.
-        scale: Value that maps to 1.0; by default by the type of the data and the metadata.
+        scale: Value that maps to 1.0; by default by the type of the data and the metadata. For integers, a
+            number below 1 is a factor: 0.0001 is the same as 10000.
+        offset: Number to add after scaling: -0.2 for Landsat, whose scale is 0.0000275.
+        reflectance: Whether the scaled values are linear reflectance, where the files do not say so.
         stretch: Percentiles of each file that map to 0 and 1, such as (1, 99), instead of ``scale``.
         nodata: Value of invalid pixels in the files, in their units, instead of the one that they declare;
             "none" if no value is invalid.
@@ -175,7 +186,9 @@ def colorize(
                 f"{'output' if output is not None else given[0]}: only for paths; "
                 "the colour of an array or a PIL image is returned"
             )
-        return _loaded(model, device, tile_px).colorize(image, scale=scale)
+        return _loaded(model, device, tile_px).colorize(
+            image, scale=scale, offset=offset, reflectance=reflectance
+        )
     if output is None:
         raise NircolorError(f"{os.fspath(image)}: expected an output file or folder, got none")
     work = plan([image], output, recursive=recursive, suffix=suffix, output_format=output_format)
@@ -186,7 +199,7 @@ def colorize(
             _loaded(model, device, tile_px, parallel),
             work,
             parallel=parallel,
-            reading=Reading(bands_nm, scale, stretch, nodata, max_pixels),
+            reading=Reading(bands_nm, scale, offset, reflectance, stretch, nodata, max_pixels),
             depth=depth,
             quality=quality,
             overwrite=overwrite,

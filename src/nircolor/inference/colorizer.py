@@ -39,7 +39,9 @@ class Reading:
     Attributes:
         bands_nm: Wavelengths of the file's bands in nm, in order, or band numbers by wavelength: see
             `nircolor.open_raster`.
-        scale: Value that maps to 1.0.
+        scale: Value that maps to 1.0; for integers, a number below 1 is a factor.
+        offset: Number to add after scaling.
+        reflectance: Whether the scaled values are linear reflectance.
         stretch: Percentiles of the image that map to 0 and 1, such as (1, 99).
         nodata: Value of invalid pixels; "none" if no value is invalid.
         max_pixels: Largest number of pixels that is opened.
@@ -47,6 +49,8 @@ class Reading:
 
     bands_nm: GivenBands | None = None
     scale: float | None = None
+    offset: float | None = None
+    reflectance: bool | None = None
     stretch: tuple[float, float] | None = None
     nodata: Nodata | None = None
     max_pixels: int | None = None
@@ -171,13 +175,35 @@ class Colorizer:
 
     @overload
     def colorize(
-        self, image: NDArray[np.floating[Any]], valid: Mask | None = None, *, scale: float | None = None
+        self,
+        image: NDArray[np.floating[Any]],
+        valid: Mask | None = None,
+        *,
+        scale: float | None = None,
+        offset: float | None = None,
+        reflectance: bool | None = None,
     ) -> Floats: ...
 
     @overload
-    def colorize(self, image: Any, valid: Mask | None = None, *, scale: float | None = None) -> Any: ...
+    def colorize(
+        self,
+        image: Any,
+        valid: Mask | None = None,
+        *,
+        scale: float | None = None,
+        offset: float | None = None,
+        reflectance: bool | None = None,
+    ) -> Any: ...
 
-    def colorize(self, image: Any, valid: Mask | None = None, *, scale: float | None = None) -> Any:
+    def colorize(
+        self,
+        image: Any,
+        valid: Mask | None = None,
+        *,
+        scale: float | None = None,
+        offset: float | None = None,
+        reflectance: bool | None = None,
+    ) -> Any:
         """Colorize an image in memory.
 
         | Input                                           | Result                                    |
@@ -190,9 +216,10 @@ class Colorizer:
         integer arrays always in the last. A model of one band also takes three integer channels, of which
         it colorizes the mean (with a `NircolorWarning` where they differ).
 
-        Scaling: integers are divided by 255 or 65535, or by ``scale``. Floats must be in [0, 1] unless
-        ``scale`` is given; negative values count as 0, values above ``scale`` as 1. The image's own extremes
-        never matter.
+        Scaling: integers are divided by 255 or 65535, or by ``scale``, which is required for models of
+        reflectance. Floats must be in [0, 1] unless ``scale`` is given. Scaled values below 0 count as 0,
+        those above 1 as 1. The image's own extremes never matter. Models of photographs expect values with a
+        tone curve; with ``reflectance=True`` they get linear values with the sRGB curve.
 
         Invalid pixels (NaN, infinite, masked by ``valid``, alpha of 0) are replaced by the band's mean before
         the model runs, and are colorized like that. The EXIF orientation of PIL images is not applied.
@@ -200,7 +227,9 @@ class Colorizer:
         Args:
             image: The image.
             valid: (h, w), False or 0 where a pixel is invalid.
-            scale: Value that maps to 1.0.
+            scale: Value that maps to 1.0; for integers, a number below 1 is a factor.
+            offset: Number to add after scaling: -0.2 for Landsat, whose scale is 0.0000275.
+            reflectance: Whether the scaled values are linear reflectance; None if unknown.
 
         Returns:
             The colour image, of the same height and width.
@@ -208,7 +237,7 @@ class Colorizer:
         Raises:
             NircolorError: Unsupported type, shape or range of values, or no pixel is valid.
         """
-        pixels = to_pixels(image, self.card, valid, scale)
+        pixels = to_pixels(image, self.card, valid, scale, offset, reflectance)
         source = ArraySource(pixels.nir, pixels.valid)
         strips = colorize_strips(self._engine, source, self._tile_for(source))
         return pixels.restore(np.concatenate([rgb for _, rgb, _ in strips], axis=1))
@@ -303,9 +332,12 @@ def _opened(
         path,
         bands_nm=reading.bands_nm,
         scale=reading.scale,
+        offset=reading.offset,
+        reflectance=reading.reflectance,
         stretch=reading.stretch,
         nodata=reading.nodata,
         max_pixels=reading.max_pixels,
+        encoding=card.encoding,
     ) as raster:
         yield raster, RasterSource(raster, card)
 

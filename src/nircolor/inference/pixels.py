@@ -1,14 +1,19 @@
 """Convert arrays and PIL images to the model's input, and colour back to the same kind."""
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.imagery import encode_srgb
+from nircolor.imagery.encoding import Values
+from nircolor.imagery.scaling import choose
 from nircolor.modelfile import Card, describe_bands
 
 # float values may exceed 1 by this much, as interpolation does
@@ -31,34 +36,50 @@ class Pixels:
     restore: Callable[[Floats], Any]
 
 
+class Given(NamedTuple):
+    """The caller's statements about the values; see `Colorizer.colorize`."""
+
+    scale: float | None = None
+    offset: float | None = None
+    reflectance: bool | None = None
+
+
 def is_pil_image(image: object) -> bool:
     """Whether an object is a PIL image; Pillow need not be installed."""
     return all(hasattr(image, name) for name in ("mode", "size", "convert", "getbands"))
 
 
-def to_pixels(image: Any, card: Card, valid: Mask | None = None, scale: float | None = None) -> Pixels:
+def to_pixels(
+    image: Any,
+    card: Card,
+    valid: Mask | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
+) -> Pixels:
     """Convert an image in memory to a model's input; see `Colorizer.colorize` for the rules.
 
     Raises:
         NircolorError: The image has an unsupported type, shape or range for this model.
     """
+    given = Given(scale, offset, reflectance)
     if is_pil_image(image):
-        return _from_pil(image, card, valid, scale)
+        return _from_pil(image, card, valid, given)
     if not isinstance(image, np.ndarray):
         raise NircolorError(
             f"image: expected a NumPy array or a PIL image, got {type(image).__name__}; "
             "files are colorized by Colorizer.colorize_file"
         )
     if image.dtype.kind == "f":
-        pixels = Pixels(_floats(image, card, scale), valid, lambda rgb: rgb)
+        pixels = Pixels(_floats(image, card, given), valid, lambda rgb: rgb)
     elif image.dtype in (np.uint8, np.uint16):
-        pixels = _from_integers(image, card, valid, scale)
+        pixels = _from_integers(image, card, valid, given)
     else:
         raise NircolorError(f"image: expected an array of floats, uint8 or uint16, got {image.dtype}")
     return _checked(pixels)
 
 
-def _floats(image: Array, card: Card, scale: float | None) -> Floats:
+def _floats(image: Array, card: Card, given: Given) -> Floats:
     """Check a (bands, h, w) float array."""
     bands = len(card.bands)
     if image.ndim != 3 or len(image) != bands or 0 in image.shape:
@@ -66,18 +87,40 @@ def _floats(image: Array, card: Card, scale: float | None) -> Floats:
             f"image: expected floats of shape ({bands}, height, width), "
             f"{describe_bands(card.bands)} for model {card.name}, got {image.shape}"
         )
-    if scale is None:
+    if given.scale is None:
         finite = image[np.isfinite(image)]
         if finite.size and finite.max() > 1 + _ROUNDING:
             raise NircolorError(
                 f"image: expected floats in [0, 1], got values up to {finite.max():g}; "
                 "pass the value that means 1.0 as scale, or clip the array"
             )
-        scale = 1.0
-    return (image / _positive(scale)).astype(np.float32)
+    return _scaled(image, card, given)
 
 
-def _from_integers(image: Array, card: Card, valid: Mask | None, scale: float | None) -> Pixels:
+def _scaled(image: Array, card: Card, given: Given) -> Floats:
+    """Scale and encode an array (bands, h, w) as a file's values are, by the same rule; NaN stays NaN."""
+    try:
+        scale = choose("image", image.dtype, len(image), **given._asdict())
+    except NircolorError as error:
+        raise NircolorError(_as_keywords(str(error))) from None
+    values = Values(Path("image"), image.dtype, scale)
+    refusal = values.refusal(card.encoding, f"model {card.name}")
+    if refusal is not None:
+        raise NircolorError(_as_keywords(refusal))
+    nir = scale.apply(image, range(len(image)))
+    return encode_srgb(nir) if values.is_encoded_for(card.encoding) else nir
+
+
+def _as_keywords(message: str) -> str:
+    """Return a message with keyword arguments in place of the options of the command line."""
+    message = re.sub(r"--(scale|offset) (-?[\d.]+)", r"\1=\2", message)
+    message = message.replace("--no-reflectance", "reflectance=False").replace(
+        "--reflectance", "reflectance=True"
+    )
+    return re.sub(r"--(scale|offset)", r"\1", message).replace("; give ", "; pass ")
+
+
+def _from_integers(image: Array, card: Card, valid: Mask | None, given: Given) -> Pixels:
     """Convert a uint8 or uint16 array (h, w) or (h, w, channels)."""
     planes = image[:, :, None] if image.ndim == 2 else image
     bands = len(card.bands)
@@ -95,10 +138,9 @@ def _from_integers(image: Array, card: Card, valid: Mask | None, scale: float | 
             f"image: expected {bands} channel{'s'[: bands != 1]} in the last axis, "
             f"{describe_bands(card.bands)} for model {card.name}, got {image.shape}{hint}"
         )
-    full = float(np.iinfo(image.dtype).max) if scale is None else _positive(scale)
-    if scale is None:
+    if given.scale is None and card.encoding == "gamma":
         _warn_if_dark(image)
-    nir = np.moveaxis(planes, 2, 0).astype(np.float32) / np.float32(full)
+    nir = _scaled(np.moveaxis(planes, 2, 0), card, given)
     if channels != bands:
         if (planes[:, :, :1] != planes).any():
             warnings.warn(
@@ -110,11 +152,10 @@ def _from_integers(image: Array, card: Card, valid: Mask | None, scale: float | 
             nir = nir.mean(0, keepdims=True)
         else:
             nir = nir[:1]
-    # values above a given scale become white, as in files
-    return Pixels(np.minimum(nir, 1), valid, lambda rgb: _to_integers(rgb, image.dtype))
+    return Pixels(nir, valid, lambda rgb: _to_integers(rgb, image.dtype))
 
 
-def _from_pil(image: Any, card: Card, valid: Mask | None, scale: float | None) -> Pixels:
+def _from_pil(image: Any, card: Card, valid: Mask | None, given: Given) -> Pixels:
     """Convert a PIL image: alpha becomes validity, and the result is a PIL image in RGB or RGBA."""
     from PIL import Image
 
@@ -131,9 +172,9 @@ def _from_pil(image: Any, card: Card, valid: Mask | None, scale: float | None) -
         opaque = alpha > 0
         valid = opaque if valid is None else opaque & (valid != 0)
     if image.mode == "F":
-        pixels = Pixels(_floats(array[None], card, scale), valid, lambda rgb: rgb)
+        pixels = Pixels(_floats(array[None], card, given), valid, lambda rgb: rgb)
     else:
-        pixels = _from_integers(array, card, valid, scale)
+        pixels = _from_integers(array, card, valid, given)
 
     def restore(rgb: Floats) -> Any:
         colour = _to_integers(rgb, np.dtype(np.uint8))
@@ -163,20 +204,11 @@ def _to_integers(rgb: Floats, dtype: np.dtype[Any]) -> Array:
     return np.ascontiguousarray(scaled.astype(dtype))
 
 
-def _positive(scale: float) -> float:
-    if not (np.isfinite(scale) and scale > 0):
-        raise NircolorError(f"scale: expected a positive number, got {scale:g}")
-    return float(scale)
-
-
 def _warn_if_dark(image: Array) -> None:
-    largest = int(image.max())
-    for bits in (8, 10, 12, 14):
-        if 8 * image.dtype.itemsize > bits and 0 < largest < 2**bits:
-            warnings.warn(
-                f"image: {image.dtype} whose values (up to {largest}) fit {bits} bits reads as very dark; "
-                f"pass the value that means 1.0, as in scale={2**bits - 1}",
-                NircolorWarning,
-                stacklevel=5,
-            )
-            return
+    if image.dtype.itemsize > 1 and 0 < int(image.max()) < 2**14:
+        warnings.warn(
+            f"image: {image.dtype} without a value of 16384 or more reads as very dark; pass the value that "
+            "means 1.0: scale=4095 for a camera of 12 bits (1023 for 10, 16383 for 14, 255 for 8)",
+            NircolorWarning,
+            stacklevel=5,
+        )

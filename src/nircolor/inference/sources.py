@@ -5,6 +5,7 @@ from typing import Protocol
 import numpy as np
 
 from nircolor.arrays import Floats, Mask
+from nircolor.errors import NircolorError
 from nircolor.imagery import Raster, encode_srgb
 from nircolor.imagery.reduction import AreaMean
 from nircolor.modelfile import Card, match_bands
@@ -70,12 +71,15 @@ class RasterSource:
         bands: Indices of the raster's bands that are used, from 0.
 
     Raises:
-        NircolorError: The raster lacks a band that the model needs.
+        NircolorError: The raster lacks a band that the model needs, or its values are not what it expects.
     """
 
     def __init__(self, raster: Raster, card: Card) -> None:
         self._raster = raster
-        self._encoded = card.encoding == "gamma" and raster.is_reflectance
+        refusal = raster.values.refusal(card.encoding, f"model {card.name}")
+        if refusal is not None:
+            raise NircolorError(refusal)
+        self._encoded = raster.values.is_encoded_for(card.encoding)
         self.height, self.width = raster.height, raster.width
         # dead pixels of a calibrated camera may be invalid in any format
         self.may_have_invalid = raster.may_have_invalid or raster.calibration is not None

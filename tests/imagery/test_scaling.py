@@ -90,7 +90,7 @@ def test_black_images_cause_no_warning(tmp_path):
 
 def test_floats_far_above_one_cause_a_warning(tmp_path):
     path = save(tmp_path / "a.tif", np.full((1, 4, 4), 3000, np.float32))
-    with pytest.warns(NircolorWarning, match="up to 3000.*--scale"):
+    with pytest.warns(NircolorWarning, match="above 2.*--scale"):
         open_raster(path).close()
 
 

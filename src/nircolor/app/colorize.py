@@ -179,7 +179,9 @@ def colorize(
         _check_quality(quality, work)
         shown.unit = "images" if len(work) > 1 else ""
         options: Options = {
-            "reading": Reading(wavelengths, scale, offset, reflectance, percentiles, invalid_value, max_pixels),
+            "reading": Reading(
+                wavelengths, scale, offset, reflectance, percentiles, invalid_value, max_pixels
+            ),
             "depth": None if depth is None else int(depth),
             "quality": quality,
             "overwrite": overwrite,

@@ -34,7 +34,9 @@ def test_colorize_a_folder_with_two_jobs(nircolor, tmp_path, model):
     for i in range(3):
         save_envi(tmp_path / "in", noise(3, 45, 50, seed=i), f"{i}", wavelength=wavelengths)
     threads = torch.get_num_threads()
-    outcome = nircolor("colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", model, "--jobs", 2)
+    outcome = nircolor(
+        "colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", model, "--jobs", 2, "--scale", 255
+    )
     torch.set_num_threads(threads)
     assert outcome.code == 0, outcome
     assert "3 images" in outcome.err

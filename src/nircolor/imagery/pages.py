@@ -211,6 +211,7 @@ class PagedDataset:
         self.dtypes: list[str] = []
         self.nodatavals: list[float | None] = []
         self.scales: list[float] = []
+        self.units: list[str | None] = []
         self.offsets: list[float] = []
         self.colorinterp: list[ColorInterp] = []
         self._infos: list[BandInfo] = []
@@ -238,6 +239,7 @@ class PagedDataset:
         self.dtypes += dataset.dtypes
         self.nodatavals += dataset.nodatavals
         self.scales += dataset.scales
+        self.units += dataset.units
         self.offsets += dataset.offsets
         # of several pages, a colour table is how they are displayed, and none is a channel of another one
         self.colorinterp += dataset.colorinterp if single else [ColorInterp.undefined] * dataset.count

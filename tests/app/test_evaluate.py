@@ -1,4 +1,6 @@
 import json
+import os
+import re
 import subprocess
 import sys
 
@@ -93,6 +95,59 @@ def test_a_model_and_a_folder_are_scored_beside_the_baselines(nircolor, vcip, ti
     ]
     np.testing.assert_allclose(written, direct, atol=0.02)
     assert "<img" not in (tmp_path / "again/report.html").read_text()
+
+
+def test_the_tables_fit_the_terminal(nircolor, vcip, tmp_path, monkeypatch):
+    folder = outputs(tmp_path / "out")
+    words = ["evaluate", f"a method with a name that is much too long={folder}", "--data", vcip]
+    wide = nircolor(*words)
+    assert wide.code == 0, wide.err
+    monkeypatch.setattr("shutil.get_terminal_size", lambda *_: os.terminal_size((80, 24)))
+    narrow = nircolor(*words).out.splitlines()
+    assert max(map(len, narrow)) <= 80
+    assert narrow[0] == wide.out.splitlines()[0] == "All 4 images"
+    assert wide.out.splitlines()[1].startswith(narrow[1])
+    assert narrow[1].endswith("angular error, °")
+    assert "colourfulness" in wide.out.splitlines()[1]
+    assert narrow[2].startswith("NIR copied")
+    assert narrow[6].startswith("a method with a name that i…  ")
+    assert "in the report (-o FOLDER), with --json or on a wider terminal" in narrow[-1]
+    # no interval of four images, no report without -o
+    assert " to " not in wide.out
+    assert "report ->" not in wide.err
+
+
+def test_json_has_stable_keys_and_nothing_else_is_printed(nircolor, vcip, tmp_path):
+    folder = outputs(tmp_path / "out")
+    done = nircolor("evaluate", f"theirs={folder}", "--data", vcip, "--train", vcip, "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out, parse_constant=pytest.fail)
+    assert {"data", "training", "methods", "summary", "seen", "failures", "warnings", "per_image"} <= set(
+        found
+    )
+    theirs = found["summary"][0]["methods"]["theirs"]["psnr_db"]
+    assert theirs["value"] == pytest.approx(20 * np.log10(255 / 20), abs=0.5)
+    assert (theirs["low"], theirs["high"]) == (None, None)
+    rows = [row for row in found["per_image"] if row["method"] == "theirs"]
+    assert [row["name"] for row in rows] == ["v_0", "v_1", "v_2", "v_3"]
+    assert np.mean([row["psnr_db"] for row in rows]) == pytest.approx(theirs["value"])
+    assert {(one["name"], one["other"]) for one in found["seen"]} == {("v_2", "t_2"), ("v_3", "t_3")}
+
+
+def test_quiet_prints_the_tables_only(nircolor, vcip, tmp_path):
+    folder = outputs(tmp_path / "out", order=(1, 2, 3, 0), error=3)
+    done = nircolor("evaluate", folder, "--data", vcip, "-o", tmp_path / "report", "--images", 0, "-q")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("All 4 images")
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(nircolor, vcip, tmp_path, monkeypatch):
+    monkeypatch.setattr("nircolor.app.console._SECONDS_PER_LINE", 0)
+    words = ["evaluate", outputs(tmp_path / "out"), "--data", vcip]
+    lines = nircolor(*words).err.splitlines()
+    assert lines[-1] == "8/8 pairs, 100%"
+    assert all(re.fullmatch(r"\d/8 pairs, \d+%", line) for line in lines)
+    assert nircolor(*words, "--quiet").err == ""
 
 
 def test_permuted_names_are_flagged(nircolor, vcip, tmp_path):

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
@@ -43,11 +44,22 @@ def test_shared_pairs_are_listed(nircolor, sets):
     assert "1 of 3 images" in done.err
 
 
+def test_json(nircolor, sets):
+    done = nircolor("leaks", sets / "test", sets / "train", "--json", "--quiet")
+    assert (done.code, done.err) == (1, "")
+    found = json.loads(done.out)
+    assert (found["images"], found["training_images"]) == (3, 3)
+    (leak,) = found["leaks"]
+    assert set(leak) == set(Leak.__dataclass_fields__)
+    assert (leak["name"], leak["other"], leak["kind"], leak["correlation"]) == ("v0", "t2", "exact copy", 1.0)
+
+
 def test_sets_without_shared_pairs(nircolor, sets):
     (sets / "train/nir/t2.png").unlink()
     (sets / "train/rgb/t2.png").unlink()
     done = nircolor("leaks", sets / "test", sets / "train")
     assert (done.code, done.out) == (0, "")
+    assert json.loads(nircolor("leaks", sets / "test", sets / "train", "--json").out)["leaks"] == []
     assert "0 of 3 images" in done.err
 
 

@@ -8,6 +8,7 @@ from nircolor.errors import NircolorError
 from nircolor.evaluation import evaluate
 from nircolor.evaluation.evaluation import Evaluation, Method, Subset
 from nircolor.evaluation.scores import MEASURES, Row, Scores
+from nircolor.evaluation.statistics import bootstrap_interval
 from nircolor.inference import Colorizer
 from nircolor.pairs import Folders
 from nircolor.pairs import pair as pair_module
@@ -15,37 +16,43 @@ from tests.evaluation.scored_pairs import made_pair
 from tests.imagery.imagery_samples import save
 
 ROWS = [
-    Row("a", "ridge", 0, Scores(14.0, 0.5, 6.0, 0.1, 8.0, 0.5, 0.25)),
-    Row("a", "scène, new", 0, Scores(1 / 3, 0.25, 4.0, 0.2, 9.0, 1.0, 1.0)),
-    Row("b", "ridge", 0, Scores(math.inf, 1.0, 0.0, 0.0, 0.0, math.inf, 0.75)),
-    Row("b", "scène, new", 0, Scores(18.0, 0.75, 2.0, 0.4, 7.0, 2.0, 3.0)),
+    row
+    for one, other in ("ab", "cd", "ef")
+    for row in (
+        Row(one, "ridge", 0, Scores(14.0, 0.5, 6.0, 0.1, 8.0, 0.5, 0.25)),
+        Row(one, "scène, new", 0, Scores(1 / 3, 0.25, 4.0, 0.2, 9.0, 1.0, 1.0)),
+        Row(other, "ridge", 0, Scores(math.inf, 1.0, 0.0, 0.0, 0.0, math.inf, 0.75)),
+        Row(other, "scène, new", 0, Scores(18.0, 0.75, 2.0, 0.4, 7.0, 2.0, 3.0)),
+    )
 ]
 
 EVALUATION = Evaluation(
     data="set", training="",
     methods=tuple(Method(label, "model", ("x",)) for label in ("ridge", "scène, new")),
-    rows=tuple(ROWS), subsets=(Subset("All 2 images", ("a", "b")),), command="", versions={}, conventions=(),
+    rows=tuple(ROWS), subsets=(Subset("All 6 images", tuple("abcdef")),),
+    command="", versions={}, conventions=(),
 )  # fmt: skip
 
 
 def test_the_text_shows_means_and_intervals():
     title, _, header, _, ridge, scene = str(EVALUATION).splitlines()
-    assert title == "All 2 images"
+    assert title == "All 6 images"
     assert header.count("|") == ridge.count("|") == scene.count("|") == 3 + len(MEASURES)
-    assert ridge.startswith(
-        "| ridge | 2 | inf (14.00 to inf) | 0.750 (0.500 to 1.000) | 3.00 (0.00 to 6.00) |"
-    )
-    assert "| 3.00 (2.00 to 4.00) | 0.300 (0.200 to 0.400) |" in scene
-    # a single image gives a score without interval
-    single = dataclasses.replace(EVALUATION, subsets=(Subset("The one image", ("a",)),))
-    assert "| ridge | 1 | 14.00 | 0.500 | 6.00 | 0.100 |" in str(single)
+    low, high = bootstrap_interval([0.5, 1.0] * 3)
+    assert ridge.startswith(f"| ridge | 6 | inf (inf to inf) | 0.750 ({low:.3f} to {high:.3f}) | 3.00 (")
+    low, high = bootstrap_interval([0.2, 0.4] * 3)
+    assert f"| 0.300 ({low:.3f} to {high:.3f}) |" in scene
+    # few images give scores without intervals
+    for names in ("a", "ace", "acea"):
+        few = dataclasses.replace(EVALUATION, subsets=(Subset("Few images", tuple(names)),))
+        assert f"| ridge | {len(names)} | 14.00 | 0.500 | 6.00 | 0.100 |" in str(few)
     assert repr(EVALUATION) == "<Evaluation: set; ridge, scène, new>"
 
 
 def test_the_summary_has_rows_of_plain_values():
     ridge, scene = EVALUATION.summary()
-    assert (ridge["subset"], ridge["images"], ridge["method"]) == ("All 2 images", 2, "ridge")
-    assert (ridge["psnr_db"], ridge["psnr_db_low"]) == (math.inf, 14.0)
+    assert (ridge["subset"], ridge["images"], ridge["method"]) == ("All 6 images", 6, "ridge")
+    assert (ridge["psnr_db"], ridge["psnr_db_low"]) == (math.inf, math.inf)
     assert scene["angular_error_deg"] == 3.0
     assert set(scene) == {"subset", "images", "method"} | {
         f"{measure.key}{end}" for measure in MEASURES for end in ("", "_low", "_high")

@@ -27,7 +27,7 @@ def test_the_interval_covers_the_true_mean_at_the_given_level():
     assert np.mean(inside) == pytest.approx(0.8, abs=0.08)
 
 
-@given(st.lists(st.floats(-100, 100), min_size=2, max_size=20), st.integers(0, 9))
+@given(st.lists(st.floats(-100, 100), min_size=5, max_size=20), st.integers(0, 9))
 def test_intervals_are_reproducible_and_within_the_values(values, seed):
     low, high = bootstrap_interval(values, seed=seed, resamples=200)
     assert (low, high) == bootstrap_interval(values, seed=seed, resamples=200)
@@ -35,9 +35,10 @@ def test_intervals_are_reproducible_and_within_the_values(values, seed):
 
 
 def test_intervals_of_few_infinite_or_no_values():
-    assert all(map(math.isnan, bootstrap_interval([3.0])))
-    assert bootstrap_interval([1.0, 2.0, math.inf]).high == math.inf
-    assert not math.isnan(bootstrap_interval([1.0, 2.0, math.inf]).low)
+    for count in range(1, 5):
+        assert all(map(math.isnan, bootstrap_interval([3.0] * count)))
+    assert bootstrap_interval([1.0, 2.0, 3.0, 4.0, math.inf]).high == math.inf
+    assert not math.isnan(bootstrap_interval([1.0, 2.0, 3.0, 4.0, math.inf]).low)
     for values, level in (([], 0.95), ([1.0, 2.0], 95)):
         with pytest.raises(ValueError, match="expected"):
             bootstrap_interval(values, level)

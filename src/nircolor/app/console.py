@@ -1,5 +1,6 @@
 """Output of the commands to standard error: warnings, summaries, and a progress bar."""
 
+import json
 import math
 import re
 import sys
@@ -25,7 +26,7 @@ _FIRST_WAIT_S = 60.0
 _NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e[+-]\d+)?\b")
 
 # between two lines of progress where there is no terminal, as in the log of a job
-_SECONDS_PER_LINE = 15.0
+_SECONDS_PER_LINE = 30.0
 
 
 class Screen(Console):
@@ -188,6 +189,11 @@ def conclude(summary: str, failures: Sequence[tuple[Path, Exception]], *, quiet:
         if "--debug" in sys.argv:
             print_traceback(error)
     sys.exit(1)
+
+
+def print_json(content: Any) -> None:
+    """Print plain data as JSON to standard output."""
+    print(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
 
 
 class ProgressBar:

@@ -1,13 +1,22 @@
 """Command `nircolor evaluate`."""
 
 import shlex
+import shutil
 import sys
-from typing import Annotated
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from nircolor.app.options import IN, OUT, RUN, SET_FORMATS, DeviceName, OutputFolder, SplitTable
+from nircolor.app.options import IN, OUT, RUN, SET_FORMATS, DeviceName, Json, Quiet, SplitTable
 from nircolor.app.usage import whole
+
+if TYPE_CHECKING:
+    from nircolor.evaluation import Evaluation
+
+# longest label of a method on the screen
+_LABEL: Final = 28
 
 
 def evaluate(
@@ -24,7 +33,16 @@ def evaluate(
         str,
         typer.Option(metavar="SET", help=f"Pairs to evaluate on: {SET_FORMATS}.", rich_help_panel=IN),
     ],
-    output: OutputFolder,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Folder of the report. Default: tables on the screen only.",
+            rich_help_panel=OUT,
+        ),
+    ] = None,
     train: Annotated[
         list[str] | None,
         typer.Option(
@@ -84,12 +102,15 @@ def evaluate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing report.", rich_help_panel=OUT)
     ] = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score models and colorized images under one protocol, and write a report (extra: evaluate).
 
     Simple baselines are evaluated as well, for comparison.
 
     \b
+    nircolor evaluate scene --data pairs/
     nircolor evaluate scene --data pairs/ -o report/
     nircolor evaluate scene theirs=out/ --data test/ --train train/ -o report/
     """
@@ -97,10 +118,11 @@ def evaluate(
 
     for package in ("skimage", "matplotlib", "jinja2", "yaml"):
         require(package, extra="evaluate", what="nircolor evaluate")
-    from nircolor.app.console import ProgressBar, errors, show_warnings
+    from nircolor.app.console import ProgressBar, errors, print_json, show_warnings
     from nircolor.evaluation import evaluate as evaluate_methods
+    from nircolor.evaluation.report import record
 
-    with show_warnings(unit="images", options=False), ProgressBar("pairs") as bar:
+    with show_warnings(unit="images", options=False, quiet=quiet), ProgressBar("pairs", quiet=quiet) as bar:
         evaluation = evaluate_methods(
             models,
             data,
@@ -118,12 +140,48 @@ def evaluate(
             command=shlex.join(["nircolor", *sys.argv[1:]]),
             on_progress=bar.update,
         )
-    print(evaluation)
-    for line in evaluation.warnings:
-        errors.print(f"warning: {line}", style="yellow")
-    errors.print(f"report -> {output / 'report.html'}")
+    if as_json:
+        print_json(record(evaluation, evaluation.tables(), per_image=True))
+    else:
+        print(tables_for_screen(evaluation, shutil.get_terminal_size().columns))
+    if not quiet:
+        for line in evaluation.warnings:
+            errors.print(f"warning: {line}", style="yellow")
+        if output is not None:
+            errors.print(f"report -> {output / 'report.html'}")
     if evaluation.failures:
         errors.print(f"{len(evaluation.failures)} left out:", style="red")
         for line in evaluation.failures:
             errors.print(f"  {line}", style="red")
         sys.exit(1)
+
+
+def tables_for_screen(evaluation: "Evaluation", width: int) -> str:
+    """Format the tables of an evaluation with as many measures as fit in ``width`` columns."""
+    from nircolor.evaluation.evaluation import cell
+    from nircolor.evaluation.scores import MEASURES
+
+    parts, left_out = [], 0
+    for table in evaluation.tables():
+        columns = [["", *table.totals]] + [
+            [measure.title, *(cell(totals[measure.key], measure) for totals in table.totals.values())]
+            for measure in MEASURES
+        ]
+        columns[0] = [text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…" for text in columns[0]]
+        widths = [max(map(len, column)) for column in columns]
+        # the labels and the first measure are always shown
+        shown = max(2, sum(total - 2 <= width for total in accumulate(one + 2 for one in widths)))
+        left_out = max(left_out, len(columns) - shown)
+        rows = zip(
+            *(
+                [text.ljust(one) for text in column]
+                for column, one in zip(columns[:shown], widths, strict=False)
+            ),
+            strict=True,
+        )
+        parts.append("\n".join([table.title, *("  ".join(row).rstrip() for row in rows)]) + "\n")
+    if left_out:
+        parts.append(
+            f"{left_out} more measures: in the report (-o FOLDER), with --json or on a wider terminal\n"
+        )
+    return "\n".join(parts)

@@ -1,11 +1,12 @@
 """Command `nircolor leaks`."""
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
-from nircolor.app.options import SplitTable
+from nircolor.app.options import Json, Quiet, SplitTable
 
 
 def leaks(
@@ -22,6 +23,8 @@ def leaks(
         ),
     ] = False,
     table: SplitTable = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
 ) -> None:
     """List images that two sets share: copies, re-encodings, shifts and crops (extra: evaluate).
 
@@ -29,18 +32,28 @@ def leaks(
 
     \b
     nircolor leaks data/test data/train > shared.csv
+    nircolor leaks data/test data/train --json > shared.json
     """
     from nircolor.extras import require
 
     require("skimage", extra="evaluate", what="nircolor leaks")
-    from nircolor.app.console import ProgressBar, errors, show_warnings
+    from nircolor.app.console import ProgressBar, errors, print_json, show_warnings
     from nircolor.pairs.leaks import compare_images, open_for_comparison, write_leaks
 
-    with show_warnings(unit="images", options=False), ProgressBar("comparisons") as bar:
+    with (
+        show_warnings(unit="images", options=False, quiet=quiet),
+        ProgressBar("comparisons", quiet=quiet) as bar,
+    ):
         images, others = open_for_comparison(first, second, table)
         found = compare_images(images, others, same_scale=same_scale, on_progress=bar.update)
-    if found:
+    if as_json:
+        leaked = [asdict(leak) for leak in found]
+        print_json({"images": len(images), "training_images": len(others), "leaks": leaked})
+    elif found:
         write_leaks(found, sys.stdout)
-    errors.print(f"{len(found)} of {len(images)} images of {first} are among the {len(others)} of {second}")
+    if not quiet:
+        errors.print(
+            f"{len(found)} of {len(images)} images of {first} are among the {len(others)} of {second}"
+        )
     if found:
         sys.exit(1)

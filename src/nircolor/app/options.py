@@ -90,6 +90,9 @@ MaxPixels: TypeAlias = Annotated[
         rich_help_panel=IN,
     ),
 ]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on standard output.")
+]
 Quiet: TypeAlias = Annotated[
     bool,
     typer.Option("--quiet", "-q", help="Print errors only, no warnings, progress and summary."),

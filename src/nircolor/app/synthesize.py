@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from nircolor.app import stopping
-from nircolor.app.options import IN, OUT, RUN, parse_numbers
+from nircolor.app.options import IN, OUT, RUN, Quiet, parse_numbers
 from nircolor.app.usage import whole
 from nircolor.errors import NircolorError
 
@@ -102,6 +102,7 @@ def synthesize(
             "--overwrite", help="Replace a data set that was made with other settings.", rich_help_panel=OUT
         ),
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make pairs of NIR and RGB images from hyperspectral captures (extra: spectral).
 
@@ -116,7 +117,7 @@ def synthesize(
     from nircolor.app.console import ProgressBar, conclude, show_warnings
     from nircolor.spectral import synthesize as synthesize_pairs
 
-    with show_warnings(unit="captures"), ProgressBar("captures") as bar:
+    with show_warnings(unit="captures", quiet=quiet), ProgressBar("captures", quiet=quiet) as bar:
         results = synthesize_pairs(
             captures,
             output,
@@ -136,7 +137,7 @@ def synthesize(
     skipped = sum(result.skipped for result in results)
     done = len(results) - len(failures) - skipped
     parts = [f"{done} pair{'s'[: done != 1]}"] + ([f"{skipped} up to date"] if skipped else [])
-    conclude(f"{', '.join(parts)} -> {output}", failures)
+    conclude(f"{', '.join(parts)} -> {output}", failures, quiet=quiet)
 
 
 def _parse_grid(text: str | None) -> tuple[float, float, float] | None:

@@ -114,7 +114,7 @@ class Evaluation:
         Returns:
             One dict per subset and method: ``subset``, ``images`` (their number), ``method``, and for each
             measure (``psnr_db``, ``ssim``, ``angular_error_deg``, …) the mean, or the median of ratios,
-            with its 95% interval as ``psnr_db_low`` and ``psnr_db_high`` (NaN for a single image).
+            with its 95% interval as ``psnr_db_low`` and ``psnr_db_high`` (NaN for fewer than 5 images).
         """
         return [
             {"subset": table.title, "images": len(table.names), "method": label}
@@ -199,7 +199,7 @@ def _markdown(table: ScoreTable) -> str:
 
 
 def cell(total: Total, measure: Measure) -> str:
-    """Format ``18.71 (17.20 to 20.11)``; without the interval if there is only one image."""
+    """Format ``18.71 (17.20 to 20.11)``; without the interval if there are fewer than 5 images."""
     ends = interval(total.interval, measure)
     return f"{number(total.value, measure)} ({ends})" if ends else number(total.value, measure)
 
@@ -210,7 +210,7 @@ def number(value: float, measure: Measure) -> str:
 
 
 def interval(ends: Interval, measure: Measure) -> str:
-    """Format ``17.20 to 20.11``; nothing if a single image gives no interval."""
+    """Format ``17.20 to 20.11``; nothing if there are too few images for one."""
     return "" if np.isnan(ends.low) else f"{number(ends.low, measure)} to {number(ends.high, measure)}"
 
 

@@ -96,8 +96,18 @@ def _json(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def record(evaluation: Evaluation, tables: list[ScoreTable]) -> dict[str, Any]:
-    """Convert an evaluation to plain data for JSON, numbers in full precision."""
+def record(evaluation: Evaluation, tables: list[ScoreTable], *, per_image: bool = False) -> dict[str, Any]:
+    """Convert an evaluation to plain data for JSON, numbers in full precision.
+
+    Args:
+        evaluation: The evaluation.
+        tables: Its `Evaluation.tables`.
+        per_image: Include the scores of each image, instead of the name of their file.
+    """
+    rows = [
+        {"name": one.name, "method": one.method, "run": one.run} | asdict(one.scores)
+        for one in evaluation.rows
+    ]
     return plain(
         {
             "data": evaluation.data,
@@ -110,8 +120,8 @@ def record(evaluation: Evaluation, tables: list[ScoreTable]) -> dict[str, Any]:
             "seen": [asdict(one) for one in evaluation.seen],
             "methods": [_method(one) for one in evaluation.methods],
             "summary": [_table(one) for one in tables],
-            # name of a file in the same folder
-            "per_image": "per_image.csv",
+            # else the name of a file in the same folder
+            "per_image": rows if per_image else "per_image.csv",
         }
     )
 

@@ -283,7 +283,8 @@ def _subsets(names: tuple[str, ...], seen: Sequence[SeenImage]) -> list[Subset]:
 def _conventions(average_px: int, trained: bool, given_gray: bool, runs: Sequence[MethodRun]) -> list[str]:
     lines = [
         *CONVENTIONS,
-        "Means over images (medians for ratios) with 95% bootstrap intervals over images (10,000 resamples). "
+        "Means over images (medians for ratios) with 95% bootstrap intervals over images (10,000 resamples; "
+        "none for fewer than 5 images). "
         "Images of one place are not independent: intervals are too narrow if places have several images.",
         "Paired comparisons: mean of the differences on the same images, its 95% bootstrap interval, and "
         "the fraction of images won. For ratios, their distances from 1 in powers of 2 are "

@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 from nircolor.evaluation.scores import Measure
 
 _RESAMPLES = 10_000
+# of fewer values, resampling says little about the variation: of three, the interval is at most their range
+_MIN_FOR_INTERVAL = 5
 
 
 class Interval(NamedTuple):
-    """Interval of a mean or median; both ends are NaN if there is only one value."""
+    """Interval of a mean or median; both ends are NaN for fewer than five values."""
 
     low: float
     high: float
@@ -48,16 +50,18 @@ def bootstrap_interval(
         ValueError: There are no values, or the level is outside 0 to 1.
 
     Example:
-        >>> low, high = bootstrap_interval([17.0, 18.0, 19.0, 20.0])
-        >>> 17 <= low < high <= 20
+        >>> low, high = bootstrap_interval([17.0, 18.0, 19.0, 20.0, 21.0])
+        >>> 17 <= low < high <= 21
         True
+        >>> bootstrap_interval([17.0, 18.0])
+        Interval(low=nan, high=nan)
     """
     sample = np.asarray(values, dtype=np.float64)
     if sample.ndim != 1 or sample.size == 0:
         raise ValueError(f"expected a list of values, got shape {sample.shape}")
     if not 0 < level < 1:
         raise ValueError(f"level: expected a value between 0 and 1, got {level}")
-    if sample.size == 1:
+    if sample.size < _MIN_FOR_INTERVAL:
         return Interval(float("nan"), float("nan"))
     middle = np.mean if centre == "mean" else np.median
     # in parts, to limit the memory for sets of thousands of images

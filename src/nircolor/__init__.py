@@ -14,7 +14,7 @@ Load a model once and use it many times:
     rgb = colorizer.colorize(nir)
     colorizer.colorize_file("scene.tif", "colour.tif")
 
-Read images and captures (PNG, JPEG, TIFF, GeoTIFF, ENVI), whole or by windows:
+Read images and captures (PNG, JPEG, TIFF, GeoTIFF, ENVI and others), whole or by windows:
 
     with nircolor.open_raster("cube.hdr") as raster:
         nir, valid = raster.read()                 # (bands, h, w) in [0, 1] and (h, w)

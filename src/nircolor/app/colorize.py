@@ -147,7 +147,7 @@ def colorize(
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Colorize near-infrared images: PNG, JPEG, TIFF, GeoTIFF or ENVI files, folders of them, or patterns.
+    """Colorize near-infrared images: PNG, JPEG, TIFF, ENVI and other files, folders of them, or patterns.
 
     The output has the name, size, bit depth and georeferencing of its input. If an image fails, the others
     continue.

@@ -83,6 +83,7 @@ MaxPixels: TypeAlias = Annotated[
     int | None,
     typer.Option(
         "--max-pixels",
+        envvar="NIRCOLOR_MAX_PIXELS",
         min=1,
         metavar="N",
         help="Largest number of pixels of an image that is opened. Default: no limit, but files that are far "

@@ -258,7 +258,7 @@ class Colorizer:
         The output appears when it is complete; after an error nothing is left of it.
 
         Args:
-            path: Image to colorize: PNG, JPEG, TIFF, GeoTIFF or ENVI.
+            path: Image to colorize: in any format that `open_raster` reads.
             output: File to write; its extension selects the format.
             reading: Properties of the file that its metadata does not state.
             depth: 8 or 16 bits per channel; by default as in the input.

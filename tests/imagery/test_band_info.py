@@ -59,6 +59,13 @@ def tagged(path, bands=1, *, descriptions=None, band_tags=None, xmp=None, imager
         ({"wavelengths": "[0.66, 0.85]"}, (660, 850)),
         ({"Band_1": "660.0 Nanometers", "Band_2": "850.0 Nanometers"}, (660, 850)),
         ({"imagery": ("0.660", "0.850")}, (660, 850)),
+        ({"wavelengths": "660 850"}, (660, 850)),
+        ({"wavelengths": "660 nm; 850 nm"}, (660, 850)),
+        ({"band_tags": [{"eo:center_wavelength": "0.66"}, {"eo:common_name": "nir"}]}, (660, None)),
+        ({"band_tags": [{"wavelength_min_nm": "650", "wavelength_max_nm": "670"}]}, (660, None)),
+        # a sensor is known from descriptions, whatever else names the bands; what the file states is better
+        ({"descriptions": ("B08", "B8A"), "band_tags": [{"common_name": "nir"}] * 2}, (842, 865)),
+        ({"descriptions": ("B08", "B8A"), "imagery": ("0.833", "0.864")}, (833, 864)),
         # a number of other bands, or none
         ({"wavelength": "{660, 850, 940}"}, (None, None)),
         ({"WavelengthMin": "400", "WavelengthMax": "900"}, (None, None)),
@@ -246,6 +253,24 @@ def test_xmp_of_jpeg_and_png(tmp_path):
     for name in ("a.jpg", "a.png"):
         with open_raster(tmp_path / name) as raster:
             assert (raster.wavelengths_nm, raster.names) == ((850,), ("NIR",))
+
+
+def test_the_wavelength_of_a_camera_is_not_that_of_alpha(tmp_path):
+    chunk = b"XML:com.adobe.xmp\0\0\0\0\0" + XMP.format("NIR", 850).encode()
+    path = tmp_path / "a.png"
+    path.write_bytes(png_bytes([bytes([7, 255, 8, 0])], 2, 8, 4, (b"iTXt", chunk)))
+    with open_raster(path) as raster:
+        assert (raster.wavelengths_nm, raster.has_alpha) == ((850,), True)
+
+
+def test_a_palette_of_colours_has_no_bands_to_name(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png_bytes([bytes([0, 1])], 2, 8, 3, (b"PLTE", bytes([10, 20, 30, 40, 50, 60]))))
+    with pytest.raises(NircolorError, match="got a palette of colours"):
+        open_raster(path, bands_nm={"nir": 1})
+    path.write_bytes(png_bytes([bytes([0, 1])], 2, 8, 3, (b"PLTE", bytes([10, 10, 10, 40, 40, 40]))))
+    with open_raster(path, bands_nm={"nir": 1}) as raster:
+        np.testing.assert_allclose(raster.read()[0][0, 0] * 255, [10, 40], atol=1e-4)
 
 
 def test_gray_in_three_channels_of_one_wavelength(tmp_path):

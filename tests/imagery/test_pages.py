@@ -87,12 +87,13 @@ def test_names_of_the_path_are_no_part_of_gdals_syntax(tmp_path):
     check_bands(path, array, bands_nm=WAVELENGTHS)
 
 
-def test_pages_that_gdal_writes(tmp_path):
+@pytest.mark.parametrize("bigtiff", ["NO", "YES"])
+def test_pages_that_gdal_writes(tmp_path, bigtiff):
     array = noise(2, 20, 30, "uint16")
     path = tmp_path / "a.tif"
     for i, nm in enumerate((660, 850)):
         save(
-            path, array[i : i + 1], append_subdataset=i > 0, crs="EPSG:32632", nodata=7,
+            path, array[i : i + 1], append_subdataset=i > 0, bigtiff=bigtiff, crs="EPSG:32632", nodata=7,
             setup=lambda dataset, nm=nm: dataset.update_tags(1, wavelength=str(nm)),
         )  # fmt: skip
     with open_raster(path, scale=65535) as raster:

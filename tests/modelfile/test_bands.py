@@ -67,9 +67,8 @@ def test_without_wavelengths_the_count_decides():
     np.testing.assert_array_equal(matched(THREE, [None] * 3), np.eye(3))
     line = refused(THREE, [None] * 2)
     assert "3 bands (780 nm; 850 nm; 940 nm)" in line
-    assert "2 bands without wavelengths" in line
-    assert "--bands" in line
-    refused(BROAD, [None] * 3)
+    assert line.endswith("got 2 bands without wavelengths")  # naming them would not help
+    assert "--bands" in refused(BROAD, [None] * 3)
 
 
 def test_one_broad_band_takes_those_called_near_infrared():

@@ -41,8 +41,8 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
     """Return what is known of each stored band.
 
     The first of these that states a wavelength counts: the ENVI header, the tags of the band, the XMP of a
-    camera, the tags of the dataset, the description of the band, the names of a known sensor, and
-    GDAL's tag CENTRAL_WAVELENGTH_UM, which GDAL rounds to 1 nm for ENVI files.
+    camera, the tags of the dataset, the description of the band, GDAL's tag CENTRAL_WAVELENGTH_UM, which
+    GDAL rounds to 1 nm for ENVI files, and the names of a known sensor.
 
     Args:
         dataset: the open rasterio dataset.
@@ -53,21 +53,27 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
     count = int(dataset.count)
     bands = range(1, count + 1)
     tags = tags_of(dataset)
+    keyed = _keyed(tags)
+    colours = dataset.colorinterp
+    is_data = [colour is not ColorInterp.alpha or count == 1 for colour in colours]
     xmp = xmp_properties(tags_of(dataset, 0, "xml:XMP").get("xml:XMP", ""))
-    band_tags = [{_key(key): value for key, value in tags_of(dataset, i).items()} for i in bands]
-    names = _names(dataset, tags, band_tags, xmp)
+    band_tags = [_keyed(tags_of(dataset, i)) for i in bands]
+    descriptions = descriptions_of(dataset)
+    names = _names(descriptions, colours, tags, band_tags, _for_bands(xmp.get("bandname", []), is_data))
     product = " ".join(
-        [file_name, *(value for key, value in tags.items() if _key(key) in _PRODUCT_KEYS)]
+        [file_name, *(value for key, value in keyed.items() if key in _PRODUCT_KEYS)]
         + [value for key in ("make", "model", "rigname", "cameraname") for value in xmp.get(key, ())]
-    )
+    )[:10_000]
+    wavelengths = xmp.get("centralwavelength") or xmp.get("bandfreq") or []
     sources = (
         _listed(header.get("wavelength"), header.get("wavelength units", ""), count),
         [from_tags(band) for band in band_tags],
-        _of_xmp(xmp, count),
-        _of_dataset_tags({_key(key): value for key, value in tags.items()}, count),
+        [_in_nm(value, "") for value in _for_bands(wavelengths, is_data)],
+        _of_dataset_tags(keyed, count),
         [wavelength_in(name) for name in names],
-        sensor_wavelengths(names, product[:10_000]),
         [_micrometers(tags_of(dataset, i, "IMAGERY").get("CENTRAL_WAVELENGTH_UM")) for i in bands],
+        sensor_wavelengths(descriptions, product),
+        sensor_wavelengths(names, product),
     )
     known = [next((nm for nm in found if nm is not None), None) for found in zip(*sources, strict=True)]
     return tuple(BandInfo(nm, name) for nm, name in zip(known, names, strict=True))
@@ -83,13 +89,17 @@ def from_tags(tags: Mapping[str, str]) -> float | None:
         840.0
     """
     unit = next((tags[key] for key in ("wavelengthunits", "wavelengthunit") if key in tags), "")
+
+    def value(key: str) -> float | None:
+        found = (_in_nm(tags.get(key + end), end or unit) for end in ("", "nm", "um"))
+        return next((nm for nm in found if nm is not None), None)
+
     for key in _CENTRE_KEYS:
-        for suffix, implied in (("", unit), ("nm", "nm"), ("um", "um")):
-            nm = _in_nm(tags.get(key + suffix), implied)
-            if nm is not None:
-                return nm
+        nm = value(key)
+        if nm is not None:
+            return nm
     for low, high in _RANGE_KEYS:
-        ends = [_in_nm(tags.get(key), unit) for key in (low, high)]
+        ends = value(low), value(high)
         if ends[0] is not None and ends[1] is not None and ends[0] < ends[1]:
             return round((ends[0] + ends[1]) / 2, 6)
     return None
@@ -113,8 +123,15 @@ _DESCRIPTION_KEYS = ("TIFFTAG_IMAGEDESCRIPTION", "EXIF_ImageDescription", "Descr
                      "TIFFTAG_DOCUMENTNAME")  # fmt: skip
 
 
-def _key(text: str) -> str:
-    return re.sub(r"[^a-z\d]", "", text.lower())
+def _keyed(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return tags with keys of lower-case letters and digits only."""
+    keyed = {}
+    for key, value in tags.items():
+        if key.lower() == "eo" and "=" in value:  # GDAL takes the colon in "eo:center_wavelength" for "="
+            rest, _, value = value.partition("=")
+            key += rest
+        keyed[re.sub(r"[^a-z\d]", "", key.lower())] = value
+    return keyed
 
 
 def _in_nm(text: str | None, unit: str) -> float | None:
@@ -141,18 +158,29 @@ def _micrometers(text: str | None) -> float | None:
 
 def _listed(text: str | None, unit: str, count: int) -> list[float | None]:
     """Return the wavelengths of a list such as "{560, 660}"; all None unless there is one for each band."""
-    parts = [part.strip(" '\"") for part in (text or "").strip("{}[]() \n").split(",")]
+    inner = (text or "").strip("{}[]() \n")
+    parts = [
+        part.strip(" '\"")
+        for part in (re.split("[,;]", inner) if re.search("[,;]", inner) else inner.split())
+    ]
     found = [_in_nm(part, unit) for part in parts]
     return found if len(found) == count and None not in found else [None] * count
 
 
-def _of_xmp(xmp: Mapping[str, list[str]], count: int) -> list[float | None]:
-    """Return the wavelengths that a camera states in XMP, of all bands; an alpha channel may follow them."""
-    values = xmp.get("centralwavelength") or xmp.get("bandfreq") or []
-    found = [_in_nm(value, "") for value in values]
-    if len(found) == 1:  # of a single-band camera, maybe stored as gray in three channels
-        found *= count
-    return [*found, None] if len(found) == count - 1 else found if len(found) == count else [None] * count
+def _for_bands(values: Sequence[str], is_data: Sequence[bool]) -> list[str | None]:
+    """Return the values of an XMP property for all bands, None where there are none.
+
+    A single value, of a camera of one band, is that of all channels, since gray may be stored in three.
+    """
+    data = [i for i, is_band in enumerate(is_data) if is_band]
+    if len(values) == 1:
+        values = [*values] * len(data)
+    elif len(values) == len(is_data):
+        data = list(range(len(is_data)))
+    if len(values) != len(data):
+        return [None] * len(is_data)
+    of_band = dict(zip(data, values, strict=True))
+    return [of_band.get(i) for i in range(len(is_data))]
 
 
 def _of_dataset_tags(tags: Mapping[str, str], count: int) -> list[float | None]:
@@ -167,29 +195,27 @@ def _of_dataset_tags(tags: Mapping[str, str], count: int) -> list[float | None]:
 
 
 def _names(
-    dataset: Any,
+    descriptions: Sequence[str | None],
+    colours: Sequence[ColorInterp],
     tags: Mapping[str, str],
     band_tags: Sequence[Mapping[str, str]],
-    xmp: Mapping[str, list[str]],
+    of_xmp: Sequence[str | None],
 ) -> list[str | None]:
     """Return the best name of each band.
 
     A name that says nothing about the spectrum, such as "Band 1", yields to one that does.
     """
     count = len(band_tags)
-    listed = xmp.get("bandname", [])
-    listed = listed * count if len(listed) == 1 else listed
     texts = [tags[key] for key in _DESCRIPTION_KEYS if key in tags] if count == 1 else []
-    colours = dataset.colorinterp
     # GDAL gives these three to any image of three or four bands
     generic = (ColorInterp.red, ColorInterp.green, ColorInterp.blue) if count > 3 else ()
     names = []
-    for i, description in enumerate(descriptions_of(dataset)):
+    for i, description in enumerate(descriptions):
         candidates = [
             description,
             *(band_tags[i].get(key) for key in _NAME_KEYS),
             tags.get(f"Band_{i + 1}"),
-            listed[i] if i < len(listed) else None,
+            of_xmp[i],
             *(text for text in texts if is_plain(text)),
             _COLOUR_NAMES.get(colours[i]),
             colours[i].name if colours[i] in generic else None,

@@ -83,7 +83,10 @@ def of_dataset(path: Path, dataset: Any, known: Sequence[BandInfo], bands_nm: Gi
             f"{len(roles)} bands with --bands if they are no colours"
         )
     if roles[0] is ColorInterp.palette:
-        return _palette(path, dataset, 2 if len(roles) > 1 and roles[1] is ColorInterp.alpha else None)
+        palette = _palette(path, dataset, 2 if len(roles) > 1 and roles[1] is ColorInterp.alpha else None)
+        if palette.is_colour and chosen is not None:
+            raise NircolorError(f"{path}: expected bands to be named, got a palette of colours")
+        return palette
     everything = tuple(range(1, len(roles) + 1))
     if listed == len(roles):
         return Layout(everything)

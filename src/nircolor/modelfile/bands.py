@@ -54,7 +54,7 @@ def match_bands(
     if len(roles) != len(bands) or not all(map(_may_be, bands, roles)):
         raise NircolorError(
             f"{name}: expected {describe_bands(bands)} for {wanted_by}, got "
-            f"{_count(len(names))} without wavelengths{_quoted(names)}; {_advice(bands, roles)}"
+            f"{_count(len(names))} without wavelengths{_quoted(names)}{_advice(bands, roles)}"
         )
     return np.eye(len(bands), dtype=np.float32)
 
@@ -119,6 +119,8 @@ def _quoted(names: Sequence[str | None]) -> str:
 
 def _advice(bands: Sequence[Band], roles: Sequence[str | None]) -> str:
     """Return the options that name the bands of a file, to be pasted where its bands suggest them."""
+    if len(roles) < len(bands):
+        return ""
     unknown = [i for i, role in enumerate(roles) if role is None]
     if len(unknown) == 1 and "nir" not in roles:  # red, green, blue and one more
         roles = ["nir" if role is None else role for role in roles]
@@ -127,10 +129,11 @@ def _advice(bands: Sequence[Band], roles: Sequence[str | None]) -> str:
     all_of_them = f"--bands {every if complete and len(roles) > 1 else '780,850,…'}"
     if len(bands) > 1:
         numbered = ",".join(f"{band.center_nm:g}={i}" for i, band in enumerate(bands, 1))
-        return (
-            f"name the wavelength of each ({all_of_them}) or the numbers of some (such as --bands {numbered})"
-        )
+        return f"; name the wavelength of each, such as {all_of_them}, or of some, such as --bands {numbered}"
     number = roles.index("nir") + 1 if "nir" in roles else len(roles)
     if len(roles) == 1:
-        return "if it is near-infrared all the same, --bands 850"
-    return f"name the near-infrared one (--bands nir={number}), or the wavelength of each ({all_of_them})"
+        return "; if it is near-infrared all the same, --bands 850"
+    return (
+        f"; name the near-infrared one, such as --bands nir={number}, or the wavelength of each, such as "
+        f"{all_of_them}"
+    )

@@ -143,7 +143,7 @@ def evaluate(
     if as_json:
         print_json(record(evaluation, evaluation.tables(), per_image=True))
     else:
-        print(tables_for_screen(evaluation, shutil.get_terminal_size().columns))
+        print(tables_for_screen(evaluation, shutil.get_terminal_size().columns), end="")
     if not quiet:
         for line in evaluation.warnings:
             errors.print(f"warning: {line}", style="yellow")

@@ -1,6 +1,7 @@
 """Size, pixel type and georeference of an image: the parts of an input that its output takes over."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 from nircolor.imagery.gdal import tags_of
+from nircolor.imagery.metadata import Metadata
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,9 @@ class Grid:
         has_alpha: whether the file has an alpha channel.
         has_mask: whether the file has a mask band or transparent colours.
         may_have_invalid: whether pixels can be invalid: alpha, mask, nodata or floating point.
+        metadata: EXIF, XMP and ICC profile.
+        tags: other metadata by name, as GDAL lists it.
+        turned: whether the upright image is a rotated or mirrored one.
     """
 
     width: int
@@ -82,6 +87,9 @@ class Grid:
     has_alpha: bool
     has_mask: bool
     may_have_invalid: bool
+    metadata: Metadata = field(default_factory=Metadata)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    turned: bool = False
 
     @property
     def depth(self) -> int:

@@ -23,6 +23,7 @@ from nircolor.imagery.formats import ImageFile, locate
 from nircolor.imagery.gdal import gdal_for, open_dataset, tags_of
 from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.invalid import Nodata, check_nodata
+from nircolor.imagery.metadata import kept_tags, read_metadata
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.pages import PagedDataset, Pages, find_pages
 from nircolor.imagery.reduction import AreaMean
@@ -136,6 +137,9 @@ def open_raster(
             has_alpha=roles.alpha is not None,
             has_mask=stored.has_mask,
             may_have_invalid=stored.may_have_invalid,
+            metadata=dataset.metadata,
+            tags=kept_tags(tags_of(dataset)),
+            turned=turn != 1,
         )
         # the stored band of each data band: a palette makes three of one
         data = roles.stored * (roles.bands // len(roles.stored))
@@ -373,7 +377,7 @@ def _opened(file: ImageFile, pages: Pages | None, max_pixels: int | None = None)
     try:
         with gdal_for(file.path, _DAMAGED):
             check_size(file.path, dataset, file.data.stat().st_size, max_pixels)
-            dataset = DatasetWithSideFiles(dataset, file.data)
+            dataset = DatasetWithSideFiles(dataset, file.data, read_metadata(file.data, file.driver))
             if np.dtype(dataset.dtypes[0]).kind not in "uif":
                 raise NircolorError(f"{file.path}: expected bands of real numbers, got {dataset.dtypes[0]}")
             yield dataset
@@ -389,7 +393,7 @@ def _orientation_of(file: ImageFile, dataset: Any, georeference: Georeference, p
         return orientation.parse(pages.orientation)
     if file.driver == "GTiff":
         return orientation.of_tiff(file.data)
-    return orientation.parse(tags_of(dataset).get("EXIF_Orientation"))
+    return 1 if dataset.metadata.exif is None else int(dataset.metadata.exif.orientation)
 
 
 def _upright_size(dataset: Any, turn: int) -> tuple[int, int]:

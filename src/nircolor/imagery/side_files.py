@@ -24,6 +24,7 @@ from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 from nircolor.imagery.gdal import crs_from_wkt, open_dataset, tags_of
+from nircolor.imagery.metadata import Metadata
 from nircolor.imagery.pam import Pam, PamBand, parse_pam
 
 _T = TypeVar("_T")
@@ -44,13 +45,16 @@ class DatasetWithSideFiles:
     Args:
         dataset: the dataset; `close` closes it.
         data: the file that holds its pixels.
+        metadata: EXIF, XMP and ICC profile of the file.
 
     Attributes:
+        metadata: as given.
         problems: messages about files that could not be read.
     """
 
-    def __init__(self, dataset: Any, data: Path) -> None:
+    def __init__(self, dataset: Any, data: Path, metadata: Metadata | None = None) -> None:
         self._dataset, self.problems = dataset, list[str]()
+        self.metadata = metadata or Metadata()
         pam = self._read([f"{data.name}.aux.xml"], data, lambda file: parse_pam(_content(file))) or Pam()
         self._pam = pam
         self._bands = [self._pam.bands.get(band, PamBand()) for band in dataset.indexes]
@@ -121,7 +125,12 @@ class DatasetWithSideFiles:
 
     def tags(self, band: int = 0, ns: str | None = None) -> dict[str, str]:
         """Return the tags of the dataset (band 0) or a band."""
-        own = self._dataset.tags(band, ns=ns)
+        if self._dataset.driver in ("JPEG", "WEBP") and not band and not ns:
+            # all that GDAL lists is EXIF; where that is damaged, GDAL reports it as an error of the image
+            exif = self.metadata.exif
+            own = {"EXIF_ImageDescription": exif.description} if exif and exif.description else {}
+        else:
+            own = self._dataset.tags(band, ns=ns)
         return own | (self._bands[band - 1] if band else self._pam).tags.get(ns or "", {})
 
     def close(self) -> None:

@@ -1,7 +1,8 @@
 """Read the tags of a TIFF's pages from the file itself: GDAL reports only some of them, and of one page."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
@@ -17,7 +18,7 @@ SUBFILE_TYPE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL, SUB_IFDS, DNG_VERSION
     50706,
 )
 
-# bytes of a value of each type, and the struct code of those that are whole numbers
+# bytes of a value of each type, the struct code of those that are whole numbers, and the unit of byte order
 _TYPE_BYTES = {
     1: 1,
     2: 1,
@@ -37,10 +38,43 @@ _TYPE_BYTES = {
     18: 8,
 }
 _WHOLE = {3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
+_UNITS = _TYPE_BYTES | {5: 4, 10: 4}
 # damaged counts must not cause long loops or large reads: tags of a page, and bytes of all values of a file
 _MAX_ENTRIES, _MAX_BYTES = 4096, 64 << 20
 # where the pixels are, a number for each row or tile: not read
 _PLACES = {273, 279, 324, 325}
+
+
+@dataclass(frozen=True)
+class Value:
+    """Value of a tag as it is stored.
+
+    Attributes:
+        kind: number of its type.
+        count: number of items.
+        raw: the items, in the byte order of the file.
+        field: the 4 bytes in the directory (8 in BigTIFF): the items themselves if they fit, else their
+            offset. Empty for a value that has no place in a file yet.
+    """
+
+    kind: int
+    count: int
+    raw: bytes
+    field: bytes = b""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the file holds all items, of a known type."""
+        return len(self.raw) == self.count * _TYPE_BYTES.get(self.kind, 0) > 0
+
+    def in_order(self, old: str, new: str) -> "Value":
+        """Convert the items from one byte order ("<" or ">") to another."""
+        unit = _UNITS.get(self.kind, 1)
+        if old == new or unit == 1:
+            return replace(self, field=b"")
+        whole = len(self.raw) // unit * unit
+        items = [self.raw[at : at + unit][::-1] for at in range(0, whole, unit)]
+        return replace(self, raw=b"".join(items), field=b"")
 
 
 class TiffTags:
@@ -51,6 +85,8 @@ class TiffTags:
 
     Attributes:
         first: offset of the first page's directory.
+        order: byte order, "<" or ">".
+        big: whether it is a BigTIFF.
 
     Raises:
         ValueError: the file is no TIFF.
@@ -62,9 +98,9 @@ class TiffTags:
         if start[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or len(start) < 8:
             raise ValueError("no TIFF")
         self.order = "<" if start[:2] == b"II" else ">"
-        self._big = start[2:4] in (b"+\0", b"\0+")
+        self.big = start[2:4] in (b"+\0", b"\0+")
         self.first: int = struct.unpack(
-            self.order + ("Q" if self._big else "I"), start[8:] if self._big else start[4:8]
+            self.order + ("Q" if self.big else "I"), start[8:] if self.big else start[4:8]
         )[0]
 
     def directory(self, offset: int) -> tuple[Tags, int]:
@@ -76,18 +112,23 @@ class TiffTags:
         Raises:
             ValueError: the directory is damaged or beyond the end of the file.
         """
+        entries, following = self.entries(offset)
+        return {tag: self._numbers(value) for tag, value in entries.items()}, following
+
+    def entries(self, offset: int) -> tuple[dict[int, Value], int]:
+        """Read the directory at an offset as it is stored; returns and raises as `directory`."""
         try:
             self._file.seek(offset)
-            count = self._number("Q" if self._big else "H")
+            count = self._number("Q" if self.big else "H")
             if count > _MAX_ENTRIES:
                 raise ValueError(f"{count} tags")
-            size = 20 if self._big else 12
+            size = 20 if self.big else 12
             entries = self._bytes(count * size)
-            following = self._number("Q" if self._big else "I")
-            tags = dict(self._entry(entries[at : at + size]) for at in range(0, len(entries), size))
+            following = self._number("Q" if self.big else "I")
+            values = dict(self._entry(entries[at : at + size]) for at in range(0, len(entries), size))
         except (struct.error, OSError, OverflowError) as error:
             raise ValueError(f"damaged directory ({error})") from error
-        return tags, following
+        return values, following
 
     def pages(self, limit: int = 4096) -> Iterator[tuple[int, Tags]]:
         """Read the offset and the tags of each page; pages that a damaged file links twice come once.
@@ -102,25 +143,29 @@ class TiffTags:
             place, (tags, offset) = offset, self.directory(offset)
             yield place, tags
 
-    def _entry(self, entry: bytes) -> tuple[int, "tuple[int, ...] | bytes"]:
+    def _entry(self, entry: bytes) -> tuple[int, Value]:
         tag, kind = struct.unpack(self.order + "HH", entry[:4])
-        inline = entry[12:] if self._big else entry[8:]
-        count = struct.unpack(self.order + ("Q" if self._big else "I"), entry[4 : len(entry) - len(inline)])[
-            0
-        ]
+        middle = 12 if self.big else 8
+        field = entry[middle:]
+        count = struct.unpack(self.order + ("Q" if self.big else "I"), entry[4:middle])[0]
         if tag in _PLACES:
-            return tag, ()
+            return tag, Value(kind, count, b"", field)
         length = count * _TYPE_BYTES.get(kind, 1)
-        if length > len(inline):
+        raw = field
+        if length > len(field):
             self._left -= length
             if self._left < 0:
                 raise ValueError("values of many megabytes")
-            self._file.seek(struct.unpack(self.order + ("Q" if self._big else "I"), inline)[0])
-            inline = self._file.read(length)
-        value = inline[:length]
-        if kind in _WHOLE and len(value) == length:
-            return tag, struct.unpack(f"{self.order}{count}{_WHOLE[kind]}", value)
-        return tag, value
+            self._file.seek(struct.unpack(self.order + ("Q" if self.big else "I"), field)[0])
+            raw = self._file.read(length)
+        return tag, Value(kind, count, raw[:length], field)
+
+    def _numbers(self, value: Value) -> tuple[int, ...] | bytes:
+        if not value.raw:
+            return ()
+        if value.kind in _WHOLE and len(value.raw) == value.count * _TYPE_BYTES[value.kind]:
+            return struct.unpack(f"{self.order}{value.count}{_WHOLE[value.kind]}", value.raw)
+        return value.raw
 
     def _number(self, code: str) -> int:
         value: int = struct.unpack(self.order + code, self._bytes(struct.calcsize(code)))[0]
@@ -138,3 +183,28 @@ def first_page(path: Path) -> Tags:
             return reader.directory(reader.first)[0]
     except (OSError, ValueError):
         return {}
+
+
+def directory_bytes(
+    entries: Mapping[int, Value], at: int, order: str = "<", *, big: bool = False, following: int = 0
+) -> bytes:
+    """Return a directory, followed by the values that do not fit into it.
+
+    Args:
+        entries: values by tag number. One with a `Value.field` keeps it: its items are in the file already.
+        at: offset at which the directory will be, even.
+        order: byte order, "<" or ">".
+        big: for a BigTIFF.
+        following: offset of the next page's directory.
+    """
+    number, count, width = ("Q", "Q", 8) if big else ("I", "H", 4)
+    head = struct.pack(order + count, len(entries))
+    start = at + len(head) + len(entries) * (12 + width if big else 12) + width
+    values = b""
+    for tag, value in sorted(entries.items()):
+        field = value.field or value.raw.ljust(width, b"\0")
+        if len(field) > width:
+            field = struct.pack(order + number, start + len(values))
+            values += value.raw + b"\0" * (len(value.raw) % 2)
+        head += struct.pack(order + "HH" + number, tag, value.kind, value.count) + field
+    return head + struct.pack(order + number, following) + values

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import warnings
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +13,8 @@ from rasterio.windows import Window as RasterioWindow
 
 from nircolor import staging
 from nircolor.arrays import Floats, Mask
-from nircolor.errors import NircolorError, OutputExistsError
+from nircolor.errors import NircolorError, NircolorWarning, OutputExistsError
+from nircolor.imagery.embedding import SOFTWARE, embed
 from nircolor.imagery.formats import output_driver
 from nircolor.imagery.gdal import gdal_for, open_dataset
 from nircolor.imagery.grid import Grid
@@ -95,6 +97,8 @@ def create_like(
     if quality is not None and not 1 <= quality <= 100:
         raise NircolorError(f"{path}: expected a quality from 1 to 100, got {quality}")
     _check_free(path, raster.path, overwrite)
+    for problem in raster.grid.metadata.problems:
+        warnings.warn(NircolorWarning(problem, path=raster.path), stacklevel=2)
     return ColourWriter(raster.grid, raster.path, path, driver, depth or raster.depth, overwrite, quality)
 
 
@@ -137,7 +141,7 @@ class ColourWriter:
 
     The file appears, complete, when the ``with`` block ends without an error. Until then all data is in a
     hidden folder beside it, which is removed on any exception, `KeyboardInterrupt` included. GeoTIFFs keep
-    CRS, transform, ground control points and RPCs.
+    CRS, transform, ground control points and RPCs; all formats keep EXIF, XMP and a profile of sRGB.
 
     Invalid pixels become transparent in PNG, and where the input has an alpha channel or a mask; black in
     JPEG; in other TIFFs the nodata value of the input if the output can hold it, else 0. Valid pixels that
@@ -199,6 +203,7 @@ class ColourWriter:
                 self._dataset = open_dataset(self._staged, "w", **profile)
                 if self.driver == "GTiff":
                     grid.georeference.write_to(self._dataset)
+                    self._dataset.update_tags(**grid.tags, TIFFTAG_SOFTWARE=SOFTWARE)
                     if grid.nodata is not None and self._nodata is not None:
                         self._dataset.nodata = self._nodata
         except BaseException:
@@ -268,7 +273,10 @@ class ColourWriter:
             if self._alpha and not (self._any_invalid or self._alpha_needed):
                 self._drop_alpha()
             whole = self._staged if self._copied_as is None else self._copy(self._copied_as)
+            problems = embed(whole, self.driver, self._grid)
             _put(whole, self.path, self._source, self._overwrite)
+        for problem in problems:
+            warnings.warn(NircolorWarning(problem, path=self._source), stacklevel=3)
 
     def _copy(self, driver: str) -> Path:
         """Copy the staged file to its final format."""

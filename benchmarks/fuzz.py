@@ -248,6 +248,7 @@ def _counts(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         **{status: statuses[status] for status in (*_GOOD, *_BAD)},
         "seconds": round(sum(outcome.seconds for outcome in outcomes), 1),
         "slowest_s": max((outcome.seconds for outcome in outcomes), default=0),
+        "slowest": max(outcomes, key=lambda outcome: outcome.seconds).index if outcomes else None,
     }
 
 
@@ -272,7 +273,7 @@ def report(results: dict[str, Any]) -> str:
         "ok: read and, for a part, colorized; refused: an error of one line; crash: the process ended; hang: "
         f"more than {HANG_S:g} s; other: another exception or warning, output of a library, more than "
         f"{MOST_MB} MB, a file opened or an address asked that the input names. The slowest case took "
-        f"{max(counts['slowest_s'] for counts in results['kinds'].values()):.1f} s.",
+        f"{results['kinds']['all']['slowest_s']:.1f} s (number {results['kinds']['all']['slowest']}).",
         "",
     ]
     if results["failures"]:

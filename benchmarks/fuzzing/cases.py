@@ -62,7 +62,7 @@ def make_case(seeds: Sequence[Seed], run_seed: int, index: int) -> Case:
     kind = rng.choices(kinds, [_WEIGHTS.get(kind, 1.0) for kind in kinds])[0]
     seed = rng.choice([one for one in seeds if one.kind == kind])
     case = Case(seed, index, seed.entry, dict(seed.files), rng)
-    for _ in range(rng.choice((1, 1, 1, 2, 2, 3, 5))):
+    for _ in range(rng.choice((1, 1, 1, 1, 2, 2, 3, 5))):
         _mutate(rng, case, seeds)
     if rng.random() < 0.02:
         _rename(rng, case)

@@ -464,7 +464,7 @@ def _models(root: Path) -> Iterator[Seed]:
 
 def _data_sets(root: Path) -> Iterator[Seed]:
     png = _read(root, "png", _PNG["gray"])
-    pixels = {f"{folder}/{name}.png": png for folder in ("nir", "rgb") for name in ("one", "two")}
+    pixels = {f"{folder}/{name}.png": png for folder in ("nir", "rgb", "mask") for name in ("one", "two")}
     table = b"pair,group,split,flag\none,place1,train,0\ntwo,place2,test,1\n"
     recipe = b"""base: base.yaml
 bands:
@@ -473,7 +473,7 @@ sets:
   - class_path: nircolor.pairs.Folders
     init_args: {nir: nir, rgb: rgb, table: table.csv, drop_flagged: true}
   - class_path: nircolor.pairs.Folders
-    init_args: {nir: nir, rgb: rgb, mask: nir, nir_scale: 255}
+    init_args: {nir: rgb, rgb: nir, mask: mask, nir_scale: 255}
 """
     files = {
         "a.yaml": recipe,

@@ -28,6 +28,7 @@ from fuzzing.cases import Case, make_case
 from fuzzing.mutations import CANARY_FILE, CANARY_URL
 from fuzzing.seeds import Seed, make_seeds, tiny_onnx
 from fuzzing.targets import CONTROLS, Ran, Wrong, run_target
+from nircolor.app.terminal import hide_undecodable_messages
 from nircolor.errors import NircolorError
 
 # growth of the process's memory during one case, in MB, and its largest address space
@@ -84,6 +85,8 @@ def work(
         os.dup2(caught.fileno(), 2)
         _warm_up(run, seeds, tools, scratch)
         resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+        # without the command line, rasterio prints these, which is harmless
+        hide_undecodable_messages()
         judge = Judge(run, caught.fileno(), scratch, tools)
         print(json.dumps({"ready": sorted({seed.kind for seed in seeds})}), file=results)
         for index in indices:

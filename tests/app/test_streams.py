@@ -148,3 +148,13 @@ def test_a_file_that_is_called_minus(nircolor, tmp_path, tiny, monkeypatch):
     Path("-").write_bytes(gray_png(tmp_path / "a.png").read_bytes())
     assert nircolor("colorize", "./-", "-o", "b.png", "-m", tiny("per_pixel")).code == 0
     assert io.BytesIO(Path("b.png").read_bytes()).read(4) == b"\x89PNG"
+
+
+def test_messages_of_gdal_that_are_not_utf_8_are_not_printed(tmp_path):
+    jpeg = save(tmp_path / "a.jpg", noise(1, 24, 24), "JPEG").read_bytes()
+    packet = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta><rdf:RDF \x80></x:xmpmeta>"
+    segment = b"\xff\xe1" + (len(packet) + 2).to_bytes(2, "big") + packet
+    (tmp_path / "a.jpg").write_bytes(jpeg[:2] + segment + jpeg[2:])
+    done = run("info", tmp_path / "a.jpg")
+    assert done.returncode == 0
+    assert not done.stderr

@@ -225,11 +225,16 @@ def test_the_largest_number_of_pixels_is_what_the_user_says(tmp_path):
         open_raster(path, max_pixels=1199)
 
 
-def test_damaged_xmp_does_not_make_a_jpeg_unreadable(tmp_path):
-    # GDAL parses XMP when it opens a JPEG, and reports the fault with a later call
-    path = save(tmp_path / "a.jpg", noise(1, 24, 20), "JPEG")
-    packet = b'http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF \x14></x:xmpmeta>'
-    jpeg = path.read_bytes()
+def _with_xmp(path, packet):
+    jpeg = save(path, noise(1, 24, 20), "JPEG").read_bytes()
+    packet = b"http://ns.adobe.com/xap/1.0/\0" + packet
     path.write_bytes(jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(packet) + 2) + packet + jpeg[2:])
-    with open_raster(path) as raster:
+    return path
+
+
+@pytest.mark.parametrize("fault", [b"\x14", b"\x80"])
+def test_damaged_xmp_does_not_make_a_jpeg_unreadable(tmp_path, fault):
+    # GDAL parses XMP when it opens a JPEG, and reports the fault with a later call
+    packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF ' + fault + b"></x:xmpmeta>"
+    with open_raster(_with_xmp(tmp_path / "a.jpg", packet)) as raster:
         assert raster.read()[1].all()

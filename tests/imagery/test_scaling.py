@@ -53,6 +53,18 @@ def test_negative_integers_are_black(tmp_path):
     assert valid.all()
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_values_near_the_limits_of_the_type(tmp_path, dtype):
+    top = float(np.finfo(dtype).max)
+    path = save(tmp_path / "a.tif", np.array([[[-top, 0, top]]], dtype))
+    with open_raster(path, stretch=(0, 100)) as raster:
+        np.testing.assert_allclose(raster.read()[0][0, 0], [0, 0.5, 1])
+    # float32 holds neither number
+    for scale in (1e-50, 1e50):
+        with open_raster(path, scale=scale) as raster:
+            np.testing.assert_allclose(raster.read()[0][0, 0], [0, 0, min(1, top / scale)])
+
+
 def test_nbits_is_honoured(tmp_path):
     path = save(tmp_path / "a.tif", np.array([[[0, 4095]]], np.uint16), nbits=12)
     with open_raster(path) as raster:

@@ -105,6 +105,7 @@ def main() -> None:
     SIGHUP; 141 if the reader of standard output has gone.
     """
     terminal.prepare_streams()
+    terminal.hide_undecodable_messages()
     stopping.install()
     sys.exit(terminal.finish(_run()))
 

@@ -8,6 +8,7 @@ import sys
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, TextIO
 
 from nircolor.errors import NircolorError
@@ -128,6 +129,25 @@ def prepare_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=IN_ASCII)
+
+
+def hide_undecodable_messages() -> None:
+    """Print nothing where rasterio cannot decode a message of GDAL; it raises GDAL's error all the same."""
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = _show_exception
+    if sys.unraisablehook is sys.__unraisablehook__:
+        sys.unraisablehook = _show_unraisable
+
+
+def _show_exception(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    # one that ends a program has a traceback
+    if not (kind is UnicodeDecodeError and trace is None):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _show_unraisable(unraisable: Any) -> None:
+    if unraisable.object != "rasterio._env.log_error":
+        sys.__unraisablehook__(unraisable)
 
 
 def finish(code: int) -> int:

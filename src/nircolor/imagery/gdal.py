@@ -10,7 +10,7 @@ import re
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,13 @@ OPTIONS = {
     # with more threads, JPEG 2000 that is cut off or damaged reads as zeros, without an error
     "GDAL_NUM_THREADS": "1",
 }
+# hyperspectral cameras have some hundreds; asking GDAL about each of the millions that a damaged header may
+# claim would take minutes
+MAX_BANDS = 4096
 _opening = threading.Lock()
+_EMPTY_VRT = (
+    '<VRTDataset rasterXSize="1" rasterYSize="1"><VRTRasterBand dataType="Byte" band="1"/></VRTDataset>'
+)
 
 
 def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
@@ -66,15 +72,27 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
     with _opening, warnings.catch_warnings():  # warning filters are global: one thread at a time
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         dataset = rasterio.open(name, mode, **options)
-    with suppress(CPLE_BaseError):
-        # GDAL passes over faults in metadata, such as damaged XMP, while it opens a file; the first call that
-        # asks for errors would raise them, and this is one
-        _ = dataset.colorinterp
+        if mode == "r" and dataset.count <= MAX_BANDS:
+            _clear_error(dataset)
     # asked for overviews, GDAL would open any file or address that these items name, with any driver
     if mode == "r" and any("OVERVIEW_FILE" in tags_of(dataset, 0, domain) for domain in _OVERVIEW_DOMAINS):
         dataset.close()
         raise NircolorError(f"{path}: its metadata refers to overviews in another file; remove OVERVIEW_FILE")
     return dataset
+
+
+def _clear_error(dataset: Any) -> None:
+    """Forget an error in metadata, such as damaged XMP, that GDAL passed over while it opened a file.
+
+    The first call of rasterio that asks GDAL for errors would raise it.
+    """
+    try:
+        _ = dataset.colorinterp  # one that asks
+    except CPLE_BaseError:
+        pass
+    except UnicodeDecodeError:
+        # rasterio cannot read the message, and keeps the error; opening a dataset clears it
+        rasterio.open(_EMPTY_VRT, driver="VRT").close()
 
 
 @contextmanager

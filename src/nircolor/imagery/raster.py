@@ -39,6 +39,8 @@ _STRIP_VALUES = 4 << 20
 # side of the reduced view from which percentiles are taken, and its number of values: cubes have many bands
 _STRETCH_PX, _STRETCH_VALUES = 1024, 8 << 20
 _DAMAGED = "the image is damaged or cut off"
+# values of floating point beyond this count as this in percentiles
+_LARGEST = 1e30
 
 
 def open_raster(
@@ -481,7 +483,13 @@ def _read_scaled(
         valid = scale.mend_valid(valid, bands)[:, col0:col1]
     else:
         native, valid = stored.load(place, bands)
-        values = native.astype(np.float32) if scale is None else scale.apply(native, bands)
+        if scale is None:
+            with np.errstate(over="ignore"):
+                values = native.astype(np.float32)
+            # sums of larger values would overflow
+            np.clip(values, -_LARGEST, _LARGEST, out=values)
+        else:
+            values = scale.apply(native, bands)
     if not valid.all():
         values[:, ~valid] = 0
     return values, valid

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 
 from nircolor.errors import NircolorError
+from nircolor.imagery.gdal import MAX_BANDS
 
 # formats of which some files or all are read like this
 SAMPLE_DRIVERS = ("NumPy", "PNM", "BMP")
@@ -113,8 +114,8 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
     strides = steps if fortran else steps[::-1]
     bands, height, width = (1 if axis is None else shape[axis] for axis in place)
     band_step = 0 if place[0] is None else strides[place[0]]
-    if bands > 4096:
-        raise NircolorError(f"{path}: expected at most 4096 bands, the header claims {bands}")
+    if bands > MAX_BANDS:
+        raise NircolorError(f"{path}: expected at most {MAX_BANDS} bands, the header claims {bands}")
     return Samples(
         dtype,
         (bands, height, width),

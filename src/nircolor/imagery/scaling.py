@@ -20,6 +20,8 @@ from nircolor.errors import NircolorError
 Encoding = Literal["gamma", "reflectance"]
 # reason for a scale
 Source = Literal["type", "bits", "metadata", "references", "user", "stretch"]
+# outside of these limits, scaling is done in float64
+_SMALL, _LARGE = 1e-30, 1e30
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,10 @@ class Scale:
         black = np.array([self.black[band] for band in bands])[:, None, None]
         white = np.array([self.white[band] for band in bands])[:, None, None]
         with np.errstate(over="ignore", invalid="ignore"):
+            if max(np.abs(black).max(), np.abs(white).max()) > _LARGE or np.abs(white - black).min() < _SMALL:
+                # float32 would overflow or divide by zero; a quarter keeps float64 from overflowing
+                scaled = (native * 0.25 - black * 0.25) / (white * 0.25 - black * 0.25)
+                return np.clip(scaled, 0, 1).astype(np.float32)
             values = native.astype(np.float32)
             if black.any():
                 values -= black.astype(np.float32)

@@ -12,6 +12,7 @@ from rasterio.windows import Window as RasterioWindow
 
 from nircolor.arrays import Array, Mask
 from nircolor.errors import NircolorError
+from nircolor.imagery.gdal import MAX_BANDS
 from nircolor.imagery.invalid import Nodata, as_stored
 from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
@@ -20,7 +21,6 @@ from nircolor.imagery.orientation import Window
 # detail takes a byte per 190 samples as JPEG, and per 1000 where it is deflated (PNG, TIFF).
 _PLAUSIBLE_SAMPLES, _SAMPLES_PER_BYTE = 100_000_000, 200
 _MAX_BLOCK_BYTES = 2 << 30
-_MAX_BANDS = 4096  # hyperspectral cameras have some hundreds
 # Images up to these sizes stay in memory once decoded: PNG and JPEG, which can only be decoded from the top
 # (96 MiB are 33 megapixels in RGB), and images that are read across their rows. GDAL's own cache is shared by
 # all open files and not used when an image is read as a whole.
@@ -49,8 +49,8 @@ def check_size(path: Path, dataset: Any, length: int, max_pixels: int | None = N
     """
     if not dataset.count:
         raise NircolorError(f"{path}: holds no image")
-    if dataset.count > _MAX_BANDS:  # reading the type of each would take minutes
-        raise NircolorError(f"{path}: expected at most {_MAX_BANDS} bands, the header claims {dataset.count}")
+    if dataset.count > MAX_BANDS:
+        raise NircolorError(f"{path}: expected at most {MAX_BANDS} bands, the header claims {dataset.count}")
     pixels = dataset.width * dataset.height
     if max_pixels is not None and pixels > max_pixels:
         raise NircolorError(

@@ -58,6 +58,8 @@ def nircolor(
     nircolor info night.png
     nircolor COMMAND --help
     """
+    # here, because Typer sets a hook of its own when it is called
+    terminal.hide_undecodable_messages()
     if context.invoked_subcommand is None:
         typer.echo(context.get_help(), err=True)
         raise typer.Exit(2)
@@ -105,7 +107,6 @@ def main() -> None:
     SIGHUP; 141 if the reader of standard output has gone.
     """
     terminal.prepare_streams()
-    terminal.hide_undecodable_messages()
     stopping.install()
     sys.exit(terminal.finish(_run()))
 

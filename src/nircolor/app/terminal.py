@@ -133,8 +133,7 @@ def prepare_streams() -> None:
 
 def hide_undecodable_messages() -> None:
     """Print nothing where rasterio cannot decode a message of GDAL; it raises GDAL's error all the same."""
-    if sys.excepthook is sys.__excepthook__:
-        sys.excepthook = _show_exception
+    sys.excepthook = _show_exception
     if sys.unraisablehook is sys.__unraisablehook__:
         sys.unraisablehook = _show_unraisable
 

@@ -1,5 +1,7 @@
 """Names of bands: wavelengths in texts, roles, and band names of known sensors."""
 
+import time
+
 import pytest
 
 from nircolor.imagery.sensors import is_plain, role_of, sensor_wavelengths, wavelength_in
@@ -97,3 +99,13 @@ def test_free_text_is_no_name():
 )
 def test_bands_of_known_sensors(names, product, nm):
     assert list(sensor_wavelengths(names, product)) == nm
+
+
+@pytest.mark.parametrize(
+    "text", ["1" + " " * 100_000, "near " * 50_000, "1 - " * 50_000, "b08" + " " * 100_000]
+)
+def test_long_texts_take_no_time(text):
+    start = time.perf_counter()
+    assert (role_of(text), wavelength_in(text), is_plain(text)) == (None, None, False)
+    assert sensor_wavelengths([text], text) == (None,) or text.startswith("b08")
+    assert time.perf_counter() - start < 2

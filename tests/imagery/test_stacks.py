@@ -138,7 +138,14 @@ def test_planes_without_a_page_of_their_own_are_refused(tmp_path, tags):
 
 
 @pytest.mark.parametrize(
-    "text", ['{"shape": [10, 12]}', '{"shape": 1}', '{"shape": [[1]]}', '{"shape": ' + "[" * 5000]
+    "text",
+    [
+        '{"shape": [10, 12]}',
+        '{"shape": 1}',
+        '{"shape": [[1]]}',
+        '{"shape": [1e999]}',
+        '{"shape": ' + "[" * 5000,
+    ],
 )
 def test_a_single_image_of_tifffile(tmp_path, text):
     with open_raster(save_tiff(tmp_path / "a.tif", (noise(1, 10, 12)[0], {270: text}))) as raster:
@@ -164,3 +171,12 @@ def test_stacks_that_tifffile_writes(tmp_path):
     tifffile.imwrite(tmp_path / "d.tif", array, imagej=True, truncate=True)
     with pytest.raises(NircolorError, match="a page for each of 3 planes"):
         open_raster(tmp_path / "d.tif")
+
+
+@pytest.mark.parametrize(
+    "tags", [{50838: [], 50839: b"x"}, {50838: [1 << 31, 9], 50839: b"IJIJ"}, {50838: b"abc", 50839: b""}]
+)
+def test_damaged_labels_of_imagej_are_left_out(tmp_path, tags):
+    path = save_tiff(tmp_path / "a.tif", (noise(1, 10, 12)[0], {270: "ImageJ=1.53t\nimages=1\n"} | tags))
+    with open_raster(path) as raster:
+        assert raster.names == (None,)

@@ -38,6 +38,8 @@ _NOISE = re.compile(
     re.IGNORECASE,
 )
 
+# longer texts are no names, and would take the expressions long
+_MAX_PLAIN, _MAX_TEXT = 100, 300
 _NM_PER_UNIT = {"n": 1.0, "u": 1000.0, "μ": 1000.0, "m": 1000.0, "å": 0.1, "a": 0.1}
 _UNIT = r"(nm|nano\s?met(?:er|re)s?|[uμ]m|microns?|micro\s?met(?:er|re)s?|å|angstr[oö]ms?)(?![a-zμ])"
 _NUMBER = r"(\d{1,6}(?:\.\d+)?)"
@@ -63,7 +65,7 @@ def role_of(name: str | None) -> str | None:
         >>> role_of("Band 4 - Near Infrared"), role_of("NIR2"), role_of("Red Edge 1"), role_of("NDVI")
         ('nir', 'nir', 'red edge', None)
     """
-    rest, found = name or "", []
+    rest, found = (name or "")[:_MAX_TEXT], []
     for role, pattern in _ROLES.items():
         rest, count = pattern.subn(" ", rest)
         if count:
@@ -80,11 +82,13 @@ def is_plain(text: str) -> bool:
         >>> is_plain("NIR (850 nm)"), is_plain("Red River")
         (True, False)
     """
+    if len(text) > _MAX_PLAIN:
+        return False
     text = unicodedata.normalize("NFKC", text)
     rest = _SINGLE.sub(" ", _RANGE.sub(" ", text))
     for pattern in (*_ROLES.values(), _NOISE):
         rest = pattern.sub(" ", rest)
-    return rest != text and len(text) <= 100 and not re.search(r"[^\W\d_]", rest)
+    return rest != text and not re.search(r"[^\W\d_]", rest)
 
 
 def wavelength_in(text: str | None) -> float | None:
@@ -99,8 +103,10 @@ def wavelength_in(text: str | None) -> float | None:
         >>> wavelength_in("NIR 840"), wavelength_in("850(+/-26)nm"), wavelength_in("NIR, 720 nm long pass")
         (840.0, 850.0, None)
     """
-    text = unicodedata.normalize("NFKC", text or "")
-    if len(text) > 300 or _NOT_A_CENTRE.search(text):
+    if text is None or len(text) > _MAX_TEXT:
+        return None
+    text = unicodedata.normalize("NFKC", text)
+    if _NOT_A_CENTRE.search(text):
         return None
     found: list[tuple[float, str]] = []
 

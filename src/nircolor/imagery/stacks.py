@@ -69,7 +69,7 @@ def _of_imagej(text: str, tags: Tags, order: str) -> Stack:
 def _imagej_labels(tags: Tags, order: str) -> list[str]:
     """Return the labels of the slices, which ImageJ stores as UTF-16 in a tag of its own."""
     counts, data = tags.get(_IJ_COUNTS), tags.get(_IJ_METADATA)
-    if not (isinstance(counts, tuple) and isinstance(data, bytes)) or counts[0] < 12:
+    if not (isinstance(counts, tuple) and isinstance(data, bytes)) or not counts:
         return []
     labels: list[str] = []
     at, entry = counts[0], 1
@@ -152,7 +152,7 @@ def _of_tifffile(text: str, tags: Tags) -> Stack:
         shape = json.loads(text)["shape"]
         sizes = [tags.get(tag, (1,)) for tag in (256, 257, 277)]
         return Stack(prod(int(size) for size in shape) // prod(int(size[0]) for size in sizes))
-    except (ValueError, KeyError, TypeError, IndexError, ZeroDivisionError, RecursionError):
+    except (ValueError, KeyError, TypeError, IndexError, ArithmeticError, RecursionError):
         return Stack()
 
 

@@ -91,6 +91,16 @@ def test_narrow_bands_need_wavelengths():
     np.testing.assert_array_equal(matched(narrow, [None], ["nir"]), [[1]])
 
 
+def test_band_names_of_several_sensors():
+    line = refused(BROAD, [None] * 2, ["B4", "B05"])
+    assert "(B4, B05); name the wavelength of each: " in line
+    assert "of Sentinel-2 --bands 665,705" in line
+    assert "of Landsat 8/9 --bands 655,865" in line
+    assert "of Landsat 4-7 --bands 835,1650" in line
+    assert "Landsat" not in refused(BROAD, [None] * 2, ["Band 4", "Band 5"])
+    assert "Landsat" not in refused(BROAD, [None] * 2, ["B4", None])
+
+
 def test_a_name_that_contradicts_is_refused():
     for name in ("Green", "Red", "LWIR", "blue", "SWIR1"):
         line = refused(BROAD, [None], [name])

@@ -142,6 +142,13 @@ def test_a_broad_band_is_a_mean_and_a_missing_band_is_an_error(tmp_path):
         read_pair(pair)
 
 
+def test_a_band_that_is_called_near_infrared(stored, tmp_path):
+    pair, _, _ = stored
+    array = noise(4, 5, 7)
+    header = save_envi(tmp_path, array, band_names="{Red, Green, NIR, Blue}")
+    assert_array_equal(read_pair(Pair("p", header, pair.rgb), BROAD)[0], array[2:3] / np.float32(255))
+
+
 def test_an_envi_cube(tmp_path):
     cube = noise(6, 4, 5, dtype="uint16")
     save_envi(tmp_path, cube, wavelength="{940, 850, 780, 490, 560, 665}", wavelength_units="Nanometers")

@@ -163,6 +163,25 @@ def sensor_wavelengths(names: Sequence[str | None], product: str) -> tuple[float
     return tuple(cameras[0].get(role or "") for role in roles)
 
 
+def possible_sensors(names: Sequence[str | None]) -> dict[str, tuple[float, ...]]:
+    """Return the centres in nm by satellite, for band names such as "B5" that belong to several.
+
+    Example:
+        >>> possible_sensors(["B4", "B5"])["Landsat 8/9"]
+        (655, 865)
+    """
+    numbers = [_NUMBERED.match((name or "").strip().lower()) for name in names]
+    codes = [match[3].lstrip("0") for match in numbers if match is not None and match[2] == "b"]
+    if len(codes) < len(names):
+        return {}
+    return {
+        _TITLES[sensor]: tuple(table[code] for code in codes)
+        for sensor, table in _SATELLITES.items()
+        if set(codes) <= table.keys()
+    }
+
+
+_TITLES = {"sentinel-2": "Sentinel-2", "landsat 8": "Landsat 8/9", "landsat 4": "Landsat 4-7"}
 _NUMBERED = re.compile(r"(sr_|toa_|boa_)?(b|band[ _]?)(\d{1,3}a?)(?:_(?:10|20|60)m)?(?:\s*[-(:,].*)?$")
 # nominal centres in nm, by the number of the band
 _SATELLITES: dict[str, dict[str, float]] = {

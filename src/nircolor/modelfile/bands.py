@@ -6,7 +6,7 @@ import numpy as np
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
-from nircolor.imagery.sensors import ROLE_RANGES_NM, TYPICAL_NM, role_of
+from nircolor.imagery.sensors import ROLE_RANGES_NM, TYPICAL_NM, possible_sensors, role_of
 from nircolor.modelfile.card import Band
 
 # wavelengths in files are rounded, often to 1 nm
@@ -54,7 +54,7 @@ def match_bands(
     if len(roles) != len(bands) or not all(map(_may_be, bands, roles)):
         raise NircolorError(
             f"{name}: expected {describe_bands(bands)} for {wanted_by}, got "
-            f"{_count(len(names))} without wavelengths{_quoted(names)}{_advice(bands, roles)}"
+            f"{_count(len(names))} without wavelengths{_quoted(names)}{_advice(bands, names)}"
         )
     return np.eye(len(bands), dtype=np.float32)
 
@@ -117,10 +117,17 @@ def _quoted(names: Sequence[str | None]) -> str:
     return f" ({', '.join(texts if len(texts) <= 12 else [*texts[:5], '…', *texts[-5:]])})"
 
 
-def _advice(bands: Sequence[Band], roles: Sequence[str | None]) -> str:
+def _advice(bands: Sequence[Band], names: Sequence[str | None]) -> str:
     """Return the options that name the bands of a file, to be pasted where its bands suggest them."""
+    roles = [role_of(name) for name in names]
     if len(roles) < len(bands):
         return ""
+    sensors = possible_sensors(names) if len(names) > 1 else {}
+    if sensors:
+        options = (
+            f"of {name} --bands {','.join(f'{nm:g}' for nm in found)}" for name, found in sensors.items()
+        )
+        return f"; name the wavelength of each: if they are {', '.join(options)}"
     unknown = [i for i, role in enumerate(roles) if role is None]
     if len(unknown) == 1 and "nir" not in roles:  # red, green, blue and one more
         roles = ["nir" if role is None else role for role in roles]

@@ -12,6 +12,7 @@ import numpy as np
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import Raster, fill_invalid, open_raster
+from nircolor.imagery.sensors import role_of
 from nircolor.modelfile import Band, describe_bands, match_bands
 
 # NIR bands to read, in order; None = the one band of the file
@@ -202,12 +203,13 @@ class _Files:
     def open_for_bands(
         self, path: Path, scale: float | None, bands: Sequence[Band], description: str
     ) -> Raster:
-        """Open a raster that states its wavelengths, or that has as many bands as are needed."""
+        """Open a raster that states wavelengths or a NIR band, or has as many bands as are needed."""
         with warnings.catch_warnings():
             # three channels can be three NIR bands
             warnings.filterwarnings("ignore", ".*looks like a colour photograph", NircolorWarning)
             raster = self.open(path, scale)
-        if any(raster.wavelengths_nm) or raster.bands == len(bands):
+        named = any(raster.wavelengths_nm) or "nir" in map(role_of, raster.names)
+        if named or raster.bands == len(bands):
             return raster
         try:
             # `open_raster` merges three equal bands into one

@@ -74,9 +74,9 @@ def test_a_missing_extra_names_its_install():
         "try: nircolor.metrics\n"
         "except nircolor.NircolorError as error: print(error)"
     )
-    assert _python(code).stdout == (
-        "nircolor.metrics needs more than the base install: pip install 'nircolor[evaluate]'\n"
-    )
+    printed = _python(code).stdout
+    assert printed.startswith("nircolor.metrics needs more than the base install: ")
+    assert printed.endswith("[evaluate]'\n")
 
 
 def test_the_version_stands_in_one_place():

@@ -206,4 +206,5 @@ def test_invalid_values_of_options(nircolor, tmp_path, option, value, match):
 def test_a_missing_extra_is_reported_with_the_install_command(nircolor, monkeypatch, words):
     monkeypatch.setattr(extras, "find_spec", lambda _package: None)
     line = nircolor.refused(*words)
-    assert line == f"nircolor {words[0]} needs more than the base install: pip install 'nircolor[train]'"
+    assert line.startswith(f"nircolor {words[0]} needs more than the base install: ")
+    assert line.endswith("[train]'")

@@ -61,7 +61,8 @@ def test_a_base_install_reports_the_install_command(nircolor, tmp_path, monkeypa
     monkeypatch.setattr(extras, "find_spec", lambda _package: None)
     line = nircolor.refused(*words, model)
     assert line.startswith(f"{model}: ")
-    assert line.endswith(" needs more than the base install: pip install 'nircolor[train]'")
+    assert " needs more than the base install: " in line
+    assert line.endswith("[train]'")
 
 
 @pytest.mark.parametrize("name", ["missing.safetensors", "text.safetensors"])

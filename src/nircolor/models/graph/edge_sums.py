@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from nircolor.errors import NircolorWarning, first_line
+from nircolor.extras import install_command
 from nircolor.models.graph.edges import EdgeNetwork, at_once, factored
 from nircolor.models.graph.knn import Graph, blocks
 
@@ -44,7 +45,7 @@ def sum_edges(h: Tensor, graph: Graph, net: EdgeNetwork) -> Tensor:
         if _sum_on_cpu is None:
             _warn_once(
                 f"Numba cannot be used ({_import_error}): graph convolutions take several times as long; "
-                "pip install 'nircolor[train]' installs it"
+                f"{install_command('train')} installs it"
             )
         elif net.hidden.dtype in (torch.float32, torch.float64):
             return _sum_on_cpu(h, graph, net)

@@ -26,15 +26,21 @@ class Installed:
     [
         (None, "'nircolor[train]'"),
         ({"url": "file:///home/me/nircolor", "dir_info": {}}, "'/home/me/nircolor[train]'"),
-        ({"url": "file:///home/me/nir%20color", "dir_info": {"editable": True}}, "-e '/home/me/nir color[train]'"),
-        ({"url": "file:///tmp/nircolor-1-py3-none-any.whl", "archive_info": {}}, "'/tmp/nircolor-1-py3-none-any.whl[train]'"),
-        ({"url": "https://example.org/n.whl", "archive_info": {}}, "'nircolor[train] @ https://example.org/n.whl'"),
+        (
+            {"url": "file:///home/me/nir%20color", "dir_info": {"editable": True}},
+            "-e '/home/me/nir color[train]'",
+        ),
+        ({"url": "file:///tmp/nircolor-1.whl", "archive_info": {}}, "'/tmp/nircolor-1.whl[train]'"),
+        (
+            {"url": "https://example.org/n.whl", "archive_info": {}},
+            "'nircolor[train] @ https://example.org/n.whl'",
+        ),
         (
             {"url": "https://example.org/n", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
             "'nircolor[train] @ git+https://example.org/n@abc'",
         ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize(
     ("file", "content", "tool"),
     [

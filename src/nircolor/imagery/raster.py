@@ -416,7 +416,7 @@ def _stretched(
     black, white = scaling.percentile_stretch(path, values[:, valid], low, high)
     rule = f"stretch: percentiles {low:g} and {high:g}, {black:g} maps to 0 and {white:g} to 1"
     chosen = scaling.Scale.same(len(data), white, rule, "stretch", black=black)
-    return chosen.inverted() if _structure(dataset, data).get("MINISWHITE") == "YES" else chosen
+    return chosen.inverted() if _is_inverted(stored, dataset, data) else chosen
 
 
 def _choose_scale(
@@ -449,7 +449,12 @@ def _choose_scale(
         stated=stated,
         **options,
     )
-    return chosen.inverted() if structure.get("MINISWHITE") == "YES" else chosen
+    return chosen.inverted() if _is_inverted(stored, dataset, data) else chosen
+
+
+def _is_inverted(stored: StoredImage, dataset: Any, data: Sequence[int]) -> bool:
+    """Return whether the smallest value is white; where there is a palette, it says so itself."""
+    return stored.layout.palette is None and _structure(dataset, data).get("MINISWHITE") == "YES"
 
 
 def _structure(dataset: Any, data: Sequence[int]) -> dict[str, str]:

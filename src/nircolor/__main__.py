@@ -1,11 +1,15 @@
 """The command ``nircolor``, also as ``python -m nircolor``."""
 
-from nircolor.app import stopping
+import signal
 
 
 def main() -> None:
     """Run the command line; see `nircolor.app.main.main`."""
-    # before the imports of the command line, in which Ctrl-C would print a traceback
+    # Ctrl-C during the imports would print a traceback
+    if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from nircolor.app import stopping
+
     stopping.install()
     from nircolor.app.main import main as run
 

@@ -51,6 +51,14 @@ def uninstall() -> None:
     _before.clear()
 
 
+def raise_instead() -> None:
+    """Raise `KeyboardInterrupt` at a signal, for training: Lightning saves the run before it ends."""
+    uninstall()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
+
+
 def promise(note: str) -> None:
     """Set what is said when the process has stopped, such as ``finished images are kept``."""
     global _note

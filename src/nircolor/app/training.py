@@ -1,6 +1,5 @@
 """Commands `nircolor train` and `nircolor export`."""
 
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -34,19 +33,13 @@ def train(context: typer.Context) -> None:
 
     arguments = list(context.args)
     resume = "--resume" in arguments
-    # Lightning ends a run itself; it is the main thread that must stop
-    stopping.uninstall()
-    signal.signal(signal.SIGTERM, _interrupt)
+    stopping.raise_instead()
     try:
         with show_warnings(unit="images", options=False, others=True):
             run([argument for argument in arguments if argument != "--resume"], resume=resume)
     except KeyboardInterrupt:
         typer.secho("interrupted; --resume continues from the last checkpoint", err=True)
         sys.exit(130)
-
-
-def _interrupt(_signal: int, _frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def export(

@@ -5,10 +5,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import numpy as np
+
 from nircolor.arrays import Floats
-from nircolor.errors import NircolorError, first_line
+from nircolor.errors import NircolorError
 from nircolor.extras import require
-from nircolor.modelfile import Card, engine_for, open_session
+from nircolor.modelfile import Card, engine_for, open_session, read_card
+from nircolor.modelfile.files import onnx_reason
 from nircolor.parallel import Progress
 
 Device = Literal["auto", "cpu", "cuda", "coreml", "openvino"]
@@ -62,7 +65,8 @@ def open_engine(path: Path, device: Device = "auto", jobs: int = 1) -> Engine:
     if engine_for(path) == "onnxruntime":
         return OnnxEngine(path, device, jobs)
     require("torch", extra="train", what=f"{path}: a model that runs in PyTorch")
-    # imported on demand: PyTorch takes seconds to import
+    # a damaged file is refused before PyTorch is imported, which takes seconds
+    read_card(path)
     from nircolor.inference.torch_engine import TorchEngine
 
     return TorchEngine.from_file(path, device, jobs)
@@ -139,7 +143,7 @@ def run_checked(model: Path | str, nir: Floats, run: Callable[[], Floats]) -> Fl
         raise
     # the engines' exceptions have no common base class other than Exception
     except Exception as error:
-        reason = first_line(error)
+        reason = onnx_reason(error)
         if "alloc" in reason or "out of memory" in reason:
             raise MemoryError(reason) from error
         raise NircolorError(f"{model}: fails on a tile of {nir.shape} ({reason})") from error
@@ -147,4 +151,6 @@ def run_checked(model: Path | str, nir: Floats, run: Callable[[], Floats]) -> Fl
         raise NircolorError(
             f"{model}: expected an output of shape {(3, *nir.shape[1:])} from the network, got {rgb.shape}"
         )
+    if not np.isfinite(rgb).all():
+        raise NircolorError(f"{model}: expected numbers from the network, got NaN or infinity")
     return rgb

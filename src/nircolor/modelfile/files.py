@@ -1,6 +1,7 @@
 """Model files: ``.onnx`` for ONNX Runtime and ``.safetensors`` for PyTorch, with the card in the metadata."""
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,11 @@ from numpy.typing import NDArray
 from nircolor.errors import NircolorError, first_line
 from nircolor.extras import require
 from nircolor.modelfile.card import CARD_KEY, Card, EngineName, card_in
+from nircolor.modelfile.onnx_scan import external_tensor
 
+_NOT_LOADED = "expected an ONNX model file, got one that cannot be loaded"
+# the highest level of onnxruntime's log
+_FATAL = 4
 ENGINE_BY_SUFFIX: dict[str, EngineName] = {".onnx": "onnxruntime", ".safetensors": "torch"}
 
 
@@ -74,10 +79,12 @@ def open_session(
     path = Path(path)
     if not path.is_file():
         raise NircolorError(f"{path}: no such model file")
+    _check_onnx(path)
+    # errors are raised as well; its own lines on standard error are not for users
+    ort.set_default_logger_severity(_FATAL)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    # errors only
-    options.log_severity_level = 3
+    options.log_severity_level = _FATAL
     # planning all tensors into one block takes up to half as much memory again, and saves no time
     options.enable_mem_pattern = False
     if not optimize:
@@ -92,12 +99,27 @@ def open_session(
         metadata = session.get_modelmeta().custom_metadata_map
     # onnxruntime's exceptions have no common base class other than Exception
     except Exception as error:
-        raise NircolorError(
-            f"{path}: expected an ONNX model file, got one that cannot be loaded ({first_line(error)})"
-        ) from error
+        raise NircolorError(f"{path}: {_NOT_LOADED} ({onnx_reason(error)})") from error
     card = card_in(metadata, path, kind="an ONNX file", engine="onnxruntime")
     _check_inputs(session, card, path)
     return session, card
+
+
+def _check_onnx(path: Path) -> None:
+    """Refuse files that are not ONNX, and models whose weights are in other files."""
+    try:
+        external = external_tensor(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise NircolorError(f"{path}: {_NOT_LOADED} ({getattr(error, 'strerror', None) or error})") from error
+    if external is not None:
+        raise NircolorError(f"{path}: expected all weights inside the file, got {external} in another")
+
+
+def onnx_reason(error: BaseException) -> str:
+    """Return the message of an error of onnxruntime without its codes and places in its source."""
+    text = re.sub(r"\[ONNXRuntimeError\] : \d+ : \w+ : |Load model from .*? failed: ?", "", first_line(error))
+    text = re.sub(r"Exception during initialization: |Status Message: ", "", text)
+    return re.sub(r"\S+\.(?:cc|h|cpp):\d+ (?:.*\) )?", "", text).strip()[:300] or type(error).__name__
 
 
 def read_safetensors(

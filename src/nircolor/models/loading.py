@@ -168,12 +168,9 @@ def _read_initializers(path: Path) -> dict[str, Tensor]:
     import onnx
     from onnx import numpy_helper
 
-    initializers = onnx.load(path, load_external_data=False).graph.initializer
-    for tensor in initializers:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise NircolorError(f"{path}: expected all weights inside the file, got {tensor.name} in another")
     weights = {}
-    for tensor in initializers:
+    # `read_card` has refused values in other files
+    for tensor in onnx.load(path, load_external_data=False).graph.initializer:
         try:
             values = torch.from_numpy(numpy_helper.to_array(tensor).copy())
         except TypeError as error:

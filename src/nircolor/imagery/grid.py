@@ -51,7 +51,7 @@ class Georeference:
         if self.area_or_point:
             dataset.update_tags(AREA_OR_POINT=self.area_or_point)
         if self.gcps:
-            dataset.gcps = (list(self.gcps), self.gcps_crs)
+            dataset.gcps = (list(self.gcps), self.gcps_crs or CRS())
         else:
             if self.crs:
                 dataset.crs = self.crs

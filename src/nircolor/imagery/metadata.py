@@ -160,10 +160,10 @@ def _of_webp(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     names = {b"EXIF": "exif", b"XMP ": "xmp", b"ICCP": "icc"}
     while len(start := file.read(8)) == 8:
         kind, length = struct.unpack("<4sI", start)
+        following = file.tell() + length + length % 2
         if kind in names and length <= _MAX_BYTES:
             yield names[kind], file.read(length)
-            length &= 1
-        file.seek(length + (length & 1 if kind not in names else 0), 1)
+        file.seek(following)
 
 
 def _of_jp2(file: BinaryIO) -> Iterator[tuple[str, bytes]]:

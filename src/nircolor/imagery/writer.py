@@ -97,7 +97,10 @@ def create_like(
     if quality is not None and not 1 <= quality <= 100:
         raise NircolorError(f"{path}: expected a quality from 1 to 100, got {quality}")
     _check_free(path, raster.path, overwrite)
-    for problem in raster.grid.metadata.problems:
+    problems = list(raster.grid.metadata.problems)
+    if driver != "GTiff" and raster.georeference:
+        problems.append(f"its georeference does not fit into {driver}; write TIFF to keep it (--format tif)")
+    for problem in problems:
         warnings.warn(NircolorWarning(problem, path=raster.path), stacklevel=2)
     return ColourWriter(raster.grid, raster.path, path, driver, depth or raster.depth, overwrite, quality)
 

@@ -113,6 +113,8 @@ def test_bmp_with_channels_of_ten_bits_is_refused(tmp_path):
         (b"P5\r\n5 6\r4095\n", 4095, ">u2"),
         (b"P5\n5 6\n65535\n", 65535, ">u2"),
         (b"P5\n5 6\n127\n", 127, "u1"),
+        (b"P5\n5 6\n100\n", 100, "u1"),
+        (b"P5\n5 6\n1000\n", 1000, ">u2"),
     ],
 )
 def test_pgm_maps_its_largest_value_to_1(tmp_path, header, top, dtype):

@@ -69,6 +69,9 @@ def of_dataset(path: Path, dataset: Any, known: Sequence[BandInfo], bands_nm: Gi
         (`StoredImage.is_gray`).
     """
     roles = tuple(dataset.colorinterp)
+    # GDAL makes up a palette where the smallest value is white; `raster` inverts the scale
+    if tags_of(dataset, 0, "IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+        roles = (ColorInterp.gray, *roles[1:])
     chosen = numbered(bands_nm)
     if chosen is not None:
         check_numbered(path, chosen, len(roles))

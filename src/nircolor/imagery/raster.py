@@ -1,6 +1,7 @@
 """Open image files and read windows of them as float32 in [0, 1], upright, with a mask of valid pixels."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -416,7 +417,7 @@ def _stretched(
     black, white = scaling.percentile_stretch(path, values[:, valid], low, high)
     rule = f"stretch: percentiles {low:g} and {high:g}, {black:g} maps to 0 and {white:g} to 1"
     chosen = scaling.Scale.same(len(data), white, rule, "stretch", black=black)
-    return chosen.inverted() if _is_inverted(stored, dataset, data) else chosen
+    return chosen.inverted() if _is_inverted(dataset, data) else chosen
 
 
 def _choose_scale(
@@ -429,8 +430,7 @@ def _choose_scale(
     options: dict[str, Any],
 ) -> scaling.Scale:
     """Choose the scale by the rule; `data` are stored bands, 1-based, `options` those of the user."""
-    structure = _structure(dataset, data)
-    dtype, nbits = np.dtype(dataset.dtypes[0]), structure.get("NBITS", "")
+    dtype = np.dtype(dataset.dtypes[0])
     stated = products.stated_scale(
         path,
         dtype,
@@ -445,16 +445,23 @@ def _choose_scale(
         path,
         dtype,
         len(data),
-        nbits=int(nbits) if nbits.isdigit() and stored.layout.palette is None else None,
+        largest=_stated_largest(_structure(dataset, data)) if stored.layout.palette is None else None,
         stated=stated,
         **options,
     )
-    return chosen.inverted() if _is_inverted(stored, dataset, data) else chosen
+    return chosen.inverted() if _is_inverted(dataset, data) else chosen
 
 
-def _is_inverted(stored: StoredImage, dataset: Any, data: Sequence[int]) -> bool:
-    """Return whether the smallest value is white; where there is a palette, it says so itself."""
-    return stored.layout.palette is None and _structure(dataset, data).get("MINISWHITE") == "YES"
+def _stated_largest(structure: dict[str, str]) -> int | None:
+    nbits, largest = structure.get("NBITS", ""), structure.get("MAXVAL", "")
+    if re.fullmatch("[0-9]{1,2}", nbits):
+        return 2 ** int(nbits) - 1
+    # of a PGM, by `samples`
+    return int(largest) if re.fullmatch("[0-9]{1,5}", largest) else None
+
+
+def _is_inverted(dataset: Any, data: Sequence[int]) -> bool:
+    return _structure(dataset, data).get("MINISWHITE") == "YES"
 
 
 def _structure(dataset: Any, data: Sequence[int]) -> dict[str, str]:

@@ -50,13 +50,13 @@ class Samples:
         """Return the VRT that describes the samples in the file ``data``."""
         _, height, width = self.shape
         kind = _GDAL_TYPES[self.dtype.str[1:]]
-        bits = self.top.bit_length() if self.top else None
+        largest = f'<MDI key="MAXVAL">{self.top}</MDI>' if self.top else ""
         order = "MSB" if self.dtype.byteorder == ">" else "LSB"
         bands = "".join(
             f'<VRTRasterBand dataType="{kind}" band="{band}" subClass="VRTRawRasterBand">'
             + (f"<ColorInterp>{_RGBA[band - 1]}</ColorInterp>" if self.is_rgb else "")
-            + (f'<Metadata domain="IMAGE_STRUCTURE"><MDI key="NBITS">{bits}</MDI></Metadata>' if bits else "")
-            + f'<SourceFilename relativeToVRT="0">{escape(str(data))}</SourceFilename>'
+            + f'<Metadata domain="IMAGE_STRUCTURE">{largest}</Metadata>'
+            f'<SourceFilename relativeToVRT="0">{escape(str(data))}</SourceFilename>'
             f"<ImageOffset>{offset}</ImageOffset><PixelOffset>{self.strides[1]}</PixelOffset>"
             f"<LineOffset>{self.strides[0]}</LineOffset><ByteOrder>{order}</ByteOrder></VRTRasterBand>"
             for band, offset in enumerate(self.offsets, 1)

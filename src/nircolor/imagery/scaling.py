@@ -85,7 +85,7 @@ def choose(
     scale: float | None = None,
     offset: float | None = None,
     reflectance: bool | None = None,
-    nbits: int | None = None,
+    largest: int | None = None,
     stated: Scale | None = None,
 ) -> Scale:
     """Choose the scale by the rule.
@@ -97,7 +97,7 @@ def choose(
         scale: value that maps to 1, given by the user, or for integers a factor below 1: see `given_unit`.
         offset: number to add after scaling, given by the user.
         reflectance: whether the scaled values are linear reflectance, where the user says so.
-        nbits: number of bits in use, stated by the file, or None.
+        largest: largest value that the file states (2 ** NBITS - 1, or that of a PGM), or None.
         stated: the scale that the metadata states, or None.
 
     Raises:
@@ -110,8 +110,10 @@ def choose(
         chosen = stated
     elif dtype.kind == "f":
         chosen = Scale.same(bands, 1.0, "floating point: 1 maps to 1", "type")
-    elif nbits is not None and 0 < nbits < 8 * dtype.itemsize:
-        chosen = Scale.same(bands, 2.0**nbits - 1, f"{nbits}-bit integers: {2**nbits - 1} maps to 1", "bits")
+    elif largest is not None and 0 < largest < 2 ** (8 * dtype.itemsize) - 1:
+        bits = largest.bit_length()
+        reason = f"{bits}-bit integers" if largest == 2**bits - 1 else "largest value of the file"
+        chosen = Scale.same(bands, float(largest), f"{reason}: {largest} maps to 1", "bits")
     else:
         top = int(np.iinfo(dtype).max)  # type: ignore[type-var]
         chosen = Scale.same(bands, float(top), f"{dtype.name} integers: {top} maps to 1", "type")

@@ -1,12 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
 from nircolor.evaluation.methods import open_methods
-from nircolor.inference import Colorizer
+from nircolor.imagery import encode_srgb
+from nircolor.inference import Colorizer, Reading
 from nircolor.pairs import Pair
 from nircolor.pairs.pair import PairImages, read_images
-from tests.imagery.imagery_samples import save
+from tests.imagery.imagery_samples import load, save
+from tests.tiny_models import per_pixel
 
 RNG = np.random.default_rng(0)
 ALL = np.ones((4, 6), bool)
@@ -193,3 +197,33 @@ def test_models_get_the_valid_pixels_of_the_nir_file_only(tiny, tmp_path, with_m
     unfilled = np.where(own, images.nir, 0)
     assert np.abs(expected - Colorizer(path).colorize(unfilled)).max() > 0.01
     np.testing.assert_array_equal(opened(str(path), [pair]).predict(pair, images), expected)
+
+
+def reflectance_pair(folder, dtype="uint16", **tags):
+    """A pair whose NIR is a reflectance of 0.3 × 10000, of which the tags tell."""
+    nir = np.full((1, 40, 40), 3000, dtype)
+    path = save(folder / "p_nir.tif", nir, setup=lambda dataset: dataset.update_tags(**tags))
+    return Pair("p", path, image(folder / "p_rgb.png", size=(40, 40)))
+
+
+@pytest.mark.parametrize("scale", [None, 10000])
+def test_reflectance_is_encoded_for_a_model_of_photographs(tmp_path, scale):
+    """As when the file is colorized."""
+    model = Colorizer(per_pixel(tmp_path / "m.onnx"))
+    pair = reflectance_pair(tmp_path, QUANTIFICATION_VALUE="10000")
+    model.colorize_file(pair.nir, tmp_path / "out.png", reading=Reading(scale=scale), depth=16)
+    (images,) = read_images(replace(pair, nir_scale=scale), [None])
+    (one,) = open_methods([model], [pair])
+    np.testing.assert_allclose(one.predict(pair, images), load(tmp_path / "out.png")[0] / 65535, atol=1e-4)
+    assert one.predict(pair, images)[0] == pytest.approx(float(encode_srgb(np.float32(0.3))))
+
+
+@pytest.mark.filterwarnings("ignore:.*reads as very dark")
+def test_a_model_of_reflectance_refuses_a_set_of_unknown_scale(tmp_path):
+    model = Colorizer(per_pixel(tmp_path / "m.onnx", encoding="reflectance", white_reflectance=1.0))
+    pair = reflectance_pair(tmp_path)
+    (one,) = open_methods([model], [pair])
+    with pytest.raises(NircolorError, match=r"expected reflectance for model per_pixel.*10000.*nir_scale"):
+        one.predict(pair, read_images(pair, [None])[0])
+    (images,) = read_images(replace(pair, nir_scale=10000), [None])
+    assert one.predict(pair, images)[0] == pytest.approx(0.3)

@@ -1,4 +1,4 @@
-"""Scaling to [0, 1]: the fixed rule, its warnings, the stretch, and the sRGB curve."""
+"""Scaling to [0, 1]: the fixed rule, its warnings, and the stretch."""
 
 import re
 import warnings
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import encode_srgb, open_raster
+from nircolor.imagery import open_raster
 from tests.imagery.imagery_samples import noise, save, save_envi
 
 
@@ -166,37 +166,3 @@ def test_a_stretch_keeps_white_for_the_smallest_value(tmp_path):
     path = save(tmp_path / "a.tif", array, photometric="MINISWHITE")
     with open_raster(path, stretch=(0, 100)) as raster:
         np.testing.assert_allclose(raster.read()[0], 1 - array / 99, atol=1e-6)
-
-
-# --- the sRGB curve
-
-_LINEAR = np.linspace(0, 1, 65536)
-
-
-def test_the_srgb_curve_is_that_of_colour_science():
-    colour = pytest.importorskip("colour")
-    encoded = encode_srgb(_LINEAR)
-    np.testing.assert_allclose(encoded, colour.cctf_encoding(_LINEAR, "sRGB"), atol=3e-7)
-    np.testing.assert_allclose(encoded, colour.models.eotf_inverse_sRGB(_LINEAR), atol=3e-7)
-
-
-def test_known_values_of_the_srgb_curve():
-    # 21.4% is middle gray, 188 of 255 is half the light; below 0.31% the curve is straight
-    np.testing.assert_allclose(
-        encode_srgb(np.array([0.0, 0.001, 0.214041, 0.5, 1.0])), [0, 0.01292, 0.5, 0.735357, 1], atol=1e-6
-    )
-
-
-def test_the_srgb_curve_is_monotonic_in_16_bits():
-    steps = np.rint(encode_srgb(_LINEAR) * 65535)
-    assert (steps[0], steps[-1]) == (0, 65535)
-    assert (np.diff(steps) >= 0).all()
-
-
-def test_the_srgb_curve_clips_and_keeps_the_shape():
-    linear = np.array([[[-1.0, 0.0], [1.0, 7.5]]])
-    encoded = encode_srgb(linear)
-    assert encoded.dtype == np.float32
-    np.testing.assert_allclose(encoded, [[[0, 0], [1, 1]]], atol=1e-7)
-    assert encoded.max() <= 1
-    np.testing.assert_array_equal(linear, [[[-1, 0], [1, 7.5]]])

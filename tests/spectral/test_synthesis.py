@@ -169,7 +169,7 @@ def test_clipped_pixels_are_counted_and_values_above_white_are_kept(tmp_path, re
         assert file.read()[0, 1, 3] == pytest.approx(13_000, rel=0.02)
 
 
-@pytest.mark.filterwarnings("ignore:.*reads as very dark")
+@pytest.mark.filterwarnings("error::nircolor.errors.NircolorWarning")
 def test_given_references(tmp_path, record):
     header = record(tmp_path / "a")
     kept = tmp_path / "references"

@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from nircolor.errors import NircolorError
-from nircolor.pairs import Folders, MultiBandFiles, Scenes, Vcip, read_pair
+from nircolor.imagery import encode_srgb
+from nircolor.modelfile import Band
+from nircolor.pairs import Folders, MultiBandFiles, Pair, Scenes, Vcip, read_pair
 from nircolor.training import data as data_module
-from nircolor.training.data import PairedData, StepSampler
+from nircolor.training.data import ImagePairs, PairedData, StepSampler
 from nircolor.training.tasks import ContentTask
+from tests.imagery.imagery_samples import noise, save
 from tests.training.shipped_recipes import CARD
 
 
@@ -149,3 +152,17 @@ def test_files_without_the_bands_of_the_model_are_named(data_root):
     folders = Folders(data_root / "pairs/nir", data_root / "pairs/rgb", nir_suffix="_nir", rgb_suffix="_rgb")
     with pytest.raises(NircolorError, match=r"a0_nir[.]png: expected 3 bands"):
         prepared(folders, bands=(780, 850, 940), val_fraction=0)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "expected"), [("gamma", float(encode_srgb(np.float32(0.3)))), ("reflectance", 0.3)]
+)
+def test_reflectance_is_encoded_for_a_network_of_photographs(tmp_path, encoding, expected):
+    tags = {"QUANTIFICATION_VALUE": "10000"}
+    nir = save(
+        tmp_path / "nir.tif", np.full((1, 40, 40), 3000, np.uint16), setup=lambda d: d.update_tags(**tags)
+    )
+    pair = Pair("p", nir, save(tmp_path / "rgb.png", noise(3, 40, 40), "PNG"))
+    broad = Band(center_nm=850, fwhm_nm=250, tolerance_nm=125)
+    (image,) = ImagePairs([pair], [broad], encoding, in_memory=True)
+    assert image.as_float()[0].numpy() == pytest.approx(expected, abs=1e-6)

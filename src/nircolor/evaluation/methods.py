@@ -119,8 +119,9 @@ def _open(label: str | None, source: MethodSource, pairs: Sequence[Pair], device
     origin = card.name if isinstance(source, Colorizer) else text
 
     def predict(_pair: Pair, images: PairImages) -> Floats:
+        nir = images.nir_for(card.encoding, f"model {card.name}")
         # the mask and the validity of the colour image are unknown when an image is colorized
-        return colorizer.colorize(images.nir, None if images.nir_valid.all() else images.nir_valid)
+        return colorizer.colorize(nir, None if images.nir_valid.all() else images.nir_valid)
 
     return MethodRun(label or card.name, "model", origin, predict, card.bands, card)
 

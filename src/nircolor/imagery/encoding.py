@@ -3,8 +3,9 @@
 One rule for all commands. Values are linear reflectance where metadata states a reflectance scale, where
 references calibrate a capture, or where the user says so (``--reflectance``). Where nothing says so:
 
-- a model of reflectance takes floating point as it is and anything that the user scales, and refuses
-  integers, whose scale would be a guess;
+- a model of reflectance takes floating point as it is and anything that the user scales. It refuses integers
+  of more than 8 bits: they seldom use their whole range, so that the range of the type would be a guess
+  that makes nearly black images. 8-bit values use it; they are taken, with a warning, as 255 for 1;
 - a model of photographs takes the values as encoded like a photograph, with a warning where the file has the
   wavelengths or names of a spectral image.
 
@@ -56,6 +57,11 @@ class Values:
     largest: float = 0.0
     typical: float = math.nan
 
+    @property
+    def is_scaled(self) -> bool:
+        """Whether the scale is known, by more than the data type."""
+        return self.scale.source not in ("type", "bits")
+
     def is_encoded_for(self, encoding: Encoding) -> bool:
         """Whether the values, once scaled, must go through the sRGB curve for a model."""
         return encoding == "gamma" and bool(self.scale.is_reflectance)
@@ -81,7 +87,7 @@ class Values:
             return (
                 f"{self.path}: expected reflectance for {wanted_by}, got values declared as --no-reflectance"
             )
-        if self.dtype.kind == "f" or scale.source not in ("type", "bits"):
+        if self.is_scaled or self.dtype.kind == "f" or self.dtype.itemsize == 1:
             return None
         return (
             f"{self.path}: expected reflectance for {wanted_by}, got {self.dtype.name} values of unknown "
@@ -108,8 +114,15 @@ class Values:
                     f"{self.path}: floating point without a value of {_DARKEST} or more reads as black; "
                     "give the value that maps to 1 with --scale"
                 )
-        if encoding == "reflectance" or scale.is_reflectance is not None:
+        if scale.is_reflectance is not None:
             return None
+        if encoding == "reflectance":
+            if not by_type or self.dtype.itemsize > 1:
+                return None
+            return (
+                f"{self.path}: {self.dtype.name} values are taken as reflectance, {scale.white[0]:g} as 1, "
+                f"wrong if they are stretched for display (--scale {scale.white[0]:g}: this is right)"
+            )
         if by_type and self.dtype.kind != "f" and self.dtype.itemsize > 1:
             if self.product is not None:
                 return (
@@ -140,11 +153,6 @@ class Values:
         if self.product is not None:
             note = f", {self.product.note}" if self.product.note else ""
             return f"{self.product.options}{more} for {self.product.name}{note}"
-        if self.dtype.itemsize == 1:
-            return (
-                f"--scale 255{more} if 255 is a reflectance of 1 (a quicklook, which is stretched for "
-                "display, cannot be converted)"
-            )
         landsat = f"{LANDSAT_SURFACE.options}{more} for {LANDSAT_SURFACE.name}"
         return f"{SENTINEL2.options}{more} for reflectance × 10000 (as Sentinel-2), {landsat}"
 

@@ -11,7 +11,9 @@ import numpy as np
 
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import Raster, fill_invalid, open_raster
+from nircolor.imagery import Raster, encode_srgb, fill_invalid, open_raster
+from nircolor.imagery.encoding import Values
+from nircolor.imagery.scaling import Encoding
 from nircolor.imagery.sensors import role_of
 from nircolor.modelfile import Band, describe_bands, match_bands
 
@@ -71,12 +73,33 @@ class PairImages(NamedTuple):
         nir_valid: (h, w), True where the NIR file declares the pixel valid in all of these bands.
         rgb: (3, h, w), float32 in [0, 1].
         valid: (h, w), True where the NIR file, the colour file and the mask declare the pixel valid.
+        nir_values: What is known of the values of the NIR file.
     """
 
     nir: Floats
     nir_valid: Mask
     rgb: Floats
     valid: Mask
+    nir_values: Values | None = None
+
+    def nir_for(self, encoding: Encoding, wanted_by: str) -> Floats:
+        """Return the NIR as a model expects it, by the same rule as for files to colorize.
+
+        Args:
+            encoding: What the model expects.
+            wanted_by: The model, for messages: ``model scene``.
+
+        Raises:
+            NircolorError: The model expects reflectance, and the scale of the values is unknown.
+        """
+        if self.nir_values is None:
+            return self.nir
+        refusal = self.nir_values.refusal(encoding, wanted_by)
+        if refusal is not None:
+            raise NircolorError(f"{refusal}; a data set states it as nir_scale, in a YAML file")
+        if not self.nir_values.is_encoded_for(encoding):
+            return self.nir
+        return fill_invalid(encode_srgb(self.nir), self.nir_valid)
 
 
 def read_pair(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, Floats, Mask]:
@@ -120,7 +143,7 @@ def read_images(pair: Pair, choices: Sequence[Bands]) -> list[PairImages]:
         mask = None if pair.mask is None else files.open(pair.mask).read()[0]
         found: dict[Bands, PairImages] = {}
         for bands in dict.fromkeys(choices):
-            nir, nir_valid = _read_nir(files, pair, bands)
+            nir, nir_valid, values = _read_nir(files, pair, bands)
             _require_same_size(pair.nir, nir, pair.rgb, rgb)
             valid = nir_valid & rgb_valid
             if mask is not None and pair.mask is not None:
@@ -133,7 +156,7 @@ def read_images(pair: Pair, choices: Sequence[Bands]) -> list[PairImages]:
                 valid &= mask[0] > 0.5
             if not valid.any():
                 raise NircolorError(f"{pair.nir}: expected a valid pixel in the pair {pair.name}, got none")
-            found[bands] = PairImages(nir, nir_valid, rgb, valid)
+            found[bands] = PairImages(nir, nir_valid, rgb, valid, values)
     return [found[bands] for bands in choices]
 
 
@@ -152,7 +175,7 @@ def read_nir(pair: Pair, bands: Sequence[Band] | None = None) -> tuple[Floats, M
         NircolorError: The file cannot be read, or does not have the bands.
     """
     with _open_files() as files:
-        return _read_nir(files, pair, None if bands is None else tuple(bands))
+        return _read_nir(files, pair, None if bands is None else tuple(bands))[:2]
 
 
 def read_colour(
@@ -222,12 +245,12 @@ class _Files:
 
     def read_bands(
         self, path: Path, scale: float | None, bands: Sequence[Band], description: str
-    ) -> tuple[Floats, Mask]:
+    ) -> tuple[Floats, Mask, Values]:
         raster = self.open_for_bands(path, scale, bands, description)
         mixture = match_bands(bands, raster.wavelengths_nm, str(path), description, raster.names)
         used = np.flatnonzero(mixture.any(0))
         values, valid = raster.read(None, used.tolist())
-        return np.tensordot(mixture[:, used], values, 1), valid
+        return np.tensordot(mixture[:, used], values, 1), valid, raster.values
 
     def close(self) -> None:
         for raster in self._rasters.values():
@@ -243,20 +266,21 @@ def _open_files() -> Iterator[_Files]:
         files.close()
 
 
-def _read_nir(files: _Files, pair: Pair, bands: Bands) -> tuple[Floats, Mask]:
+def _read_nir(files: _Files, pair: Pair, bands: Bands) -> tuple[Floats, Mask, Values]:
     if bands is not None:
-        nir, valid = files.read_bands(pair.nir, pair.nir_scale, bands, f"the NIR of {pair.name}")
-        return fill_invalid(nir, valid), valid
-    nir, valid = files.open(pair.nir, pair.nir_scale).read()
+        nir, valid, values = files.read_bands(pair.nir, pair.nir_scale, bands, f"the NIR of {pair.name}")
+        return fill_invalid(nir, valid), valid, values
+    raster = files.open(pair.nir, pair.nir_scale)
+    nir, valid = raster.read()
     if len(nir) != 1:
         raise NircolorError(f"{pair.nir}: expected 1 band, got {len(nir)}")
-    return fill_invalid(nir, valid), valid
+    return fill_invalid(nir, valid), valid, raster.values
 
 
 def _read_colour(files: _Files, pair: Pair) -> tuple[Floats, Mask]:
     if pair.rgb_nm is not None:
         bands = [Band(center_nm=nm, fwhm_nm=1, tolerance_nm=_RGB_TOLERANCE_NM) for nm in pair.rgb_nm]
-        return files.read_bands(pair.rgb, pair.rgb_scale, bands, f"the colour of {pair.name}")
+        return files.read_bands(pair.rgb, pair.rgb_scale, bands, f"the colour of {pair.name}")[:2]
     try:
         return files.open(pair.rgb, pair.rgb_scale, _RGB_NM).read()
     except NircolorError as error:

@@ -129,7 +129,7 @@ def write_pair(
     with ExitStack() as stack:
         # with given references, any scale keeps `open_raster` from using those beside the capture
         scale = 1.0 if settings.references else settings.scale
-        raster = stack.enter_context(open_raster(capture.header, scale=scale))
+        raster = stack.enter_context(open_raster(capture.header, scale=scale, encoding="reflectance"))
         wavelengths_nm = np.array([np.nan if nm is None else nm for nm in raster.wavelengths_nm], float)
         if np.isnan(wavelengths_nm).all():
             raise NircolorError(
@@ -141,7 +141,7 @@ def write_pair(
             calibration: Calibration | None = load_calibration(cube, settings.references)
         else:
             calibration = raster.calibration
-            _require_reflectance(raster, settings)
+            _require_reflectance(raster)
         for path in files.paths():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
         bands, narrow = settings.bands(), len(settings.bands_nm)
@@ -174,8 +174,12 @@ def write_pair(
     }
 
 
-def _require_reflectance(raster: Raster, settings: SynthesisSettings) -> None:
-    if raster.is_reflectance or raster.dtype.kind == "f" or settings.scale is not None:
+def _require_reflectance(raster: Raster) -> None:
+    is_raw = not raster.is_reflectance and raster.dtype.kind != "f" and not raster.values.is_scaled
+    if not is_raw:
+        refusal = raster.values.refusal("reflectance", "synthesize")
+        if refusal is not None:
+            raise NircolorError(refusal)
         return
     name = raster.path.with_suffix(".hdr").name
     raise NircolorError(

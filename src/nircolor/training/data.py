@@ -10,11 +10,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import image_size
+from nircolor.imagery.scaling import Encoding
 from nircolor.losses import SSIM_WINDOW_PX
 from nircolor.memory import available_bytes
 from nircolor.modelfile import Band
 from nircolor.models import Network
-from nircolor.pairs import Pair, PairedSet, read_pair, split_pairs
+from nircolor.pairs import Pair, PairedSet, split_pairs
+from nircolor.pairs.pair import read_images
 from nircolor.training.module import ColorizationModule
 from nircolor.training.sampling import (
     Augmentation,
@@ -35,11 +37,14 @@ class ImagePairs(Sequence[ImagePair]):
     Args:
         pairs: Files of the pairs.
         bands: NIR bands to read, in this order.
+        encoding: What the network expects; see `pairs.PairImages.nir_for`.
         in_memory: Keep the images in memory.
     """
 
-    def __init__(self, pairs: Sequence[Pair], bands: Sequence[Band], *, in_memory: bool) -> None:
-        self._pairs, self._bands = pairs, bands
+    def __init__(
+        self, pairs: Sequence[Pair], bands: Sequence[Band], encoding: Encoding, *, in_memory: bool
+    ) -> None:
+        self._pairs, self._bands, self._encoding = pairs, tuple(bands), encoding
         self._images = [self._read(pair) for pair in pairs] if in_memory else None
 
     def __len__(self) -> int:
@@ -49,7 +54,9 @@ class ImagePairs(Sequence[ImagePair]):
         return self._read(self._pairs[index]) if self._images is None else self._images[index]
 
     def _read(self, pair: Pair) -> ImagePair:
-        return ImagePair.from_arrays(pair.name, *read_pair(pair, self._bands))
+        (images,) = read_images(pair, [self._bands])
+        nir = images.nir_for(self._encoding, "the card of the recipe")
+        return ImagePair.from_arrays(pair.name, nir, images.rgb, images.valid)
 
 
 class SampleDataset(Dataset[Sample]):
@@ -205,8 +212,11 @@ class PairedData(L.LightningDataModule):
         needed = _bytes([pair for pairs in (*training, val) for pair in pairs], len(self._model.bands))
         # each process of this machine keeps its own copy
         in_memory = needed * self._trainer.num_devices < _MEMORY_SHARE * available_bytes()
-        self.training = [ImagePairs(pairs, self._model.bands, in_memory=in_memory) for pairs in training]
-        self.val = ImagePairs(val, self._model.bands, in_memory=in_memory)
+        self.training = [
+            ImagePairs(pairs, self._model.bands, self._model.encoding, in_memory=in_memory)
+            for pairs in training
+        ]
+        self.val = ImagePairs(val, self._model.bands, self._model.encoding, in_memory=in_memory)
 
     def train_dataloader(self) -> DataLoader[Sample]:
         counts = [len(pairs) for pairs in self.training]

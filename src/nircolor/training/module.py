@@ -78,7 +78,8 @@ class ColorizationModule(L.LightningModule):
             }
         )
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.bands = _card_metadata(card).bands
+        metadata = _card_metadata(card)
+        self.bands, self.encoding = metadata.bands, metadata.encoding
         if len(self.bands) != self.network.bands:
             raise NircolorError(
                 f"the recipe: expected card.bands to list the network's {self.network.bands} bands, "

@@ -1,7 +1,9 @@
 """BMP, PGM and PPM, WebP, JPEG 2000 and NumPy files: variants that programs write, with the right values."""
 
+import contextlib
 import struct
 import threading
+import time
 import warnings
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import ClassVar
@@ -209,6 +211,32 @@ def test_damaged_numpy_files(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(NircolorError, match=r"a & b\.npy: .*(damaged|cut off)"):
             open_raster(path)
+
+
+@pytest.mark.parametrize(
+    "shape", ["(4294967296, 4294967296)", "(-6, 5)", "(True, 5)", "(6, 5, 9223372036854775807)", "(6,) * 2"]
+)
+def test_hostile_numpy_shapes(tmp_path, shape):
+    header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    (tmp_path / "a.npy").write_bytes(
+        b"\x93NUMPY\x01\0" + struct.pack("<H", len(header)) + header.encode() + bytes(30)
+    )
+    with pytest.raises(NircolorError, match=r"a\.npy: "):
+        open_raster(tmp_path / "a.npy")
+
+
+def test_hostile_bmps_are_settled_quickly(tmp_path):
+    whole = [content for _, content, _ in _bmps()]
+    random = np.random.default_rng(0)
+    start = time.process_time()
+    for number in range(150):
+        content = bytearray(whole[number % len(whole)])
+        for at in random.integers(10, 70, 3):
+            content[at] = random.integers(0, 256)
+        (tmp_path / "a.bmp").write_bytes(content)
+        with contextlib.suppress(NircolorError):
+            _read(tmp_path / "a.bmp")
+    assert time.process_time() - start < 5
 
 
 def test_webp(tmp_path):

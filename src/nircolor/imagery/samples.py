@@ -7,6 +7,8 @@ read the samples where a VRT describes how they are stored, which this module wr
 import re
 import struct
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
@@ -110,7 +112,8 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
             "convert it, for example with astype('float32')"
         )
     place = _places_of_axes(path, shape)
-    steps = np.cumprod([dtype.itemsize, *(shape if fortran else shape[::-1])]).tolist()[:-1]
+    # not with NumPy, whose integers overflow
+    steps = list(accumulate((dtype.itemsize, *(shape if fortran else shape[::-1])), mul))[:-1]
     strides = steps if fortran else steps[::-1]
     bands, height, width = (1 if axis is None else shape[axis] for axis in place)
     band_step = 0 if place[0] is None else strides[place[0]]
@@ -185,12 +188,12 @@ def _bmp(path: Path, file: BinaryIO) -> Samples | None:
     # rows are stored from the bottom up unless the height is negative
     first, rows = (0, 4 * width) if height < 0 else (4 * width * (height - 1), -4 * width)
     offsets = tuple(offset + first + byte for byte in channels if byte is not None)
-    if len(offsets) == 4 and not _any_byte(file, offset, abs(height), width, channels[3] or 0):
+    if len(offsets) == 4 and not _any_byte(file, offset, channels[3] or 0):
         offsets = offsets[:3]  # programs that know no alpha leave zeros in its place
     return Samples(np.dtype("u1"), (len(offsets), abs(height), width), (rows, 4), offsets, is_rgb=True)
 
 
-def _any_byte(file: BinaryIO, offset: int, height: int, width: int, byte: int) -> bool:
-    """Return whether one of the four bytes of a pixel is other than 0 anywhere."""
+def _any_byte(file: BinaryIO, offset: int, byte: int) -> bool:
+    """Return whether one of the four bytes of a pixel is other than 0 in any pixel."""
     file.seek(offset)
-    return any(any(file.read(4 * width)[byte::4]) for _ in range(height))
+    return any(any(part[byte::4]) for part in iter(lambda: file.read(1 << 20), b""))

@@ -261,3 +261,20 @@ def test_no_side_file_no_warning(tmp_path):
         warnings.simplefilter("error")
         with open_raster(save(tmp_path / "a.tif", noise(1, *SIZE), **PLACE)) as raster:
             assert raster.crs == CRS.from_epsg(32632)
+
+
+def test_a_side_file_may_be_a_link_within_the_folder_of_the_image(tmp_path):
+    inside, outside, farm = (tmp_path / name for name in ("inside", "outside", "farm"))
+    for folder in (inside, outside, farm):
+        folder.mkdir()
+    image = save(inside / "a.png", noise(1, *SIZE), "PNG")
+    (outside / "a.pgw").write_text("2\n0\n0\n-2\n101\n199\n")
+    (inside / "a.pgw").symlink_to(outside / "a.pgw")
+    with open_raster(image) as raster:
+        assert not raster.is_georeferenced
+    # links to an image and its side file together
+    save(outside / "a.png", noise(1, *SIZE), "PNG")
+    for name in ("a.png", "a.pgw"):
+        (farm / name).symlink_to(outside / name)
+    with open_raster(farm / "a.png") as raster:
+        assert raster.is_georeferenced

@@ -190,12 +190,18 @@ class DatasetWithSideFiles:
 
 
 def _beside(data: Path, name: str) -> Path | None:
-    """Find a regular file beside an image, with the extension of ``name`` as given or in either case."""
+    """Find a regular file beside an image, with the extension of ``name`` as given or in either case.
+
+    A link to a folder other than that of the image (itself a link perhaps) is left out, as for ENVI data.
+    """
     stem, _, end = name.rpartition(".")
     for variant in dict.fromkeys((name, f"{stem}.{end.lower()}", f"{stem}.{end.upper()}", name.lower())):
         path = data.with_name(variant)
         try:
-            if stat.S_ISREG(path.stat().st_mode):
+            if stat.S_ISREG(path.stat().st_mode) and (
+                not path.is_symlink()
+                or path.resolve().parent in (data.parent.resolve(), data.resolve().parent)
+            ):
                 return path
         except (OSError, ValueError):
             continue

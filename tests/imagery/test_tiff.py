@@ -34,7 +34,7 @@ def test_text_and_long_lists(tmp_path, options):
     tags = first_page(path)
     assert tags[305] == b"a program\0"
     assert tags[258] == (16,) * 7
-    assert len(tags[273]) == 20
+    assert tags[273] == ()  # places of the pixels are not read: they are many in large files
 
 
 def test_pages_follow_each_other_once():

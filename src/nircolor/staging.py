@@ -87,6 +87,20 @@ def remove(folder: Path) -> None:
     _live.pop(folder, None)
     if owner is not None:
         os.close(owner)
+        # walking through a folder takes open files too, of which there may be no more
+        _remove_file_by_file(folder)
+
+
+def _remove_file_by_file(folder: Path) -> None:
+    for parent, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            with suppress(OSError):
+                Path(parent, name).unlink()
+        for name in folders:
+            with suppress(OSError):
+                Path(parent, name).rmdir()
+    with suppress(OSError):
+        folder.rmdir()
 
 
 @contextmanager

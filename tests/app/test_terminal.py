@@ -81,6 +81,33 @@ def test_a_name_that_is_not_utf8_is_refused(tmp_path):
     assert [made.name for made in (tmp_path / "out").iterdir()] == ["b.png"]
 
 
+def test_libraries_print_nothing(tmp_path):
+    """libtiff prints a line for each block that a full disk, or here a limit, refuses."""
+    gray_png(tmp_path / "a.png", side=400)
+    words = [*COMMAND, "colorize", tmp_path / "a.png", "-o", tmp_path / "out"]
+    done = subprocess.run(
+        ["bash", "-c", 'ulimit -f 20; exec "$@"', "-", *map(str, words)],
+        capture_output=True, timeout=60, check=False, text=True,
+    )  # fmt: skip
+    line = f"error: {tmp_path}/out/a.png: cannot be written (write error; is the disk full?)\n"
+    assert (done.returncode, done.stderr) == (2, line)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_few_open_files_suffice_to_clean_up(tmp_path):
+    gray_png(tmp_path / "a.png", side=400)
+    words = [*COMMAND, "colorize", tmp_path / "a.png", "-o", tmp_path / "out"]
+    for limit in (11, 12):
+        done = subprocess.run(
+            ["bash", "-c", f'ulimit -n {limit}; exec "$@"', "-", *map(str, words)],
+            capture_output=True, timeout=60, check=False, text=True,
+        )  # fmt: skip
+        assert done.returncode in (0, 2)
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert not list(tmp_path.glob("out/.*"))
+        (tmp_path / "out" / "a.png").unlink(missing_ok=True)
+
+
 def test_a_terminal_in_ascii(tmp_path):
     path = gray_png(tmp_path / "a×.png")
     done = run("info", path, env={"PYTHONIOENCODING": "ascii"})

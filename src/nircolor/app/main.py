@@ -106,7 +106,7 @@ def main() -> None:
     any other error, reported in one line (``--debug`` adds the traceback); 130 after Ctrl-C, SIGTERM or
     SIGHUP; 141 if the reader of standard output has gone.
     """
-    terminal.prepare_streams()
+    terminal.prepare_streams(debug="--debug" in sys.argv)
     stopping.install()
     sys.exit(terminal.finish(_run()))
 

@@ -77,7 +77,7 @@ def _stop() -> None:
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, _LAST_RESORT_SECONDS)
     # progress bars hide the cursor
-    _say("\x1b[?25h\nstopping…" if os.isatty(2) else "stopping…")
+    _say("\x1b[?25h\nstopping…" if os.isatty(terminal.error_file) else "stopping…")
     staging.remove_all()
     _say(f"interrupted; {_note}" if _note else "interrupted")
     os._exit(EXIT_CODE)
@@ -86,4 +86,7 @@ def _stop() -> None:
 def _say(line: str) -> None:
     """Write to standard error without Python's locks, which another thread may hold."""
     with suppress(OSError):
-        os.write(2, f"{line}\n".encode(getattr(sys.stderr, "encoding", None) or "ascii", terminal.IN_ASCII))
+        os.write(
+            terminal.error_file,
+            f"{line}\n".encode(getattr(sys.stderr, "encoding", None) or "ascii", terminal.IN_ASCII),
+        )

@@ -105,14 +105,20 @@ class _StandardOutput(io.FileIO):
 
 
 _output: _StandardOutput | None = None
+# file descriptor of `sys.stderr`; what is written to 2 is hidden
+error_file = 2
 
 
-def prepare_streams() -> None:
-    """Replace closed streams, and make the others print text that their encoding lacks in ASCII.
+def prepare_streams(*, debug: bool = False) -> None:
+    """Replace closed streams, make the others print text that their encoding lacks in ASCII, hide libraries.
 
-    Otherwise the next file that is opened would take the place of a closed stream, with all that GDAL prints.
+    The next file that is opened would take the place of a closed stream, with all that is printed there.
+    GDAL's libraries and others print to standard error below Python; what matters is raised as an error too.
+
+    Args:
+        debug: Show what libraries print.
     """
-    global _output
+    global _output, error_file
     for number in range(3):
         try:
             os.fstat(number)
@@ -120,6 +126,11 @@ def prepare_streams() -> None:
             # writing to standard output fails, to standard error does not
             os.open(os.devnull, os.O_RDWR if number == 2 else os.O_RDONLY)
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+    if sys.stderr is sys.__stderr__ and sys.stderr is not None and not debug:
+        error_file = os.dup(2)
+        sys.stderr = open(error_file, "w", 1, sys.stderr.encoding, closefd=False)  # noqa: SIM115
+        _redirect(2, os.devnull)
+        sys.unraisablehook = lambda _problem: None
     # not where a test has replaced it
     if sys.stdout is sys.__stdout__:
         encoding = "utf-8" if sys.stdout is None else sys.stdout.encoding
@@ -174,4 +185,15 @@ def finish(code: int) -> int:
 def _discard(stream: TextIO) -> None:
     """Drop what could not be written; Python would try again when it exits."""
     with suppress(OSError, ValueError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        _redirect(stream.fileno(), os.devnull)
+
+
+def _redirect(number: int, path: str) -> None:
+    target = os.open(path, os.O_WRONLY)
+    os.dup2(target, number)
+    os.close(target)
+
+
+def show_libraries() -> None:
+    """Show what libraries and child processes print to standard error, for training."""
+    os.dup2(error_file, 2)

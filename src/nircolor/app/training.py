@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from nircolor.app import stopping
+from nircolor.app import stopping, terminal
 
 # all arguments are passed to LightningCLI, including --help
 TRAIN_SETTINGS: Final[dict[str, Any]] = {
@@ -34,6 +34,7 @@ def train(context: typer.Context) -> None:
     arguments = list(context.args)
     resume = "--resume" in arguments
     stopping.raise_instead()
+    terminal.show_libraries()
     try:
         with show_warnings(unit="images", options=False, others=True):
             run([argument for argument in arguments if argument != "--resume"], resume=resume)
@@ -72,6 +73,7 @@ def export(
     from nircolor.extras import require
 
     require("torch", extra="train", what="nircolor export")
+    terminal.show_libraries()
     from nircolor.training.exporting import export as run
 
     done = run(checkpoint, output, half=half, saturation=saturation, scores=scores, overwrite=overwrite)

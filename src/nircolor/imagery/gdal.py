@@ -122,6 +122,8 @@ def reason(error: BaseException) -> str:
     )
     text = str(text).replace(_ALONE, "")
     text = re.sub(r"\(this (error|warning) can be turned.*", "", " ".join(text.split()))
+    if re.match(r"TIFF\w+: ?Write error", text):
+        return "write error; is the disk full?"
     return text.strip()[:300]
 
 

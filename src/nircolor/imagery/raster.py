@@ -26,6 +26,7 @@ from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.invalid import Nodata, check_nodata
 from nircolor.imagery.metadata import kept_tags, read_metadata
 from nircolor.imagery.orientation import Window
+from nircolor.imagery.padding import find_padding
 from nircolor.imagery.pages import PagedDataset, Pages, find_pages
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.samples import SAMPLE_DRIVERS, describe
@@ -130,16 +131,20 @@ def open_raster(
         if roles.is_colour and roles.palette is None and stored.is_gray():
             stored.reduce_to_gray()
         roles = stored.layout
+        if references is None:
+            stored.padding = find_padding(stored, dataset)
+        # a map says where it has no data; in a photograph black stays black
+        is_padded_map = stored.padding is not None and bool(georeference)
         height, width = _upright_size(dataset, turn)
         grid = Grid(
             width,
             height,
             dtype,
             georeference,
-            nodata=invalid_value,
+            nodata=0 if is_padded_map else invalid_value,
             has_alpha=roles.alpha is not None,
             has_mask=stored.has_mask,
-            may_have_invalid=stored.may_have_invalid,
+            may_have_invalid=stored.may_have_invalid or is_padded_map,
             metadata=dataset.metadata,
             tags=kept_tags(tags_of(dataset)),
             turned=turn != 1,
@@ -171,6 +176,7 @@ def open_raster(
             "is animated; its first image is read"
             if file.driver == "PNG" and is_animated_png(file.data)
             else None,
+            None if stored.padding is None else stored.padding.doubt(),
             layout.doubt(file.path, roles) if bands_nm is None else None,
             values.doubt(encoding),
         ):
@@ -248,7 +254,7 @@ class Raster:
         self.dtype, self.depth = grid.dtype, grid.depth
         self.nodata, self.georeference = grid.nodata, grid.georeference
         self.has_alpha, self.has_mask = grid.has_alpha, grid.has_mask
-        self.may_have_invalid = grid.may_have_invalid
+        self.may_have_invalid = grid.may_have_invalid or stored.padding is not None
         self.bands = stored.layout.bands
         self.is_colour_photograph = stored.layout.is_colour
         self.wavelengths_nm, self.names = wavelengths_nm, names

@@ -16,6 +16,7 @@ from nircolor.imagery.gdal import MAX_BANDS
 from nircolor.imagery.invalid import Nodata, as_stored
 from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
+from nircolor.imagery.padding import Padding
 
 # Above this many samples (pixels times bands) a file needs a byte for each 200 of them. A picture without any
 # detail takes a byte per 190 samples as JPEG, and per 1000 where it is deflated (PNG, TIFF).
@@ -82,6 +83,8 @@ class StoredImage:
         height, width: in pixels, as stored.
         has_mask: whether there is a mask band or a transparent colour.
         may_have_invalid: whether pixels can be invalid: alpha, mask, nodata or floating point.
+        marks_invalid: whether the file or the user says which pixels are invalid.
+        padding: black padding, whose pixels are invalid too; None until it is set.
     """
 
     def __init__(
@@ -115,6 +118,13 @@ class StoredImage:
             or any(value is not None for value in self._nodata)
             or any(np.dtype(dataset.dtypes[i - 1]).kind == "f" for i in layout.stored)
         )
+        self.marks_invalid = bool(
+            self.has_mask
+            or layout.alpha
+            or nodata is not None
+            or any(value is not None for value in self._nodata)
+        )
+        self.padding: Padding | None = None
         # decoded rows that stay in memory: (stored bands, h, w) up to row `_kept_rows`
         self._kept: Array | None = None
         self._kept_mask: Array | None = None
@@ -128,6 +138,11 @@ class StoredImage:
             self._kept = np.empty((len(planes), self.height, self.width), self._dtype)
             if self._has_mask_band:
                 self._kept_mask = np.empty((self.height, self.width), np.uint8)
+
+    @property
+    def rereads(self) -> bool:
+        """Whether the image is decoded from the top each time that rows are read again."""
+        return self._decodes_in_order and self._kept is None
 
     def load(self, window: Window, bands: Sequence[int]) -> tuple[Array, Mask]:
         """Read a window.
@@ -152,7 +167,7 @@ class StoredImage:
         if not self._decodes_in_order and any(_spread(*part) > tolerance for part in self.sample()):
             return False
         return not any(
-            _spread(*self.load(window, range(self.layout.bands))) > tolerance for window in self._parts()
+            _spread(*self.load(window, range(self.layout.bands))) > tolerance for window in self.parts()
         )
 
     def reduce_to_gray(self) -> None:
@@ -184,7 +199,7 @@ class StoredImage:
         self._kept = self._kept_mask = None
         self._dataset.close()
 
-    def _parts(self) -> Iterator[Window]:
+    def parts(self) -> Iterator[Window]:
         """Windows that cover the image, each block of the file in one of them where blocks are small."""
         block_rows, block_cols = self._dataset.block_shapes[0]
         values = _SCAN_VALUES // self.layout.bands
@@ -217,6 +232,8 @@ class StoredImage:
             valid &= self._read([layout.alpha], window)[0] > 0
         if self._has_mask_band:
             valid &= self._read_mask(window) > 0
+        if self.padding is not None:
+            valid &= ~self.padding.covers(window, values)
         return values, valid
 
     def _read(self, stored: list[int], window: Window) -> Array:

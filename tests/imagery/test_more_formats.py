@@ -168,6 +168,17 @@ def test_numpy(tmp_path, dtype, shape, axis, order):
     np.testing.assert_array_equal(values, np.rint(np.clip(expected, 0, raster.full_scale)))
 
 
+def test_arrays_stored_by_columns_are_read_as_fast(tmp_path):
+    array = noise(1, 1600, 1500, "uint16")[0]
+    np.save(tmp_path / "a.npy", np.asfortranarray(array))
+    start = time.process_time()
+    with open_raster(tmp_path / "a.npy", scale=65535) as raster:
+        for row in range(0, 1600, 400):
+            strip = np.rint(raster.read((row, row + 400, 0, 1500))[0][0] * 65535)
+            np.testing.assert_array_equal(strip, array[row : row + 400])
+    assert time.process_time() - start < 1
+
+
 def test_three_numpy_channels_are_rgb(tmp_path):
     np.save(tmp_path / "a.npy", COLOUR.repeat(3, 0).repeat(3, 1))
     with pytest.warns(NircolorWarning, match="colour photograph"), open_raster(tmp_path / "a.npy") as raster:

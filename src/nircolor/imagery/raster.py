@@ -402,6 +402,8 @@ def _orientation_of(file: ImageFile, dataset: Any, georeference: Georeference, p
         return orientation.parse(pages.orientation)
     if file.driver == "GTiff":
         return orientation.of_tiff(file.data)
+    if file.driver == "NumPy":
+        return orientation.parse(tags_of(dataset, 0, "IMAGE_STRUCTURE").get("ORIENTATION"))
     return 1 if dataset.metadata.exif is None else int(dataset.metadata.exif.orientation)
 
 

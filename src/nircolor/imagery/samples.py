@@ -39,6 +39,8 @@ class Samples:
         offsets: byte of the first sample of each band.
         top: largest possible value, where the file states it.
         is_rgb: whether the bands are red, green, blue and possibly alpha.
+        is_transposed: whether rows and columns are swapped, so that those here are the columns of the image:
+            GDAL reads whole rows, which would be most of the file where rows are not contiguous.
     """
 
     dtype: np.dtype[Any]
@@ -47,6 +49,7 @@ class Samples:
     offsets: tuple[int, ...]
     top: int | None = None
     is_rgb: bool = False
+    is_transposed: bool = False
 
     def vrt(self, data: Path) -> str:
         """Return the VRT that describes the samples in the file ``data``."""
@@ -63,7 +66,9 @@ class Samples:
             f"<LineOffset>{self.strides[0]}</LineOffset><ByteOrder>{order}</ByteOrder></VRTRasterBand>"
             for band, offset in enumerate(self.offsets, 1)
         )
-        return f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">{bands}</VRTDataset>'
+        turn = '<Metadata domain="IMAGE_STRUCTURE"><MDI key="ORIENTATION">5</MDI></Metadata>'
+        content = turn + bands if self.is_transposed else bands
+        return f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">{content}</VRTDataset>'
 
 
 def describe(path: Path, data: Path, driver: str) -> Samples | None:
@@ -112,6 +117,8 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
             "convert it, for example with astype('float32')"
         )
     place = _places_of_axes(path, shape)
+    if fortran:
+        place = place[0], place[2], place[1]
     # not with NumPy, whose integers overflow
     steps = list(accumulate((dtype.itemsize, *(shape if fortran else shape[::-1])), mul))[:-1]
     strides = steps if fortran else steps[::-1]
@@ -126,6 +133,7 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
         tuple(file.tell() + band * band_step for band in range(bands)),
         # as images are held in arrays; bands in the first axis are spectral
         is_rgb=bands == 3 and place[0] == 2 and dtype.itemsize <= 2,
+        is_transposed=fortran,
     )
 
 

@@ -31,7 +31,8 @@ from typing import Any
 import rasterio
 from fuzzing.cases import make_case
 from fuzzing.mutations import CANARY_FILE
-from fuzzing.seeds import Seed, make_seeds
+from fuzzing.seed import Seed
+from fuzzing.seeds import make_seeds
 from fuzzing.worker import MOST_MB, Outcome, canary_image, work
 
 HANG_S, START_S = 5.0, 120.0

@@ -7,7 +7,8 @@ from pathlib import Path
 from random import Random
 
 from fuzzing.mutations import mutate_bytes, splice
-from fuzzing.seeds import Seed, mutation_for
+from fuzzing.seed import Seed
+from fuzzing.seeds import mutation_for
 
 # names that end a line, colour a terminal, or are not UTF-8; `a` is what the files of a seed are called
 _STEMS = ("a b", "a\nb", "\x1b[31ma", "a%20#1", "近赤外", "a\udcff", "-a", "{a}", "[bold]a[/bold]", "a\u202e")

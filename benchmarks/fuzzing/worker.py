@@ -26,7 +26,8 @@ import numpy as np
 
 from fuzzing.cases import Case, make_case
 from fuzzing.mutations import CANARY_FILE, CANARY_URL
-from fuzzing.seeds import Seed, make_seeds, tiny_onnx
+from fuzzing.seed import Seed
+from fuzzing.seeds import make_seeds, tiny_onnx
 from fuzzing.targets import CONTROLS, Ran, Wrong, run_target
 from nircolor.app.terminal import hide_undecodable_messages
 from nircolor.errors import NircolorError

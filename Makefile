@@ -5,7 +5,10 @@ DEV := .venv/bin
 # processes that run tests; each takes up to 1.5 GB
 WORKERS ?= logical --maxprocesses=4
 
-.PHONY: demo test check pytest docs figures tables clean
+# cases of make fuzz: some minutes; 100000 take half an hour
+N ?= 20000
+
+.PHONY: demo test check pytest fuzz docs figures tables clean
 
 demo: .venv-demo/ready      ## install nircolor, colorize the demo image, print where the page is
 	$(DEMO)/nircolor demo -o demo
@@ -32,6 +35,9 @@ pytest: .venv/ready
 	$(DEV)/pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
 	$(DEV)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
+
+fuzz: .venv/ready           ## mutated images, sidecars, captures, models, recipes: make fuzz N=100000
+	$(DEV)/python benchmarks/fuzz.py -n $(N)
 
 docs: .venv/ready           ## build the documentation site into site/
 	NO_MKDOCS_2_WARNING=1 $(DEV)/mkdocs build --strict

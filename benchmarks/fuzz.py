@@ -30,19 +30,16 @@ from typing import Any
 
 import rasterio
 from fuzzing.cases import make_case
-from fuzzing.mutations import CANARY_FILE
 from fuzzing.seed import Seed
 from fuzzing.seeds import make_seeds
-from fuzzing.worker import MOST_MB, Outcome, canary_image, work
+from fuzzing.worker import MOST_MB, Outcome, work
 
-HANG_S, START_S = 5.0, 120.0
+START_S = 120.0
 _GOOD = ("ok", "refused")
 _BAD = (
     "crash", "hang", "litter", "exception", "warning", "output", "message", "values", "memory", "opened",
     "network", "changed input", "exit code",
 )  # fmt: skip
-# failures that another process can cause, counted only where they happen again
-_MUST_REPEAT = ("hang", "opened", "network")
 _SAVED_PER_CAUSE, _REPORT_S = 3, 30
 
 
@@ -53,11 +50,10 @@ def main() -> None:
         first, step, end = arguments.worker
         work(arguments.seed, range(first, end, step), arguments.kind, arguments.target, arguments.scratch)
         return
-    Path(CANARY_FILE.decode()).write_bytes(canary_image())
     first, count = (arguments.only, 1) if arguments.only is not None else (arguments.first, arguments.number)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="nircolor-fuzz-", dir=_memory_folder()) as scratch:
-        run = Run(arguments.seed, arguments.kind, arguments.target, Path(scratch))
+        run = Run(arguments.seed, arguments.kind, arguments.target, arguments.limit, Path(scratch))
         outcomes = run.all(first, first + count, arguments.workers)
     failures = [outcome for outcome in outcomes if outcome.status not in _GOOD]
     if failures:
@@ -76,6 +72,7 @@ def main() -> None:
         "commit": _commit(),
         "versions": {package: version(package) for package in packages} | {"GDAL": rasterio.__gdal_version__},
         "seed": arguments.seed,
+        "limit_s": arguments.limit,
         "seconds": round(time.perf_counter() - start, 1),
         "kinds": {kind: _counts(found) for kind, found in sorted(of_kind.items())}
         | {"all": _counts(outcomes)},
@@ -100,6 +97,9 @@ def _arguments() -> argparse.Namespace:
         "--kind", action="append", default=[], help="kind of file, such as tiff; default: all"
     )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument(
+        "--limit", type=float, default=5.0, metavar="S", help="seconds after which a case hangs"
+    )
     parser.add_argument("-o", "--output", type=Path, help="folder for the results")
     parser.add_argument(
         "--failures", type=Path, default=Path("fuzz-failures"), help="folder for failed cases"
@@ -120,11 +120,20 @@ class Run:
         seed: Seed of the run.
         kinds: Kinds of seeds to use; all where it is empty.
         target: `module:function` to run instead of nircolor, or None.
+        limit_s: Time after which a case hangs.
         scratch: Folder for the files of the cases.
     """
 
-    def __init__(self, seed: int, kinds: Sequence[str], target: str | None, scratch: Path) -> None:
-        self._seed, self._kinds, self._target, self._scratch = seed, kinds, target, scratch
+    def __init__(
+        self, seed: int, kinds: Sequence[str], target: str | None, limit_s: float, scratch: Path
+    ) -> None:
+        self._seed, self._kinds, self._target, self._limit_s, self._scratch = (
+            seed,
+            kinds,
+            target,
+            limit_s,
+            scratch,
+        )
         self._outcomes: list[Outcome] = []
 
     def all(self, first: int, end: int, workers: int) -> list[Outcome]:
@@ -141,20 +150,21 @@ class Run:
         return sorted(self._outcomes, key=lambda outcome: outcome.index)
 
     def _share(self, first: int, step: int, end: int) -> None:
-        """Run every `step`-th case; failures that another process can cause are run again, alone."""
-        for outcome in self._outcomes_of(first, step, end):
-            if outcome.status in _MUST_REPEAT:
-                outcome = next(self._outcomes_of(outcome.index, 1, outcome.index + 1))
+        """Run every `step`-th case; a hang, which a busy machine can cause, counts if it happens again."""
+        number = first % step
+        for outcome in self._outcomes_of(first, step, end, number):
+            if outcome.status == "hang":
+                outcome = next(self._outcomes_of(outcome.index, 1, outcome.index + 1, number + step))
             self._outcomes.append(outcome)
 
-    def _outcomes_of(self, first: int, step: int, end: int) -> Iterator[Outcome]:
+    def _outcomes_of(self, first: int, step: int, end: int, number: int) -> Iterator[Outcome]:
         """Yield the outcomes of workers, of which a new one follows each that crashes or hangs."""
         while first < end:
-            for outcome in self._worker(first, step, end):
+            for outcome in self._worker(first, step, end, number):
                 yield outcome
                 first = outcome.index + step
 
-    def _worker(self, first: int, step: int, end: int) -> Iterator[Outcome]:
+    def _worker(self, first: int, step: int, end: int, number: int) -> Iterator[Outcome]:
         """Yield the outcomes of one worker process until it ends; the last one may be a crash or a hang."""
         command = [sys.executable, __file__, "--seed", str(self._seed), "--scratch", str(self._scratch)]
         command += [word for kind in self._kinds for word in ("--kind", kind)]
@@ -162,10 +172,15 @@ class Run:
         command += ["--worker", str(first), str(step), str(end)]
         index = first
         with tempfile.TemporaryFile() as errors:
-            process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors)
+            process = subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=os.environ | {"NIRCOLOR_FUZZ_WORKER": f"{number:02}"},
+            )
             assert process.stdout is not None
             try:
-                lines = _lines(process.stdout.fileno())
+                lines = _lines(process.stdout.fileno(), self._limit_s)
                 if next(lines, None) is None:
                     errors.seek(0)
                     raise RuntimeError(f"a worker did not start: {errors.read().decode()[-3000:]}")
@@ -178,14 +193,14 @@ class Run:
                 if index < end:
                     yield Outcome(index, "", "crash", f"signal {-process.wait()}")
             except TimeoutError:
-                yield Outcome(index, "", "hang", f"more than {HANG_S:g} s", HANG_S)
+                yield Outcome(index, "", "hang", f"more than {self._limit_s:g} s", self._limit_s)
             finally:
                 process.kill()
                 process.wait()
                 process.stdout.close()
 
 
-def _lines(descriptor: int) -> Iterator[bytes]:
+def _lines(descriptor: int, each_s: float) -> Iterator[bytes]:
     """Yield the lines of a pipe; `TimeoutError` if one takes too long, of which the first may take longer."""
     pending, limit_s = b"", START_S
     while True:
@@ -196,7 +211,7 @@ def _lines(descriptor: int) -> Iterator[bytes]:
             return
         *lines, pending = (pending + piece).split(b"\n")
         for line in lines:
-            limit_s = HANG_S
+            limit_s = each_s
             yield line
 
 
@@ -272,8 +287,8 @@ def report(results: dict[str, Any]) -> str:
     lines += [
         "",
         "ok: read and, for a part, colorized; refused: an error of one line; crash: the process ended; hang: "
-        f"more than {HANG_S:g} s; other: another exception or warning, output of a library, more than "
-        f"{MOST_MB} MB, a file opened or an address asked that the input names. The slowest case took "
+        f"more than {results['limit_s']:g} s; other: another exception or warning, output of a library, more "
+        f"than {MOST_MB} MB, a file opened or an address asked that the input names. The slowest case took "
         f"{results['kinds']['all']['slowest_s']:.1f} s (number {results['kinds']['all']['slowest']}).",
         "",
     ]

@@ -212,7 +212,8 @@ def _tiffs_of_pages() -> Iterator[tuple[str, bytes]]:
         b'<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
         b'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="20" '
         b'SizeY="24" SizeC="3" SizeZ="1" SizeT="1">'
-        b'<Channel ID="Channel:0:0" Name="NIR" EmissionWavelength="850" EmissionWavelengthUnit="nm"/><TiffData IFD="0"/>'
+        b'<Channel ID="Channel:0:0" Name="NIR" EmissionWavelength="850" '
+        b'EmissionWavelengthUnit="nm"/><TiffData IFD="0"/>'
         b"</Pixels></Image></OME>"
     )
     shape = json.dumps({"shape": [3, HEIGHT, WIDTH], "axes": "CYX"}).encode()

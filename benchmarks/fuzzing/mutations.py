@@ -1,5 +1,6 @@
 """Mutations of bytes and of text that need no knowledge of a format."""
 
+import os
 import re
 import struct
 from collections.abc import Callable, Sequence
@@ -7,8 +8,11 @@ from random import Random
 
 Mutation = Callable[[Random, bytes], bytes]
 
+# number of the worker process, of two digits
+WORKER = os.environ.get("NIRCOLOR_FUZZ_WORKER", "00")
 # a file that no input may make nircolor open, and the address of a server that none may make it ask
-CANARY_FILE, CANARY_URL = b"/tmp/nircolor-fuzz-canary.tif", b"http://127.0.0.1:47811/"
+CANARY_FILE = f"/tmp/nircolor-fuzz-canary-{WORKER}.tif".encode()
+CANARY_URL = f"http://127.0.0.1:478{WORKER}/".encode()
 
 BOUNDARIES = (
     0, 1, 2, 3, 7, 8, 15, 16, 17, 31, 32, 63, 64, 127, 128, 255, 256, 257, 511, 1023, 4095, 4096, 4097,

@@ -98,6 +98,7 @@ def work(
                 print(json.dumps({"error": f"case {index}: {_trace(error)}"}), file=results)
                 raise
             print(json.dumps(asdict(outcome)), file=results)
+        judge.close()
 
 
 @contextmanager
@@ -135,9 +136,17 @@ class Judge:
     def __init__(self, run: Runner, caught: int, scratch: Path, tools: Path) -> None:
         self._run, self._caught, self._tools = run, caught, tools
         self._folder = Path(tempfile.mkdtemp(prefix="case-", dir=scratch))
-        self._canary = _FileWatch(Path(CANARY_FILE.decode()))
+        canary = Path(CANARY_FILE.decode())
+        canary.write_bytes(_canary_image())
+        self._canary = _FileWatch(canary)
         self._server = _listen()
         self._entry = ""
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._canary.close()
+        if self._server is not None:
+            self._server.close()
 
     def run(self, case: Case) -> Outcome:
         """Write a case, run it and judge the result."""
@@ -315,10 +324,15 @@ class _FileWatch:
     """Tell whether a file was opened, by this or another process, with Linux's inotify."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         libc = ctypes.CDLL(None, use_errno=True)
         self._descriptor = libc.inotify_init1(os.O_NONBLOCK)
         if libc.inotify_add_watch(self._descriptor, os.fsencode(path), _IN_OPEN) < 0:
             raise OSError(ctypes.get_errno(), f"{path} cannot be watched")
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+        self._path.unlink()
 
     def was_opened(self) -> bool:
         try:
@@ -330,8 +344,7 @@ class _FileWatch:
 def _listen() -> socket.socket | None:
     """Listen at the address of `CANARY_URL`; None where another run does."""
     server = socket.socket()
-    # the workers of a run share the address
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         server.bind(("127.0.0.1", int(CANARY_URL.rpartition(b":")[2].strip(b"/"))))
     except OSError:
@@ -340,7 +353,7 @@ def _listen() -> socket.socket | None:
     return server
 
 
-def canary_image() -> bytes:
+def _canary_image() -> bytes:
     """Return a file that GDAL opens: a TIFF of one pixel."""
     tags = [(256, 1), (257, 1), (258, 8), (259, 1), (262, 1), (273, 8), (277, 1), (278, 1), (279, 1)]
     entries = b"".join(struct.pack("<HHIHH", tag, 3, 1, value, 0) for tag, value in tags)

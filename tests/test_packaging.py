@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from nircolor.training.templates import TEMPLATES
+
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -24,6 +26,7 @@ def test_the_wheel_holds_the_package_its_weights_and_licences_and_nothing_else(t
     names = set(zipfile.ZipFile(build("wheel", tmp_path)).namelist())
     weights = {"scene", "satellite", "satellite-1band"}
     expected = {f"nircolor/weights/{name}.onnx" for name in weights} | {"nircolor/py.typed"}
+    expected |= {f"nircolor/training/templates/{name}.yaml" for name in TEMPLATES}
     assert expected <= names
     licences = {name for name in names if ".dist-info/licenses/" in name}
     assert {name.split("/licenses/")[1] for name in licences} == {

@@ -132,8 +132,6 @@ def test_variables_are_shown_in_the_help(nircolor):
 @pytest.mark.parametrize("option", ["-h", "--help"])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_help_of_each_command_has_examples_and_fits_80_columns(nircolor, monkeypatch, command, option):
-    if command == "train":
-        pytest.skip("its help is LightningCLI's")
     monkeypatch.setenv("COLUMNS", "80")
     shown = nircolor(*command.split(), option)
     assert shown.code == 0

@@ -77,7 +77,7 @@ def small_recipe(data_root):
         recipe["trainer"]["callbacks"] = callbacks or []
         recipe["trainer"]["val_check_interval"] = 3
         recipe["checkpoint"] = {"train_time_interval": None, "every_n_train_steps": 2}
-        text = yaml.safe_dump(recipe).replace("data/", f"{data_root}/")
+        text = yaml.safe_dump(recipe).replace("data/", f"{data_root}/").replace("FILL IN", "tests")
         text = text.replace("recipes/splits", str(REPOSITORY / "recipes/splits"))
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "recipe.yaml"

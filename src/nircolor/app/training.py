@@ -1,5 +1,6 @@
 """Commands `nircolor train` and `nircolor export`."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -8,36 +9,76 @@ import typer
 
 from nircolor.app import stopping, terminal
 
-# all arguments are passed to LightningCLI, including --help
+# all other arguments are passed to LightningCLI
 TRAIN_SETTINGS: Final[dict[str, Any]] = {
-    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
-    "add_help_option": False,
+    "context_settings": {"allow_extra_args": True, "ignore_unknown_options": True}
 }
 
 
-def train(context: typer.Context) -> None:
+def train(
+    context: typer.Context,
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="YAML",
+            help="Recipe. The run is kept in runs/NAME for a recipe NAME.yaml.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue from the last checkpoint of the run.")
+    ] = False,
+    new: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML", help="Write a recipe to start from, with comments, instead of training."
+        ),
+    ] = None,
+    like: Annotated[
+        str,
+        typer.Option(
+            metavar="TEMPLATE",
+            help="Template for --new: pairs (two folders of images, a small U-Net), pairs-scene (the network "
+            "of the model scene), captures (pairs by `nircolor synthesize`) or captures-camera.",
+        ),
+    ] = "pairs",
+    all_options: Annotated[
+        bool, typer.Option("--help-all", help="List all options, those of LightningCLI, and exit.")
+    ] = False,
+) -> None:
     """Train a network from a recipe (extra: train).
 
-    The arguments are those of LightningCLI; --help lists them. --resume continues from the last checkpoint.
+    Every key of the recipe can be overridden by an option, and all options of Lightning's Trainer are
+    available: --help-all lists them.
 
     \b
-    nircolor train --config recipes/scene.yaml
-    nircolor train --config recipes/scene.yaml --resume
-    nircolor train --config recipes/scene.yaml --trainer.max_steps 1000
+    nircolor train --new mine.yaml
+    nircolor train --config mine.yaml
+    nircolor train --config mine.yaml --resume
+    nircolor train --config mine.yaml --trainer.max_steps 1000
     """
+    if new is not None:
+        from nircolor.training.templates import write_template
+
+        path = write_template(new, like)
+        typer.echo(
+            f"{path}: fill in the texts and paths, then: nircolor train --config {shlex.quote(str(path))}"
+        )
+        return
     from nircolor.app.console import show_warnings
     from nircolor.extras import require
 
     require("lightning", extra="train", what="nircolor train")
     from nircolor.training.cli import train_from_arguments as run
 
-    arguments = list(context.args)
-    resume = "--resume" in arguments
+    arguments = [f"--config={recipe}" for recipe in config or []] + context.args
+    if all_options:
+        arguments.append("--help")
     stopping.raise_instead()
     terminal.show_libraries()
     try:
         with show_warnings(unit="images", options=False, others=True):
-            run([argument for argument in arguments if argument != "--resume"], resume=resume)
+            run(arguments, resume=resume)
     except KeyboardInterrupt:
         typer.secho("interrupted; --resume continues from the last checkpoint", err=True)
         sys.exit(130)
@@ -63,12 +104,21 @@ def export(
     scores: Annotated[
         Path | None, typer.Option(metavar="JSON", help="List of scores for the model card.")
     ] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="YAML",
+            help="Take name, summary and licence from the card of this recipe, if they have changed since "
+            "the training.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing model file.")] = False,
 ) -> None:
     """Export a checkpoint as a model file (extra: train).
 
     \b
-    nircolor export runs/scene/last.ckpt -o scene.onnx --half
+    nircolor export runs/mine/checkpoints/last.ckpt -o mine.onnx
+    nircolor export runs/mine/checkpoints/last.ckpt -o mine.onnx --half
     """
     from nircolor.extras import require
 
@@ -76,7 +126,15 @@ def export(
     terminal.show_libraries()
     from nircolor.training.exporting import export as run
 
-    done = run(checkpoint, output, half=half, saturation=saturation, scores=scores, overwrite=overwrite)
+    done = run(
+        checkpoint,
+        output,
+        half=half,
+        saturation=saturation,
+        scores=scores,
+        recipe=recipe,
+        overwrite=overwrite,
+    )
     rounding = (
         "" if done.rounding is None else f", half precision changes colours by up to {done.rounding:.1g}"
     )

@@ -22,6 +22,7 @@ from nircolor.pairs.recipe import read_recipe
 from nircolor.training.callbacks import AveragedWeights, RunProgress, SampleImages, StepCheckpoint
 from nircolor.training.data import PairedData
 from nircolor.training.module import SCHEDULE_STEPS, ColorizationModule
+from nircolor.training.templates import placeholders
 
 # Warnings that do not concern the user.
 _SUPPRESSED_WARNINGS = (
@@ -94,7 +95,9 @@ def train_from_arguments(arguments: Sequence[str], *, resume: bool = False) -> P
         NircolorError: See `train`.
     """
     if not any("config" in argument or argument.endswith("help") for argument in arguments):
-        raise NircolorError("nircolor train: expected a recipe, --config recipes/….yaml")
+        raise NircolorError(
+            "nircolor train: expected a recipe, --config mine.yaml; --new mine.yaml writes one to start from"
+        )
     torch.set_float32_matmul_precision("high")
     # hints of Lightning, and devices that are not used
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
@@ -102,6 +105,7 @@ def train_from_arguments(arguments: Sequence[str], *, resume: bool = False) -> P
         for message in _SUPPRESSED_WARNINGS:
             warnings.filterwarnings("ignore", message=message)
         cli = _parse(arguments)
+        _warn_of_placeholders(cli)
         last = _last_checkpoint(cli.trainer)
         if last.exists():
             if not resume:
@@ -118,6 +122,16 @@ def train_from_arguments(arguments: Sequence[str], *, resume: bool = False) -> P
         # the callback's last checkpoint may be as old as its interval
         cli.trainer.save_checkpoint(last)
     return last
+
+
+def _warn_of_placeholders(cli: "_Cli") -> None:
+    left = placeholders(cli.model.hparams["card"])
+    if left and cli.trainer.is_global_zero:
+        warnings.warn(
+            f"the recipe's card has placeholders in {', '.join(left)}, which `nircolor export` refuses",
+            NircolorWarning,
+            stacklevel=3,
+        )
 
 
 class _Cli(LightningCLI):

@@ -24,9 +24,11 @@ from nircolor.modelfile import (
 )
 from nircolor.models import Network
 from nircolor.models.loading import restore
+from nircolor.pairs.recipe import read_recipe
 from nircolor.staging import staging_folder
 from nircolor.training.costs import bytes_per_px, multiply_adds_per_px, random_inputs, run_file
 from nircolor.training.onnx_export import halve_graph, to_onnx, write_onnx
+from nircolor.training.templates import placeholders
 
 _NETWORK_PREFIX = "network."
 
@@ -73,6 +75,7 @@ def export(
     half: bool = False,
     saturation: float = 1.0,
     scores: str | os.PathLike[str] | None = None,
+    recipe: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
 ) -> Exported:
     """Write the network of a checkpoint as a model file with a card.
@@ -87,19 +90,26 @@ def export(
         saturation: Factor on the distance of the colours from gray; only for networks with a method
             ``saturate``.
         scores: JSON file with a list of `nircolor.modelfile.CardScore` for the card.
+        recipe: Recipe whose card gives the name, summary and licence, instead of the one that was trained.
         overwrite: Replace an existing model file.
 
     Returns:
         The card of the file, and the effect of half precision.
 
     Raises:
-        NircolorError: The checkpoint, the scores or the card are not valid, the output exists or has
-            another suffix, or the written file computes different colours.
+        NircolorError: The checkpoint, the scores or the card are not valid, the card has placeholders of a
+            template, the output exists or has another suffix, or the written file computes different colours.
     """
     checkpoint, output = Path(checkpoint), Path(output)
     engine = _engine_of(output, overwrite)
     table = _read_scores(None if scores is None else Path(scores))
     trained = read_checkpoint(checkpoint)
+    trained.card.update(_texts(recipe))
+    if left := placeholders(trained.card):
+        raise NircolorError(
+            f"{recipe or checkpoint}: expected your own texts in the card's {', '.join(left)}, got the "
+            "template's placeholders; fill them in, and name the recipe with --recipe mine.yaml"
+        )
     network = trained.network
     if engine == "onnxruntime" and network.engine != engine:
         raise NircolorError(
@@ -172,6 +182,18 @@ def read_checkpoint(path: str | os.PathLike[str]) -> TrainedNetwork:
         ) from error
     network = restore(path, architecture, arguments or {}, weights)
     return TrainedNetwork(network, architecture, arguments or {}, card or {})
+
+
+def _texts(recipe: str | os.PathLike[str] | None) -> dict[str, Any]:
+    """Return the texts of a recipe's card; what the network was trained for stays as it is."""
+    if recipe is None:
+        return {}
+    content: Any = read_recipe(recipe)
+    for key in ("model", "init_args", "card"):
+        content = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        raise NircolorError(f"{recipe}: expected a recipe with model.init_args.card, got none")
+    return {key: content[key] for key in ("name", "summary", "licence") if key in content}
 
 
 def _engine_of(output: Path, overwrite: bool) -> EngineName:

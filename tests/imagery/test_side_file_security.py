@@ -23,7 +23,15 @@ from nircolor.errors import NircolorError
 from nircolor.imagery import image_size, open_raster
 from tests.imagery.imagery_samples import noise, save, save_envi
 
+Image = pytest.importorskip(
+    "PIL.Image", reason="Pillow writes a TIFF of several pages; it comes with matplotlib"
+)
+
 SHAPE = (64, 64)
+ENDINGS = {
+    **{"GTiff": ".tif", "PNG": ".png", "JPEG": ".jpg", "ENVI": ".raw", "BMP": ".bmp", "PNM": ".pgm"},
+    **{"JP2OpenJPEG": ".jp2", "WEBP": ".webp", "NumPy": ".npy", "pages": ".tif"},
+}
 SIDE_FILES = [
     *("{name}.msk", "{name}.MSK", "{name}.ovr", "{name}.aux.xml", "{name}.aux", "{name}.xml", "{stem}.xml"),
     *("{stem}.aux", "{stem}.rrd", "{stem}.tab", "{stem}.wld", "{stem}.tfw", "{stem}.pgw", "{stem}.jgw"),
@@ -47,16 +55,26 @@ def image(folder: Path, driver: str, **tags: str) -> Path:
     pixels = noise(1, *SHAPE)
     if driver == "ENVI":
         return save_envi(folder, pixels, "image")
-    path = folder / {"GTiff": "image.tif", "PNG": "image.png", "JPEG": "image.jpg"}[driver]
+    path = folder / f"image{ENDINGS[driver]}"
+    if driver == "WEBP":
+        return save(path, np.repeat(pixels, 3, axis=0), driver)
+    if driver == "NumPy":
+        np.save(path, pixels[0])
+        return path
+    if driver == "pages":
+        pages = [Image.fromarray(page) for page in noise(3, *SHAPE)]
+        pages[0].save(path, save_all=True, append_images=pages[1:])
+        return path
     return save(path, pixels, driver, setup=lambda dataset: dataset.update_tags(ns="OVERVIEWS", **tags))
 
 
-def read_all(path: Path) -> None:
+def read_all(path: Path, pages: bool = False) -> None:
     """Read all that commands read of an image: size, metadata, pixels, masks, a view."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image_size(path)
-        with open_raster(path) as raster:
+        named = {"bands_nm": [750, 850, 950]} if pages else {}
+        with open_raster(path, **named) as raster:
             raster.read()
             raster.read(out_shape=(8, 8))
 
@@ -132,7 +150,7 @@ def server(tmp_path_factory) -> Iterator[Server]:
         process.kill()
 
 
-@pytest.mark.parametrize("driver", ["GTiff", "PNG", "JPEG", "ENVI"])
+@pytest.mark.parametrize("driver", ENDINGS)
 def test_side_files_open_no_other_file(tmp_path, driver):
     folder, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
     folder.mkdir()
@@ -144,29 +162,33 @@ def test_side_files_open_no_other_file(tmp_path, driver):
         side = folder / name.format(name=data.name, stem=data.stem)
         side.write_text(vrt(str(elsewhere / "secret.tif")))
     with opened_names(elsewhere) as opened:
-        read_all(path)
+        read_all(path, driver == "pages")
     assert opened == set()
+    if driver == "NumPy":  # unknown to GDAL
+        return
     with opened_names(elsewhere) as opened:
         read_all_with_gdal(path)
     assert opened == {"secret.tif"}
 
 
-@pytest.mark.parametrize("driver", ["GTiff", "PNG", "JPEG", "ENVI"])
+@pytest.mark.parametrize("driver", ENDINGS)
 def test_side_files_make_no_request(tmp_path, driver, server):
     path = image(tmp_path, driver)
     data = path.with_suffix(".raw") if driver == "ENVI" else path
     for name in SIDE_FILES:
         side = tmp_path / name.format(name=data.name, stem=data.stem)
         side.write_text(vrt(f"/vsicurl/{server.url}/{side.name}.tif"))
-    read_all(path)
+    read_all(path, driver == "pages")
     assert server.requests == []
+    if driver == "NumPy":  # unknown to GDAL
+        return
     with suppress(rasterio.errors.RasterioError):
         read_all_with_gdal(path)
     assert server.requests
 
 
 @pytest.mark.timeout(10)
-@pytest.mark.parametrize("driver", ["GTiff", "PNG", "JPEG", "ENVI"])
+@pytest.mark.parametrize("driver", ENDINGS)
 def test_side_files_that_are_pipes_do_not_block(tmp_path, driver):
     path = image(tmp_path, driver)
     data = path.with_suffix(".raw") if driver == "ENVI" else path
@@ -176,7 +198,7 @@ def test_side_files_that_are_pipes_do_not_block(tmp_path, driver):
         with pytest.raises(NircolorError, match=r"image.sta: expected a file"):
             read_all(path)
         (tmp_path / "image.sta").unlink()
-    read_all(path)  # one that waits for the pipe fails by the time limit of tests
+    read_all(path, driver == "pages")  # one that waits for the pipe fails by the time limit of tests
 
 
 def test_a_tiff_cannot_name_overviews(tmp_path, server):

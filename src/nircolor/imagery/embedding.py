@@ -47,13 +47,20 @@ def embed(path: Path, driver: str, grid: Grid) -> list[str]:
     """
     metadata = grid.metadata
     exif = adapted(metadata.exif or Exif(), grid.width, grid.height, SOFTWARE, turned=grid.turned)
-    xmp = None if metadata.xmp is None else adapted_xmp(metadata.xmp, grid.width, grid.height)
+    problems = []
+    xmp = None
+    if metadata.xmp is not None:
+        try:
+            xmp = adapted_xmp(metadata.xmp, grid.width, grid.height)
+        except ValueError as error:
+            problems.append(f"its XMP is not carried over ({error})")
     if driver == "GTiff":
-        return _embed_in_tiff(path, exif, xmp, metadata.icc)
+        return problems + _embed_in_tiff(path, exif, xmp, metadata.icc)
     if driver == "JPEG":
-        inserted, problems = _segments(exif, xmp, metadata.icc)
+        inserted, unfit = _segments(exif, xmp, metadata.icc)
+        problems += unfit
     else:
-        inserted, problems = _chunks(exif, xmp, grid), []
+        inserted = _chunks(exif, xmp, grid)
     whole = path.with_name(f"with-metadata{path.suffix}")
     with path.open("rb") as old, whole.open("wb") as new:
         # after the signature and IHDR of a PNG, or the JFIF header of a JPEG

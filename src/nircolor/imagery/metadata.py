@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from xml.dom import minidom
+from xml.parsers.expat import ExpatError
 
 from nircolor.imagery.exif import Exif, describes_bands, parse_exif, read_exif
 from nircolor.imagery.safe_xml import parse_xml
@@ -202,9 +203,20 @@ def adapted_xmp(packet: bytes, width: int, height: int) -> bytes:
     Args:
         packet: well-formed XMP.
         width, height: of the output in pixels.
+
+    Raises:
+        ValueError: it is damaged, or nested too deeply.
     """
+    try:
+        return _adapted_xmp(packet, width, height)
+    except (RecursionError, ExpatError) as error:
+        raise ValueError("damaged, or nested too deeply") from error
+
+
+def _adapted_xmp(packet: bytes, width: int, height: int) -> bytes:
     text = packet.decode("utf-16" if packet[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8")
-    document = minidom.parseString(text.strip("\0 \r\n\t\ufeff").encode())
+    # text, not bytes: a declared encoding would be that of the packet
+    document = minidom.parseString(text.strip("\0 \r\n\t\ufeff"))
     stated = {
         **dict.fromkeys(("ImageWidth", "PixelXDimension"), str(width)),
         **dict.fromkeys(("ImageLength", "PixelYDimension"), str(height)),
@@ -246,7 +258,7 @@ def is_srgb(profile: bytes) -> bool:
             if max(abs(a - b) for a, b in zip(xyz, expected, strict=True)) > 0.005:
                 return False
         return 0.19 < _tone_at_half(parts[b"rTRC"]) < 0.24
-    except (KeyError, struct.error):
+    except (KeyError, struct.error, OverflowError):
         return False
 
 

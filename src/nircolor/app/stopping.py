@@ -85,8 +85,7 @@ def _stop() -> None:
 
 def _say(line: str) -> None:
     """Write to standard error without Python's locks, which another thread may hold."""
+    # not `sys.stderr`, which progress bars replace
+    encoding = "ascii" if sys.__stderr__ is None else sys.__stderr__.encoding
     with suppress(OSError):
-        os.write(
-            terminal.error_file,
-            f"{line}\n".encode(getattr(sys.stderr, "encoding", None) or "ascii", terminal.IN_ASCII),
-        )
+        os.write(terminal.error_file, f"{line}\n".encode(encoding, terminal.IN_ASCII))

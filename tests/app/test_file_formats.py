@@ -41,13 +41,13 @@ def test_a_folder_of_all_formats(colorize, tmp_path):
 def test_a_decompression_bomb_does_not_stop_the_others(colorize, nircolor, tmp_path):
     gray_png(tmp_path / "in" / "a.png")
     bomb = tmp_path / "in" / "bomb.png"
-    bomb.write_bytes(png_bytes([bytes(10_200 // 8)] * 10_200, 10_200, 1, 0))
+    bomb.write_bytes(png_bytes([bytes(11_400 // 8)] * 11_400, 11_400, 1, 0))
     done = colorize(tmp_path / "in", "-o", tmp_path / "out")
     assert done.code == 1
-    assert "bomb.png: the header claims 10200 x 10200 pixels" in done.err
-    assert "(--max-pixels 104040000 reads it nevertheless)" in done.err
+    assert "bomb.png: the header claims 11400 x 11400 pixels" in done.err
+    assert "(--max-pixels 129960000 reads it nevertheless)" in done.err
     assert files(tmp_path / "out") == ["a.png"]
-    assert "--max-pixels 104040000 reads" in nircolor.refused("info", bomb)
+    assert "--max-pixels 129960000 reads" in nircolor.refused("info", bomb)
 
 
 def test_max_pixels_by_option_and_environment(colorize, nircolor, monkeypatch, tmp_path):

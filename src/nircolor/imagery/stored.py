@@ -18,9 +18,10 @@ from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.padding import Padding
 
-# Above this many samples (pixels times bands) a file needs a byte for each 200 of them. A picture without any
-# detail takes a byte per 190 samples as JPEG, and per 1000 where it is deflated (PNG, TIFF).
-_PLAUSIBLE_SAMPLES, _SAMPLES_PER_BYTE = 100_000_000, 200
+# Above this many pixels (a Sentinel-2 tile has 121 million, and may be empty but for a corner) a file needs a
+# byte for each 200 samples (pixels times bands). A picture without any detail takes a byte per 190 samples as
+# JPEG, and per 1000 where it is deflated (PNG, TIFF).
+_PLAUSIBLE_PIXELS, _SAMPLES_PER_BYTE = 125_000_000, 200
 _MAX_BLOCK_BYTES = 2 << 30
 # Images up to these sizes stay in memory once decoded: PNG and JPEG, which can only be decoded from the top
 # (96 MiB are 33 megapixels in RGB), and images that are read across their rows. GDAL's own cache is shared by
@@ -42,8 +43,8 @@ def check_size(path: Path, dataset: Any, length: int, max_pixels: int | None = N
         path: the path that error messages name.
         dataset: the open rasterio dataset.
         length: bytes of the file.
-        max_pixels: largest height times width that is accepted. If None, an image of more than 10⁸ samples
-            is refused where its file has less than a byte for 200 of them, as decompression bombs do.
+        max_pixels: largest height times width that is accepted. If None, an image of more than 125
+            megapixels is refused where its file has less than a byte for 200 samples, as decompression bombs.
 
     Raises:
         NircolorError: the image is too large, or its header claims more than the file can hold.
@@ -58,7 +59,8 @@ def check_size(path: Path, dataset: Any, length: int, max_pixels: int | None = N
             f"{path}: expected at most {max_pixels} pixels (--max-pixels), got {pixels} "
             f"({dataset.width} x {dataset.height})"
         )
-    if max_pixels is None and pixels * dataset.count > max(_PLAUSIBLE_SAMPLES, _SAMPLES_PER_BYTE * length):
+    is_dense = pixels * dataset.count <= _SAMPLES_PER_BYTE * length
+    if max_pixels is None and pixels > _PLAUSIBLE_PIXELS and not is_dense:
         raise NircolorError(
             f"{path}: the header claims {dataset.width} x {dataset.height} pixels, {dataset.count} band(s), "
             f"which {length} bytes hardly hold: damaged, or made to exhaust the computer "

@@ -25,6 +25,10 @@ class OutputExistsError(NircolorError):
     """The output exists and may not be replaced; it may have appeared while its image was processed."""
 
 
+class ColourPhotographError(NircolorError):
+    """The image is a colour photograph, which the caller did not want."""
+
+
 class NircolorWarning(UserWarning):
     """Doubt about the user's input that does not stop the work. The command line prints it in one line.
 

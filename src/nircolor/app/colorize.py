@@ -65,6 +65,14 @@ def colorize(
         bool,
         typer.Option("--skip-existing", help="Skip images whose output exists.", rich_help_panel=OUT),
     ] = False,
+    skip_colour: Annotated[
+        bool,
+        typer.Option(
+            "--skip-colour",
+            help="Skip colour photographs, as in folders that also hold the photographs of a colour camera.",
+            rich_help_panel=IN,
+        ),
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace existing outputs.", rich_help_panel=OUT)
     ] = False,
@@ -186,6 +194,7 @@ def colorize(
             "quality": quality,
             "overwrite": overwrite,
             "skip_existing": skip_existing,
+            "skip_colour": skip_colour,
         }
         report = Report(model, output, verbose=verbose, quiet=quiet)
         if dry_run:
@@ -221,6 +230,7 @@ class Options(TypedDict):
     quality: int | None
     overwrite: bool
     skip_existing: bool
+    skip_colour: bool
 
 
 class Report:
@@ -248,22 +258,30 @@ class Report:
 
     def conclude(self, work: str) -> None:
         """Print the summary and the failures; raise the error of a single image."""
-        from nircolor.app.console import conclude
+        from nircolor.app.console import NAMED, conclude
 
         failures = [(result.job.path, result.error) for result in self._results if result.error is not None]
         if failures and len(self._results) == 1:
             path, error = failures[0]
             raise NircolorError(describe(error, path)) from error
-        skipped = sum(result.skipped for result in self._results)
-        done = len(self._results) - len(failures) - skipped
-        parts = [f"{done} image{'s'[: done != 1]}", work] + ([f"{skipped} skipped"] if skipped else [])
+        done = sum(result.error is None and not result.skipped for result in self._results)
+        existing = sum(result.reason == "output exists" for result in self._results)
+        colour = [str(result.job.path) for result in self._results if result.reason == "colour photograph"]
+        parts = [f"{done} image{'s'[: done != 1]}", work]
+        if existing:
+            parts.append(f"{existing} skipped")
+        if colour:
+            names = ", ".join(colour[:NAMED]) + (", …" if len(colour) > NAMED else "")
+            parts.append(f"{len(colour)} colour photograph{'s'[: len(colour) != 1]} skipped ({names})")
         conclude(f"{', '.join(parts)} -> {self._output}", failures, quiet=self._quiet)
 
 
 def line_of(result: "Result", model: str) -> str:
     """Describe what is read and written, as ``a.tif -> out/a.tif: scene, band 1 (850 nm), …``."""
     if result.skipped:
-        return f"{result.job.path}: skipped, {result.job.output} exists"
+        is_colour = result.reason == "colour photograph"
+        reason = "a colour photograph" if is_colour else f"{result.job.output} exists"
+        return f"{result.job.path}: skipped, {reason}"
     return f"{result.job.path} -> {result.job.output}: {model}, {result.summary}"
 
 

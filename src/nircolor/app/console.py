@@ -19,8 +19,8 @@ from rich.table import Table
 from nircolor.app.terminal import describe, print_traceback, printable
 from nircolor.errors import NircolorWarning
 
-# a group of warnings names this many files
-_NAMED = 3
+# a line about many files names this many
+NAMED = 3
 # warnings that may be grouped are held back for this time, then for twice this time, and so on
 _FIRST_WAIT_S = 60.0
 _NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e[+-]\d+)?\b")
@@ -146,7 +146,7 @@ class WarningPrinter:
             if len(paths) == 1:
                 _print_warning(f"{paths[0]}: {group[0][0]}")
                 continue
-            names = ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")
+            names = ", ".join(paths[:NAMED]) + (", …" if len(paths) > NAMED else "")
             _print_warning(f"{len(paths)} {self.unit}: {_merged([text for text, _ in group])}: {names}")
 
 

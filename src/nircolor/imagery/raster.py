@@ -15,7 +15,7 @@ from rasterio.crs import CRS
 from rasterio.transform import Affine
 
 from nircolor.arrays import Array, Floats, Mask
-from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.errors import ColourPhotographError, NircolorError, NircolorWarning
 from nircolor.imagery import band_info, envi, envi_files, layout, orientation, products, scaling, wavelengths
 from nircolor.imagery.calibration import Calibration, find_references, load_calibration
 from nircolor.imagery.cube import Cube
@@ -56,6 +56,7 @@ def open_raster(
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
     encoding: Encoding | None = None,
+    refuse_colour: bool = False,
 ) -> "Raster":
     """Open a PNG, JPEG, TIFF, GeoTIFF, JPEG 2000, WebP, BMP, PGM, PPM, ENVI or NumPy image.
 
@@ -84,11 +85,13 @@ def open_raster(
             claims far more pixels than its length can hold is refused (`stored.check_size`).
         encoding: what the model for which the image is read expects, "gamma" or "reflectance"; chooses the
             warnings about its values.
+        refuse_colour: raise an error for a colour photograph, instead of a warning.
 
     Returns:
         The open image, to be used in a ``with`` block.
 
     Raises:
+        ColourPhotographError: with ``refuse_colour``, the image is a colour photograph.
         NircolorError: the file is not a complete local image, or the options do not fit it.
 
     Warns:
@@ -131,6 +134,8 @@ def open_raster(
         if roles.is_colour and roles.palette is None and stored.is_gray():
             stored.reduce_to_gray()
         roles = stored.layout
+        if refuse_colour and roles.is_colour and bands_nm is None:
+            raise ColourPhotographError(f"{file.path}: is a colour photograph (its channels differ)")
         if references is None:
             stored.padding = find_padding(stored, dataset)
         # a map says where it has no data; in a photograph black stays black

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nircolor.arrays import Floats
-from nircolor.errors import NircolorError, OutputExistsError
+from nircolor.errors import ColourPhotographError, NircolorError, OutputExistsError
 from nircolor.imagery import GivenBands, Nodata
 from nircolor.inference.colorizer import Colorizer, FileSummary, Reading, check_file
 from nircolor.inference.engine import Device
@@ -28,7 +28,8 @@ class Result:
     Attributes:
         job: The job.
         error: The exception that ended it, None on success.
-        skipped: The output existed and was kept.
+        skipped: Whether nothing was done, for the ``reason``.
+        reason: "output exists" or "colour photograph" for a skipped image, otherwise empty.
         summary: How the file was read; None if it was skipped or failed.
         seconds: Time that the job took.
     """
@@ -36,6 +37,7 @@ class Result:
     job: Job
     error: Exception | None = None
     skipped: bool = False
+    reason: Literal["", "output exists", "colour photograph"] = ""
     summary: FileSummary | None = None
     seconds: float = 0.0
 
@@ -61,6 +63,7 @@ def colorize(
     quality: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
+    skip_colour: bool = False,
     recursive: bool = False,
     jobs: int = 1,
 ) -> list[Result]: ...
@@ -114,6 +117,7 @@ def colorize(
     quality: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
+    skip_colour: bool = False,
     recursive: bool = False,
     jobs: int = 1,
 ) -> Any:
@@ -154,6 +158,7 @@ def colorize(
         quality: 1 to 100, for JPEG only; by default 95.
         overwrite: Replace existing outputs.
         skip_existing: Keep existing outputs and skip their inputs.
+        skip_colour: Skip colour photographs: images whose three channels differ and have no wavelengths.
         recursive: Include the images in subfolders.
         jobs: Number of files colorized at the same time.
 
@@ -173,7 +178,8 @@ def colorize(
     file_options = {
         "bands_nm": bands_nm, "stretch": stretch, "nodata": nodata, "max_pixels": max_pixels,
         "output_format": output_format, "suffix": suffix or None, "depth": depth, "quality": quality,
-        "overwrite": overwrite, "skip_existing": skip_existing, "recursive": recursive,
+        "overwrite": overwrite, "skip_existing": skip_existing, "skip_colour": skip_colour,
+        "recursive": recursive,
     }  # fmt: skip
     if not isinstance(image, str | os.PathLike):
         if not isinstance(image, np.ndarray) and not is_pil_image(image):
@@ -204,6 +210,7 @@ def colorize(
             quality=quality,
             overwrite=overwrite,
             skip_existing=skip_existing,
+            skip_colour=skip_colour,
         )
     }
     error = results[work[0]].error
@@ -231,6 +238,7 @@ def colorize_all(
     quality: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
+    skip_colour: bool = False,
     progress_for: Callable[[Job], Progress] | None = None,
 ) -> Generator[Result, None, None]:
     """Colorize many files and yield their results in order of completion.
@@ -244,6 +252,7 @@ def colorize_all(
         parallel: Number of files in work at the same time.
         reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality`` and ``overwrite``.
         skip_existing: Skip jobs whose output exists, or appears before they are finished.
+        skip_colour: Skip colour photographs.
         progress_for: Makes the progress callback of a job; it is called in the thread of the job, with the
             pixels done and those of the image.
     """
@@ -262,6 +271,7 @@ def colorize_all(
                 depth=depth,
                 quality=quality,
                 overwrite=overwrite,
+                skip_colour=skip_colour,
                 on_progress=on_progress,
             )
 
@@ -280,6 +290,7 @@ def check_all(
     quality: int | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
+    skip_colour: bool = False,
 ) -> Generator[Result, None, None]:
     """Decide about many files as `colorize_all` does, without loading the model's network or writing.
 
@@ -288,6 +299,7 @@ def check_all(
         jobs: Inputs and outputs, as from `plan`.
         reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality`` and ``overwrite``.
         skip_existing: Skip jobs whose output exists.
+        skip_colour: Skip colour photographs.
     """
     for job in jobs:
 
@@ -300,22 +312,25 @@ def check_all(
                 depth=depth,
                 quality=quality,
                 overwrite=overwrite,
+                skip_colour=skip_colour,
             )
 
         yield _attempt(job, skip_existing, check)
 
 
 def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> Result:
-    """Run a job unless its output exists, and catch its error."""
+    """Run a job unless it is to be skipped, and catch its error."""
     start = time.perf_counter()
     try:
         # an input that is its own output has not been colorized: let it fail rather than skip it
         if skip_existing and job.output.exists() and not job.output.samefile(job.path):
-            return Result(job, skipped=True)
+            return Result(job, skipped=True, reason="output exists")
         summary = work()
+    except ColourPhotographError:
+        return Result(job, skipped=True, reason="colour photograph")
     except OutputExistsError as error:
         # another run may have finished it meanwhile
-        return Result(job, skipped=True) if skip_existing else Result(job, error)
+        return Result(job, skipped=True, reason="output exists") if skip_existing else Result(job, error)
     # unexpected exceptions too: a bug that one image triggers must not stop the other thousand
     except Exception as error:
         clear_traceback(error)

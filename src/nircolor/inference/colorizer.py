@@ -251,6 +251,7 @@ class Colorizer:
         depth: int | None = None,
         quality: int | None = None,
         overwrite: bool = False,
+        skip_colour: bool = False,
         on_progress: Progress | None = None,
     ) -> "FileSummary":
         """Colorize a file into a file of the same size, bit depth and georeferencing.
@@ -264,6 +265,7 @@ class Colorizer:
             depth: 8 or 16 bits per channel; by default as in the input.
             quality: 1 to 100, for JPEG only; by default 95.
             overwrite: Replace an existing output.
+            skip_colour: Raise `ColourPhotographError` for a colour photograph.
             on_progress: Called with the pixels done and those of the image.
 
         Returns:
@@ -272,7 +274,7 @@ class Colorizer:
         Raises:
             NircolorError: The image cannot be read, lacks the model's bands, or cannot be written.
         """
-        with _opened(self.card, path, reading) as (raster, source):
+        with _opened(self.card, path, reading, skip_colour) as (raster, source):
             tile_px = self._tile_for(source)
             writing = create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite)
             try:
@@ -301,6 +303,7 @@ def check_file(
     depth: int | None = None,
     quality: int | None = None,
     overwrite: bool = False,
+    skip_colour: bool = False,
 ) -> FileSummary:
     """Check whether a file can be colorized as `Colorizer.colorize_file` would, without writing anything.
 
@@ -317,14 +320,14 @@ def check_file(
     Raises:
         NircolorError: As `Colorizer.colorize_file`.
     """
-    with _opened(card, path, reading) as (raster, source):
+    with _opened(card, path, reading, skip_colour) as (raster, source):
         create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite).check_folder()
         return _summarize(raster, source)
 
 
 @contextmanager
 def _opened(
-    card: Card, path: str | os.PathLike[str], reading: Reading | None
+    card: Card, path: str | os.PathLike[str], reading: Reading | None, skip_colour: bool
 ) -> Iterator[tuple[Raster, RasterSource]]:
     """Open a file and match its bands to a model's."""
     reading = reading or Reading()
@@ -338,6 +341,7 @@ def _opened(
         nodata=reading.nodata,
         max_pixels=reading.max_pixels,
         encoding=card.encoding,
+        refuse_colour=skip_colour,
     ) as raster:
         yield raster, RasterSource(raster, card)
 

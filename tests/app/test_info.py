@@ -1,24 +1,51 @@
 """Tests of `nircolor models` and `nircolor info`."""
 
+import json
+import shlex
+
 import numpy as np
 import pytest
+import rasterio
 from onnx import helper
 
-from nircolor.modelfile import CardScore, describe_bands, read_card
+from nircolor.modelfile import Card, CardScore, describe_bands, read_card
 from nircolor.weights import shipped_models
-from tests.imagery.imagery_samples import noise, save, save_envi
+from tests.imagery.imagery_samples import load, noise, save, save_envi
 from tests.tiny_models import THREE, make_card, save_model
 
 
-def test_models_lists_bands_licence_and_data(nircolor):
+def test_models_lists_the_default_first_in_two_lines_each(nircolor):
     outcome = nircolor("models")
-    assert outcome.code == 0
+    assert (outcome.code, outcome.err) == (0, "")
+    lines = [" ".join(line.split()) for line in outcome.out.splitlines()]
+    assert len(lines) == 2 * len(shipped_models())
+    assert lines[0].startswith("scene (default) photographs")
+    assert outcome.out.count("(default)") == 1
+    for name, path in shipped_models().items():
+        card = read_card(path)
+        (first,) = (i for i, line in enumerate(lines) if line.split()[0] == name)
+        assert lines[first].endswith(card.summary)
+        assert describe_bands(card.bands) in lines[first + 1]
+        assert lines[first + 1].endswith(card.licence.weights)
+
+
+def test_models_with_all_details(nircolor):
+    outcome = nircolor("models", "--verbose")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert outcome.out.startswith("model       scene: ")
     for name, path in shipped_models().items():
         card = read_card(path)
         words = (describe_bands(card.bands), card.licence.weights, card.licence.training_data)
         for text in (f"{name}: {card.summary}", *words):
             assert text in outcome.out
-    assert outcome.err == ""
+
+
+def test_models_as_json(nircolor):
+    cards = json.loads(nircolor("models", "--json").out)
+    assert [card.pop("default") for card in cards] == [True, False, False]
+    for card in cards:
+        assert Card.model_validate(card) == read_card(shipped_models()[card["name"]])
+    assert json.loads(nircolor("info", "scene", "--json").out) == {**cards[0], "default": True}
 
 
 def test_info_of_a_model_file(nircolor, tmp_path):
@@ -113,3 +140,133 @@ def test_a_selection_of_the_bands_of_a_cube_is_listed(nircolor, tmp_path):
     assert len(bands) == 8
     assert (bands[0], bands[-1]) == ("1", "200")
     assert " 997 nm, percentiles 1, 50, 99: " in outcome.out
+
+
+# --- the recommended command
+
+
+def command_in(outcome):
+    """Return the words after `nircolor` of the one command that is shown."""
+    (line,) = (line for line in outcome.out.splitlines() if "nircolor colorize" in line)
+    return shlex.split(line[line.index("nircolor colorize") :])[1:]
+
+
+def stored(path, dtype="uint16", value=3000, bands=(None,), tags=(), **options):
+    """Write an image with band names; some rows have another value, so that it is no plain surface."""
+
+    def setup(dataset):
+        dataset.descriptions = bands
+        for index, nm in enumerate(tags, 1):
+            dataset.update_tags(index, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=f"{nm / 1000:g}")
+
+    array = np.full((len(bands), 40, 50), value, dtype)
+    array[:, :9] = np.asarray(value * 0.5, dtype)
+    return save(path, array, setup=setup, **options)
+
+
+LANDSAT = "LC08_L2SP_192028_20210715_20210721_02_T1_SR_B5.TIF"
+UTM = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "expected"),
+    [
+        ("a.tif", {"dtype": "uint8", "value": 200}, "scene"),
+        ("a.tif", {"dtype": "float32", "value": 0.5}, "scene"),
+        ("a.tif", {"dtype": "float32", "value": 0.5, "tags": (850,)}, "scene"),
+        ("s2.tif", {"bands": ("B07", "B08", "B09")}, "satellite --scale 10000"),
+        ("s2.tif", {"bands": ("B04", "B08", "B8A"), "value": 17000}, "satellite-1band --scale 10000"),
+        ("a.tif", {"bands": (None,) * 3, "tags": (783, 842, 945), **UTM}, "satellite --scale 10000"),
+        ("a.tif", {"tags": (842,), "dtype": "float32", "value": 0.3, **UTM}, "satellite-1band"),
+        ("a.tif", {"tags": (842,)}, "scene"),
+        (LANDSAT, {"value": 17000}, "satellite-1band --scale 0.0000275 --offset -0.2"),
+        # 865 nm is not 842 ± 15
+        (
+            LANDSAT,
+            {"value": 17000, "bands": ("SR_B5",)},
+            "scene --scale 0.0000275 --offset -0.2 --reflectance",
+        ),
+    ],
+)
+def test_the_command_shown_is_the_best_and_works(nircolor, tmp_path, monkeypatch, name, image, expected):
+    monkeypatch.chdir(tmp_path)
+    path = stored(tmp_path / name, **image)
+    outcome = nircolor("info", path)
+    assert outcome.code == 0
+    words = command_in(outcome)
+    assert words == ["colorize", str(path), "-o", "colour/", "--model", *expected.split()]
+    assert nircolor(*words).code == 0
+    colour, _ = load(tmp_path / "colour" / name)
+    assert colour.shape == (3, 40, 50)
+    if "scene" not in expected:
+        # neither nearly black nor white
+        assert 0.02 < np.mean(colour[:, 20:] / np.iinfo(colour.dtype).max) < 0.9
+
+
+def test_the_command_keeps_the_options_given(nircolor, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = stored(tmp_path / "-a b.tif", bands=(None,) * 2, value=20000)
+    options = ["--bands", "560,842", "--scale", "0.0000275", "--offset", "-0.2", "--no-reflectance"]
+    options += ["--nodata", "7", "--max-pixels", "5000"]
+    words = command_in(nircolor("info", path, *options))
+    assert words == ["colorize", str(path), "-o", "colour/", "--model", "scene", *options]
+    assert nircolor(*words).code == 0
+    assert command_in(nircolor("info", "./-a b.tif", "--bands", "nir=2"))[1] == "./-a b.tif"
+
+
+def test_values_that_are_not_stated_are_said_to_be(nircolor, tmp_path):
+    header = save_envi(tmp_path, np.full((1, 8, 9), 0.25, np.float32), wavelength="{850}")
+    outcome = nircolor("info", header)
+    assert "not stated; scene takes values encoded like a photograph" in outcome.out
+    assert "add --reflectance" in outcome.err
+    for option, text in (("--reflectance", "reflectance   yes"), ("--no-reflectance", "reflectance   no")):
+        outcome = nircolor("info", header, option)
+        assert text.split() == outcome.out.splitlines()[3].split()[:2]
+        assert outcome.err == ""
+
+
+def test_where_wavelengths_come_from(nircolor, tmp_path):
+    path = stored(tmp_path / "a.tif", bands=("B04", "B08", "B8A"))
+    assert "wavelengths from known sensor" in " ".join(nircolor("info", path).out.split())
+    given = nircolor("info", path, "--bands", "665,842,865")
+    assert "wavelengths from --bands" in " ".join(given.out.split())
+
+
+def test_other_models_are_explained_with_verbose(nircolor, tmp_path):
+    path = save(tmp_path / "a.png", noise(1, 8, 9), "PNG")
+    assert "satellite" not in nircolor("info", path).out
+    text = " ".join(nircolor("info", path, "--verbose").out.split())
+    assert "model satellite does not fit: expected 3 bands" in text
+    assert "model satellite-1band fits: nircolor colorize" in text
+
+
+def test_json_of_an_image(nircolor, tmp_path):
+    path = stored(tmp_path / "s2.tif", bands=("B07", "B08", "B09"), nodata=0, **UTM)
+    outcome = nircolor("info", path, "--json")
+    content = json.loads(outcome.out)
+    assert list(content) == [
+        "file", "format", "width", "height", "dtype", "orientation", "crs", "transform", "nodata", "alpha",
+        "mask", "valid_fraction", "scale", "reflectance", "product", "bands", "recommended", "models",
+        "warnings",
+    ]  # fmt: skip
+    assert (content["width"], content["height"], content["dtype"], content["nodata"]) == (50, 40, "uint16", 0)
+    assert (content["crs"], content["transform"]) == ("EPSG:32632", [10, 0, 500000, 0, -10, 5000000])
+    assert content["scale"] == {
+        "zero": 0, "one": 65535, "rule": "uint16 integers: 65535 maps to 1", "source": "type",
+    }  # fmt: skip
+    assert content["reflectance"] is None
+    assert [band["wavelength_nm"] for band in content["bands"]] == [783, 842, 945]
+    assert [band["wavelength_from"] for band in content["bands"]] == ["known sensor"] * 3
+    assert content["recommended"]["model"] == content["models"][0]["name"] == "satellite"
+    assert [model["fits"] for model in content["models"]] == [True, True, True]
+    assert [line in outcome.err for line in content["warnings"]] == [True]
+    scaled = json.loads(nircolor("info", path, "--json", "--scale", 10000, "--reflectance").out)
+    assert (scaled["reflectance"], scaled["scale"]["source"], scaled["warnings"]) == (True, "user", [])
+    assert scaled["bands"][0]["percentiles_1_50_99"] == pytest.approx([0.15, 0.3, 0.3])
+
+
+def test_json_of_an_image_without_valid_pixels(nircolor, tmp_path):
+    path = save(tmp_path / "a.tif", np.full((1, 8, 9), np.nan, np.float32), nodata=np.nan)
+    content = json.loads(nircolor("info", path, "--json").out)
+    assert (content["nodata"], content["valid_fraction"]) == ("nan", 0)
+    assert content["bands"][0]["percentiles_1_50_99"] is None

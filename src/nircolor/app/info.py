@@ -2,13 +2,15 @@
 
 import shlex
 import sys
+import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
 from nircolor.app.options import (
     Bands,
+    Json,
     MaxPixels,
     NodataValue,
     Offset,
@@ -17,7 +19,7 @@ from nircolor.app.options import (
     parse_bands,
     parse_nodata,
 )
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, NircolorWarning
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,24 +30,44 @@ if TYPE_CHECKING:
     from nircolor.imagery import Raster
     from nircolor.modelfile import Card
 
+_DEFAULT: Final = "scene"
 # side of the reduced image from which ranges are computed
 _REDUCED_PX: Final = 512
 # of an image with more bands than the first number (a hyperspectral cube), only the second number is listed
 _MANY_BANDS, _LISTED_BANDS = 16, 8
 
+AllDetails = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Show all: the whole card of each model, why models do not fit."),
+]
 
-def models() -> None:
-    """List the shipped models with their bands, training data, licence and scores.
+
+def models(verbose: AllDetails = False, as_json: Json = False) -> None:
+    """List the shipped models, the default first.
 
     \b
     nircolor models
+    nircolor models --verbose
+    nircolor models --json
     """
-    from nircolor.modelfile import read_card
-    from nircolor.weights import shipped_models
+    cards = _shipped_cards()
+    if as_json:
+        from nircolor.app.console import print_json
 
+        print_json([_card_record(card) for card in cards])
+        return
     console = _console()
-    for path in shipped_models().values():
-        console.print(_card_table(read_card(path)))
+    if verbose:
+        for card in cards:
+            console.print(_card_table(card))
+        return
+    from nircolor.modelfile import describe_bands
+
+    table = _grid()
+    for card in cards:
+        table.add_row(f"{card.name}{' (default)' if card.name == _DEFAULT else ''}", card.summary)
+        table.add_row("", f"{describe_bands(card.bands)}, {_expected(card)}; weights: {card.licence.weights}")
+    console.print(table)
 
 
 def info(
@@ -56,59 +78,281 @@ def info(
     reflectance: Reflectance = None,
     nodata: NodataValue = None,
     max_pixels: MaxPixels = None,
+    verbose: AllDetails = False,
+    as_json: Json = False,
 ) -> None:
-    """Show the bands, wavelengths and range of an image and the models that fit it, or a model's card.
+    """Show what is read from an image and how to colorize it, or the card of a model.
+
+    The values listed are those after scaling. The command that is shown colorizes the image.
 
     \b
     nircolor info night.png
     nircolor info flight.tif --bands 780,850,940
+    nircolor info landsat.tif --scale 0.0000275 --offset -0.2
     nircolor info satellite
     """
     wavelengths, invalid_value = parse_bands(bands), parse_nodata(nodata)
-    from nircolor.app.console import show_warnings
+    from nircolor.app.console import print_json, show_warnings
     from nircolor.imagery import open_raster
     from nircolor.modelfile import is_model_file, read_card
     from nircolor.weights import shipped_models
 
-    console = _console()
     if not file.exists():
         file = shipped_models().get(str(file), file)
     if is_model_file(file):
-        console.print(_card_table(read_card(file)))
+        card = read_card(file)
+        if as_json:
+            print_json(_card_record(card))
+        else:
+            _console().print(_card_table(card))
         return
-    options = "" if bands is None else f" --bands {shlex.quote(bands)}"
-    options += "" if scale is None else f" --scale {scale:g}"
-    options += "" if nodata is None else f" --nodata {nodata}"
-    options += "" if max_pixels is None else f" --max-pixels {max_pixels}"
-    with (
-        show_warnings(),
-        open_raster(
-            file,
-            bands_nm=wavelengths,
-            scale=scale,
-            offset=offset,
-            reflectance=reflectance,
-            nodata=invalid_value,
-            max_pixels=max_pixels,
-        ) as raster,
-    ):
-        console.print(_raster_table(raster, options))
+    given = _as_text(bands, scale, offset, reflectance, nodata, max_pixels)
+    with show_warnings():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", NircolorWarning)
+            raster = open_raster(
+                file,
+                bands_nm=wavelengths,
+                scale=scale,
+                offset=offset,
+                reflectance=reflectance,
+                nodata=invalid_value,
+                max_pixels=max_pixels,
+            )
+        with raster:
+            content = _describe(raster, _fits(raster, given))
+            # what the values are doubted for depends on the model
+            general = raster.values.doubt(None)
+            doubts = [str(one.message) for one in caught if issubclass(one.category, NircolorWarning)]
+            doubts = [doubt for doubt in doubts if doubt != general]
+            content["warnings"] = doubts + content["warnings"]
+            for doubt in content["warnings"]:
+                warnings.warn(NircolorWarning(doubt.removeprefix(f"{file}: "), path=file), stacklevel=2)
+    if as_json:
+        print_json(content)
+    else:
+        _console().print(_image_table(content, verbose))
 
 
-def _console() -> "Console":
-    from nircolor.app.console import Screen
+def _as_text(
+    bands: str | None,
+    scale: float | None,
+    offset: float | None,
+    reflectance: bool | None,
+    nodata: str | None,
+    max_pixels: int | None,
+) -> str:
+    """Return the user's options as text to append to a command."""
+    from numpy import format_float_positional
 
-    # no line breaks if the output is not a terminal
-    return Screen(width=None if sys.stdout.isatty() else 10_000)
+    def plain(number: float) -> str:
+        return format_float_positional(number, trim="-")
+
+    parts = [] if bands is None else ["--bands", shlex.quote(bands)]
+    parts += [] if scale is None else ["--scale", plain(scale)]
+    parts += [] if offset is None else ["--offset", plain(offset)]
+    parts += [] if reflectance is None else ["--reflectance" if reflectance else "--no-reflectance"]
+    parts += [] if nodata is None else ["--nodata", shlex.quote(nodata)]
+    parts += [] if max_pixels is None else ["--max-pixels", str(max_pixels)]
+    return "".join(f" {part}" for part in parts)
 
 
-def _grid() -> "Table":
-    from nircolor.app.console import Grid
+class Fit(NamedTuple):
+    """Whether a model fits an image.
 
-    table = Grid.grid(padding=(0, 2))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    Attributes:
+        card: The card of the model.
+        reason: Why it does not fit, or None.
+        command: Command that colorizes the image with it, or None.
+        note: What the user should know before, or None.
+    """
+
+    card: "Card"
+    reason: str | None
+    command: str | None
+    note: str | None = None
+
+
+def _fits(raster: "Raster", given: str) -> list[Fit]:
+    """Try all shipped models, and return them with the recommended one first.
+
+    The default comes first, except for an image from above, whose reflectance suits a satellite model: then
+    that of the most bands does.
+    """
+    fits = [_fit(raster, card, given) for card in _shipped_cards()]
+    product = raster.values.product
+    from_above = product is not None or (raster.is_georeferenced and any(raster.wavelengths_nm))
+
+    def rank(fit: Fit) -> tuple[bool, bool, int]:
+        suits = from_above and fit.card.encoding == "reflectance"
+        return fit.reason is not None, not suits, -len(fit.card.bands) if suits else 0
+
+    return sorted(fits, key=rank)
+
+
+def _fit(raster: "Raster", card: "Card", given: str) -> Fit:
+    from nircolor.imagery.products import LANDSAT_SURFACE, SENTINEL2
+    from nircolor.inference import RasterSource
+
+    values = raster.values
+    more, note = "", values.doubt(card.encoding)
+    try:
+        RasterSource(raster, card)
+    except NircolorError as error:
+        reason = str(error).removeprefix(f"{raster.path}: ")
+        if not values.lacks_scale or str(error) != values.refusal(card.encoding, f"model {card.name}"):
+            return Fit(card, reason, None)
+        more, note = f" {(values.product or SENTINEL2).options}", None
+        if values.product is None:
+            note = (
+                f"{raster.path}: the scale of the values is not stated; {SENTINEL2.options} is for "
+                f"reflectance × 10000 (as Sentinel-2), {LANDSAT_SURFACE.name} needs {LANDSAT_SURFACE.options}"
+            )
+        elif values.product.note:
+            note = f"{raster.path}: the scale is that of {values.product.name} ({values.product.note})"
+    else:
+        if values.product is not None and values.lacks_scale and card.encoding == "gamma":
+            more, note = f" {values.product.options} --reflectance", None
+    path = str(raster.path)
+    quoted = shlex.quote(f"./{path}" if path.startswith("-") else path)
+    command = f"nircolor colorize {quoted} -o colour/ --model {card.name}{given}{more}"
+    return Fit(card, None, command, note)
+
+
+def _describe(raster: "Raster", fits: list[Fit]) -> dict[str, Any]:
+    """Return what is found, as plain data: the content of ``--json``."""
+    import numpy as np
+
+    shape = (min(raster.height, _REDUCED_PX), min(raster.width, _REDUCED_PX))
+    listed = list(range(raster.bands))
+    if raster.bands > _MANY_BANDS:
+        listed = np.linspace(0, raster.bands - 1, _LISTED_BANDS).round().astype(int).tolist()
+    read, valid = raster.read(None, listed, shape)
+    percentiles = {index: _percentiles(band[valid]) for index, band in zip(listed, read, strict=True)}
+    black, white = raster.black_white
+    best = fits[0] if fits and fits[0].reason is None else None
+    nodata = raster.nodata
+    return {
+        "file": str(raster.path),
+        "format": raster.driver,
+        "width": raster.width,
+        "height": raster.height,
+        "dtype": str(raster.dtype),
+        "orientation": raster.orientation,
+        "crs": None if raster.crs is None else raster.crs.to_string(),
+        "transform": list(raster.transform)[:6] if raster.is_georeferenced else None,
+        "nodata": nodata if nodata is None or np.isfinite(nodata) else str(nodata),
+        "alpha": raster.has_alpha,
+        "mask": raster.has_mask,
+        "valid_fraction": round(float(valid.mean()), 6),
+        "scale": {
+            "zero": float(np.mean(black[0])),
+            "one": float(np.mean(white[0])),
+            "rule": raster.scale_rule,
+            "source": raster.values.scale.source,
+        },
+        "reflectance": raster.is_reflectance,
+        "product": None if raster.values.product is None else raster.values.product.name,
+        "bands": [
+            {
+                "number": index + 1,
+                "name": raster.names[index],
+                "wavelength_nm": raster.wavelengths_nm[index],
+                "wavelength_from": raster.wavelength_sources[index],
+                "percentiles_1_50_99": percentiles.get(index),
+            }
+            for index in range(raster.bands)
+        ],
+        "recommended": None if best is None else {"model": best.card.name, "command": best.command},
+        "models": [
+            {
+                "name": fit.card.name,
+                "summary": fit.card.summary,
+                "fits": fit.reason is None,
+                "reason": fit.reason,
+                "command": fit.command,
+                "expects": _expected(fit.card),
+            }
+            for fit in fits
+        ],
+        "warnings": [best.note] if best is not None and best.note else [],
+    }
+
+
+def _image_table(content: dict[str, Any], verbose: bool) -> "Table":
+    """Lay out the result of `_describe`."""
+    table = _grid()
+    bands, models = content["bands"], content["models"]
+    table.add_row("file", f"{content['file']} ({content['format']})")
+    count = f"{len(bands)} band{'s'[: len(bands) != 1]}"
+    table.add_row("size", f"{content['width']} × {content['height']} px, {count}, {content['dtype']}")
+    table.add_row("1.0 means", f"{content['scale']['one']:g} ({content['scale']['rule']})")
+    table.add_row("reflectance", _reflectance(content))
+    if content["product"]:
+        table.add_row("recognized", content["product"])
+    if content["orientation"] != 1:
+        table.add_row("orientation", f"EXIF {content['orientation']}, is applied")
+    if content["transform"]:
+        table.add_row("georeference", content["crs"] or "without a coordinate reference system")
+    if content["nodata"] is not None:
+        table.add_row("nodata", str(content["nodata"]))
+    listed = [band for band in bands if band["percentiles_1_50_99"] is not None or len(bands) <= _MANY_BANDS]
+    for band in listed:
+        nm = band["wavelength_nm"]
+        wavelength = "wavelength unknown" if nm is None else f"{nm:g} nm"
+        title = "band" if len(listed) == len(bands) else f"band {band['number']}"
+        values = _range(band["percentiles_1_50_99"])
+        name = band["name"] if nm is None or band["name"] != f"{nm:g} nm" else None
+        table.add_row(title, f"{name or ''} {wavelength}, {values}".strip())
+    sources = dict.fromkeys(band["wavelength_from"] for band in bands if band["wavelength_from"])
+    if sources:
+        table.add_row("wavelengths", f"from {', '.join(sources)}")
+    if content["valid_fraction"] < 1:
+        table.add_row("valid", f"{content['valid_fraction']:.1%} of the pixels")
+    for model in models if verbose else models[:1]:
+        text = f"fits: {model['command']}" if model["fits"] else f"does not fit: {model['reason']}"
+        table.add_row(f"model {model['name']}", text)
     return table
+
+
+def _reflectance(content: dict[str, Any]) -> str:
+    if content["reflectance"] is not None:
+        return "yes" if content["reflectance"] else "no (--no-reflectance)"
+    if not content["recommended"]:
+        return "not stated"
+    return f"not stated; {content['recommended']['model']} takes {content['models'][0]['expects']}"
+
+
+def _percentiles(values: "NDArray[np.float32]") -> list[float] | None:
+    import numpy as np
+
+    if not values.size:
+        return None
+    return [round(float(value), 6) for value in np.percentile(values, (1, 50, 99))]
+
+
+def _range(percentiles: list[float] | None) -> str:
+    if percentiles is None:
+        return "no valid pixels"
+    low, middle, high = percentiles
+    return f"percentiles 1, 50, 99: {low:.3f}, {middle:.3f}, {high:.3f}"
+
+
+def _shipped_cards() -> list["Card"]:
+    """Read the cards of the shipped models, the default first."""
+    from nircolor.modelfile import read_card
+    from nircolor.weights import shipped_models
+
+    paths = shipped_models()
+    return [read_card(paths[name]) for name in sorted(paths, key=lambda name: (name != _DEFAULT, name))]
+
+
+def _expected(card: "Card") -> str:
+    return "reflectance" if card.encoding == "reflectance" else "values encoded like a photograph"
+
+
+def _card_record(card: "Card") -> dict[str, Any]:
+    return {**card.model_dump(mode="json"), "default": card.name == _DEFAULT}
 
 
 def _card_table(card: "Card") -> "Table":
@@ -129,52 +373,17 @@ def _card_table(card: "Card") -> "Table":
     return table
 
 
-def _raster_table(raster: "Raster", options: str) -> "Table":
-    """Describe an image; ``options`` is appended to the `colorize` command of each model that fits."""
-    import numpy as np
+def _console() -> "Console":
+    from nircolor.app.console import Screen
 
-    from nircolor.modelfile import read_card
-    from nircolor.weights import shipped_models
+    # no line breaks if the output is not a terminal
+    return Screen(width=None if sys.stdout.isatty() else 10_000)
 
-    table = _grid()
-    table.add_row("file", f"{raster.path} ({raster.driver})")
-    bands = f"{raster.bands} band{'s'[: raster.bands != 1]}"
-    table.add_row("size", f"{raster.width} × {raster.height} px, {bands}, {raster.dtype}")
-    table.add_row("1.0 means", f"{raster.full_scale:g} ({raster.scale_rule})")
-    if raster.is_georeferenced:
-        table.add_row("georeference", f"{raster.crs}")
-    shape = (min(raster.height, _REDUCED_PX), min(raster.width, _REDUCED_PX))
-    listed = list(range(raster.bands))
-    if raster.bands > _MANY_BANDS:
-        listed = np.linspace(0, raster.bands - 1, _LISTED_BANDS).round().astype(int).tolist()
-    values, valid = raster.read(None, listed, shape)
-    for index, band in zip(listed, values, strict=True):
-        name, nm = raster.names[index] or "", raster.wavelengths_nm[index]
-        wavelength = "wavelength unknown" if nm is None else f"{nm:g} nm"
-        title = "band" if len(listed) == raster.bands else f"band {index + 1}"
-        table.add_row(title, f"{name} {wavelength}, {_range(band[valid])}".strip())
-    if not valid.all():
-        table.add_row("valid", f"{valid.mean():.1%} of the pixels")
-    for path in shipped_models().values():
-        card = read_card(path)
-        table.add_row(f"model {card.name}", _fit(raster, card, options))
+
+def _grid() -> "Table":
+    from nircolor.app.console import Grid
+
+    table = Grid.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     return table
-
-
-def _range(values: "NDArray[np.float32]") -> str:
-    import numpy as np
-
-    if not values.size:
-        return "no valid pixels"
-    low, middle, high = np.percentile(values, (1, 50, 99))
-    return f"percentiles 1, 50, 99: {low:.3f}, {middle:.3f}, {high:.3f}"
-
-
-def _fit(raster: "Raster", card: "Card", options: str) -> str:
-    from nircolor.inference import RasterSource
-
-    try:
-        RasterSource(raster, card)
-    except NircolorError as error:
-        return f"does not fit: {str(error).removeprefix(f'{raster.path}: ')}"
-    return f"fits: nircolor colorize {shlex.quote(str(raster.path))} -o colour/ --model {card.name}{options}"

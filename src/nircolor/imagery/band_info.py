@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rasterio.enums import ColorInterp
@@ -26,10 +26,12 @@ class BandInfo:
     Attributes:
         nm: centre wavelength, or None.
         name: description, or None.
+        source: where the wavelength comes from, as text for the user.
     """
 
     nm: float | None = None
     name: str | None = None
+    source: str | None = field(default=None, compare=False)
 
     @property
     def role(self) -> str | None:
@@ -75,8 +77,13 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
         sensor_wavelengths(descriptions, product),
         sensor_wavelengths(names, product),
     )
-    known = [next((nm for nm in found if nm is not None), None) for found in zip(*sources, strict=True)]
-    return tuple(BandInfo(nm, name) for nm, name in zip(known, names, strict=True))
+    known = [
+        next(
+            ((nm, source) for nm, source in zip(found, _SOURCES, strict=True) if nm is not None), (None, None)
+        )
+        for found in zip(*sources, strict=True)
+    ]
+    return tuple(BandInfo(nm, name, source) for (nm, source), name in zip(known, names, strict=True))
 
 
 def from_tags(tags: Mapping[str, str]) -> float | None:
@@ -105,6 +112,10 @@ def from_tags(tags: Mapping[str, str]) -> float | None:
     return None
 
 
+_SOURCES = (
+    "ENVI header", "tags of the band", "XMP", "tags of the file", "name of the band",
+    "CENTRAL_WAVELENGTH_UM", "known sensor", "known sensor",
+)  # fmt: skip
 _CENTRES = ("center", "centre", "central", "peak", "nominal", "mean", "band")
 _CENTRE_KEYS = (
     "wavelength", *(f"{word}wavelength" for word in _CENTRES), *(f"wavelength{word}" for word in _CENTRES),

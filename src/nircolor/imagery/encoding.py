@@ -62,6 +62,11 @@ class Values:
         """Whether the scale is known, by more than the data type."""
         return self.scale.source not in ("type", "bits")
 
+    @property
+    def lacks_scale(self) -> bool:
+        """Whether these are integers of more than 8 bits whose scale nothing states."""
+        return not self.is_scaled and self.dtype.kind != "f" and self.dtype.itemsize > 1
+
     def is_encoded_for(self, encoding: Encoding) -> bool:
         """Whether the values, once scaled, must go through the sRGB curve for a model."""
         return encoding == "gamma" and bool(self.scale.is_reflectance)
@@ -87,7 +92,7 @@ class Values:
             return (
                 f"{self.path}: expected reflectance for {wanted_by}, got values declared as --no-reflectance"
             )
-        if self.is_scaled or self.dtype.kind == "f" or self.dtype.itemsize == 1:
+        if not self.lacks_scale:
             return None
         return (
             f"{self.path}: expected reflectance for {wanted_by}, got {self.dtype.name} values of unknown "
@@ -151,7 +156,7 @@ class Values:
             more: further options, after each alternative.
         """
         if self.product is not None:
-            note = f", {self.product.note}" if self.product.note else ""
+            note = f" ({self.product.note})" if self.product.note else ""
             return f"{self.product.options}{more} for {self.product.name}{note}"
         landsat = f"{LANDSAT_SURFACE.options}{more} for {LANDSAT_SURFACE.name}"
         return f"{SENTINEL2.options}{more} for reflectance × 10000 (as Sentinel-2), {landsat}"

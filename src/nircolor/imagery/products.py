@@ -14,6 +14,7 @@ import numpy as np
 
 from nircolor.imagery.gdal import positive_number
 from nircolor.imagery.scaling import Scale
+from nircolor.imagery.sensors import satellite_of
 
 # tags of the value for a reflectance of 1, or of the factor below 1
 _UNIT_TAGS = (
@@ -31,8 +32,8 @@ _MAX_MTL_BYTES = 1 << 20
 # a band in the name of a Landsat file or in a band description: B5, SR_B5, Band 5
 _LANDSAT_BAND = re.compile(r"(?:^|_)(?:SR_)?B(?:AND)?[ _]?(\d{1,2})$", re.IGNORECASE)
 _LANDSAT_NAME = re.compile(r"L[CEMOT]0[1-9]_L[12][A-Z]{2}_\d{6}_\d{8}_", re.IGNORECASE)
-_SENTINEL2_NAME = re.compile(r"(^S2[A-D]_MSIL|(^|_)T\d{2}[A-Z]{3}_\d{8}T\d{6}_|sentinel-?_?2)", re.IGNORECASE)
-_SENTINEL2_BANDS = re.compile(r"B(0[1-9]|8A|1[0-2])\b")
+# products of several satellites that are all reflectance × 10000: HLS, PlanetScope
+_TIMES_10000 = re.compile(r"\.[LS]30\.|analytic\w*_sr(_|\.)", re.IGNORECASE)
 
 
 class Product(NamedTuple):
@@ -52,33 +53,29 @@ class Product(NamedTuple):
 SENTINEL2 = Product(
     "Sentinel-2 reflectance × 10000",
     "--scale 10000",
-    "with --offset -0.1 if the product is of processing baseline 04.00 or later and still holds its offset",
+    "and --offset -0.1 if the product is of processing baseline 04.00 or later and still holds its offset",
 )
+TIMES_10000 = Product("surface reflectance × 10000", "--scale 10000")
 LANDSAT_SURFACE = Product("Landsat Collection 2 surface reflectance", "--scale 0.0000275 --offset -0.2")
 LANDSAT_TOP = Product("Landsat Collection 2 level 1", "--scale 0.00002 --offset -0.1")
 
 
 def recognize(path: Path, names: Sequence[str | None], tags: Mapping[str, str]) -> Product | None:
-    """Recognize a satellite product by its file name, its band names and the names of its tags."""
-    keys = {key.upper() for key in tags}
-    text = " ".join(
-        value for key, value in tags.items() if "SPACECRAFT" in key.upper() or key == "PRODUCT_URI"
-    )
-    shown = [name for name in names if name]
-    if (
-        _LANDSAT_NAME.match(path.name)
-        or "landsat" in f"{path.name} {text}".lower()
-        or "LANDSAT_PRODUCT_ID" in keys
-        or any(name.upper().startswith("SR_B") for name in shown)
-    ):
-        level1 = re.match(r"L[CEMOT]0[1-9]_L1", path.name, re.IGNORECASE) is not None
-        return LANDSAT_TOP if level1 else LANDSAT_SURFACE
-    if (
-        _SENTINEL2_NAME.search(f"{path.name}")
-        or "sentinel-2" in text.lower()
-        or (shown and all(_SENTINEL2_BANDS.match(name) for name in shown))
-    ):
+    """Recognize a satellite product by its file name, its band names and its tags."""
+    told = [
+        value
+        for key, value in tags.items()
+        if any(word in key.upper() for word in ("SPACECRAFT", "SATELLITE", "PLATFORM", "PRODUCT", "SENSOR"))
+    ]
+    text = " ".join([path.name, *told])[:10_000]
+    if _TIMES_10000.search(path.name):
+        return TIMES_10000
+    satellite = satellite_of(names, text)
+    if satellite == "sentinel-2":
         return SENTINEL2
+    has_landsat_names = any((name or "").upper().startswith(("SR_B", "SR_BAND")) for name in names)
+    if satellite is not None or has_landsat_names or "landsat" in text.lower():
+        return LANDSAT_TOP if re.search(r"(^|[ _])L1(TP|GT|GS)_", text, re.IGNORECASE) else LANDSAT_SURFACE
     return None
 
 

@@ -188,7 +188,8 @@ def open_raster(
             if doubt:
                 problem = doubt.removeprefix(f"{file.path}: ")
                 warnings.warn(NircolorWarning(problem, path=file.path), stacklevel=2)
-    return Raster(file, stored, grid, turn, values, bands, names)
+    sources = tuple(None if info.nm is None else info.source or "pages" for info in meanings)
+    return Raster(file, stored, grid, turn, values, bands, names, sources)
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -232,6 +233,7 @@ class Raster:
         depth: 8 or 16, bits of an output that keeps the precision.
         bands: number of data bands, without alpha. Gray stored as three equal channels counts as one band.
         wavelengths_nm: centre in nm, or None, of each band.
+        wavelength_sources: what states the wavelength of each band, or None.
         names: name of each band, from its description or other metadata, or None.
         is_colour_photograph: whether the bands are RGB, differ, and have no wavelengths.
         nodata: value that marks invalid pixels, or None.
@@ -252,6 +254,7 @@ class Raster:
         values: Values,
         wavelengths_nm: tuple[float | None, ...],
         names: tuple[str | None, ...],
+        wavelength_sources: tuple[str | None, ...],
     ) -> None:
         self.path, self.driver = file.path, file.driver
         self.grid = grid
@@ -263,6 +266,7 @@ class Raster:
         self.bands = stored.layout.bands
         self.is_colour_photograph = stored.layout.is_colour
         self.wavelengths_nm, self.names = wavelengths_nm, names
+        self.wavelength_sources = wavelength_sources
         self.values, self.orientation = values, orientation
         self._stored, self._scale = stored, values.scale
 

@@ -163,6 +163,17 @@ def sensor_wavelengths(names: Sequence[str | None], product: str) -> tuple[float
     return tuple(cameras[0].get(role or "") for role in roles)
 
 
+def satellite_of(names: Sequence[str | None], product: str) -> str | None:
+    """Return "sentinel-2", "landsat 8" or "landsat 4" where band names or the product tell it, else None.
+
+    Args:
+        names: as for `sensor_wavelengths`.
+        product: as for `sensor_wavelengths`.
+    """
+    numbers = [_NUMBERED.match((name or "").strip().lower()) for name in names]
+    return _satellite([match for match in numbers if match], product)
+
+
 def possible_sensors(names: Sequence[str | None]) -> dict[str, tuple[float, ...]]:
     """Return the centres in nm by satellite, for band names such as "B5" that belong to several.
 

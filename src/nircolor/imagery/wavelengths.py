@@ -51,7 +51,9 @@ def given(
         if "nir" in bands_nm:
             return (BandInfo(name="NIR"),)
         numbered_nm = {number: float(meaning) for meaning, number in bands_nm.items()}
-        return tuple(BandInfo(numbered_nm.get(i), info.name) for i, info in zip(stored, known, strict=True))
+        return tuple(
+            BandInfo(numbered_nm.get(i), info.name, "--bands") for i, info in zip(stored, known, strict=True)
+        )
     bands = len(stored)
     if len(bands_nm) != bands:
         raise NircolorError(
@@ -59,7 +61,7 @@ def given(
         )
     for value in bands_nm:
         _check_nm(path, value)
-    return tuple(BandInfo(float(nm), info.name) for nm, info in zip(bands_nm, known, strict=True))
+    return tuple(BandInfo(float(nm), info.name, "--bands") for nm, info in zip(bands_nm, known, strict=True))
 
 
 def _check_nm(path: Path, value: float) -> None:

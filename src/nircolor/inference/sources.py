@@ -76,9 +76,6 @@ class RasterSource:
 
     def __init__(self, raster: Raster, card: Card) -> None:
         self._raster = raster
-        refusal = raster.values.refusal(card.encoding, f"model {card.name}")
-        if refusal is not None:
-            raise NircolorError(refusal)
         self._encoded = raster.values.is_encoded_for(card.encoding)
         self.height, self.width = raster.height, raster.width
         # dead pixels of a calibrated camera may be invalid in any format
@@ -89,6 +86,9 @@ class RasterSource:
             mixture = match_bands(
                 card.bands, raster.wavelengths_nm, str(raster.path), f"model {card.name}", raster.names
             )
+        refusal = raster.values.refusal(card.encoding, f"model {card.name}")
+        if refusal is not None:
+            raise NircolorError(refusal)
         # a cube has hundreds of bands; only those with a non-zero weight are read
         used = mixture.any(0)
         self.bands = [int(band) for band in np.flatnonzero(used)]

@@ -79,6 +79,10 @@ def test_in_a_separate_process(tmp_path):
         ("colorize a -o b --scale x", "--scale: expected a number, got 'x'"),
         ("colorize a -o b --jobs 3 -j 4", "-j: given twice, as 3 and as 4"),
         ("export a -o b --saturation -1", "--saturation: expected 0 or more, got '-1'"),
+        ("colorize a -o", "-o: expected a value"),
+        ("colorize a -o b --max-pixels 0", "--max-pixels: expected a whole number of 1 or more, got '0'"),
+        ("colorize a -o b --offset x", "--offset: expected a number, got 'x'"),
+        ("colorize a -o b --format gif", "--format: 'gif' is not one of 'png', 'jpg', 'tif'"),
         ("info a b", "got unexpected extra argument(s) (b) (see nircolor info --help)"),
     ],
 )
@@ -125,7 +129,7 @@ def test_values_from_the_environment_are_named(nircolor, tmp_path, monkeypatch):
 
 def test_variables_are_shown_in_the_help(nircolor):
     shown = nircolor("colorize", "--help").out
-    for name in ("MODEL", "DEVICE", "JOBS", "TILE"):
+    for name in ("MODEL", "DEVICE", "JOBS", "TILE", "MAX_PIXELS"):
         assert f"NIRCOLOR_{name}" in shown
 
 

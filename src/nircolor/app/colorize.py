@@ -11,9 +11,6 @@ import typer
 
 from nircolor.app import stopping
 from nircolor.app.options import (
-    IN,
-    OUT,
-    RUN,
     Bands,
     DeviceName,
     MaxPixels,
@@ -29,7 +26,7 @@ from nircolor.app.options import (
     parse_numbers,
 )
 from nircolor.app.terminal import describe
-from nircolor.app.usage import whole
+from nircolor.app.usage import IN, OUT, RUN, whole
 from nircolor.errors import NircolorError
 from nircolor.parallel import Progress
 

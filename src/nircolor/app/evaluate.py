@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from nircolor.app.options import IN, OUT, RUN, SET_FORMATS, DeviceName, Json, Quiet, SplitTable
-from nircolor.app.usage import whole
+from nircolor.app.options import SET_FORMATS, DeviceName, Json, Quiet, SplitTable
+from nircolor.app.usage import IN, OUT, RUN, whole
 
 if TYPE_CHECKING:
     from nircolor.evaluation import Evaluation

@@ -15,10 +15,10 @@ from nircolor.app.colorize import colorize
 from nircolor.app.evaluate import evaluate
 from nircolor.app.info import info, models
 from nircolor.app.leaks import leaks
-from nircolor.app.options import RUN, OutputFolder
+from nircolor.app.options import OutputFolder
 from nircolor.app.synthesize import synthesize
 from nircolor.app.training import TRAIN_SETTINGS, export, train
-from nircolor.app.usage import Command, Group, complete_model, in_one_line
+from nircolor.app.usage import RUN, Command, Group, complete_model, in_one_line
 
 app = typer.Typer(
     name="nircolor",

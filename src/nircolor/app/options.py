@@ -5,20 +5,18 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from nircolor.app.usage import complete_model
+from nircolor.app.usage import IN, OUT, RUN, complete_model
 from nircolor.errors import NircolorError
 
 if TYPE_CHECKING:
     from nircolor.imagery import GivenBands
-
-# titles of the groups of options in the help of a command
-IN, OUT, RUN = "Input", "Output", "Model and processing"
 
 ShippedModel: TypeAlias = Annotated[
     str,
     typer.Option(
         "--model",
         "-m",
+        metavar="MODEL",
         help="Name of a shipped model (see `nircolor models`) or path of a model file.",
         envvar="NIRCOLOR_MODEL",
         rich_help_panel=RUN,
@@ -48,6 +46,7 @@ Scale: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--scale",
+        metavar="NUMBER",
         help="Value that maps to 1.0, such as 4095 for 12-bit data; for integers, a number below 1 is a "
         "factor. Default: from the metadata or data type.",
         rich_help_panel=IN,
@@ -57,6 +56,7 @@ Offset: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--offset",
+        metavar="NUMBER",
         help="Number to add after scaling. Landsat Collection 2: --scale 0.0000275 --offset -0.2.",
         rich_help_panel=IN,
     ),
@@ -84,7 +84,7 @@ MaxPixels: TypeAlias = Annotated[
     typer.Option(
         "--max-pixels",
         envvar="NIRCOLOR_MAX_PIXELS",
-        min=1,
+        parser=whole(1),
         metavar="N",
         help="Largest number of pixels of an image that is opened. Default: no limit, but files that are far "
         "too small for their number of pixels (decompression bombs) are refused.",

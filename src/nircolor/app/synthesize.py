@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from nircolor.app import stopping
-from nircolor.app.options import IN, OUT, RUN, Quiet, parse_numbers
-from nircolor.app.usage import whole
+from nircolor.app.options import Quiet, parse_numbers
+from nircolor.app.usage import IN, OUT, RUN, whole
 from nircolor.errors import NircolorError
 
 _BANDS = "Synthesized bands"

@@ -11,7 +11,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from nircolor.errors import NircolorError
 
-# title of the options without a group
+# titles of the groups of options in the help of a command, and of the options without a group
+IN, OUT, RUN = "Input", "Output", "Model and processing"
 _OTHER = "Options"
 # key of the values of options as they were written, for messages
 _GIVEN = "nircolor.given"
@@ -84,8 +85,8 @@ def _write_groups(formatter: Any, rows: Iterable[tuple[str, Any]]) -> None:
     for title, row in rows:
         if row is not None:
             groups.setdefault(title, []).append(row)
-    # help and version come last
-    for title in sorted(groups, key=lambda title: title == _OTHER):
+    order = ["Arguments", IN, OUT, RUN, *(title for title in groups if title != _OTHER), _OTHER]
+    for title in sorted(groups, key=order.index):
         with formatter.section(title):
             formatter.write_dl(groups[title])
 
@@ -131,6 +132,8 @@ def in_one_line(error: Exception) -> str:
     if near is not None or "No such option" in str(getattr(error, "message", "")):
         suggestion = f"; did you mean {' or '.join(sorted(near))}?" if near else f" (see {command} --help)"
         return f"{wrong}: no such option of {command}{suggestion}"
+    if wrong is not None:
+        return f"{wrong}: expected a value"
     if type(error).__name__ == "MissingParameter" and parameter is not None:
         return f"{_name(parameter)}: missing; the form is: {_form(context)}"
     message = str(getattr(error, "message", error)).removeprefix("Value error, ").rstrip(".")

@@ -56,7 +56,8 @@ def run(folder: Path, model: str) -> Path:
     card = colorizer.card
     if len(card.bands) != 1:
         raise NircolorError(
-            f"model {card.name}: expected a model for one band, got one for {len(card.bands)}"
+            f"model {card.name}: expected a model for one band, got one for {len(card.bands)}; "
+            "of the shipped ones, scene and satellite-1band fit"
         )
     page = folder / "index.html"
     try:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 import typer
 
-from nircolor.app.usage import IN, OUT, RUN, complete_model
+from nircolor.app.usage import IN, OUT, RUN, complete_model, whole
 from nircolor.errors import NircolorError
 
 if TYPE_CHECKING:

@@ -75,6 +75,19 @@ def test_the_right_length_decides_between_usual_extensions(tmp_path):
     _check(header)
 
 
+def test_a_file_without_extension_is_data_only_if_it_fits(tmp_path):
+    header = save_envi(tmp_path, CUBE)
+    (tmp_path / "cube").write_text("notes")
+    _check(header)
+
+
+def test_a_tiff_is_no_envi_data(tmp_path):
+    save(tmp_path / "a.tif", noise(1, 7, 5))
+    save_envi(tmp_path, CUBE).rename(tmp_path / "a.tif.hdr")
+    (tmp_path / "cube.raw").unlink()
+    assert find_images(tmp_path) == [tmp_path / "a.tif"]
+
+
 def test_data_with_a_header_of_its_own_is_left_to_it(tmp_path):
     """GDAL prefers cube.raw.hdr for cube.raw, so that cube.hdr is the header of cube.dat."""
     save_envi(tmp_path, noise(1, 2, 2)).rename(tmp_path / "cube.raw.hdr")

@@ -78,9 +78,9 @@ def is_foreign_header(path: Path) -> bool:
 def data_file(header: Path, siblings: Siblings | None = None) -> Path:
     """Find the data file of a header.
 
-    It is the file without `.hdr`, as `a.raw` of `a.raw.hdr`; else the one with the same stem and the length
-    that the header states; else the first with an extension that ENVI data often has. Files in formats of
-    their own, and files for which GDAL prefers another header, are left out.
+    It is the file of its name (`a.raw` of `a.raw.hdr`) or its stem with the length that the header states;
+    else the first with an extension that ENVI data often has. Files in formats of their own, and files for
+    which GDAL prefers another header, are left out.
 
     Raises:
         NircolorError: there is none; several fit; or it is a link to another folder. Any file could be read
@@ -107,13 +107,20 @@ def data_file(header: Path, siblings: Siblings | None = None) -> Path:
 def find_data(header: Path, siblings: Siblings) -> Path | None:
     """Find the data file as `data_file` does, or None; links are not checked."""
     base = header.with_suffix("").name
-    files = [path for path in siblings.named(base) if path.name != header.name]
-    if not files:
-        others = (".hdr", *_COMPRESSED, *EXTENSIONS)
-        files = [path for path in siblings.with_stem(base) if path.suffix.lower() not in others]
-        files = [path for path in files if header_file(path, siblings) == header] or files
-    if len(files) <= 1 and all(path.suffix.lower() in DATA_EXTENSIONS or path.name == base for path in files):
-        return files[0] if files else None
+    others = (".hdr", *_COMPRESSED, *EXTENSIONS)
+    files = [
+        path
+        for path in (*siblings.named(base), *siblings.with_stem(base))
+        if path.suffix.lower() not in others and path.name != header.name
+    ]
+    files = list(dict.fromkeys(path for path in files if header_file(path, siblings) == header)) or files
+    usual = [path for path in files if path.name.lower() == base.lower()]
+    usual += sorted(
+        (path for path in files if path not in usual and path.suffix.lower() in DATA_EXTENSIONS),
+        key=lambda path: DATA_EXTENSIONS.index(path.suffix.lower()),
+    )
+    if len(files) <= 1 and files == usual:
+        return next(iter(files), None)
     expected = envi.expected_bytes(header, envi.parse_header(header))
     fitting = [path for path in files if path.stat().st_size == expected]
     if len(fitting) > 1:
@@ -121,8 +128,6 @@ def find_data(header: Path, siblings: Siblings) -> Path | None:
         raise NircolorError(
             f"{header}: expected one data file of {expected} bytes, got {names}; name the data file itself"
         )
-    usual = [path for path in files if path.suffix.lower() in DATA_EXTENSIONS]
-    usual.sort(key=lambda path: DATA_EXTENSIONS.index(path.suffix.lower()))
     return next(iter(fitting or usual), None)
 
 

@@ -135,6 +135,12 @@ def test_the_user_overrides_the_file(tmp_path):
         match_bands(BROAD, raster.wavelengths_nm, "a", "scene", raster.names)
 
 
+def test_the_sensor_in_an_envi_header(tmp_path):
+    header = save_envi(tmp_path, noise(2, 4, 4), band_names="{B4, B5}", sensor_type="Landsat-8 OLI")
+    with open_raster(header) as raster:
+        assert raster.wavelengths_nm == (655, 865)
+
+
 def test_bad_bands_have_no_name(tmp_path):
     header = save_envi(
         tmp_path, noise(2, 4, 4), wavelength="{800, 900}", band_names="{NIR, NIR}", bbl="{0, 1}"

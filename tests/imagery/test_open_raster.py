@@ -361,7 +361,7 @@ def test_the_near_infrared_band_by_its_number(tmp_path):
     with open_raster(save(tmp_path / "a.tif", array), bands_nm={"nir": 4}) as raster:
         assert (raster.bands, raster.wavelengths_nm, raster.has_alpha) == (1, (None,), False)
         np.testing.assert_allclose(raster.read()[0], array[3:] / 255, atol=1e-7)
-    with open_raster(save(tmp_path / "b.png", array[:3], "PNG"), bands_nm={"nir": 1}) as raster:
+    with open_raster(save(tmp_path / "b.png", array[:3], "PNG"), bands_nm={"NIR": np.int64(1)}) as raster:
         np.testing.assert_allclose(raster.read()[0], array[:1] / 255, atol=1e-7)
 
 

@@ -63,7 +63,7 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
     descriptions = descriptions_of(dataset)
     names = _names(descriptions, colours, tags, band_tags, _for_bands(xmp.get("bandname", []), is_data))
     product = " ".join(
-        [file_name, *(value for key, value in keyed.items() if key in _PRODUCT_KEYS)]
+        [file_name, *(value for key, value in (keyed | _keyed(header)).items() if key in _PRODUCT_KEYS)]
         + [value for key in ("make", "model", "rigname", "cameraname") for value in xmp.get(key, ())]
     )[:10_000]
     wavelengths = xmp.get("centralwavelength") or xmp.get("bandfreq") or []
@@ -126,7 +126,7 @@ _RANGE_KEYS = (("wavelengthmin", "wavelengthmax"), ("minwavelength", "maxwavelen
 _NAME_KEYS = ("bandname", "name", "commonname", "eocommonname", "band", "channelname", "longname", "label")
 _PRODUCT_KEYS = {
     "platform", "satellite", "satelliteid", "spacecraft", "spacecraftid", "spacecraftname", "sensor",
-    "sensorid", "sensorname", "instrument", "instruments", "mission", "constellation", "camera",
+    "sensorid", "sensorname", "sensortype", "instrument", "instruments", "mission", "constellation", "camera",
     "cameramodel", "cameramake", "make", "model", "exifmake", "exifmodel", "product", "productid",
     "productname", "producttype", "producturi", "landsatproductid", "landsatsceneid", "collection",
 }  # fmt: skip

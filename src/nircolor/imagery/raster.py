@@ -92,11 +92,12 @@ def open_raster(
 
     Raises:
         ColourPhotographError: with ``refuse_colour``, the image is a colour photograph.
-        NircolorError: the file is not a complete local image, or the options do not fit it.
+        NircolorError: the file is not a complete local image, its pages are of one size and nothing names
+            them as bands, or the options do not fit it.
 
     Warns:
-        NircolorWarning: the image is a colour photograph, has further pages, or its values do not suit the
-            rule.
+        NircolorWarning: the image is a colour photograph, has smaller pages of another shape, or its values
+            do not suit the rule.
 
     Example:
         >>> import tempfile, rasterio

@@ -14,7 +14,9 @@ GivenBands: TypeAlias = Sequence[float] | Mapping[float | str, int]
 
 def numbered(bands_nm: GivenBands | None) -> dict[float | str, int] | None:
     """Return the user's bands as wavelength or "nir" to band number, or None where they are a plain list."""
-    return dict(bands_nm) if isinstance(bands_nm, Mapping) else None
+    if not isinstance(bands_nm, Mapping):
+        return None
+    return {key.lower() if isinstance(key, str) else key: number for key, number in bands_nm.items()}
 
 
 def check_numbered(path: Path, bands: Mapping[float | str, int], count: int) -> None:
@@ -27,7 +29,7 @@ def check_numbered(path: Path, bands: Mapping[float | str, int], count: int) -> 
                 )
         else:
             _check_nm(path, meaning)
-        if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= count:
+        if not hasattr(number, "__index__") or not 1 <= number <= count:
             raise NircolorError(f"{path}: band {number} was given, but the image has {_count(count)}")
     if len(set(bands.values())) < len(bands):
         raise NircolorError(f"{path}: a band was given two wavelengths, got {dict(bands)}")
@@ -48,9 +50,10 @@ def given(
         NircolorError: the wavelengths do not fit the file.
     """
     if isinstance(bands_nm, Mapping):
-        if "nir" in bands_nm:
+        chosen = numbered(bands_nm) or {}
+        if "nir" in chosen:
             return (BandInfo(name="NIR"),)
-        numbered_nm = {number: float(meaning) for meaning, number in bands_nm.items()}
+        numbered_nm = {number: float(meaning) for meaning, number in chosen.items()}
         return tuple(
             BandInfo(numbered_nm.get(i), info.name, "--bands") for i, info in zip(stored, known, strict=True)
         )

@@ -5,10 +5,11 @@ import warnings
 
 import numpy as np
 import pytest
+import rasterio
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import image_size, open_raster
-from nircolor.imagery.pages import _OPEN_PAGES
+from nircolor.imagery.pages import _OPEN_PAGES, PagedDataset, find_pages
 from tests.imagery.imagery_samples import noise, save, save_tiff
 
 WAVELENGTHS = (660, 740, 850, 940)
@@ -26,6 +27,16 @@ def four(tmp_path, *texts, name="a.tif", **options):
     array = noise(4, 20, 30)
     described = [{270: text} for text in texts] or [{}] * 4
     return save_tiff(tmp_path / name, *zip(array, described, strict=True), **options), array
+
+
+def find_bands(path):
+    """What is known of the pages."""
+    with rasterio.Env():
+        dataset = PagedDataset(path, path, find_pages(path, path))
+        try:
+            return dataset.known_bands(None)
+        finally:
+            dataset.close()
 
 
 def check_bands(path, array, *, wavelengths=WAVELENGTHS, **options):
@@ -66,6 +77,8 @@ def test_wavelengths_in_page_names_and_xmp(tmp_path):
     xmp = b'<x><r Camera:BandName="NIR" Camera:CentralWavelength="840"/></x>'
     path = save_tiff(tmp_path / "a.tif", (array[0], {285: "660 nm"}), (array[1], {700: xmp}))
     check_bands(path, array, wavelengths=(660, 840))
+    first, second = find_bands(path)
+    assert (first.source, second.source) == ("name of the band", "XMP")
 
 
 def test_the_user_names_the_pages(tmp_path):

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rasterio.enums import ColorInterp
@@ -32,6 +32,12 @@ class BandInfo:
     nm: float | None = None
     name: str | None = None
     source: str | None = field(default=None, compare=False)
+
+    def with_name(self, name: str | None, source: str) -> "BandInfo":
+        """Add a name, and its wavelength where there is none."""
+        if self.nm is not None:
+            return replace(self, name=name)
+        return BandInfo(wavelength_in(name), name, source)
 
     @property
     def role(self) -> str | None:

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from nircolor.errors import NircolorError
 from nircolor.imagery import band_info, stacks, tiff
 from nircolor.imagery.band_info import BandInfo
 from nircolor.imagery.gdal import open_dataset
-from nircolor.imagery.sensors import is_plain, sensor_wavelengths, wavelength_in
+from nircolor.imagery.sensors import is_plain, sensor_wavelengths
 from nircolor.imagery.wavelengths import GivenBands
 
 _MAX_PAGES = 4096
@@ -247,8 +247,7 @@ class PagedDataset:
         if dataset is not self._first or index == 0:
             infos = list(band_info.of_dataset(dataset, {}))
         if infos[0].name is None and len(infos) == 1:
-            nm = infos[0].nm
-            infos = [BandInfo(wavelength_in(page.name) if nm is None else nm, page.name)]
+            infos = [infos[0].with_name(page.name, "name of the band")]
         self._infos += infos
 
     def __getattr__(self, name: str) -> Any:
@@ -266,7 +265,7 @@ class PagedDataset:
         infos = stacks.with_planes(self._infos, self._pages.stack.bands)
         by_sensor = sensor_wavelengths([info.name for info in infos], self._path.name)
         known = tuple(
-            BandInfo(info.nm if info.nm is not None else nm, info.name)
+            info if info.nm is not None else replace(info, nm=nm, source="known sensor")
             for info, nm in zip(infos, by_sensor, strict=True)
         )
         are_bands = all(info.nm is not None or info.role is not None for info in known)

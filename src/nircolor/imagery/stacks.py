@@ -91,7 +91,7 @@ def _of_label(label: str) -> BandInfo:
     name = re.sub(r"^([cztCZT]:\d+/\d+\s*)+(- )?", "", label.strip()).split("\n")[0][:100]
     name = re.sub(r"\.(tiff?|png|jpe?g|bmp)$", "", name, flags=re.IGNORECASE)
     if is_plain(name):
-        return BandInfo(wavelength_in(name), name)
+        return BandInfo(wavelength_in(name), name, "labels of ImageJ")
     # free text, such as "red cells", names no band
     return BandInfo(name=name if name and role_of(name) is None else None)
 
@@ -143,7 +143,7 @@ def _of_channel(channel: dict[str, str]) -> BandInfo:
     number = channel.get("EmissionWavelength", "")
     unit = channel.get("EmissionWavelengthUnit", "nm")
     nm = wavelength_in(f"{number} {unit}") if number else wavelength_in(name)
-    return BandInfo(nm, name)
+    return BandInfo(nm, name, "channels of OME-TIFF")
 
 
 def _of_tifffile(text: str, tags: Tags) -> Stack:
@@ -161,7 +161,7 @@ def with_planes(bands: Sequence[BandInfo], planes: Sequence[BandInfo]) -> tuple[
     if len(planes) != len(bands):
         return tuple(bands)
     return tuple(
-        replace(band, nm=band.nm or plane.nm, name=band.name or plane.name)
+        replace(band if band.nm else plane, name=band.name or plane.name)
         for band, plane in zip(bands, planes, strict=True)
     )
 

@@ -1,5 +1,6 @@
 """Messages on any terminal: escaped, in ASCII where needed, and on closed or full streams."""
 
+import json
 import os
 import signal
 import subprocess
@@ -64,6 +65,20 @@ def test_names_cannot_control_the_terminal(nircolor, tmp_path, command):
         assert not any(line.startswith("error") for line in text.splitlines())
     missing = nircolor.refused(command, *(str(word).replace("gnp", "x") for word in words[1:]))
     assert missing.isprintable()
+
+
+def test_names_in_tables_cannot_control_the_terminal(nircolor, tmp_path):
+    for folder in ("one", "two"):
+        gray_png(tmp_path / folder / f"{HOSTILE.replace('/', '')}é.png", side=200)
+    outcome = nircolor("leaks", tmp_path / "one", tmp_path / "two")
+    assert outcome.code == 1
+    assert len(outcome.out.splitlines()) == 2
+    assert all(line.isprintable() for line in outcome.out.splitlines())
+    outcome = nircolor("leaks", tmp_path / "one", tmp_path / "two", "--json")
+    assert outcome.out.isascii()
+    assert "\x1b" not in outcome.out
+    (leak,) = json.loads(outcome.out)["leaks"]
+    assert leak["name"] == f"{HOSTILE}é.png"
 
 
 def test_a_name_that_is_not_utf8_is_refused(tmp_path):

@@ -25,7 +25,7 @@ from nircolor.app.options import (
     parse_nodata,
     parse_numbers,
 )
-from nircolor.app.terminal import describe
+from nircolor.app.terminal import describe, printable, show
 from nircolor.app.usage import IN, OUT, RUN, whole
 from nircolor.errors import NircolorError
 from nircolor.parallel import Progress
@@ -198,7 +198,7 @@ def colorize(
             for result in check_all(read_card(find_model(model)), work, **options):
                 report.add(result)
                 if result.error is None:
-                    print(line_of(result, model))
+                    show(printable(line_of(result, model)))
             shown.close()
             report.conclude("nothing written (dry run)")
             return

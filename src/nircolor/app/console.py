@@ -192,8 +192,8 @@ def conclude(summary: str, failures: Sequence[tuple[Path, Exception]], *, quiet:
 
 
 def print_json(content: Any) -> None:
-    """Print plain data as JSON to standard output."""
-    print(json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False))
+    """Print plain data as JSON to standard output; only JSON's own escapes keep every name intact."""
+    print(json.dumps(content, indent=1, allow_nan=False))
 
 
 class ProgressBar:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from nircolor.app.options import SET_FORMATS, DeviceName, Json, Quiet, SplitTable
+from nircolor.app.terminal import printable, show
 from nircolor.app.usage import IN, OUT, RUN, whole
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ def evaluate(
     if as_json:
         print_json(record(evaluation, evaluation.tables(), per_image=True))
     else:
-        print(tables_for_screen(evaluation, shutil.get_terminal_size().columns), end="")
+        show(tables_for_screen(evaluation, shutil.get_terminal_size().columns).rstrip("\n"))
     if not quiet:
         for line in evaluation.warnings:
             errors.print(f"warning: {line}", style="yellow")
@@ -167,6 +168,7 @@ def tables_for_screen(evaluation: "Evaluation", width: int) -> str:
             [measure.title, *(cell(totals[measure.key], measure) for totals in table.totals.values())]
             for measure in MEASURES
         ]
+        columns[0] = [printable(text) for text in columns[0]]
         columns[0] = [text if len(text) <= _LABEL else f"{text[: _LABEL - 1]}…" for text in columns[0]]
         widths = [max(map(len, column)) for column in columns]
         # the labels and the first measure are always shown
@@ -179,7 +181,7 @@ def tables_for_screen(evaluation: "Evaluation", width: int) -> str:
             ),
             strict=True,
         )
-        parts.append("\n".join([table.title, *("  ".join(row).rstrip() for row in rows)]) + "\n")
+        parts.append("\n".join([printable(table.title), *("  ".join(row).rstrip() for row in rows)]) + "\n")
     if left_out:
         parts.append(
             f"{left_out} more measures: in the report (-o FOLDER), with --json or on a wider terminal\n"

@@ -1,12 +1,13 @@
 """Command `nircolor leaks`."""
 
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
 
 from nircolor.app.options import Json, Quiet, SplitTable
+from nircolor.app.terminal import printable
 
 
 def leaks(
@@ -50,7 +51,8 @@ def leaks(
         leaked = [asdict(leak) for leak in found]
         print_json({"images": len(images), "training_images": len(others), "leaks": leaked})
     elif found:
-        write_leaks(found, sys.stdout)
+        shown = [replace(one, name=printable(one.name), other=printable(one.other)) for one in found]
+        write_leaks(shown, sys.stdout)
     if not quiet:
         errors.print(
             f"{len(found)} of {len(images)} images of {first} are among the {len(others)} of {second}"

@@ -17,6 +17,7 @@ from nircolor.app.info import info, models
 from nircolor.app.leaks import leaks
 from nircolor.app.options import OutputFolder
 from nircolor.app.synthesize import synthesize
+from nircolor.app.terminal import printable
 from nircolor.app.training import TRAIN_SETTINGS, export, train
 from nircolor.app.usage import RUN, Command, Group, complete_model, in_one_line
 
@@ -86,7 +87,7 @@ def demo(
     """
     from nircolor.app.demo import run
 
-    typer.echo(f"Open {run(output, model).resolve()} in a browser.")
+    terminal.show(f"Open {printable(str(run(output, model).resolve()))} in a browser.")
 
 
 for title, functions in {

@@ -76,6 +76,11 @@ def describe(error: BaseException, path: Path | None = None) -> str:
     return printable(" ".join(text.splitlines()))
 
 
+def show(text: str) -> None:
+    """Print lines of text to standard output, escaped. Parts that come from others must be `printable`."""
+    print(*map(printable, text.split("\n")), sep="\n")
+
+
 def print_error(message: str) -> None:
     """Print one line to standard error, in red on a terminal."""
     line = f"error: {printable(message)}"

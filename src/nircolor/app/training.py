@@ -61,9 +61,8 @@ def train(
         from nircolor.training.templates import write_template
 
         path = write_template(new, like)
-        typer.echo(
-            f"{path}: fill in the texts and paths, then: nircolor train --config {shlex.quote(str(path))}"
-        )
+        command = f"nircolor train --config {shlex.quote(str(path))}"
+        terminal.show(terminal.printable(f"{path}: fill in the texts and paths, then: {command}"))
         return
     from nircolor.app.console import show_warnings
     from nircolor.extras import require
@@ -138,4 +137,6 @@ def export(
     rounding = (
         "" if done.rounding is None else f", half precision changes colours by up to {done.rounding:.1g}"
     )
-    typer.echo(f"{output}: {done.card.name}, {output.stat().st_size / 1e6:.1f} MB{rounding}")
+    terminal.show(
+        f"{terminal.printable(str(output))}: {done.card.name}, {output.stat().st_size / 1e6:.1f} MB{rounding}"
+    )

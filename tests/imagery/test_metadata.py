@@ -14,10 +14,10 @@ from nircolor import __version__
 from nircolor.errors import NircolorWarning
 from nircolor.imagery import create_like, open_raster
 from nircolor.imagery.exif import Exif, adapted, exif_block, parse_exif
-from nircolor.imagery.metadata import adapted_xmp, is_srgb
+from nircolor.imagery.metadata import adapted_xmp, is_srgb, kept_tags
 from nircolor.imagery.safe_xml import parse_xml
 from nircolor.imagery.tiff import TiffTags, Value
-from tests.imagery.imagery_samples import noise, save
+from tests.imagery.imagery_samples import noise, png_bytes, save
 
 PIL = pytest.importorskip("PIL", reason="Pillow writes and reads the metadata; it comes with matplotlib")
 from PIL import Image, ImageCms  # noqa: E402
@@ -326,3 +326,35 @@ def test_xmp_that_is_nested_deeply_is_left_out(tmp_path):
     path = write(tmp_path, "JPEG", xmp=deep.encode())
     with pytest.warns(NircolorWarning, match="XMP is not carried over"):
         colour(path, tmp_path / "out.png")
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_exif_that_imagemagick_wrote_as_text_of_a_png(tmp_path, compressed):
+    block = b"Exif\0\0" + exif_block(Exif("<", {271: Value(2, 4, b"NIR\0")}))
+    digits = block.hex()
+    text = f"\nexif\n{len(block):8}\n{digits[:72]}\n{digits[72:]}\n".encode()
+    content = b"Raw profile type exif\0" + (b"\0" + zlib.compress(text) if compressed else text)
+    rows = [row.tobytes() for row in noise(1, H, W)[0]]
+    (tmp_path / "in.png").write_bytes(png_bytes(rows, W, 8, 0, (b"zTXt" if compressed else b"tEXt", content)))
+    with Image.open(colour(tmp_path / "in.png", tmp_path / "out.png")) as image:
+        assert image.getexif()[271] == "NIR"
+    with rasterio.open(colour(tmp_path / "in.png", tmp_path / "out.tif")) as out:
+        assert not [name for name in out.tags() if name.startswith("Raw")]
+
+
+KEPT = ("MISSION_ID", "Administrator", "CLOUD_COVERAGE", "acquisition time", "Sensor")
+DROPPED = (
+    "Band_1",
+    "DATA_TYPE",
+    "STATISTICS_MINIMUM",
+    "wavelength_units",
+    "Sun gain",
+    "bands",
+    "max",
+    "EXIF_Make",
+)
+
+
+@pytest.mark.parametrize("name", [*KEPT, *DROPPED])
+def test_tags_about_values_and_bands_are_told_from_others(name):
+    assert bool(kept_tags({name: "1"})) == (name in KEPT)

@@ -28,9 +28,9 @@ _TIFF_TAGS = (
 )
 # items that describe the values or bands of the input
 _OF_PIXELS = re.compile(
-    r"statistic|scale|offset|gain|quantif|wavelength|fwhm|band|nodata|no_data|nbits|radian|reflect|calib|colou?r"
-    r"|interleave|type|byte|min|max|bias|unit|solar|nm$|^AREA_OR_POINT$|^EXIF_|^TIFFTAG_|^OVR_|ImageJ|^OME"
-    r"|^ns$|^Software$",
+    r"statistic|scale|offset|quantif|wavelength|fwhm|nodata|no_data|nbits|radian|reflect|calib|colou?r|interleave"
+    r"|(?<![a-z])(band|gain|type|bytes?|min|max|bias|units?|solar)|nm$|^AREA_OR_POINT$|^EXIF_|^TIFFTAG_|^OVR_"
+    r"|ImageJ|^OME|^ns$|^Software$|^Raw.profile|^XML:",
     re.IGNORECASE,
 )
 _MAX_TAGS, _MAX_TAG_LENGTH = 256, 4096
@@ -74,7 +74,7 @@ def read_metadata(data: Path, driver: str) -> Metadata:
             with data.open("rb") as file:
                 for kind, content in find[driver](file):
                     found.setdefault(kind, content)
-        except (OSError, ValueError, struct.error, zlib.error) as error:
+        except (OSError, ValueError, IndexError, struct.error, zlib.error) as error:
             problems.append(f"its metadata is damaged and not all carried over ({_line(error)})")
     exif, xmp, icc = found.get("exif"), found.get("xmp"), found.get("icc")
     if isinstance(exif, bytes):
@@ -138,7 +138,7 @@ def _of_png(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     file.seek(8)
     while len(start := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", start)
-        if kind not in (b"eXIf", b"iCCP", b"iTXt") or length > _MAX_BYTES:
+        if kind not in (b"eXIf", b"iCCP", b"iTXt", b"zTXt", b"tEXt") or length > _MAX_BYTES:
             file.seek(length + 4, 1)
             continue
         content = file.read(length)
@@ -147,9 +147,19 @@ def _of_png(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
             yield "exif", content
         elif kind == b"iCCP":
             yield "icc", _inflated(content.partition(b"\0")[2][1:])
+        elif kind != b"iTXt":
+            name, _, text = content.partition(b"\0")
+            if name in (b"Raw profile type exif", b"Raw profile type APP1"):
+                text = _inflated(text[1:]) if kind == b"zTXt" else text
+                yield "exif", _raw_profile(text)
         elif content.startswith(b"XML:com.adobe.xmp\0"):
             text = content[20:].partition(b"\0")[2].partition(b"\0")[2]
             yield "xmp", _inflated(text) if content[18] else text
+
+
+def _raw_profile(text: bytes) -> bytes:
+    """Return a block that older ImageMagick wrote as text: its kind, its length and hexadecimal digits."""
+    return bytes.fromhex(text.decode("ascii").split(maxsplit=2)[2])
 
 
 def _inflated(data: bytes) -> bytes:

@@ -15,9 +15,9 @@ _ORIENTATION, _SOFTWARE, _DESCRIPTION = 274, 305, 270
 _PHOTO, _GPS, _INTEROP, _MAKER_NOTE = 34665, 34853, 40965, 37500
 _COLOUR_SPACE, _WIDTH, _HEIGHT = 40961, 40962, 40963
 _SRGB = 1
-# description, make, model, resolution, date, artist, host, copyright, rating; exposure and camera as TIFF/EP
-# and DNG have them; Windows' titles. Other tags of the first directory describe how the pixels are stored, and
-# thumbnails are in the second.
+# description, make, model, resolution, date, artist, host, copyright, rating; exposure and camera, as TIFF/EP
+# and DNG have them; titles of Windows. Other tags of the first directory describe how the pixels are stored,
+# and thumbnails are in the second.
 _KEPT = {269, 270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 18249, 33432}
 _KEPT |= {33434, 33437, 34855, 36867, 37386, 50708, 50735, *range(40091, 40096)}
 # areas in pixels of the stored image, and a tone curve

@@ -139,7 +139,7 @@ def test_commands_in_shell_blocks_exist_with_their_options(line):
     words = shlex.split(line.replace("$(", "("), comments=True)[1:]
     group = typer.main.get_command(app)
     words = [word for word in words if word not in ("--debug", "…")]
-    if words[0] in ("--help", "--version", "COMMAND"):
+    if words[0] in ("--help", "--version", "--install-completion", "--show-completion", "COMMAND"):
         return
     command = group.get_command(typer.Context(group), words[0])
     assert command is not None, words[0]

@@ -131,6 +131,20 @@ def test_pgm_maps_its_largest_value_to_1(tmp_path, header, top, dtype):
         _read(path)
 
 
+@pytest.mark.parametrize("top", [100, 255, 1023, 65535])
+def test_pgm_and_ppm_as_text(tmp_path, top):
+    pixels = np.random.default_rng(0).integers(0, top, (6, 5, 3), endpoint=True)
+    path = tmp_path / "a.pgm"
+    path.write_text(
+        f"P2\n# a comment\n5 6\n{top}\n" + "\n".join(f"{row}"[1:-1] for row in pixels[:, :, 0]) + " # end"
+    )
+    values, _, raster = _read(path)
+    assert (raster.full_scale, raster.bands) == (top, 1)
+    np.testing.assert_array_equal(values[0], pixels[:, :, 0])
+    path.write_text(f"P3 5 6 {top} " + " ".join(map(str, pixels.ravel().tolist())))
+    np.testing.assert_array_equal(_read(path)[0], np.moveaxis(pixels, 2, 0))
+
+
 def test_ppm(tmp_path):
     path = tmp_path / "a.ppm"
     path.write_bytes(b"P6 5 6 255\n" + COLOUR.tobytes())
@@ -147,7 +161,12 @@ def test_ppm(tmp_path):
         (b"P5\n5 6\n70000\n" + bytes(90), "largest value of 1 to 65535, the header says 70000"),
         (b"P5\n0 6\n255\n" + bytes(90), "holds no image"),
         (b"P5\n999999999 999999999\n255\n" + bytes(90), "cut off"),
-        (b"P2\n1 1\n255\n7\n", "text and one-bit PNM files are not read; save as binary PGM"),
+        (b"P2\n5 6\n255\n7 8 9\n", "cut off: expected 30 bytes, got 3"),
+        (b"P2\n1 1\n255\n256\n", "expected numbers up to 255, .* got 256"),
+        (b"P2\n1 1\n255\n-1\n", "other text than numbers"),
+        (b"P2\n1 1\n255\n0x7\n", "other text than numbers"),
+        (b"P2\n1 1\n255\n" + b"9" * 5000, "expected numbers up to 255"),
+        (b"P1\n1 1\n1\n", "one-bit PNM files are not read; save as PNG"),
     ],
 )
 def test_odd_pgm(tmp_path, content, match):
@@ -156,7 +175,7 @@ def test_odd_pgm(tmp_path, content, match):
         open_raster(tmp_path / "a.pgm")
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i1", "<u2", ">u2", "<i2", "<u4", "<f4", ">f4", "<f8"])
+@pytest.mark.parametrize("dtype", ["u1", "i1", "<u2", ">u2", "<i2", "<u4", "<f2", ">f2", "<f4", ">f4", "<f8"])
 @pytest.mark.parametrize(("shape", "axis"), [((6, 5), None), ((2, 6, 5), 0), ((6, 5, 2), 2)])
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_numpy(tmp_path, dtype, shape, axis, order):
@@ -164,7 +183,7 @@ def test_numpy(tmp_path, dtype, shape, axis, order):
     np.save(tmp_path / "a.npy", array)
     values, _, raster = _read(tmp_path / "a.npy")
     expected = array[None] if axis is None else np.moveaxis(array, axis, 0)
-    assert raster.dtype == np.dtype(dtype).newbyteorder("=")
+    assert raster.dtype == np.dtype("f4" if dtype[1:] == "f2" else dtype).newbyteorder("=")
     np.testing.assert_array_equal(values, np.rint(np.clip(expected, 0, raster.full_scale)))
 
 
@@ -193,8 +212,7 @@ def test_three_numpy_channels_are_rgb(tmp_path):
         (np.zeros(5), r"expected an array \(h, w\), .* got \(5,\)"),
         (np.zeros((40, 50, 30)), r"got \(40, 50, 30\); save it as GeoTIFF"),
         (np.zeros((6, 5), bool), r"got bool; convert it"),
-        (np.zeros((6, 5), np.float16), r"got float16; convert it, for example with astype\('float32'\)"),
-        (np.zeros((6, 5), complex), "got complex128"),
+        (np.zeros((6, 5), complex), r"got complex128; convert it, for example with astype\('float32'\)"),
         (np.array([[None, {}]], object), "got object"),
         (np.zeros((0, 5)), "holds no image"),
     ],

@@ -392,7 +392,7 @@ def _opened(file: ImageFile, pages: Pages | None, max_pixels: int | None = None)
         elif samples is None:
             dataset = open_dataset(file.data, driver=file.driver)
         else:
-            dataset = open_dataset(samples.vrt(file.data), driver="VRT")
+            dataset = samples.open(file.data)
     try:
         with gdal_for(file.path, _DAMAGED):
             check_size(file.path, dataset, file.data.stat().st_size, max_pixels)

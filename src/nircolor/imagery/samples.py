@@ -1,22 +1,25 @@
 """Files of plain samples behind a short header: NumPy (.npy), PGM and PPM, and BMP with 32 bits per pixel.
 
-GDAL reads no .npy, drops the largest value that a PGM states, and mixes up the channels of some BMPs. It can
-read the samples where a VRT describes how they are stored, which this module writes.
+GDAL reads no .npy and no PGM as text, drops the largest value that a PGM states, and mixes up the channels of
+some BMPs. It can read the samples where a VRT describes how they are stored, which this module writes.
 """
 
 import re
 import struct
 from dataclasses import dataclass
 from itertools import accumulate
+from math import prod
 from operator import mul
 from pathlib import Path
 from typing import Any, BinaryIO
 from xml.sax.saxutils import escape
 
 import numpy as np
+from rasterio.io import MemoryFile
 
+from nircolor.arrays import Array
 from nircolor.errors import NircolorError
-from nircolor.imagery.gdal import MAX_BANDS
+from nircolor.imagery.gdal import MAX_BANDS, open_dataset
 
 # formats of which some files or all are read like this
 SAMPLE_DRIVERS = ("NumPy", "PNM", "BMP")
@@ -26,6 +29,8 @@ _GDAL_TYPES = {
 }  # fmt: skip
 _RGBA = ("Red", "Green", "Blue", "Alpha")
 _MAX_HEADER_BYTES = 1 << 16
+# of text and half-precision floats, which are held in memory
+_MAX_CONVERTED_BYTES = 128 << 20
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,7 @@ class Samples:
         is_rgb: whether the bands are red, green, blue and possibly alpha.
         is_transposed: whether rows and columns are swapped, so that those here are the columns of the image:
             GDAL reads whole rows, which would be most of the file where rows are not contiguous.
+        content: the samples in memory, where those in the file are text or half-precision floats.
     """
 
     dtype: np.dtype[Any]
@@ -50,9 +56,18 @@ class Samples:
     top: int | None = None
     is_rgb: bool = False
     is_transposed: bool = False
+    content: bytes | None = None
 
-    def vrt(self, data: Path) -> str:
-        """Return the VRT that describes the samples in the file ``data``."""
+    def open(self, data: Path) -> Any:
+        """Open the samples of the file ``data`` as a rasterio dataset; use inside `gdal_for`."""
+        if self.content is None:
+            return open_dataset(self._vrt(str(data)), driver="VRT")
+        # written, so that GDAL has a copy of its own, which it keeps until the dataset is closed
+        with MemoryFile() as memory:
+            memory.write(self.content)
+            return open_dataset(self._vrt(memory.name), driver="VRT")
+
+    def _vrt(self, data: str) -> str:
         _, height, width = self.shape
         kind = _GDAL_TYPES[self.dtype.str[1:]]
         largest = f'<MDI key="MAXVAL">{self.top}</MDI>' if self.top else ""
@@ -61,7 +76,7 @@ class Samples:
             f'<VRTRasterBand dataType="{kind}" band="{band}" subClass="VRTRawRasterBand">'
             + (f"<ColorInterp>{_RGBA[band - 1]}</ColorInterp>" if self.is_rgb else "")
             + f'<Metadata domain="IMAGE_STRUCTURE">{largest}</Metadata>'
-            f'<SourceFilename relativeToVRT="0">{escape(str(data))}</SourceFilename>'
+            f'<SourceFilename relativeToVRT="0">{escape(data)}</SourceFilename>'
             f"<ImageOffset>{offset}</ImageOffset><PixelOffset>{self.strides[1]}</PixelOffset>"
             f"<LineOffset>{self.strides[0]}</LineOffset><ByteOrder>{order}</ByteOrder></VRTRasterBand>"
             for band, offset in enumerate(self.offsets, 1)
@@ -94,7 +109,7 @@ def describe(path: Path, data: Path, driver: str) -> Samples | None:
     _, height, width = samples.shape
     rows, columns = samples.strides
     last = max(samples.offsets) + max(0, rows) * (height - 1) + columns * (width - 1) + samples.dtype.itemsize
-    length = data.stat().st_size
+    length = data.stat().st_size if samples.content is None else len(samples.content)
     if length < last:
         raise NircolorError(f"{path}: the file is cut off: expected {last} bytes, got {length}")
     return samples
@@ -111,11 +126,16 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
     # NumPy parses the header as Python source: exceptions of the tokenizer, of the parser and of dtype
     except Exception as error:
         raise NircolorError(f"{path}: the header of the NumPy file is damaged") from error
-    if dtype.hasobject or dtype.names or dtype.str[1:] not in _GDAL_TYPES:
+    is_half = dtype.str[1:] == "f2"
+    if dtype.hasobject or dtype.names or dtype.str[1:] not in (*_GDAL_TYPES, "f2"):
         raise NircolorError(
-            f"{path}: expected an array of integers, float32 or float64, got {dtype}; "
+            f"{path}: expected an array of integers or floats, got {dtype}; "
             "convert it, for example with astype('float32')"
         )
+    start, content = file.tell(), None
+    if is_half:
+        half = np.frombuffer(_rest(path, file)[: 2 * prod(shape)], dtype)
+        start, dtype, content = 0, np.dtype("<f4"), half.astype("<f4").tobytes()
     place = _places_of_axes(path, shape)
     if fortran:
         place = place[0], place[2], place[1]
@@ -130,10 +150,11 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
         dtype,
         (bands, height, width),
         (strides[place[1]], strides[place[2]]),
-        tuple(file.tell() + band * band_step for band in range(bands)),
+        tuple(start + band * band_step for band in range(bands)),
         # as images are held in arrays; bands in the first axis are spectral
         is_rgb=bands == 3 and place[0] == 2 and dtype.itemsize <= 2,
         is_transposed=fortran,
+        content=content,
     )
 
 
@@ -154,22 +175,58 @@ def _places_of_axes(path: Path, shape: tuple[int, ...]) -> tuple[int | None, int
 
 
 def _pnm(path: Path, file: BinaryIO) -> Samples:
-    """Read the header of a binary PGM (P5) or PPM (P6)."""
+    """Read the header of a PGM or PPM, binary (P5, P6) or as text (P2, P3)."""
     start = file.read(_MAX_HEADER_BYTES)
     gap = rb"(?:\s|#[^\r\n]*[\r\n])+"
     header = re.match(
-        rb"P([56])" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,5})(?:#[^\r\n]*)?\s", start
+        rb"P([2356])" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,9})" + gap + rb"(\d{1,5})(?:#[^\r\n]*)?\s", start
     )
     if header is None:
         raise NircolorError(f"{path}: the header of the PGM or PPM is damaged")
     kind, width, height, top = (int(number) for number in header.groups())
     if not 0 < top < 1 << 16:
         raise NircolorError(f"{path}: expected a largest value of 1 to 65535, the header says {top}")
-    bands = 1 if kind == 5 else 3
+    bands = 1 if kind in (2, 5) else 3
     dtype = np.dtype("u1" if top < 256 else ">u2")
     step = bands * dtype.itemsize
-    offsets = tuple(header.end() + band * dtype.itemsize for band in range(bands))
-    return Samples(dtype, (bands, height, width), (width * step, step), offsets, top, is_rgb=bands == 3)
+    content = None
+    if kind in (2, 3):
+        file.seek(header.end())
+        content = _numbers(path, _rest(path, file), top)[: bands * height * width].astype(dtype).tobytes()
+    first = 0 if content is not None else header.end()
+    return Samples(
+        dtype,
+        (bands, height, width),
+        (width * step, step),
+        tuple(first + band * dtype.itemsize for band in range(bands)),
+        top,
+        is_rgb=bands == 3,
+        content=content,
+    )
+
+
+def _numbers(path: Path, text: bytes, top: int) -> Array:
+    """Parse the numbers of a PGM or PPM as text, without comments."""
+    text = re.sub(rb"#[^\r\n]*", b"", text)
+    if re.search(rb"[^0-9\s]", text):
+        raise NircolorError(f"{path}: the PGM or PPM holds other text than numbers")
+    numbers = np.fromstring(text, np.int64, sep=" ") if text.strip() else np.zeros(0, np.int64)
+    if len(numbers) and numbers.max() > top:
+        raise NircolorError(
+            f"{path}: expected numbers up to {top}, as the PGM or PPM says, got {numbers.max()}"
+        )
+    return numbers
+
+
+def _rest(path: Path, file: BinaryIO) -> bytes:
+    """Read the rest of a file that has to be converted in memory."""
+    content = file.read(_MAX_CONVERTED_BYTES + 1)
+    if len(content) > _MAX_CONVERTED_BYTES:
+        raise NircolorError(
+            f"{path}: expected at most {_MAX_CONVERTED_BYTES >> 20} MiB of text or half-precision floats; "
+            "save it as 16-bit TIFF"
+        )
+    return content
 
 
 def _bmp(path: Path, file: BinaryIO) -> Samples | None:

@@ -23,6 +23,8 @@ _SIGNATURES = (
     (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JP2OpenJPEG"),
     (b"\xff\x4f\xff\x51", "JP2OpenJPEG"),
     (b"\x93NUMPY", "NumPy"),
+    (b"P2", "PNM"),
+    (b"P3", "PNM"),
     (b"P5", "PNM"),
     (b"P6", "PNM"),
     (b"BM", "BMP"),

@@ -61,7 +61,7 @@ _KINDS = (
     _kind("OpenEXR", _TO_TIFF, "exr", b"v/1\x01"),
     _kind("JPEG XL", _TO_TIFF, "jxl", b"\xff\x0a", b"\0\0\0\x0cJXL "),
     _kind("JPEG XR", _TO_TIFF, "hdp jxr wdp", b"II\xbc\x01"),
-    _kind("text and one-bit PNM", "save as binary PGM, or as PNG", "pbm", b"P1", b"P2", b"P3", b"P4"),
+    _kind("one-bit PNM", "save as PNG", "pbm", b"P1", b"P4"),
     _kind("PAM and PFM", _TO_TIFF, "pam pfm", b"P7\n", b"PF\n", b"Pf\n"),
     _kind("ICO, PCX, TGA and XCF", _TO_TIFF, "ico pcx tga xcf", b"gimp xcf"),
     _kind("NumPy archive", "save one array as .npy", "npz"),

@@ -255,7 +255,7 @@ def test_tags_of_a_geotiff_go_to_the_geotiff_without_those_of_its_values(tmp_pat
         "TIFFTAG_ARTIST": "me",
         "QUANTIFICATION_VALUE": "10000",
     }
-    tags |= {"TIFFTAG_IMAGEDESCRIPTION": "NIR (850 nm)", "STATISTICS_MEAN": "5", "ns": "x"}
+    tags |= {"TIFFTAG_IMAGEDESCRIPTION": "ImageJ=1.53\nimages=1", "STATISTICS_MEAN": "5", "ns": "x"}
     place = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
     path = save(
         tmp_path / "in.tif",

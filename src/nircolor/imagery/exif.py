@@ -22,13 +22,13 @@ _KEPT = {269, 270, 271, 272, 274, 282, 283, 296, 305, 306, 315, 316, 18246, 1824
 _KEPT |= {33434, 33437, 34855, 36867, 37386, 50708, 50735, *range(40091, 40096)}
 # areas in pixels of the stored image, and a tone curve
 _AREAS, _GAMMA = {37396, 41492}, 42240
-# descriptions that programs read as the layout of the bands
-_LAYOUT = re.compile(r'ImageJ=|<OME|\{"shape"|\d\s*nm\b|nanomet|wavelength', re.IGNORECASE)
+# descriptions that microscopy software reads as the layout of pages
+_LAYOUT = re.compile(r'ImageJ=|<OME|\{"shape"')
 _CLASSIC_TYPES = range(1, 14)
 
 
-def describes_bands(description: str) -> bool:
-    """Return whether an image description states the layout or the wavelengths of the input's bands."""
+def describes_pages(description: str) -> bool:
+    """Return whether an image description states how pages of a TIFF are bands or planes."""
     return _LAYOUT.search(description) is not None
 
 
@@ -134,7 +134,7 @@ def adapted(exif: Exif, width: int, height: int, software: str, *, turned: bool)
     """
     order = exif.order
     main = {tag: value for tag, value in exif.main.items() if tag in _KEPT}
-    if _DESCRIPTION in main and describes_bands(main[_DESCRIPTION].raw.decode("latin-1")):
+    if _DESCRIPTION in main and describes_pages(main[_DESCRIPTION].raw.decode("latin-1")):
         del main[_DESCRIPTION]
     text = software.encode("ascii") + b"\0"
     main[_ORIENTATION] = Value(3, 1, struct.pack(order + "H", 1))

@@ -14,7 +14,7 @@ from typing import BinaryIO
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
-from nircolor.imagery.exif import Exif, describes_bands, parse_exif, read_exif
+from nircolor.imagery.exif import Exif, describes_pages, parse_exif, read_exif
 from nircolor.imagery.safe_xml import parse_xml
 from nircolor.imagery.tiff import TiffTags
 
@@ -107,7 +107,7 @@ def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the items, of those that GDAL lists, that do not describe the values or bands of the input."""
     kept = {name: text for name, text in tags.items() if not _OF_PIXELS.search(name)}
     kept |= {key: tags[key] for name in _TIFF_TAGS if (key := f"TIFFTAG_{name}") in tags}
-    if describes_bands(kept.get("TIFFTAG_IMAGEDESCRIPTION", "")):
+    if describes_pages(kept.get("TIFFTAG_IMAGEDESCRIPTION", "")):
         del kept["TIFFTAG_IMAGEDESCRIPTION"]
     short = [(name, text) for name, text in kept.items() if len(name) + len(text) <= _MAX_TAG_LENGTH]
     return dict(short[:_MAX_TAGS])

@@ -302,7 +302,7 @@ def _image_table(content: dict[str, Any], verbose: bool) -> "Table":
         wavelength = "wavelength unknown" if nm is None else f"{nm:g} nm"
         title = "band" if len(listed) == len(bands) else f"band {band['number']}"
         values = _range(band["percentiles_1_50_99"])
-        name = band["name"] if nm is None or band["name"] != f"{nm:g} nm" else None
+        name = band["name"] if nm is None or band["name"] not in (f"{nm:g}", f"{nm:g} nm") else None
         table.add_row(title, f"{name or ''} {wavelength}, {values}".strip())
     sources = dict.fromkeys(band["wavelength_from"] for band in bands if band["wavelength_from"])
     if sources:

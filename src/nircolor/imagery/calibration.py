@@ -44,6 +44,12 @@ class References(NamedTuple):
     white_dark: Path | None = None
 
 
+def reference_names(header: Path) -> str:
+    """Return the names of the references that calibrate a capture, as text."""
+    dark, white = (f"{prefix}{envi_files.stem(header).name}.hdr" for prefix in envi_files.REFERENCES[:2])
+    return f"{dark} and {white}"
+
+
 def find_references(header: Path) -> References | None:
     """Find the references beside the header of a capture; return None where there are none.
 

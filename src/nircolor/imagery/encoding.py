@@ -45,6 +45,7 @@ class Values:
         scale: the scale in use.
         product: the satellite product that is recognized, or None.
         is_spectral: whether the file states wavelengths.
+        references: files that would calibrate the image if they were beside it, or None.
         largest: largest value of a sample, in units of the file; 0 where none was taken.
         typical: median of the sample, scaled; NaN where none was taken.
     """
@@ -54,6 +55,7 @@ class Values:
     scale: Scale | Calibration
     product: Product | None = None
     is_spectral: bool = False
+    references: str | None = None
     largest: float = 0.0
     typical: float = math.nan
 
@@ -158,6 +160,11 @@ class Values:
         if self.product is not None:
             note = f" ({self.product.note})" if self.product.note else ""
             return f"{self.product.options}{more} for {self.product.name}{note}"
+        if self.references is not None:
+            return (
+                f"{SENTINEL2.options}{more} for reflectance × 10000, or calibrate a raw capture with "
+                f"{self.references} beside it"
+            )
         landsat = f"{LANDSAT_SURFACE.options}{more} for {LANDSAT_SURFACE.name}"
         return f"{SENTINEL2.options}{more} for reflectance × 10000 (as Sentinel-2), {landsat}"
 

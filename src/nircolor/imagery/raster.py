@@ -17,7 +17,12 @@ from rasterio.transform import Affine
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import ColourPhotographError, NircolorError, NircolorWarning
 from nircolor.imagery import band_info, envi, envi_files, layout, orientation, products, scaling, wavelengths
-from nircolor.imagery.calibration import Calibration, find_references, load_calibration
+from nircolor.imagery.calibration import (
+    Calibration,
+    find_references,
+    load_calibration,
+    reference_names,
+)
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.encoding import Values
 from nircolor.imagery.formats import ImageFile, locate
@@ -174,6 +179,7 @@ def open_raster(
             rule,
             product=products.recognize(file.path, names, tags_of(dataset)),
             is_spectral=any(known[i - 1].nm for i in data),
+            references=None if file.header is None else reference_names(file.header),
             **_sampled(stored, rule, dtype),
         )
         for doubt in (

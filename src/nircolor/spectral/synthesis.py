@@ -181,9 +181,8 @@ def _require_reflectance(raster: Raster) -> None:
         if refusal is not None:
             raise NircolorError(refusal)
         return
-    name = raster.path.with_suffix(".hdr").name
     raise NircolorError(
-        f"{raster.path}: expected DARKREF_{name} and WHITEREF_{name} beside it (or --dark and --white), "
+        f"{raster.path}: expected {raster.values.references} beside it (or --dark and --white), "
         "or a cube of reflectance: floating point, a reflectance scale factor in its header, or --scale"
     )
 

@@ -142,10 +142,7 @@ def test_8_bits_are_taken_with_a_warning(tmp_path):
 @pytest.mark.parametrize("encoding", ["reflectance", "gamma"])
 def test_floats_that_would_be_white_are_refused(tmp_path, value, encoding):
     path = image(tmp_path / "a.tif", value, "float32")
-    with (
-        pytest.warns(NircolorWarning, match="above 1 become white"),
-        open_raster(path, encoding=encoding) as raster,
-    ):
+    with open_raster(path, encoding=encoding) as raster:  # without a warning
         message = raster.values.refusal(encoding, "model m")
     assert "100 for percent, 10000 for reflectance × 10000" in message
     with open_raster(path, encoding=encoding, scale=value * 2) as raster:

@@ -30,9 +30,7 @@ _DARKEST = 0.02
 # floating point that was divided by the scale of its metadata before; integers have no such values
 _BLACK = 1e-3
 _CAMERA = "--scale 4095 for a camera of 12 bits (1023 for 10, 16383 for 14, 255 for 8)"
-_FLOATS = (
-    "1 for reflectance, 100 for percent, 10000 for reflectance × 10000, 255 or 65535 for converted integers"
-)
+_FLOATS = "100 for percent, 10000 for reflectance × 10000, 255 or 65535 for converted integers"
 
 
 @dataclass(frozen=True)
@@ -84,9 +82,10 @@ class Values:
         dark = scale.source == "metadata" and 0 < self.typical < _BLACK
         if self.typical > _BRIGHTEST or dark:
             found = "nearly all black" if dark else "most of them above 1"
+            likely = f"1 for reflectance, {_FLOATS}" if dark else _FLOATS
             return (
                 f"{self.path}: expected values from 0 to 1 after scaling ({scale.rule}), got {found}; "
-                f"give the value that maps to 1 with --scale: {_FLOATS}"
+                f"give the value that maps to 1 with --scale: {likely}"
             )
         if encoding == "gamma" or scale.is_reflectance:
             return None
@@ -104,12 +103,16 @@ class Values:
     def doubt(self, encoding: Encoding | None) -> str | None:
         """Return a warning where the values may not be what a model expects, or None.
 
+        There is none where `refusal` refuses them.
+
         Args:
             encoding: what the model expects; None for a reader that is not a model.
         """
         scale, by_type = self.scale, self.scale.source == "type"
         if by_type and self.dtype.kind == "f":
             if self.largest > _BRIGHTEST:
+                if encoding is not None and self.typical > _BRIGHTEST:
+                    return None
                 return (
                     f"{self.path}: floating point with values above 2, of which all above 1 "
                     f"become white; give the value that maps to 1 with --scale: {_FLOATS}"

@@ -1,5 +1,6 @@
 """Tests of `nircolor colorize`: names and formats of outputs, --dry-run, --quiet, --verbose."""
 
+import json
 import re
 
 import numpy as np
@@ -189,3 +190,26 @@ def test_options_that_exclude_each_other(nircolor):
     assert line == "expected either --quiet or --verbose, got both"
     line = nircolor.refused("colorize", "a", "-o", "b", "--overwrite", "--skip-existing")
     assert line == "expected either --skip-existing or --overwrite, got both"
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_json_has_the_same_keys_for_every_result(colorize, folder, tmp_path, dry):
+    (folder / "c.png").write_text("no image")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a.png").touch()
+    words = [folder, "-o", tmp_path / "out", "--skip-existing", "--json", *(["--dry-run"] if dry else [])]
+    done = colorize(*words)
+    assert done.code == 1
+    one, two, three = sorted(json.loads(done.out), key=lambda result: result["input"])
+    assert set(one) == set(two) == set(three)
+    assert (one["status"], one["reason"], one["width"]) == ("skipped", "output exists", None)
+    assert (two["input"], two["output"]) == (str(folder / "b.tif"), str(tmp_path / "out" / "b.tif"))
+    assert (two["status"], two["width"], two["height"], two["bands"]) == ("done", 20, 30, [1])
+    assert (two["scale"], two["error"]) == (65535, None)
+    assert three["status"] == "failed"
+    assert three["error"].startswith(f"{folder / 'c.png'}: expected a PNG")
+
+
+def test_json_and_standard_output_exclude_each_other(nircolor):
+    line = nircolor.refused("colorize", "a", "-o", "-", "--json")
+    assert line == "expected either --json or -o -, got both: each writes to standard output"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.inference import colorize
+from nircolor.inference import Colorizer, colorize
 from tests.imagery.imagery_samples import load, noise, save
 
 
@@ -70,12 +70,35 @@ def test_arrays_are_returned(tiny):
     assert (colorize(gray, model=tiny("per_pixel"), scale=2000)[:, :, 0] == 32768).all()
 
 
+def test_a_loaded_model_is_used_as_it_is(tiny, folder, tmp_path):
+    colorizer = Colorizer(tiny("per_pixel"))
+    gray = np.full((20, 30), 100, np.uint8)
+    np.testing.assert_array_equal(colorize(gray, model=colorizer), colorizer.colorize(gray))
+    (result,) = colorize(folder / "a.png", tmp_path / "b.png", model=colorizer)
+    assert result.summary.bands == (1,)
+    with pytest.raises(NircolorError, match="device, tile_px: only with a model's name or path"):
+        colorize(gray, model=colorizer, tile_px=64)
+
+
+def test_names_format_and_quality_of_outputs(tiny, folder, tmp_path):
+    options = {"model": tiny("per_pixel"), "suffix": "_colour", "output_format": "jpg", "quality": 10}
+    results = colorize(folder, folder, **options)
+    assert [result.job.output.name for result in results] == [f"{name}_colour.jpg" for name in "abc"]
+    small = (folder / "a_colour.jpg").stat().st_size
+    colorize(folder / "a.png", tmp_path / "a.jpg", model=tiny("per_pixel"), quality=100)
+    assert small < (tmp_path / "a.jpg").stat().st_size
+    with pytest.raises(NircolorError, match="quality from 1 to 100, got 0"):
+        colorize(folder / "a.png", tmp_path / "b.jpg", model=tiny("per_pixel"), quality=0)
+
+
 def test_arguments_that_do_not_fit_the_input_are_refused(tmp_path):
     gray = np.zeros((20, 30), np.uint8)
     with pytest.raises(NircolorError, match="output: only for paths"):
         colorize(gray, tmp_path / "out.png")
     with pytest.raises(NircolorError, match="depth: only for paths"):
         colorize(gray, depth=16)
+    with pytest.raises(NircolorError, match="suffix: only for paths"):
+        colorize(gray, suffix="_colour")
     with pytest.raises(NircolorError, match=r"a\.png: expected an output file or folder, got none"):
         colorize(tmp_path / "a.png")
     with pytest.raises(NircolorError, match="expected a path, a NumPy array or a PIL image, got NoneType"):

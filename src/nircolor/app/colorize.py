@@ -4,8 +4,9 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
 import typer
 
@@ -13,6 +14,7 @@ from nircolor.app import stopping
 from nircolor.app.options import (
     Bands,
     DeviceName,
+    Json,
     MaxPixels,
     NodataValue,
     Offset,
@@ -149,6 +151,7 @@ def colorize(
             "images. Nothing is written.",
         ),
     ] = False,
+    as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
@@ -168,6 +171,8 @@ def colorize(
         raise NircolorError("expected either --skip-existing or --overwrite, got both")
     if quiet and verbose:
         raise NircolorError("expected either --quiet or --verbose, got both")
+    if as_json and str(output) == "-":
+        raise NircolorError("expected either --json or -o -, got both: each writes to standard output")
     wavelengths, percentiles = parse_bands(bands), _parse_percentiles(stretch)
     invalid_value = parse_nodata(nodata)
     stopping.promise("finished images are kept, no image is incomplete")
@@ -193,11 +198,11 @@ def colorize(
             "skip_existing": skip_existing,
             "skip_colour": skip_colour,
         }
-        report = Report(model, output, verbose=verbose, quiet=quiet)
+        report = Report(model, output, verbose=verbose, quiet=quiet, as_json=as_json)
         if dry_run:
             for result in check_all(read_card(find_model(model)), work, **options):
                 report.add(result)
-                if result.error is None:
+                if result.error is None and not as_json:
                     show(printable(line_of(result, model)))
             shown.close()
             report.conclude("nothing written (dry run)")
@@ -238,10 +243,11 @@ class Report:
         output: Output, as given.
         verbose: Print a line per image.
         quiet: Print errors only.
+        as_json: Print the results as JSON.
     """
 
-    def __init__(self, model: str, output: Path, *, verbose: bool, quiet: bool) -> None:
-        self._model, self._verbose, self._quiet = model, verbose, quiet
+    def __init__(self, model: str, output: Path, *, verbose: bool, quiet: bool, as_json: bool) -> None:
+        self._model, self._verbose, self._quiet, self._as_json = model, verbose, quiet, as_json
         self._output = "standard output" if str(output) == "-" else output
         self._results: list[Result] = []
 
@@ -254,9 +260,11 @@ class Report:
             errors.print(f"{line_of(result, self._model)}, {result.seconds:.1f} s")
 
     def conclude(self, work: str) -> None:
-        """Print the summary and the failures; raise the error of a single image."""
-        from nircolor.app.console import NAMED, conclude
+        """Print the results as JSON, the summary and the failures; raise the error of a single image."""
+        from nircolor.app.console import NAMED, conclude, print_json
 
+        if self._as_json:
+            print_json([record(result, self._model) for result in self._results])
         failures = [(result.job.path, result.error) for result in self._results if result.error is not None]
         if failures and len(self._results) == 1:
             path, error = failures[0]
@@ -271,6 +279,25 @@ class Report:
             names = ", ".join(colour[:NAMED]) + (", …" if len(colour) > NAMED else "")
             parts.append(f"{len(colour)} colour photograph{'s'[: len(colour) != 1]} skipped ({names})")
         conclude(f"{', '.join(parts)} -> {self._output}", failures, quiet=self._quiet)
+
+
+def record(result: "Result", model: str) -> dict[str, Any]:
+    """Return a result as plain data: the content of ``--json``, with the same keys for every result."""
+    from nircolor.inference import FileSummary
+
+    status = "failed" if result.error is not None else "skipped" if result.skipped else "done"
+    error = None if result.error is None else describe(result.error, result.job.path)
+    empty = dict.fromkeys(field.name for field in fields(FileSummary))
+    return {
+        "input": str(result.job.path),
+        "output": str(result.job.output),
+        "status": status,
+        "error": error,
+        "reason": result.reason or None,
+        "model": model,
+        "seconds": round(result.seconds, 3),
+        **(empty if result.summary is None else asdict(result.summary)),
+    }
 
 
 def line_of(result: "Result", model: str) -> str:

@@ -1,6 +1,7 @@
 """TIFFs of several pages: bands, previews, and stacks that are neither."""
 
 import struct
+import time
 import warnings
 
 import numpy as np
@@ -171,6 +172,15 @@ def test_pages_of_several_types_are_refused(tmp_path):
     path = save_tiff(tmp_path / "a.tif", (noise(1, 9, 9)[0], {}), (noise(1, 9, 9, "uint16")[0], {}))
     with pytest.raises(NircolorError, match="pages of one type, got uint8 and uint16"):
         open_raster(path, bands_nm=[850, 940])
+
+
+def test_pages_that_claim_thousands_of_bands_are_refused_at_once(tmp_path):
+    array = noise(1, 9, 9)[0]
+    path = save_tiff(tmp_path / "a.tif", (array, {277: 60_000}), (array, {}))
+    start = time.perf_counter()
+    with pytest.raises(NircolorError, match="at most 4096 bands"):
+        open_raster(path)
+    assert time.perf_counter() - start < 5
 
 
 # --- previews

@@ -58,3 +58,9 @@ def test_damaged_tags_are_settled_quickly(tmp_path):
     assert time.process_time() - start < 2
     with pytest.raises(ValueError, match="no TIFF"):
         TiffTags(io.BytesIO(b"\x89PNG"))
+
+
+@pytest.mark.parametrize("start", [b"II+\0\x08\0\0\0\x10\0\0\0", b"MM\0+", b"II*\0\x08\0\0"])
+def test_a_header_that_is_cut_off_is_no_tiff(start):
+    with pytest.raises(ValueError, match="no "):
+        TiffTags(io.BytesIO(start))

@@ -101,6 +101,8 @@ def from_tags(tags: Mapping[str, str]) -> float | None:
         >>> from_tags({"wavelengthmin": "780", "wavelengthmax": "900"})
         840.0
     """
+    if not tags:
+        return None
     unit = next((tags[key] for key in ("wavelengthunits", "wavelengthunit") if key in tags), "")
 
     def value(key: str) -> float | None:

@@ -235,6 +235,8 @@ class PagedDataset:
         if set(dataset.dtypes) != {self._first.dtypes[0]} or dataset.shape != self._first.shape:
             types = f"{self._first.dtypes[0]} and {dataset.dtypes[0]}"
             raise NircolorError(f"{self._path}: expected pages of one type, got {types}")
+        if len(self._places) + dataset.count > _MAX_PAGES:  # before the tags of each band are read
+            raise NircolorError(f"{self._path}: expected at most {_MAX_PAGES} bands, its pages claim more")
         self._places += [(index, band) for band in range(1, dataset.count + 1)]
         self.dtypes += dataset.dtypes
         self.nodatavals += dataset.nodatavals

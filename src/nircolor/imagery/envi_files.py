@@ -75,58 +75,62 @@ def is_foreign_header(path: Path) -> bool:
     return path.stat().st_size > 0 and not is_header(path)
 
 
-def data_file(header: Path, siblings: Siblings | None = None) -> Path:
+def data_file(path: Path, header: Path) -> Path:
     """Find the data file of a header.
 
     It is the file of its name (`a.raw` of `a.raw.hdr`) or its stem with the length that the header states;
     else the first with an extension that ENVI data often has. Files in formats of their own, and files for
     which GDAL prefers another header, are left out.
 
+    Args:
+        path: the path that error messages name.
+        header: the header.
+
     Raises:
         NircolorError: there is none; several fit; or it is a link to another folder. Any file could be read
             as ENVI data, so a link in a folder of unknown origin could disclose one.
     """
-    found = find_data(header, siblings or Siblings(header.parent))
+    found = find_data(path, header, Siblings(header.parent))
     if found is None:
         base = header.with_suffix("").name
-        packed = [path.name for path in Siblings(header.parent).with_stem(base) if path.suffix in _COMPRESSED]
+        packed = [file.name for file in Siblings(header.parent).with_stem(base) if file.suffix in _COMPRESSED]
         hint = f"; decompress {packed[0]} first" if packed else ""
         looked = ", ".join(f"{base}{extension}" for extension in DATA_EXTENSIONS[:8])
         raise NircolorError(
-            f"{header}: expected the ENVI data file beside its header, found none of {looked}, "
+            f"{path}: expected the ENVI data file beside its header, found none of {looked}, "
             f"and no other {base}.* of the length that it states{hint}"
         )
     place = found.resolve().parent
     if found.is_symlink() and place not in (header.parent.resolve(), header.resolve().parent):
         raise NircolorError(
-            f"{header}: its data file {found.name} is a link to another folder; name that file to read it"
+            f"{path}: its data file {found.name} is a link to another folder; name that file to read it"
         )
     return found
 
 
-def find_data(header: Path, siblings: Siblings) -> Path | None:
+def find_data(path: Path, header: Path, siblings: Siblings) -> Path | None:
     """Find the data file as `data_file` does, or None; links are not checked."""
     base = header.with_suffix("").name
     others = (".hdr", *_COMPRESSED, *EXTENSIONS)
     files = [
-        path
-        for path in (*siblings.named(base), *siblings.with_stem(base))
-        if path.suffix.lower() not in others and path.name != header.name
+        file
+        for file in dict.fromkeys((*siblings.named(base), *siblings.with_stem(base)))
+        if file.suffix.lower() not in others and file.name != header.name
     ]
-    files = list(dict.fromkeys(path for path in files if header_file(path, siblings) == header)) or files
-    usual = [path for path in files if path.name.lower() == base.lower()]
+    files = [file for file in files if header_file(file, siblings) == header] or files
+    usual = [file for file in files if file.name.lower() == base.lower()]
     usual += sorted(
-        (path for path in files if path not in usual and path.suffix.lower() in DATA_EXTENSIONS),
-        key=lambda path: DATA_EXTENSIONS.index(path.suffix.lower()),
+        (file for file in files if file not in usual and file.suffix.lower() in DATA_EXTENSIONS),
+        key=lambda file: DATA_EXTENSIONS.index(file.suffix.lower()),
     )
     if len(files) <= 1 and files == usual:
         return next(iter(files), None)
-    expected = envi.expected_bytes(header, envi.parse_header(header))
-    fitting = [path for path in files if path.stat().st_size == expected]
+    expected = envi.expected_bytes(path, envi.parse_header(header, path=path))
+    fitting = [file for file in files if file.stat().st_size == expected]
     if len(fitting) > 1:
-        names = ", ".join(path.name for path in fitting)
+        names = ", ".join(file.name for file in fitting)
         raise NircolorError(
-            f"{header}: expected one data file of {expected} bytes, got {names}; name the data file itself"
+            f"{path}: expected one data file of {expected} bytes, got {names}; name the data file itself"
         )
     return next(iter(fitting or usual), None)
 

@@ -136,6 +136,6 @@ def _header_kind(path: Path, siblings: envi_files.Siblings) -> tuple[bool, Unrea
             return True, None
         if not start.startswith(b"ENVI"):
             return False, kind_of_content(start)
-        return envi_files.find_data(path, siblings) is not None, ENVI_WITHOUT_DATA
+        return envi_files.find_data(path, path, siblings) is not None, ENVI_WITHOUT_DATA
     except (NircolorError, OSError):  # as with an empty file, opening it says what is wrong
         return True, None

@@ -67,7 +67,7 @@ def locate(path: str | os.PathLike[str]) -> ImageFile:
         if not start:
             raise NircolorError(f"{path}: the file is empty")
         if data.suffix.lower() == ".hdr" and start.startswith(b"ENVI"):
-            return ImageFile(path, envi_files.data_file(data), "ENVI", data)
+            return ImageFile(path, envi_files.data_file(path, data), "ENVI", data)
         header = None if is_image(data) else envi_files.header_file(data)
         if header is not None:
             return ImageFile(path, data, "ENVI", header)

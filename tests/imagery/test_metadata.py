@@ -13,8 +13,10 @@ import rasterio
 from nircolor import __version__
 from nircolor.errors import NircolorWarning
 from nircolor.imagery import create_like, open_raster
+from nircolor.imagery.embedding import embed
 from nircolor.imagery.exif import Exif, adapted, exif_block, parse_exif
-from nircolor.imagery.metadata import adapted_xmp, is_srgb, kept_tags
+from nircolor.imagery.grid import Georeference, Grid
+from nircolor.imagery.metadata import adapted_xmp, is_srgb, kept_tags, read_metadata
 from nircolor.imagery.safe_xml import parse_xml
 from nircolor.imagery.tiff import TiffTags, Value
 from tests.imagery.imagery_samples import noise, png_bytes, save
@@ -358,3 +360,22 @@ DROPPED = (
 @pytest.mark.parametrize("name", [*KEPT, *DROPPED])
 def test_tags_about_values_and_bands_are_told_from_others(name):
     assert bool(kept_tags({name: "1"})) == (name in KEPT)
+
+
+@pytest.mark.parametrize("options", [{"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}, {"TILED": "YES"}])
+def test_exif_is_added_to_every_kind_of_tiff(tmp_path, options):
+    pixels = noise(3, 300, 400)
+    place = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
+    path = save(tmp_path / "a.tif", pixels, setup=lambda d: d.update_tags(x="y"), **place, **options)
+    metadata = read_metadata(write(tmp_path, "JPEG"), "JPEG")
+    nowhere = Georeference(None, rasterio.Affine.identity())
+    grid = Grid(400, 300, np.dtype("uint8"), nowhere, None, False, False, False, metadata)
+    assert embed(path, "GTiff", grid) == []
+    with rasterio.open(path) as dataset:
+        assert np.array_equal(dataset.read(), pixels)
+        assert dataset.crs.to_epsg() == 32632
+        assert dataset.tags()["x"] == "y"
+    again = read_metadata(path, "GTiff")
+    assert again.exif is not None
+    assert again.exif.gps.keys() == GPS.keys()
+    assert again.problems == ()

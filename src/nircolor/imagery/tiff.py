@@ -99,6 +99,8 @@ class TiffTags:
             raise ValueError("no TIFF")
         self.order = "<" if start[:2] == b"II" else ">"
         self.big = start[2:4] in (b"+\0", b"\0+")
+        if self.big and len(start) < 16:
+            raise ValueError("no BigTIFF")
         self.first: int = struct.unpack(
             self.order + ("Q" if self.big else "I"), start[8:] if self.big else start[4:8]
         )[0]

@@ -80,6 +80,8 @@ def test_in_a_separate_process(tmp_path):
         ("colorize a -o b --jobs 3 -j 4", "-j: given twice, as 3 and as 4"),
         ("export a -o b --saturation -1", "--saturation: expected 0 or more, got '-1'"),
         ("colorize a -o", "-o: expected a value"),
+        ("colorize a -o -q", "-o: expected a value, got the option -q"),
+        ("colorize a -o --overwrite", "-o: expected a value, got the option --overwrite"),
         ("colorize a -o b --max-pixels 0", "--max-pixels: expected a whole number of 1 or more, got '0'"),
         ("colorize a -o b --offset x", "--offset: expected a number, got 'x'"),
         ("colorize a -o b --format gif", "--format: 'gif' is not one of 'png', 'jpg', 'tif'"),

@@ -92,7 +92,7 @@ def _write_groups(formatter: Any, rows: Iterable[tuple[str, Any]]) -> None:
 
 
 def _check_values(ctx: Any, args: Sequence[str]) -> None:
-    """Refuse empty values, as of a variable of a script that is not set, and options that are given twice."""
+    """Refuse empty values, as of a variable that is not set, options as values, and options given twice."""
     options = {
         name: one for one in ctx.command.params if one.param_type_name == "option" for name in one.opts
     }
@@ -111,6 +111,8 @@ def _check_values(ctx: Any, args: Sequence[str]) -> None:
             value = next(words, "-")
         if not value:
             raise NircolorError(f"{name}: expected a value, got an empty one")
+        if not equals and value in options:
+            raise NircolorError(f"{name}: expected a value, got the option {value}")
         if not option.multiple and given.setdefault(option.name, value) is not value:
             raise NircolorError(f"{name}: given twice, as {given[option.name]} and as {value}")
 

@@ -80,6 +80,8 @@ def test_in_a_separate_process(tmp_path):
         ("colorize a -o b --jobs 3 -j 4", "-j: given twice, as 3 and as 4"),
         ("export a -o b --saturation -1", "--saturation: expected 0 or more, got '-1'"),
         ("colorize a -o", "-o: expected a value"),
+        ("colorize a -o=out", "-o: expected -o out, got -o=out"),
+        ("colorize a -o b -m scene --model=scene", "--model: given twice, as scene and as scene"),
         ("colorize a -o -q", "-o: expected a value, got the option -q"),
         ("colorize a -o --overwrite", "-o: expected a value, got the option --overwrite"),
         ("colorize a -o b --max-pixels 0", "--max-pixels: expected a whole number of 1 or more, got '0'"),
@@ -124,6 +126,18 @@ def test_values_from_the_environment_are_named(nircolor, tmp_path, monkeypatch):
             line = nircolor.refused(*words)
         assert line.startswith(expected)
     assert line.endswith("(from the environment variable NIRCOLOR_MODEL)")
+    # other errors do not blame it
+    with monkeypatch.context() as patch:
+        patch.setenv("NIRCOLOR_JOBS", "2")
+        line = nircolor.refused("colorize", tmp_path / "2.png", "-o", tmp_path / "out")
+        assert line == f"{tmp_path / '2.png'}: no such file"
+        patch.setenv("NIRCOLOR_DEVICE", "cuda")
+        assert nircolor.refused(*words).endswith("(from the environment variable NIRCOLOR_DEVICE)")
+    with monkeypatch.context() as patch:
+        patch.setenv("NIRCOLOR_MAX_PIXELS", "60")
+        line = nircolor.refused(*words)
+        assert "expected at most 60 pixels" in line
+        assert line.endswith("(from the environment variable NIRCOLOR_MAX_PIXELS)")
     # an option wins
     monkeypatch.setenv("NIRCOLOR_MODEL", "nothing")
     assert nircolor(*words, "--model", "scene").code == 0

@@ -113,15 +113,23 @@ def _check_values(ctx: Any, args: Sequence[str]) -> None:
             raise NircolorError(f"{name}: expected a value, got an empty one")
         if not equals and value in options:
             raise NircolorError(f"{name}: expected a value, got the option {value}")
-        if not option.multiple and given.setdefault(option.name, value) is not value:
+        if equals and not name.startswith("--"):
+            raise NircolorError(f"{name}: expected {name} {value}, got {word}")
+        if not option.multiple and option.name in given:
             raise NircolorError(f"{name}: given twice, as {given[option.name]} and as {value}")
+        given[option.name] = value
 
 
 def _variable_in(ctx: Any, message: str) -> str | None:
-    """The environment variable that gave a value which an error message contains."""
+    """The environment variable whose value an error is about: as its subject, or beside the option's name."""
     for one in ctx.command.params:
-        source = ctx.get_parameter_source(one.name)
-        if source is not None and source.name == "ENVIRONMENT" and str(ctx.params.get(one.name)) in message:
+        source, value = ctx.get_parameter_source(one.name), ctx.params.get(one.name)
+        if source is None or source.name != "ENVIRONMENT":
+            continue
+        is_named = re.search(rf"\b{re.escape(str(value))}\b", message) and any(
+            name in message for name in one.opts
+        )
+        if is_named or message.startswith(f"{value}: "):
             return str(one.envvar)
     return None
 

@@ -147,3 +147,49 @@ def test_a_band_scale_to_another_quantity_is_not_reflectance(tmp_path, unit, is_
 
     with open_raster(save(tmp_path / "a.tif", noise(1, 4, 5, "uint16"), setup=setup)) as raster:
         assert raster.is_reflectance is is_reflectance
+
+
+MTD = """<n1:Level-2A_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-2A.xsd">
+  <QUANTIFICATION_VALUES_LIST>
+    <AOT_QUANTIFICATION_VALUE unit="none">1000.0</AOT_QUANTIFICATION_VALUE>
+    <BOA_QUANTIFICATION_VALUE unit="none">10000</BOA_QUANTIFICATION_VALUE>
+  </QUANTIFICATION_VALUES_LIST>
+  <BOA_ADD_OFFSET_VALUES_LIST>
+    <BOA_ADD_OFFSET band_id="7">-1000</BOA_ADD_OFFSET>
+    <BOA_ADD_OFFSET band_id="8">-2000</BOA_ADD_OFFSET>
+  </BOA_ADD_OFFSET_VALUES_LIST>
+</n1:Level-2A_User_Product>
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "band", "expected"),
+    [
+        (MTD, "B08", 0.5),
+        (MTD, "B8A", 0.4),
+        (MTD, "B04", 0.6),
+        ('<a><QUANTIFICATION_VALUE unit="none">20000</QUANTIFICATION_VALUE></a>', "B08", 0.3),
+    ],
+)
+def test_the_metadata_file_of_sentinel_2_is_read(tmp_path, text, band, expected):
+    folder = tmp_path / "S2A_MSIL2A.SAFE/GRANULE/L2A_T32TPS/IMG_DATA/R10m"
+    folder.mkdir(parents=True)
+    (tmp_path / "S2A_MSIL2A.SAFE/MTD_MSIL2A.xml").write_text(text)
+    path = tagged(folder / f"T32TPS_20220601T102031_{band}_10m.tif")
+    assert reflectance(path) == pytest.approx([expected])
+    # of a file with another name, nothing is searched for
+    with open_raster(path.rename(folder / "other.tif"), scale=10000) as raster:
+        assert raster.is_reflectance is None
+
+
+def test_tags_come_before_the_file_beside(tmp_path):
+    path = tagged(tmp_path / f"{LANDSAT}SR_B5.TIF", 20000, BOA_QUANTIFICATION_VALUE="40000")
+    (tmp_path / f"{LANDSAT}MTL.txt").write_text(MTL)
+    assert reflectance(path) == pytest.approx([0.5])
+
+
+@pytest.mark.parametrize("tier", ["T1", "T2", "RT"])
+def test_every_tier_of_landsat(tmp_path, tier):
+    name = LANDSAT.replace("_T1_", f"_{tier}_")
+    (tmp_path / f"{name}MTL.txt").write_text(MTL)
+    assert reflectance(tagged(tmp_path / f"{name}SR_B4.TIF", 20000)) == pytest.approx([0.35])

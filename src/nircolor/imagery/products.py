@@ -1,7 +1,7 @@
 """Reflectance scales that metadata states, and the satellites whose products are recognized for advice.
 
 Scales come from ENVI headers, GDAL's band scale and offset, and the tags that Sentinel-2, Landsat and other
-products carry. Landsat's `…_MTL.txt` is read where it lies beside a band.
+products carry, and from the metadata files of products (`imagery.product_files`).
 """
 
 import math
@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nircolor.imagery.gdal import positive_number
+from nircolor.imagery.product_files import tags_beside
 from nircolor.imagery.scaling import Scale
 from nircolor.imagery.sensors import satellite_of
 
@@ -28,12 +29,10 @@ _ADDED_BEFORE = re.compile(r"(?:boa|radio)_add_offset(?:_values?_list|_list|_val
 _UNITS = ("", "1", "-", "none", "unitless", "dimensionless", "reflectance", "dn")
 # integers of reflectance have more than some steps between 0 and 1; a band scale with fewer is another gain
 _LEAST_STEPS = 50
-_MAX_MTL_BYTES = 1 << 20
 # a band in the name of a Landsat file or in a band description: B5, SR_B5, Band 5
 _LANDSAT_BAND = re.compile(r"(?:^|_)(?:SR_)?B(?:AND)?[ _]?(\d{1,2})$", re.IGNORECASE)
-_LANDSAT_NAME = re.compile(r"L[CEMOT]0[1-9]_L[12][A-Z]{2}_\d{6}_\d{8}_", re.IGNORECASE)
-# products of several satellites that are all reflectance × 10000: HLS, PlanetScope
-_TIMES_10000 = re.compile(r"\.[LS]30\.|analytic\w*_sr(_|\.)", re.IGNORECASE)
+# products of several satellites that are all reflectance × 10000: HLS, PlanetScope, Landsat Collection 1
+_TIMES_10000 = re.compile(r"\.[LS]30\.|analytic\w*_sr(_|\.)|_sr_band\d", re.IGNORECASE)
 
 
 class Product(NamedTuple):
@@ -92,10 +91,10 @@ def stated_scale(
 ) -> Scale | None:
     """Return the reflectance scale that metadata states, or None.
 
-    In this order: tags, Landsat's metadata file beside the image, GDAL's band scale and offset.
+    In this order: tags, GDAL's band scale and offset, the metadata file of a Landsat or Sentinel-2 product.
 
     Args:
-        path: the image, beside which Landsat's file may lie.
+        path: the image, near which the metadata file of its product may lie.
         dtype: type of the values.
         names: description of each band.
         scales: GDAL's scale of each band: reflectance = value * scale + offset.
@@ -108,9 +107,12 @@ def stated_scale(
     found = (
         _by_unit(dtype, lower, band_tags, names)
         or _by_lists(lower, len(scales))
-        or _landsat(path, names, lower)
+        or _landsat(path, names, lower, "tags")
         or _band_scales(dtype, scales, offsets, units)
     )
+    if found is None:
+        beside, place = tags_beside(path)
+        found = _by_unit(dtype, beside, (), names, f" in {place}") or _landsat(path, names, beside, place)
     return None if found is None else Scale(found.black, found.white, found.rule, "metadata", True)
 
 
@@ -119,6 +121,7 @@ def _by_unit(
     lower: Mapping[str, str],
     band_tags: Sequence[Mapping[str, str]],
     names: Sequence[str | None],
+    place: str = "",
 ) -> Scale | None:
     """Return the scale of a quantification value, with Sentinel-2's offsets."""
     for name in _UNIT_TAGS:
@@ -134,7 +137,7 @@ def _by_unit(
             after = _numbers(lower["add_offset"])
             added = after * len(names) if len(after) == 1 else added
         chosen = Scale.by_units([unit] * len(names), added, "", "metadata")
-        rule = _rule(chosen, name.replace("_", " ") + (" and offset" if any(added) else ""))
+        rule = _rule(chosen, name.replace("_", " ") + (" and offset" if any(added) else "") + place)
         return Scale(chosen.black, chosen.white, rule, "metadata")
     return None
 
@@ -173,16 +176,8 @@ def _by_lists(lower: Mapping[str, str], bands: int) -> Scale | None:
     return Scale(chosen.black, chosen.white, _rule(chosen, "data reflectance gain values"), "metadata")
 
 
-def _landsat(path: Path, names: Sequence[str | None], lower: Mapping[str, str]) -> Scale | None:
-    """Return the scale by Landsat's REFLECTANCE_MULT_BAND_x and REFLECTANCE_ADD_BAND_x, in tags or a file."""
-    fields, place = dict(lower), "tags"
-    if not any("reflectance_mult_band_" in key for key in fields):
-        product = _LANDSAT_NAME.match(path.name)
-        if product is None:
-            return None
-        stem = path.name[: product.end()] + "_".join(path.name[product.end() :].split("_")[:3])
-        file = path.with_name(f"{stem[: stem.rfind('_T') + 3]}_MTL.txt")
-        fields, place = _read_mtl(file, surface="_SR_" in path.name.upper()), file.name
+def _landsat(path: Path, names: Sequence[str | None], fields: Mapping[str, str], place: str) -> Scale | None:
+    """Return the scale by Landsat's REFLECTANCE_MULT_BAND_x and REFLECTANCE_ADD_BAND_x."""
     found: dict[str, tuple[float, float]] = {}
     for key, value in fields.items():
         band = key.partition("reflectance_mult_band_")[2]
@@ -201,21 +196,6 @@ def _landsat(path: Path, names: Sequence[str | None], lower: Mapping[str, str]) 
         chosen = [found[match[1].lstrip("0")] for match in bands if match]
     scale = Scale.by_units([1 / f for f, _ in chosen], [a for _, a in chosen], "", "metadata")
     return Scale(scale.black, scale.white, _rule(scale, f"REFLECTANCE_MULT_BAND in {place}"), "metadata")
-
-
-def _read_mtl(file: Path, *, surface: bool) -> dict[str, str]:
-    """Parse the fields of Landsat's metadata file that concern surface or top-of-atmosphere reflectance."""
-    if not file.is_file() or file.stat().st_size > _MAX_MTL_BYTES:
-        return {}
-    wanted = "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS" if surface else "LEVEL1_RADIOMETRIC_RESCALING"
-    group, fields = "", {}
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        key, _, value = (part.strip() for part in line.partition("="))
-        if key == "GROUP":
-            group = value
-        elif group in (wanted, "RADIOMETRIC_RESCALING"):
-            fields[key.lower()] = value
-    return fields
 
 
 def _band_scales(

@@ -232,6 +232,24 @@ def test_a_near_infrared_band_among_colours(tmp_path):
         assert matched(raster).tolist() == [[0, 0, 1]]
 
 
+def test_the_letters_of_naip(tmp_path):
+    def setup(dataset):
+        dataset.descriptions = ("R", "G", "B", "N")
+
+    array = noise(4, 20, 20)
+    with open_raster(save(tmp_path / "a.tif", array, setup=setup)) as raster:
+        assert raster.names == ("R (red)", "G (green)", "B (blue)", "N (NIR)")
+        assert matched(raster).tolist() == [[0, 0, 0, 1]]
+
+
+def test_a_title_names_no_band(tmp_path):
+    path = save(
+        tmp_path / "a.png", noise(1, 20, 20), "PNG", setup=lambda file: file.update_tags(Title="Blue")
+    )
+    with open_raster(path) as raster:
+        assert raster.names == (None,)
+
+
 def test_a_band_that_gdal_calls_near_infrared(tmp_path):
     colours = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.nir]
     path = tagged(tmp_path / "a.tif", 4, colours=colours)

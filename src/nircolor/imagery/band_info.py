@@ -138,8 +138,13 @@ _PRODUCT_KEYS = {
     "cameramodel", "cameramake", "make", "model", "exifmake", "exifmodel", "product", "productid",
     "productname", "producttype", "producturi", "landsatproductid", "landsatsceneid", "collection",
 }  # fmt: skip
-_DESCRIPTION_KEYS = ("TIFFTAG_IMAGEDESCRIPTION", "EXIF_ImageDescription", "Description", "Comment", "Title",
-                     "TIFFTAG_DOCUMENTNAME")  # fmt: skip
+# titles and comments are about the picture, not about its band
+_DESCRIPTION_KEYS = ("TIFFTAG_IMAGEDESCRIPTION", "EXIF_ImageDescription", "Description")
+# names of NAIP and WorldView, believed together
+_LETTERS = {
+    "C": "coastal", "B": "blue", "G": "green", "Y": "yellow", "R": "red", "RE": "red edge", "N": "NIR",
+    "N2": "NIR2",
+}  # fmt: skip
 
 
 def _keyed(tags: Mapping[str, str]) -> dict[str, str]:
@@ -228,6 +233,8 @@ def _names(
     texts = [tags[key] for key in _DESCRIPTION_KEYS if key in tags] if count == 1 else []
     # GDAL gives these three to any image of three or four bands
     generic = (ColorInterp.red, ColorInterp.green, ColorInterp.blue) if count > 3 else ()
+    if {"R", "N"} <= set(descriptions) <= _LETTERS.keys():
+        descriptions = [f"{name} ({_LETTERS[name]})" for name in descriptions if name]
     names = []
     for i, description in enumerate(descriptions):
         candidates = [

@@ -133,7 +133,6 @@ def test_a_transparent_colour_is_invalid_where_all_channels_match(tmp_path):
     [
         ("uint8", {}),
         ("uint16", {"scale": 4095}),
-        ("float32", {"scale": 2}),
         ("uint16", {"nbits": 12}),
         ("uint16", {"tags": {"reflectance_scale_factor": "10000"}}),
     ],

@@ -1,5 +1,7 @@
 """Reading with `nodata`: the value of invalid pixels that the user gives."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -90,3 +92,107 @@ def test_of_a_palette_the_values_shown_count(tmp_path):
         valid = raster.read()[1]
     assert not valid[0].any()
     assert valid[1:].all()
+
+
+# --- values that the file does not declare
+
+_PLACE = {"crs": "EPSG:32632", "transform": (10.0, 0, 500_000, 0, -10, 5_000_000)}
+
+
+def _reflectance(dtype, bands=1):
+    """Values of a satellite product, up to 10,000, or up to 1 as floats; some of them below 0."""
+    values = noise(bands, 40, 50, "float32") * 1.02 - 0.02
+    return (values if dtype.startswith("float") else np.rint(values * 10_000)).astype(dtype)
+
+
+def _opened(path, **options):
+    """Return the warnings about nodata, and the valid pixels."""
+    with warnings.catch_warnings(record=True) as record:
+        warnings.simplefilter("always")
+        with open_raster(path, **options) as raster:
+            valid = raster.read()[1]
+            values = raster.read()[0]
+            nodata = raster.nodata
+    about = [text for text in (str(one.message) for one in record) if "--nodata" in text]
+    return about, values, valid, nodata
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "text"),
+    [
+        ("int16", -9999, "-9999"),
+        ("int16", -32768, "-32768"),
+        ("int16", -999, "-999"),
+        ("int32", -2147483648, "-2147483648"),
+        ("float32", -9999, "-9999"),
+        ("float32", -3.4028235e38, "-3.4028235e+38"),
+        ("float32", 1e20, "1e+20"),
+        ("float64", 9.969209968386869e36, "9.969209968386869e+36"),
+    ],
+)
+@pytest.mark.parametrize("bands", [1, 4])
+def test_an_undeclared_value_that_nothing_can_measure_is_invalid(tmp_path, dtype, value, text, bands):
+    array = _reflectance(dtype, bands)
+    array[:, :6], array[-1, 20, 20:24] = value, value
+    path = save(tmp_path / "a.tif", array, photometric="MINISBLACK")
+    about, values, valid, nodata = _opened(path, scale=1 if dtype.startswith("f") else 10_000)
+    np.testing.assert_array_equal(valid, (array != array[0, 0, 0]).all(axis=0))
+    assert (values[:, ~valid] == 0).all()
+    assert nodata == array[0, 0, 0]
+    assert about == [
+        f"{path}: 15% of the pixels are {text}, taken as nodata, which the file does not declare; "
+        f"--nodata {text} confirms it, --nodata none takes it as a value"
+    ]
+    assert _opened(path, scale=1, nodata=float(text))[0] == []
+    about, _, valid, _ = _opened(path, scale=1, nodata="none")
+    assert (about, bool(valid.all())) == ([], True)
+
+
+@pytest.mark.parametrize("dtype", ["int16", "float32"])
+def test_a_low_value_with_neighbours_is_a_value(tmp_path, dtype):
+    array = np.linspace(-9999, 9999, 2000).reshape(1, 40, 50).astype(dtype)
+    array[0, 0, :10] = -9999
+    about, _, valid, _ = _opened(save(tmp_path / "a.tif", array), scale=10_000)
+    assert about == []
+    assert valid.all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "value", "place", "warns"),
+    [
+        ("uint16", 65535, {}, True),
+        ("uint16", 65535, _PLACE, True),
+        ("uint16", 0, _PLACE, True),
+        ("uint8", 0, _PLACE, True),
+        ("float32", 0, _PLACE, True),
+        # a sky that is black to the camera
+        ("uint16", 0, {}, False),
+        ("uint8", 255, {}, False),
+        ("int16", -1, _PLACE, False),
+    ],
+)
+def test_a_value_that_sensors_reach_is_only_warned_of(tmp_path, dtype, value, place, warns):
+    array = (np.abs(_reflectance("int32")) // (50 if dtype == "uint8" else 1) + 20).astype(dtype)
+    rows = np.arange(40)[:, None]
+    ragged = rows < 10 + noise(1, 1, 50)[0] % 7
+    array[0, ragged] = value
+    path = save(tmp_path / "a.tif", array, **place)
+    about, _, valid, _ = _opened(path, scale=10_000)
+    assert valid.all()
+    share = f"{ragged.mean():.0%}"
+    expected = f"{path}: {share} of the pixels are {value}, which may mark missing data; if so, give --nodata"
+    assert about == ([f"{expected} {value}"] if warns else [])
+
+
+def test_saturated_pixels_are_no_missing_data(tmp_path):
+    array = noise(1, 40, 50, "uint16")
+    array[0, :10, :10] = 65535
+    assert _opened(save(tmp_path / "a.tif", array))[0] == []
+
+
+def test_a_declared_value_is_believed(tmp_path):
+    array = _reflectance("int16")
+    array[0, :3], array[0, 3:6] = -9999, -32768
+    about, _, valid, _ = _opened(save(tmp_path / "a.tif", array, nodata=-32768), scale=10_000)
+    assert about == []
+    assert valid.sum() == 37 * 50

@@ -97,9 +97,9 @@ def find_padding(stored: "StoredImage", dataset: Any) -> Padding | None:
     compression = tags_of(dataset, 0, "IMAGE_STRUCTURE").get("COMPRESSION", "")
     lossy = dataset.driver in _LOSSY_DRIVERS or any(name in compression for name in _LOSSY_COMPRESSIONS)
     limits = _LOSSY_LIMITS if lossy and dataset.dtypes[0] == "uint8" else (0,)
-    bands = np.unique(np.linspace(0, stored.layout.bands - 1, _BANDS).astype(int)).tolist()
+    bands = stored.spread_bands(_BANDS)
     height, width = stored.height, stored.width
-    if not _has_black_corner(stored, bands, limits[-1]):
+    if not (stored.corners() <= limits[-1]).all(axis=0).any():
         return None
     step = -(-max(height, width) // _LONGEST_PX)
     brightest = np.empty((-(-height // step), -(-width // step)), np.uint8)
@@ -121,16 +121,6 @@ def find_padding(stored: "StoredImage", dataset: Any) -> Padding | None:
             share = float((_beyond(*outline) & (brightest <= limit)).mean())
             return Padding(depths, limit, share)
     return None
-
-
-def _has_black_corner(stored: "StoredImage", bands: Sequence[int], limit: int) -> bool:
-    bottom, right = stored.height - 1, stored.width - 1
-    for row, col in ((0, 0), (0, right), (bottom, 0), (bottom, right)):
-        if row and stored.rereads:
-            return False
-        if (stored.load((row, row + 1, col, col + 1), bands)[0] <= limit).all():
-            return True
-    return False
 
 
 def _enlarged(depth: Floats, step: int, length: int, left_out: int = 0) -> Floats:

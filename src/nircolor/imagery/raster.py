@@ -39,6 +39,7 @@ from nircolor.imagery.scaling import Encoding
 from nircolor.imagery.side_files import DatasetWithSideFiles
 from nircolor.imagery.signatures import is_animated_png
 from nircolor.imagery.stored import StoredImage, check_size
+from nircolor.imagery.undeclared import find_undeclared
 from nircolor.imagery.wavelengths import GivenBands
 
 # values converted at a time for a reduced view: 16 MB as float32
@@ -142,8 +143,16 @@ def open_raster(
         roles = stored.layout
         if refuse_colour and roles.is_colour and bands_nm is None:
             raise ColourPhotographError(f"{file.path}: is a colour photograph (its channels differ)")
+        undeclared = None
         if references is None:
             stored.padding = find_padding(stored, dataset)
+            if stored.padding is None:
+                undeclared = find_undeclared(stored, is_map=bool(georeference))
+        if undeclared is not None and undeclared.is_certain:
+            invalid_value = float(undeclared.value)
+            stored = StoredImage(
+                dataset, roles, nodata=invalid_value, across_rows=orientation.swaps_axes(turn)
+            )
         # a map says where it has no data; in a photograph black stays black
         is_padded_map = stored.padding is not None and bool(georeference)
         height, width = _upright_size(dataset, turn)
@@ -189,6 +198,7 @@ def open_raster(
             if file.driver == "PNG" and is_animated_png(file.data)
             else None,
             None if stored.padding is None else stored.padding.doubt(),
+            None if undeclared is None else undeclared.doubt(),
             layout.doubt(file.path, roles) if bands_nm is None else None,
             values.doubt(encoding),
         ):

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ _KEEP_BYTES, _KEEP_ROTATED_BYTES = 96 << 20, 512 << 20
 _SCAN_VALUES = 4 << 20
 _SAMPLE_STRIPS, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 6, 16, 8192
 _SAMPLE_ALL_PIXELS = 1 << 20
-_SAMPLE_BANDS = 8
+_SAMPLE_BANDS, _CORNER_BANDS = 8, 4
 # 8-bit gray that went through JPEG's colour transform comes back a step or two apart
 _GRAY_TOLERANCE = 4
 
@@ -83,6 +84,7 @@ class StoredImage:
     Attributes:
         layout: the meaning of the bands.
         height, width: in pixels, as stored.
+        dtype: type of the values.
         has_mask: whether there is a mask band or a transparent colour.
         may_have_invalid: whether pixels can be invalid: alpha, mask, nodata or floating point.
         marks_invalid: whether the file or the user says which pixels are invalid.
@@ -95,7 +97,7 @@ class StoredImage:
         self.layout = layout
         self.height, self.width = int(dataset.height), int(dataset.width)
         self._dataset = dataset
-        self._dtype: np.dtype[Any] = np.dtype(dataset.dtypes[0])
+        self.dtype: np.dtype[Any] = np.dtype(dataset.dtypes[0])
         self._lock = threading.Lock()  # a GDAL dataset may be used by one thread at a time
         flags = set(dataset.mask_flag_enums[layout.stored[0] - 1])
         # a mask band or a transparent colour, for which GDAL computes a mask
@@ -127,6 +129,7 @@ class StoredImage:
             or any(value is not None for value in self._nodata)
         )
         self.padding: Padding | None = None
+        self._corners: Array | None = None
         # decoded rows that stay in memory: (stored bands, h, w) up to row `_kept_rows`
         self._kept: Array | None = None
         self._kept_mask: Array | None = None
@@ -135,11 +138,28 @@ class StoredImage:
         self._plane_of = {band: plane for plane, band in enumerate(planes)}
         self._decodes_in_order = dataset.driver in ("PNG", "JPEG")
         limit = _KEEP_ROTATED_BYTES if across_rows else _KEEP_BYTES if self._decodes_in_order else 0
-        if len(planes) * self.height * self.width * self._dtype.itemsize <= limit:
+        if len(planes) * self.height * self.width * self.dtype.itemsize <= limit:
             # memory is taken row by row, as rows are filled in
-            self._kept = np.empty((len(planes), self.height, self.width), self._dtype)
+            self._kept = np.empty((len(planes), self.height, self.width), self.dtype)
             if self._has_mask_band:
                 self._kept_mask = np.empty((self.height, self.width), np.uint8)
+
+    def spread_bands(self, count: int) -> list[int]:
+        """Return up to `count` data bands, spread evenly: cubes have hundreds."""
+        return np.unique(np.linspace(0, self.layout.bands - 1, count).astype(int)).tolist()
+
+    def corners(self) -> Array:
+        """Read the pixels in the corners: (up to 4 bands, 4), or (…, 2), the upper ones, to avoid decoding.
+
+        The lower ones are left out of an image that is decoded from the top and not kept in memory.
+        """
+        if self._corners is None:
+            bands, read = self.spread_bands(_CORNER_BANDS), []
+            # no comprehension: an error's traceback would keep the image in memory through it
+            for row, col in product((0,) if self.rereads else (0, self.height - 1), (0, self.width - 1)):
+                read.append(self.load((row, row + 1, col, col + 1), bands)[0][:, 0])
+            self._corners = np.concatenate(read, axis=1)
+        return self._corners
 
     @property
     def rereads(self) -> bool:
@@ -165,7 +185,7 @@ class StoredImage:
 
         Only a coloured image is settled without reading all of it.
         """
-        tolerance = _GRAY_TOLERANCE if self._dtype == np.uint8 else 0
+        tolerance = _GRAY_TOLERANCE if self.dtype == np.uint8 else 0
         if not self._decodes_in_order and any(_spread(*part) > tolerance for part in self.sample()):
             return False
         return not any(
@@ -185,7 +205,7 @@ class StoredImage:
 
     def sample(self) -> Iterator[tuple[Array, Mask]]:
         """Read windows that are spread over the image, of up to 8 data bands; all of a small image."""
-        bands = np.unique(np.linspace(0, self.layout.bands - 1, _SAMPLE_BANDS).astype(int)).tolist()
+        bands = self.spread_bands(_SAMPLE_BANDS)
         if self.height * self.width <= _SAMPLE_ALL_PIXELS:
             yield self.load((0, self.height, 0, self.width), bands)
             return

@@ -19,7 +19,7 @@ from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.metadata import adapted_xmp, is_srgb, kept_tags, read_metadata
 from nircolor.imagery.safe_xml import parse_xml
 from nircolor.imagery.tiff import TiffTags, Value
-from tests.imagery.imagery_samples import noise, png_bytes, save
+from tests.imagery.imagery_samples import noise, png_bytes, save, save_envi
 
 PIL = pytest.importorskip("PIL", reason="Pillow writes and reads the metadata; it comes with matplotlib")
 from PIL import Image, ImageCms  # noqa: E402
@@ -300,6 +300,14 @@ def test_xmp_properties_of_lists_and_utf_16_are_kept():
         assert "<x:li>é</x:li>" in text
 
 
+def test_date_and_sensor_of_an_envi_header(tmp_path):
+    fields = {"acquisition_time": "2024-05-01T10:00:00Z", "description": "{a scene}", "sensor_type": "FX10"}
+    source = save_envi(tmp_path, noise(1, H, W), wavelength="{850}", **fields)
+    with rasterio.open(colour(source, tmp_path / "out.tif")) as out:
+        expected = {**fields, "description": "a scene", "TIFFTAG_SOFTWARE": f"nircolor {__version__}"}
+        assert out.tags() == expected
+
+
 def test_an_image_without_metadata_gets_none_but_the_software(tmp_path):
     path = save(tmp_path / "in.png", noise(1, H, W), "PNG")
     with Image.open(colour(path, tmp_path / "out.png")) as image:
@@ -359,7 +367,7 @@ DROPPED = (
 
 @pytest.mark.parametrize("name", [*KEPT, *DROPPED])
 def test_tags_about_values_and_bands_are_told_from_others(name):
-    assert bool(kept_tags({name: "1"})) == (name in KEPT)
+    assert bool(kept_tags({name: "1"}, {})) == (name in KEPT)
 
 
 @pytest.mark.parametrize("options", [{"BIGTIFF": "YES"}, {"ENDIANNESS": "BIG"}, {"TILED": "YES"}])

@@ -33,6 +33,7 @@ _OF_PIXELS = re.compile(
     r"|ImageJ|^OME|^ns$|^Software$|^Raw.profile|^XML:",
     re.IGNORECASE,
 )
+_ENVI_FIELDS = ("acquisition time", "description", "sensor type")
 _MAX_TAGS, _MAX_TAG_LENGTH = 256, 4096
 # properties of the sensor's band, as cameras on drones write them, and of the stored pixels
 _XMP_OF_PIXELS = {
@@ -103,12 +104,18 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:120]
 
 
-def kept_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the items, of those that GDAL lists, that do not describe the values or bands of the input."""
+def kept_tags(tags: Mapping[str, str], header: Mapping[str, str]) -> dict[str, str]:
+    """Return the items that do not describe the values or bands of the input.
+
+    Args:
+        tags: items that GDAL lists.
+        header: fields of the ENVI header; empty for other formats.
+    """
     kept = {name: text for name, text in tags.items() if not _OF_PIXELS.search(name)}
     kept |= {key: tags[key] for name in _TIFF_TAGS if (key := f"TIFFTAG_{name}") in tags}
     if describes_pages(kept.get("TIFFTAG_IMAGEDESCRIPTION", "")):
         del kept["TIFFTAG_IMAGEDESCRIPTION"]
+    kept |= {name.replace(" ", "_"): header[name].strip("{} \n") for name in _ENVI_FIELDS if name in header}
     short = [(name, text) for name, text in kept.items() if len(name) + len(text) <= _MAX_TAG_LENGTH]
     return dict(short[:_MAX_TAGS])
 

@@ -166,7 +166,7 @@ def open_raster(
             has_mask=stored.has_mask,
             may_have_invalid=stored.may_have_invalid or is_padded_map,
             metadata=dataset.metadata,
-            tags=kept_tags(tags_of(dataset)),
+            tags=kept_tags(tags_of(dataset), header),
             turned=turn != 1,
         )
         # the stored band of each data band: a palette makes three of one

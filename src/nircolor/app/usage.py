@@ -16,12 +16,14 @@ IN, OUT, RUN = "Input", "Output", "Model and processing"
 _OTHER = "Options"
 # key of the values of options as they were written, for messages
 _GIVEN = "nircolor.given"
-# wordings of Typer's versions for values of a wrong type
+# wordings of Typer's versions
 _PLAIN = {
     r"Input should be a valid number.*|'.*' is not a valid float": "expected a number",
     r"Input should be a valid integer.*|'.*' is not a valid int(eger)?": "expected a whole number",
     r"Input should be greater than or equal to (.*)": r"expected \1 or more",
     r"Input should be less than or equal to (.*)": r"expected \1 or less",
+    r"\S+ is not in the range x>=(.*)": r"expected \1 or more",
+    r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)": r"unexpected argument: \1",
 }
 
 
@@ -139,19 +141,21 @@ def in_one_line(error: Exception) -> str:
     context, parameter = getattr(error, "ctx", None), getattr(error, "param", None)
     command = context.command_path if context is not None else "nircolor"
     wrong, near = getattr(error, "option_name", None), getattr(error, "possibilities", None)
-    if near is not None or "No such option" in str(getattr(error, "message", "")):
+    message = str(getattr(error, "message", error)).removeprefix("Value error, ").rstrip(".")
+    if wrong is not None and (near is not None or "No such option" in message):
         suggestion = f"; did you mean {' or '.join(sorted(near))}?" if near else f" (see {command} --help)"
         return f"{wrong}: no such option of {command}{suggestion}"
     if wrong is not None:
         return f"{wrong}: expected a value"
     if type(error).__name__ == "MissingParameter" and parameter is not None:
         return f"{_name(parameter)}: missing; the form is: {_form(context)}"
-    message = str(getattr(error, "message", error)).removeprefix("Value error, ").rstrip(".")
+    for pattern, plain in _PLAIN.items():
+        message = re.sub(f"^(?:{pattern})$", plain, message)
     if parameter is None or context is None:
         message = message.replace(". Did you mean", "; did you mean")
+        if near and "did you mean" not in message:
+            message = f"{message}; did you mean {' or '.join(map(repr, near))}?"
         return f"{message[:1].lower()}{message[1:]} (see {command} --help)"
-    for pattern, plain in _PLAIN.items():
-        message = re.sub(f"^{pattern}$", plain, message)
     name, value = _name(parameter), context.meta.get(_GIVEN, {}).get(parameter.name)
     source = context.get_parameter_source(parameter.name)
     if source is not None and source.name == "ENVIRONMENT":

@@ -133,6 +133,9 @@ def test_other_dimensions_of_ome_are_refused(tmp_path, text, match):
 )
 def test_planes_without_a_page_of_their_own_are_refused(tmp_path, tags):
     path = save_tiff(tmp_path / "a.tif", (noise(1, 10, 12)[0], tags))
+    with open_raster(path) as raster:  # a text that was copied from another file
+        assert raster.bands == 1
+    path.write_bytes(path.read_bytes() + bytes(39 * 120))
     with pytest.raises(NircolorError, match=r"expected a page for each of 40 planes .* got 1; save them"):
         open_raster(path, bands_nm=[850])
 

@@ -137,7 +137,7 @@ def find_pages(path: Path, data: Path) -> Pages | None:
     if not main:
         return None
     stack = stacks.describe(main[0].tags, order)
-    if stack.planes is not None and stack.planes > len(main):
+    if stack.planes is not None and stack.planes > len(main) and _may_hold(data, stack.planes, main[0]):
         raise NircolorError(
             f"{path}: expected a page for each of {stack.planes} planes ({stack.dimensions or 'an array'}), "
             f"got {len(main)}; save them as separate files, or as a TIFF with a page for each"
@@ -166,6 +166,12 @@ def _sub_pages(reader: tiff.TiffTags, tags: tiff.Tags) -> Iterator[Page]:
     for offset in offsets[:16] if isinstance(offsets, tuple) else ():
         with suppress(ValueError):
             yield Page(offset, reader.directory(offset)[0])
+
+
+def _may_hold(data: Path, planes: int, page: Page) -> bool:
+    """Whether a file is long enough for planes like a page; else the text is that of another file."""
+    bits = page.number(258, 1) * page.number(tiff.SAMPLES_PER_PIXEL, 1)
+    return data.stat().st_size >= planes * _pixels(page) * bits // 8
 
 
 def _pixels(page: Page) -> int:

@@ -173,6 +173,17 @@ def test_an_interrupted_run_can_be_continued(tmp_path, captures):
     assert contents(tmp_path / "set") == contents(tmp_path / "at once")
 
 
+def test_two_runs_into_one_folder_list_all_pairs(tmp_path, captures):
+    def other_run(done, _total):
+        if not (tmp_path / "set" / "manifest.json").exists() and done > 0:
+            synthesize(sorted(captures.iterdir())[1:], tmp_path / "set")
+
+    synthesize(sorted(captures.iterdir())[:1], tmp_path / "set", on_progress=other_run)
+    manifest = json.loads((tmp_path / "set" / "manifest.json").read_text())
+    assert len(manifest["pairs"]) == len(list(captures.iterdir()))
+    assert not list((tmp_path / "set").glob(".*"))
+
+
 def test_stopping_early_interrupts_running_captures(tmp_path, captures):
     settings = SynthesisSettings(block_bytes=1)  # one line per block
     started, may_continue = threading.Event(), threading.Event()

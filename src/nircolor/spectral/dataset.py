@@ -319,12 +319,15 @@ class _Manifest:
 
     def add(self, name: str, record: Record) -> None:
         """Add or replace an entry and write the manifest, sorted by name."""
-        with self._lock:
+        with self._lock, staging_folder(self.path.parent) as draft:
             self._pairs[name] = record
+            # another run may have added pairs meanwhile
+            if self.path.exists() and (existing := _read_manifest(self.path))["settings"] == self._settings:
+                self._pairs = existing["pairs"] | self._pairs
             content = {"settings": self._settings, "pairs": dict(sorted(self._pairs.items()))}
-            staged = self.path.with_name(f".{MANIFEST}")
-            staged.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-            staged.replace(self.path)
+            text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+            (draft / MANIFEST).write_text(text, encoding="utf-8")
+            (draft / MANIFEST).replace(self.path)
 
 
 def _remove_pair(folder: Path, name: str) -> None:

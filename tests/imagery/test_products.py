@@ -149,6 +149,26 @@ def test_a_band_scale_to_another_quantity_is_not_reflectance(tmp_path, unit, is_
         assert raster.is_reflectance is is_reflectance
 
 
+@pytest.mark.parametrize(
+    ("units", "dtype", "value", "expected"),
+    [
+        ("Reflectance", "float32", 0.25, 0.25),
+        ("Reflectance (%)", "float32", 25, 0.25),
+        ("percent reflectance", "uint8", 25, 0.25),
+        ("Reflectance x 10000", "int16", 2500, 0.25),
+    ],
+)
+def test_units_of_reflectance(tmp_path, units, dtype, value, expected):
+    header = save_envi(tmp_path, np.full((1, 4, 5), value, dtype), data_units=units)
+    assert reflectance(header) == pytest.approx([expected])
+
+
+@pytest.mark.parametrize(("units", "dtype"), [("Reflectance", "uint16"), ("W/m2/sr/um", "float32")])
+def test_units_that_state_no_scale(tmp_path, units, dtype):
+    with open_raster(save_envi(tmp_path, noise(1, 4, 5, dtype), data_units=units)) as raster:
+        assert raster.is_reflectance is None
+
+
 MTD = """<n1:Level-2A_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-2A.xsd">
   <QUANTIFICATION_VALUES_LIST>
     <AOT_QUANTIFICATION_VALUE unit="none">1000.0</AOT_QUANTIFICATION_VALUE>

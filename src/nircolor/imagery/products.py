@@ -109,6 +109,7 @@ def stated_scale(
         or _by_lists(lower, len(scales))
         or _landsat(path, names, lower, "tags")
         or _band_scales(dtype, scales, offsets, units)
+        or _by_data_units(dtype, lower.get("data_units") or units[0] or "", len(scales))
     )
     if found is None:
         beside, place = tags_beside(path)
@@ -174,6 +175,18 @@ def _by_lists(lower: Mapping[str, str], bands: int) -> Scale | None:
         return None
     chosen = Scale.by_units([1 / factor for factor in factors], added, "", "metadata")
     return Scale(chosen.black, chosen.white, _rule(chosen, "data reflectance gain values"), "metadata")
+
+
+def _by_data_units(dtype: np.dtype[np.generic], text: str, bands: int) -> Scale | None:
+    """Return the scale of units such as "reflectance", "Reflectance (%)" and "reflectance x 10000"."""
+    text = text.lower()
+    if "reflectance" not in text:
+        return None
+    stated = re.search(r"[*x×]\s*(\d+)", text)
+    unit = float(stated[1]) if stated else 100.0 if "%" in text or "percent" in text else 1.0
+    if unit < (1 if dtype.kind == "f" else _LEAST_STEPS):
+        return None
+    return Scale.same(bands, unit, f"reflectance: {unit:g} maps to 1 (data units)", "metadata")
 
 
 def _landsat(path: Path, names: Sequence[str | None], fields: Mapping[str, str], place: str) -> Scale | None:

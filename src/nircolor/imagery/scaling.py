@@ -163,10 +163,11 @@ def _given(
         )
     added = 0.0 if offset is None else float(offset)
     if not abs(added) <= 1:
-        inside = f"; in values of the file, it is --offset {-abs(added / units[0]):.6g}"
+        # as products of Sentinel-2 state it, or as the value that is to become 0
+        stored = f"; if that is in units of the file, give --offset {-abs(added / units[0]):.6g}"
         raise NircolorError(
             f"{path}: expected an --offset from -1 to 1, as it is added after scaling, got {added:g}"
-            + (inside if abs(added) <= units[0] else "")
+            + (stored if abs(added) <= units[0] else "")
         )
     chosen = Scale.by_units(units, [added] * bands, "", "user")
     white, black = chosen.white[0], chosen.black[0]

@@ -138,9 +138,9 @@ def _from_integers(image: Array, card: Card, valid: Mask | None, given: Given) -
             f"image: expected {bands} channel{'s'[: bands != 1]} in the last axis, "
             f"{describe_bands(card.bands)} for model {card.name}, got {image.shape}{hint}"
         )
+    nir = _scaled(np.moveaxis(planes, 2, 0), card, given)
     if given.scale is None and card.encoding == "gamma":
         _warn_if_dark(image)
-    nir = _scaled(np.moveaxis(planes, 2, 0), card, given)
     if channels != bands:
         if (planes[:, :, :1] != planes).any():
             warnings.warn(

@@ -96,7 +96,11 @@ class PairImages(NamedTuple):
             return self.nir
         refusal = self.nir_values.refusal(encoding, wanted_by)
         if refusal is not None:
-            raise NircolorError(f"{refusal}; a data set states it as nir_scale, in a YAML file")
+            problem = refusal.partition("; give ")[0]
+            raise NircolorError(
+                f"{problem}; state it as nir_scale of the data set in a YAML file, such as 10000 for "
+                "reflectance × 10000, or in the metadata of the file"
+            )
         if not self.nir_values.is_encoded_for(encoding):
             return self.nir
         return fill_invalid(encode_srgb(self.nir), self.nir_valid)

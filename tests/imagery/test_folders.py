@@ -1,9 +1,11 @@
 """Listing folders: images, files that are not read, and files that are none."""
 
+import os
+
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import find_images, list_files, list_folder
+from nircolor.imagery import find_images, list_files, list_folder, open_raster
 from tests.imagery.imagery_samples import noise, save_envi
 
 
@@ -66,3 +68,14 @@ def test_a_large_folder_of_captures_is_listed_once(tmp_path, monkeypatch):
 def test_a_missing_folder(tmp_path):
     with pytest.raises(NircolorError, match="cannot be listed"):
         list_folder(tmp_path / "missing")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    for name in ("a.hdr", "b.tif"):
+        os.mkfifo(tmp_path / name)
+    (tmp_path / "a").write_bytes(b"data")
+    assert [path.name for path in find_images(tmp_path)] == ["a.hdr", "b.tif"]
+    for path in find_images(tmp_path):
+        with pytest.raises(NircolorError, match="got a device or pipe"):
+            open_raster(path)

@@ -348,6 +348,28 @@ def test_jpeg_2000_that_is_cut_off(tmp_path, left):
         _read(path)
 
 
+def test_jpeg_2000_with_a_damaged_geotiff_inside(tmp_path, capfd):
+    place = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
+    path = save(tmp_path / "a.jp2", noise(1, 40, 50), "JP2OpenJPEG", GMLJP2="NO", **place)
+    # tag 34737 holds the texts of the georeference
+    texts = struct.pack("<HH", 34737, 2)
+    assert path.read_bytes().count(texts) == 1
+    path.write_bytes(path.read_bytes().replace(texts, struct.pack("<HH", 34738, 2)))
+    assert _read(path)[2].bands == 1
+    # libgeotiff would print to the standard error
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_repeated_header_of_jpeg_2000(tmp_path):
+    path = save(tmp_path / "a.jp2", noise(1, 24, 20), "JP2OpenJPEG")
+    jp2 = path.read_bytes()
+    tile = jp2.index(b"\xff\x90\0\x0a")
+    # GDAL follows the markers without end when it is asked whether the file is lossless
+    path.write_bytes(jp2[: tile - 90] + jp2[tile - 90 : tile + 10] * 30)
+    with pytest.raises(NircolorError, match="damaged"):
+        _read(path)
+
+
 class _Server(BaseHTTPRequestHandler):
     requests: ClassVar[list[str]] = []
 

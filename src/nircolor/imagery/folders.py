@@ -129,6 +129,8 @@ def _add_file(path: Path, siblings: envi_files.Siblings | None, listing: Listing
 
 def _header_kind(path: Path, siblings: envi_files.Siblings) -> tuple[bool, Unread | None]:
     """Return whether a ``.hdr`` is an ENVI header with data, and else its kind, None if it is no image."""
+    if not path.is_file():  # reading a pipe would wait for its writer; opening it as an image says what it is
+        return True, None
     try:
         with path.open("rb") as file:
             start = file.read(START_BYTES)

@@ -6,11 +6,12 @@ opened for reading through ``/vsisubfile/``, where GDAL looks for no such files.
 """
 
 import math
+import os
 import re
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,8 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
         name = f"{_ALONE}{path}" if page is None else f"GTIFF_DIR:off:{page}:{_ALONE}{path}"
     with _opening, warnings.catch_warnings():  # warning filters are global: one thread at a time
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = rasterio.open(name, mode, **options)
+        with _without_standard_error() if options.get("driver") == "JP2OpenJPEG" else nullcontext():
+            dataset = rasterio.open(name, mode, **options)
         if mode == "r" and dataset.count <= MAX_BANDS:
             _clear_error(dataset)
     # asked for overviews, GDAL would open any file or address that these items name, with any driver
@@ -79,6 +81,24 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
         dataset.close()
         raise NircolorError(f"{path}: its metadata refers to overviews in another file; remove OVERVIEW_FILE")
     return dataset
+
+
+@contextmanager
+def _without_standard_error() -> Iterator[None]:
+    """Discard what is printed: GDAL lets libgeotiff print what is wrong in the georeference of JPEG 2000."""
+    try:
+        saved = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
 
 
 def _clear_error(dataset: Any) -> None:

@@ -129,6 +129,9 @@ class DatasetWithSideFiles:
             # all that GDAL lists is EXIF; where that is damaged, GDAL reports it as an error of the image
             exif = self.metadata.exif
             own = {"EXIF_ImageDescription": exif.description} if exif and exif.description else {}
+        elif self._dataset.driver == "JP2OpenJPEG" and not band and ns == "IMAGE_STRUCTURE":
+            # GDAL would follow all markers to add whether it is lossless, without end in damaged files
+            own = {"COMPRESSION": "JPEG2000"}
         else:
             own = self._dataset.tags(band, ns=ns)
         return own | (self._bands[band - 1] if band else self._pam).tags.get(ns or "", {})

@@ -104,6 +104,20 @@ def test_png_and_jpeg_are_decoded_once_for_a_view_and_all_rows(tmp_path, driver,
     assert view.shape == (bands, 9, 8)
 
 
+def test_jpeg_2000_without_tiles_is_decoded_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("nircolor.imagery.stored._ROW_OF_BLOCKS_BYTES", 100_000)
+    array = noise(1, 400, 300)
+    options = {"BLOCKXSIZE": 300, "BLOCKYSIZE": 400, "QUALITY": 100, "REVERSIBLE": "YES"}
+    path = save(tmp_path / "a.jp2", array, "JP2OpenJPEG", **options)
+    with open_raster(path) as raster:
+        first = raster.read((0, 10, 0, 300))[0]
+        assert (
+            raster._stored._kept_rows == 400
+        )  # GDAL's cache, too small for large images, would hide it here
+        rest = [raster.read((row, row + 39, 0, 300))[0] for row in range(10, 400, 39)]
+    np.testing.assert_allclose(np.concatenate([first, *rest], axis=1), array / 255, atol=1e-7)
+
+
 def test_rows_are_decoded_as_far_as_they_are_read(tmp_path):
     array = noise(2, 900, 800) | 1  # with alpha: the corners of other images are looked at for padding
     path = save(tmp_path / "a.png", array, "PNG")

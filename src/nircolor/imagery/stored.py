@@ -28,6 +28,9 @@ _MAX_BLOCK_BYTES = 2 << 30
 # (96 MiB are 33 megapixels in RGB), and images that are read across their rows. GDAL's own cache is shared by
 # all open files and not used when an image is read as a whole.
 _KEEP_BYTES, _KEEP_ROTATED_BYTES = 96 << 20, 512 << 20
+# A row of blocks that is larger does not fit into GDAL's cache beside others, so that each strip of an image
+# would decode all of it again: JPEG 2000 without tiles. Such images stay in memory as well.
+_ROW_OF_BLOCKS_BYTES = 64 << 20
 # values read at a time when a whole image is scanned
 _SCAN_VALUES = 4 << 20
 _SAMPLE_STRIPS, _SAMPLE_ROWS, _SAMPLE_COLUMNS = 6, 16, 8192
@@ -137,8 +140,12 @@ class StoredImage:
         planes = [*layout.stored, *([layout.alpha] if layout.alpha else [])]
         self._plane_of = {band: plane for plane, band in enumerate(planes)}
         self._decodes_in_order = dataset.driver in ("PNG", "JPEG")
-        limit = _KEEP_ROTATED_BYTES if across_rows else _KEEP_BYTES if self._decodes_in_order else 0
-        if len(planes) * self.height * self.width * self.dtype.itemsize <= limit:
+        bytes_per_row = len(planes) * self.width * self.dtype.itemsize
+        self._blocks_are_tall = dataset.block_shapes[0][0] * bytes_per_row > _ROW_OF_BLOCKS_BYTES
+        limit = _KEEP_BYTES if self._decodes_in_order else 0
+        if across_rows or self._blocks_are_tall:
+            limit = _KEEP_ROTATED_BYTES
+        if self.height * bytes_per_row <= limit:
             # memory is taken row by row, as rows are filled in
             self._kept = np.empty((len(planes), self.height, self.width), self.dtype)
             if self._has_mask_band:
@@ -280,7 +287,7 @@ class StoredImage:
         """Decode rows up to `stop` into memory, after those that were decoded before."""
         if self._kept is None or stop <= self._kept_rows:
             return
-        if self._kept_mask is not None:
+        if self._kept_mask is not None or self._blocks_are_tall:
             # reading bands and mask in turns, part by part, would restart the decoder each time
             stop = self.height
         place = _place((self._kept_rows, stop, 0, self.width))

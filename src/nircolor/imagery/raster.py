@@ -69,10 +69,14 @@ def open_raster(
     A raw ENVI capture with dark and white references beside it (`imagery.calibration`) is read as
     reflectance, unless ``scale``, ``offset`` or ``stretch`` is given.
 
-    Only the header is read, with two exceptions that need pixels: three RGB channels without wavelengths are
-    compared, since they may hold one gray image, and values whose scale is not stated by the user, other than
-    8-bit ones, are sampled, to warn where they do not suit it. PNG and JPEG images that were decoded for
-    this stay in memory up to 96 MiB.
+    Where a file marks no invalid pixels, black padding beyond straight edges is taken as invalid
+    (`imagery.padding`), as well as values such as -9999 (`imagery.undeclared`), with a warning.
+
+    Only the header is read, with exceptions that need pixels: three RGB channels without wavelengths are
+    compared, since they may hold one gray image; values whose scale is not stated by the user, other than
+    8-bit ones, are sampled, to warn where they do not suit it, and signed ones for undeclared nodata; where a
+    corner is black, the image is searched for padding. PNG and JPEG images that were decoded for this stay
+    in memory up to 96 MiB.
 
     Args:
         path: the image; for ENVI its header or its data file.
@@ -86,7 +90,8 @@ def open_raster(
             is wrong; see `imagery.encoding`.
         stretch: (low, high) percentiles of the whole image that map to 0 and 1, instead of the rule.
         nodata: value of invalid pixels, in the units of the file, instead of the one that the file declares;
-            "none" if no value is invalid. Alpha channels and masks apply in any case.
+            "none" if no value is invalid. Alpha channels and masks apply in any case. With either, padding
+            and undeclared values are not looked for.
         max_pixels: largest height times width that is opened. By default there is no limit, but a file that
             claims far more pixels than its length can hold is refused (`stored.check_size`).
         encoding: what the model for which the image is read expects, "gamma" or "reflectance"; chooses the
@@ -345,7 +350,7 @@ class Raster:
 
         Returns:
             Values (bands, h, w), float32, clipped to [0, 1], and a mask (h, w), False for pixels that are
-            invalid in one of ``bands`` (alpha 0, nodata, NaN, infinite); their values are 0.
+            invalid in one of ``bands`` (alpha 0, nodata, NaN, infinite, padding); their values are 0.
 
         Raises:
             NircolorError: the file is damaged.

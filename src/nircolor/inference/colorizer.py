@@ -307,8 +307,8 @@ def check_file(
 ) -> FileSummary:
     """Check whether a file can be colorized as `Colorizer.colorize_file` would, without writing anything.
 
-    Header, bands, scale and output are checked. Pixels are not decoded, so damage inside the file is not
-    found.
+    Header, bands, scale and output are checked. Pixels are decoded only as far as opening the file needs
+    them, so damage inside it may not be found.
 
     Args:
         card: Card of the model.

@@ -1,6 +1,7 @@
 """The command ``nircolor``, also as ``python -m nircolor``."""
 
 import signal
+import sys
 
 
 def main() -> None:
@@ -8,8 +9,10 @@ def main() -> None:
     # Ctrl-C during the imports would print a traceback
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    from nircolor.app import stopping
+    from nircolor.app import stopping, terminal
 
+    # before any file is opened, which would take the place of a closed stream
+    terminal.prepare_streams(debug="--debug" in sys.argv)
     stopping.install()
     from nircolor.app.main import main as run
 

@@ -12,7 +12,7 @@ from nircolor.app.terminal import describe, printable
 from nircolor.errors import NircolorError
 from tests.app.command_line import gray_png
 
-COMMAND = [sys.executable, "-c", "from nircolor.app.main import main; main()"]
+COMMAND = [sys.executable, "-m", "nircolor"]
 BUG = "(a bug in nircolor; --debug shows where)"
 HOSTILE = "a\x1b]0;owned\x07\x9b2J\nerror: b\r\u202egnp"
 

@@ -119,6 +119,7 @@ def prepare_streams(*, debug: bool = False) -> None:
 
     The next file that is opened would take the place of a closed stream, with all that is printed there.
     GDAL's libraries and others print to standard error below Python; what matters is raised as an error too.
+    A second call does nothing.
 
     Args:
         debug: Show what libraries print.

@@ -180,7 +180,7 @@ class Run:
             )
             assert process.stdout is not None
             try:
-                lines = _lines(process.stdout.fileno(), self._limit_s)
+                lines = _lines(process, self._limit_s)
                 if next(lines, None) is None:
                     errors.seek(0)
                     raise RuntimeError(f"a worker did not start: {errors.read().decode()[-3000:]}")
@@ -200,19 +200,36 @@ class Run:
                 process.stdout.close()
 
 
-def _lines(descriptor: int, each_s: float) -> Iterator[bytes]:
-    """Yield the lines of a pipe; `TimeoutError` if one takes too long, of which the first may take longer."""
-    pending, limit_s = b"", START_S
+def _lines(process: "subprocess.Popen[bytes]", limit_s: float) -> Iterator[bytes]:
+    """Yield the lines that a worker prints, the first of which may take longer.
+
+    Raises:
+        TimeoutError: A line took more time of the processor than the limit, or four times as long in all: the
+            machine may be busy.
+    """
+    assert process.stdout is not None
+    descriptor, pending, first = process.stdout.fileno(), b"", True
     while True:
-        if not select.select([descriptor], [], [], limit_s)[0]:
-            raise TimeoutError
+        start, start_cpu = time.monotonic(), _cpu_s(process.pid)
+        while not select.select([descriptor], [], [], 0.5)[0]:
+            waited, used = time.monotonic() - start, _cpu_s(process.pid) - start_cpu
+            if waited > START_S or (not first and (waited > 4 * limit_s or used > limit_s)):
+                raise TimeoutError
         piece = os.read(descriptor, 1 << 16)
         if not piece:
             return
         *lines, pending = (pending + piece).split(b"\n")
-        for line in lines:
-            limit_s = each_s
-            yield line
+        first &= not lines
+        yield from lines
+
+
+def _cpu_s(pid: int) -> float:
+    """Return the time of the processor that a process has used, in seconds; 0 where it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _save(failures: Sequence[Outcome], seeds: Sequence[Seed], run_seed: int, folder: Path) -> None:

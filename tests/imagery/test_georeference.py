@@ -11,7 +11,7 @@ from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 from nircolor.errors import NircolorWarning
-from nircolor.imagery import create_like, open_raster
+from nircolor.imagery import create_like, open_raster, warn_of_losses
 from tests.imagery.imagery_samples import noise, save, save_envi
 
 UTM = CRS.from_epsg(32632)
@@ -74,6 +74,7 @@ def colour(source, target):
     with open_raster(source) as raster:
         values, valid = raster.read()
         with create_like(raster, target) as writer:
+            warn_of_losses(raster, writer.driver)
             writer.write(np.repeat(values[:1], 3, axis=0), valid)
     return target
 

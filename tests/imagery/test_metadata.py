@@ -12,7 +12,7 @@ import rasterio
 
 from nircolor import __version__
 from nircolor.errors import NircolorWarning
-from nircolor.imagery import create_like, open_raster
+from nircolor.imagery import create_like, open_raster, warn_of_losses
 from nircolor.imagery.embedding import embed
 from nircolor.imagery.exif import Exif, adapted, exif_block, parse_exif
 from nircolor.imagery.grid import Georeference, Grid
@@ -67,6 +67,7 @@ def colour(source: Path, target: Path) -> Path:
     with open_raster(source) as raster:
         values, valid = raster.read()
         with create_like(raster, target) as writer:
+            warn_of_losses(raster, writer.driver)
             writer.write(np.repeat(values[:1], 3, axis=0), valid)
     return target
 

@@ -2,10 +2,12 @@
 
 import threading
 import tracemalloc
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import writer
@@ -431,3 +433,16 @@ def test_invalid_pixels_of_a_float_tiff_become_transparent(tmp_path, tiny):
 def test_a_link_to_itself_is_left_to_fail_like_an_image(tmp_path):
     (tmp_path / "b.png").symlink_to("b.png")
     assert [job.path.name for job in plan([tmp_path], tmp_path / "out")] == ["b.png"]
+
+
+def test_a_georeference_that_the_output_cannot_hold_is_a_warning(tmp_path, tiny):
+    place = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
+    path = save(tmp_path / "a.tif", noise(1, 30, 30), **place)
+    colorizer = Colorizer(tiny("per_pixel"))
+    with pytest.warns(NircolorWarning, match="georeference does not fit into PNG"):
+        colorizer.colorize_file(path, tmp_path / "b.png")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NircolorWarning)
+        colorizer.colorize_file(path, tmp_path / "b.tif")
+    with rasterio.open(tmp_path / "b.tif") as dataset:
+        assert dataset.transform == place["transform"]

@@ -19,7 +19,7 @@ from nircolor.imagery.raster import Raster, image_size, open_raster
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.signatures import EXTENSIONS, OUTPUT_DRIVERS
 from nircolor.imagery.wavelengths import GivenBands
-from nircolor.imagery.writer import ColourWriter, create_like
+from nircolor.imagery.writer import ColourWriter, create_like, warn_of_losses
 
 __all__ = [
     "EXTENSIONS",
@@ -52,4 +52,5 @@ __all__ = [
     "list_folder",
     "open_raster",
     "output_path_for",
+    "warn_of_losses",
 ]

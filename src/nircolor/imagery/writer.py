@@ -97,12 +97,21 @@ def create_like(
     if quality is not None and not 1 <= quality <= 100:
         raise NircolorError(f"{path}: expected a quality from 1 to 100, got {quality}")
     _check_free(path, raster.path, overwrite)
+    return ColourWriter(raster.grid, raster.path, path, driver, depth or raster.depth, overwrite, quality)
+
+
+def warn_of_losses(raster: Raster, driver: str) -> None:
+    """Warn where metadata of an image is damaged, or its georeference does not fit into the output.
+
+    Args:
+        raster: the input.
+        driver: of the output, as `ColourWriter.driver`.
+    """
     problems = list(raster.grid.metadata.problems)
     if driver != "GTiff" and raster.georeference:
         problems.append(f"its georeference does not fit into {driver}; write TIFF to keep it (--format tif)")
     for problem in problems:
         warnings.warn(NircolorWarning(problem, path=raster.path), stacklevel=2)
-    return ColourWriter(raster.grid, raster.path, path, driver, depth or raster.depth, overwrite, quality)
 
 
 def _check_free(path: Path, source: Path, overwrite: bool) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.extras import require
-from nircolor.imagery import GivenBands, Nodata, Raster, create_like, open_raster
+from nircolor.imagery import GivenBands, Nodata, Raster, create_like, open_raster, warn_of_losses
 from nircolor.inference.engine import Device, Engine, open_engine
 from nircolor.inference.pixels import to_pixels
 from nircolor.inference.sources import ArraySource, RasterSource, RowSource
@@ -277,6 +277,7 @@ class Colorizer:
         with _opened(self.card, path, reading, skip_colour) as (raster, source):
             tile_px = self._tile_for(source)
             writing = create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite)
+            warn_of_losses(raster, writing.driver)
             try:
                 with writing as writer:
                     for top, rgb, valid in colorize_strips(self._engine, source, tile_px, on_progress):
@@ -321,7 +322,9 @@ def check_file(
         NircolorError: As `Colorizer.colorize_file`.
     """
     with _opened(card, path, reading, skip_colour) as (raster, source):
-        create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite).check_folder()
+        writing = create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite)
+        writing.check_folder()
+        warn_of_losses(raster, writing.driver)
         return _summarize(raster, source)
 
 

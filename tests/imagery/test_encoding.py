@@ -85,6 +85,7 @@ def test_the_user_overrides_metadata(tmp_path):
         ({"scale": 10000, "offset": -1000}, r"from -1 to 1, .* got -1000; .* --offset -0.1$"),
         ({"scale": 0.0000275, "offset": 7272.727}, r"--offset -0.2$"),
         ({"scale": 10000, "offset": np.nan}, "from -1 to 1"),
+        ({"scale": 0.5}, "a factor of at most 0.02 for uint16, got 0.5"),
         ({"scale": 10000, "stretch": (1, 99)}, "either --stretch or --scale"),
         ({"reflectance": True, "stretch": (1, 99)}, "either --stretch or --scale"),
     ],
@@ -200,6 +201,12 @@ def test_spectral_values_of_which_nothing_is_known_are_taken_as_a_photograph(tmp
             assert raster.values.is_encoded_for("gamma") == reflectance
     with open_raster(header, encoding="reflectance") as raster:
         assert not raster.values.is_encoded_for("reflectance")
+
+
+def test_values_that_are_declared_not_to_be_reflectance_are_still_dark(tmp_path):
+    header = save_envi(tmp_path, np.full((1, 4, 5), 3000, np.uint16), wavelength="{850}")
+    with pytest.warns(NircolorWarning, match="very dark; give --scale 4095"):
+        open_raster(header, encoding="gamma", reflectance=False)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])

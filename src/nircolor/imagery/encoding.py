@@ -124,7 +124,7 @@ class Values:
                     f"{self.path}: floating point without a value of {_DARKEST} or more reads as black; "
                     "give the value that maps to 1 with --scale"
                 )
-        if scale.is_reflectance is not None:
+        if scale.is_reflectance:
             return None
         if encoding == "reflectance":
             if not by_type or self.dtype.itemsize > 1:
@@ -134,20 +134,24 @@ class Values:
                 f"wrong if they are stretched for display (--scale {scale.white[0]:g}: this is right)"
             )
         if by_type and self.dtype.kind != "f" and self.dtype.itemsize > 1:
-            if self.product is not None:
+            if self.product is not None and scale.is_reflectance is None:
                 return (
                     f"{self.path}: {self.product.name}, whose scale the file does not state, reads as a dark "
                     f"photograph; give {self.advice(' --reflectance')}"
                 )
             if 0 < self.largest < 2**14:
-                advice = f"{self.advice(' --reflectance')}, or " if self.is_spectral else ""
+                advice = (
+                    f"{self.advice(' --reflectance')}, or "
+                    if self.is_spectral and scale.is_reflectance is None
+                    else ""
+                )
                 return (
                     f"{self.path}: {self.dtype.name} without a value of 16384 or more reads as very dark; "
                     f"give {advice}{_CAMERA}"
                 )
-        if encoding == "gamma" and (self.is_spectral or self.product) and scale.source in ("type", "user"):
-            if by_type and self.dtype.kind != "f":
-                return None
+        is_asked = scale.is_reflectance is None and (self.is_spectral or self.product is not None)
+        is_scaled = scale.source == "user" or (by_type and self.dtype.kind == "f")
+        if encoding == "gamma" and is_asked and is_scaled:
             return (
                 f"{self.path}: taken as encoded like a photograph, as nothing says that it is reflectance; "
                 "if it is linear reflectance, add --reflectance (--no-reflectance: this is right)"

@@ -24,6 +24,10 @@ Source = Literal["type", "bits", "metadata", "references", "user", "stretch"]
 _SMALL, _LARGE = 1e-30, 1e30
 
 
+# of integers; with a larger one, less than 50 values are between black and white
+_LARGEST_FACTOR = 0.02
+
+
 @dataclass(frozen=True)
 class Scale:
     """Linear map from the values of a file to [0, 1].
@@ -135,11 +139,18 @@ def given_unit(path: Path | str, dtype: np.dtype[np.generic], scale: float) -> f
     documentation of Landsat and GDAL's metadata give it: 0.0001 is the same as 10000.
 
     Raises:
-        NircolorError: ``scale`` is not a positive number.
+        NircolorError: ``scale`` is not a positive number, or a factor that makes nearly all integers white.
     """
     if not (math.isfinite(scale) and scale > 0):
         raise NircolorError(f"{path}: expected a positive --scale, got {scale:g}")
-    return 1 / float(scale) if dtype.kind != "f" and scale < 1 else float(scale)
+    if dtype.kind == "f" or scale >= 1:
+        return float(scale)
+    if scale > _LARGEST_FACTOR:
+        raise NircolorError(
+            f"{path}: expected the value that maps to 1 as --scale, or a factor of at most "
+            f"{_LARGEST_FACTOR:g} for {dtype.name}, got {scale:g}"
+        )
+    return 1 / float(scale)
 
 
 def _given(

@@ -33,7 +33,7 @@ def _warnings_are_errors():
 )
 def test_the_range_of_the_type(tmp_path, dtype, full_scale):
     array = np.array([[[0, full_scale]]], dtype)
-    with open_raster(save(tmp_path / "a.tif", array)) as raster:
+    with open_raster(save(tmp_path / "a.tif", array), nodata="none") as raster:
         assert raster.full_scale == full_scale
         np.testing.assert_array_equal(raster.read()[0], [[[0, 1]]])
         assert raster.dtype == dtype
@@ -57,11 +57,11 @@ def test_negative_integers_are_black(tmp_path):
 def test_values_near_the_limits_of_the_type(tmp_path, dtype):
     top = float(np.finfo(dtype).max)
     path = save(tmp_path / "a.tif", np.array([[[-top, 0, top]]], dtype))
-    with open_raster(path, stretch=(0, 100)) as raster:
+    with open_raster(path, stretch=(0, 100), nodata="none") as raster:
         np.testing.assert_allclose(raster.read()[0][0, 0], [0, 0.5, 1])
     # float32 holds neither number
     for scale in (1e-50, 1e50):
-        with open_raster(path, scale=scale) as raster:
+        with open_raster(path, scale=scale, nodata="none") as raster:
             np.testing.assert_allclose(raster.read()[0][0, 0], [0, 0, min(1, top / scale)])
 
 

@@ -175,10 +175,11 @@ def test_figures_are_reproducible(tmp_path, gallery, suffix):
         ("f.png", [], ["one"], "got none"),
         ("f.png", ["third"], ["one"], "third"),
         ("f.png", ["second"], ["three"], "one of the methods one, two, other, got three"),
-        ("absent/f.png", ["second"], ["one"], "cannot be written"),
+        ("file/f.png", ["second"], ["one"], "cannot be written"),
     ],
 )
 def test_errors_leave_no_files(tmp_path, gallery, name, names, labels, message):
+    (tmp_path / "file").touch()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(NircolorError, match=message):
         write_figure(tmp_path / name, names, labels, gallery)

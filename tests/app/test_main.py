@@ -226,3 +226,30 @@ def test_a_missing_extra_is_reported_with_the_install_command(nircolor, monkeypa
     line = nircolor.refused(*words)
     assert line.startswith(f"nircolor {words[0]} needs more than the base install: ")
     assert line.endswith("[train]'")
+
+
+@pytest.mark.parametrize(("error", "line"), [
+    (TypeError("two\nlines"), "unexpected TypeError: two lines (a bug in nircolor; --debug shows where)"),
+    (RecursionError(), "unexpected RecursionError (a bug in nircolor; --debug shows where)"),
+    (OSError(5, "Input/output error"), "Input/output error"),
+])  # fmt: skip
+@pytest.mark.parametrize("count", [1, 2])
+def test_an_unexpected_error_is_one_line(nircolor, tmp_path, monkeypatch, error, line, count):
+    def fail(*_args, **_kwargs):
+        raise error
+
+    monkeypatch.setattr("nircolor.inference.colorizer.open_raster", fail)
+    paths = [save(tmp_path / f"{i}.png", noise(1, 8, 8, seed=i), "PNG") for i in range(count)]
+    words = ["colorize", *paths, "-o", tmp_path / "out"]
+    outcome = nircolor(*words)
+    assert outcome.code == (2 if count == 1 else 1)
+    shown = [text.strip().removeprefix("error: ") for text in outcome.err.splitlines()]
+    assert shown[-count:] == [f"{path}: {line}" for path in paths]
+    assert "Traceback" not in outcome.err
+    assert "Traceback" in nircolor(*words, "--debug").err
+
+
+def test_an_unexpected_error_of_another_command(nircolor, tmp_path, monkeypatch):
+    monkeypatch.setattr("nircolor.imagery.open_raster", lambda *_args, **_kwargs: 1 // 0)
+    line = nircolor.refused("info", save(tmp_path / "a.png", noise(1, 8, 8), "PNG"))
+    assert line.startswith("unexpected ZeroDivisionError")

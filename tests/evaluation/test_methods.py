@@ -164,6 +164,16 @@ def test_names_with_a_common_start_are_distinguished(tmp_path):
         opened(str(tmp_path), pairs("field_1"))
 
 
+def test_black_borders_of_predictions_are_colours(tmp_path):
+    path = image(tmp_path / "a.png", 0.6, size=(60, 80))
+    values = load(path)[0]
+    values[:, :9], values[:, :, :7] = 0, 0
+    save(path, values, "PNG")
+    known = pairs("a")
+    rgb = predict(opened(str(tmp_path), known), known[0], np.ones((60, 80), bool))
+    np.testing.assert_allclose(rgb, values / 255, atol=1e-6)
+
+
 def test_two_files_with_one_name_are_an_error(tmp_path):
     image(tmp_path / "a.png")
     image(tmp_path / "a.tif")

@@ -290,3 +290,20 @@ def test_each_file_of_a_pair_is_opened_once(stored, tmp_path, opens):
     masked = replace(pair, mask=write(tmp_path / "mask.png", np.full((1, 5, 7), 255, np.uint8)))
     read_images(masked, [None, BROAD])
     assert sorted(opens) == ["mask.png", "nir.png", "rgb.png"]
+
+
+def test_black_borders_of_registration_are_invalid_and_masks_give_no_warning(tmp_path):
+    inside = np.zeros((60, 80), bool)
+    inside[5:, 7:-9] = True
+    nir, rgb = np.maximum(noise(1, 60, 80), 1) * inside, np.maximum(noise(3, 60, 80), 1)
+    mask = np.zeros((1, 60, 80), np.uint8)
+    mask[:, :50, 10:70] = 255
+    pair = Pair("p", write(tmp_path / "nir.png", nir), write(tmp_path / "rgb.png", rgb))
+    with pytest.warns(NircolorWarning, match=r"nir\.png: black padding"):
+        filled, _, valid = read_pair(pair)
+    assert_array_equal(valid, inside)
+    assert filled[:, ~inside].std() < 1e-6
+    masked = replace(pair, mask=write(tmp_path / "mask.png", mask))
+    with pytest.warns(NircolorWarning) as record:
+        assert_array_equal(read_pair(masked)[2], inside & (mask[0] > 0))
+    assert len(record) == 1

@@ -174,7 +174,7 @@ def _common_suffix(folder: Path, stems: Collection[str], names: Sequence[str]) -
 
 
 def _read(path: Path, pair: Pair, valid: Mask) -> Floats:
-    rgb, opaque = read_colour(path, pair.name)
+    rgb, opaque = read_colour(path, pair.name, nodata="declared")
     if rgb.shape[1:] != valid.shape:
         raise NircolorError(
             f"{path}: expected {valid.shape[1]} × {valid.shape[0]} px as the pair {pair.name}, "

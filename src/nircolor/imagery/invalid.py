@@ -10,14 +10,15 @@ from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery.reduction import AreaMean
 
-# value that marks invalid pixels, given by the user; "none": the values of the file mark none
-Nodata: TypeAlias = float | Literal["none"]
+# value that marks invalid pixels, given by the user; "none": the values of the file mark none; "declared":
+# what the file declares and nothing else
+Nodata: TypeAlias = float | Literal["none", "declared"]
 
 # longest side of the reduced view from which the fill values are computed
 _VIEW_PX = 256
 
 
-def check_nodata(path: Path, nodata: Nodata, dtype: np.dtype[Any]) -> float | None:
+def check_nodata(path: Path, nodata: float | Literal["none"], dtype: np.dtype[Any]) -> float | None:
     """Check a nodata value given by the user, and return it as a number, or None for "none".
 
     Args:
@@ -28,7 +29,7 @@ def check_nodata(path: Path, nodata: Nodata, dtype: np.dtype[Any]) -> float | No
     Raises:
         NircolorError: no pixel of this type can have the value.
     """
-    if nodata == "none":
+    if isinstance(nodata, str):
         return None
     if dtype.kind == "f" and not math.isfinite(nodata):
         return float(nodata)

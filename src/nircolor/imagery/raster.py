@@ -90,8 +90,8 @@ def open_raster(
             is wrong; see `imagery.encoding`.
         stretch: (low, high) percentiles of the whole image that map to 0 and 1, instead of the rule.
         nodata: value of invalid pixels, in the units of the file, instead of the one that the file declares;
-            "none" if no value is invalid. Alpha channels and masks apply in any case. With either, padding
-            and undeclared values are not looked for.
+            "none" if no value is invalid; "declared" to look for nothing that is not declared. Alpha channels
+            and masks apply in any case.
         max_pixels: largest height times width that is opened. By default there is no limit, but a file that
             claims far more pixels than its length can hold is refused (`stored.check_size`).
         encoding: what the model for which the image is read expects, "gamma" or "reflectance"; chooses the
@@ -141,15 +141,16 @@ def open_raster(
         georeference = Georeference.of_dataset(dataset)
         turn = _orientation_of(file, dataset, georeference, pages)
         dtype = np.dtype(dataset.dtypes[0])
-        invalid_value = dataset.nodata if nodata is None else check_nodata(file.path, nodata, dtype)
-        stored = StoredImage(dataset, roles, nodata=nodata, across_rows=orientation.swaps_axes(turn))
+        given = None if nodata == "declared" else nodata
+        invalid_value = dataset.nodata if given is None else check_nodata(file.path, given, dtype)
+        stored = StoredImage(dataset, roles, nodata=given, across_rows=orientation.swaps_axes(turn))
         if roles.is_colour and roles.palette is None and stored.is_gray():
             stored.reduce_to_gray()
         roles = stored.layout
         if refuse_colour and roles.is_colour and bands_nm is None:
             raise ColourPhotographError(f"{file.path}: is a colour photograph (its channels differ)")
         undeclared = None
-        if references is None:
+        if references is None and nodata is None:
             stored.padding = find_padding(stored, dataset)
             if stored.padding is None:
                 undeclared = find_undeclared(stored, is_map=bool(georeference))

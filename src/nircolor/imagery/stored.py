@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from rasterio.enums import MaskFlags
@@ -14,7 +14,7 @@ from rasterio.windows import Window as RasterioWindow
 from nircolor.arrays import Array, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery.gdal import MAX_BANDS
-from nircolor.imagery.invalid import Nodata, as_stored
+from nircolor.imagery.invalid import as_stored
 from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.padding import Padding
@@ -95,7 +95,12 @@ class StoredImage:
     """
 
     def __init__(
-        self, dataset: Any, layout: Layout, *, nodata: Nodata | None = None, across_rows: bool = False
+        self,
+        dataset: Any,
+        layout: Layout,
+        *,
+        nodata: float | Literal["none"] | None = None,
+        across_rows: bool = False,
     ) -> None:
         self.layout = layout
         self.height, self.width = int(dataset.height), int(dataset.width)

@@ -11,7 +11,7 @@ import numpy as np
 
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import Raster, encode_srgb, fill_invalid, open_raster
+from nircolor.imagery import Nodata, Raster, encode_srgb, fill_invalid, open_raster
 from nircolor.imagery.encoding import Values
 from nircolor.imagery.scaling import Encoding
 from nircolor.imagery.sensors import role_of
@@ -144,7 +144,7 @@ def read_images(pair: Pair, choices: Sequence[Bands]) -> list[PairImages]:
     """
     with _open_files() as files:
         rgb, rgb_valid = _read_colour(files, pair)
-        mask = None if pair.mask is None else files.open(pair.mask).read()[0]
+        mask = None if pair.mask is None else files.open(pair.mask, nodata="declared").read()[0]
         found: dict[Bands, PairImages] = {}
         for bands in dict.fromkeys(choices):
             nir, nir_valid, values = _read_nir(files, pair, bands)
@@ -188,6 +188,7 @@ def read_colour(
     *,
     rgb_nm: tuple[float, float, float] | None = None,
     scale: float | None = None,
+    nodata: Nodata | None = None,
 ) -> tuple[Floats, Mask]:
     """Read a colour image.
 
@@ -196,6 +197,7 @@ def read_colour(
         name: Name of the pair, for messages.
         rgb_nm: Wavelengths to read from a multi-band file; see `Pair`.
         scale: Value that maps to 1.0.
+        nodata: As for `open_raster`: "declared" if black borders are colours too, as in predictions.
 
     Returns:
         Colour (3, h, w), float32 in [0, 1], and valid pixels (h, w).
@@ -204,7 +206,7 @@ def read_colour(
         NircolorError: The file cannot be read, or does not have the bands.
     """
     with _open_files() as files:
-        return _read_colour(files, Pair(name, path, path, rgb_nm=rgb_nm, rgb_scale=scale))
+        return _read_colour(files, Pair(name, path, path, rgb_nm=rgb_nm, rgb_scale=scale), nodata)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -217,14 +219,18 @@ class _Files:
     """Open rasters of one pair, so that a file that holds NIR and colour is opened once."""
 
     def __init__(self) -> None:
-        self._rasters: dict[tuple[Path, float | None, tuple[float, ...] | None], Raster] = {}
+        self._rasters: dict[tuple[Path, float | None, tuple[float, ...] | None, Nodata | None], Raster] = {}
 
     def open(
-        self, path: Path, scale: float | None = None, bands_nm: tuple[float, ...] | None = None
+        self,
+        path: Path,
+        scale: float | None = None,
+        bands_nm: tuple[float, ...] | None = None,
+        nodata: Nodata | None = None,
     ) -> Raster:
-        key = path, scale, bands_nm
+        key = path, scale, bands_nm, nodata
         if key not in self._rasters:
-            self._rasters[key] = open_raster(path, bands_nm=bands_nm, scale=scale)
+            self._rasters[key] = open_raster(path, bands_nm=bands_nm, scale=scale, nodata=nodata)
         return self._rasters[key]
 
     def open_for_bands(
@@ -281,12 +287,12 @@ def _read_nir(files: _Files, pair: Pair, bands: Bands) -> tuple[Floats, Mask, Va
     return fill_invalid(nir, valid), valid, raster.values
 
 
-def _read_colour(files: _Files, pair: Pair) -> tuple[Floats, Mask]:
+def _read_colour(files: _Files, pair: Pair, nodata: Nodata | None = None) -> tuple[Floats, Mask]:
     if pair.rgb_nm is not None:
         bands = [Band(center_nm=nm, fwhm_nm=1, tolerance_nm=_RGB_TOLERANCE_NM) for nm in pair.rgb_nm]
         return files.read_bands(pair.rgb, pair.rgb_scale, bands, f"the colour of {pair.name}")[:2]
     try:
-        return files.open(pair.rgb, pair.rgb_scale, _RGB_NM).read()
+        return files.open(pair.rgb, pair.rgb_scale, _RGB_NM, nodata).read()
     except NircolorError as error:
         raise NircolorError(f"{pair.name}: expected an image of 3 bands as colour: {error}") from error
 

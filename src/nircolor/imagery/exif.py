@@ -62,12 +62,6 @@ class Exif:
         whole = value is not None and value.kind == 3 and value.count == 1
         return orientation.parse(struct.unpack(self.order + "H", value.raw)[0]) if whole and value else 1
 
-    @property
-    def description(self) -> str:
-        """Description of the image, or ""."""
-        value = self.main.get(_DESCRIPTION)
-        return "" if value is None else value.raw.decode("utf-8", errors="replace").strip("\0 ")
-
     def without_maker_note(self) -> "Exif":
         """Leave out the camera's own data, which is damaged wherever the block is laid out anew."""
         photo = {tag: value for tag, value in self.photo.items() if tag != _MAKER_NOTE}

@@ -75,7 +75,7 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
         with _without_standard_error() if options.get("driver") == "JP2OpenJPEG" else nullcontext():
             dataset = rasterio.open(name, mode, **options)
         if mode == "r" and dataset.count <= MAX_BANDS:
-            _clear_error(dataset)
+            clear_error(dataset)
     # asked for overviews, GDAL would open any file or address that these items name, with any driver
     if mode == "r" and any("OVERVIEW_FILE" in tags_of(dataset, 0, domain) for domain in _OVERVIEW_DOMAINS):
         dataset.close()
@@ -101,8 +101,8 @@ def _without_standard_error() -> Iterator[None]:
         os.close(null)
 
 
-def _clear_error(dataset: Any) -> None:
-    """Forget an error in metadata, such as damaged XMP, that GDAL passed over while it opened a file.
+def clear_error(dataset: Any) -> None:
+    """Forget an error in metadata, such as damaged XMP or EXIF, that GDAL passed over.
 
     The first call of rasterio that asks GDAL for errors would raise it.
     """

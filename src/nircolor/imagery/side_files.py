@@ -23,7 +23,7 @@ from rasterio.errors import RasterioError
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
-from nircolor.imagery.gdal import crs_from_wkt, open_dataset, tags_of
+from nircolor.imagery.gdal import clear_error, crs_from_wkt, open_dataset, tags_of
 from nircolor.imagery.metadata import Metadata
 from nircolor.imagery.pam import Pam, PamBand, parse_pam
 
@@ -125,15 +125,11 @@ class DatasetWithSideFiles:
 
     def tags(self, band: int = 0, ns: str | None = None) -> dict[str, str]:
         """Return the tags of the dataset (band 0) or a band."""
-        if self._dataset.driver in ("JPEG", "WEBP") and not band and not ns:
-            # all that GDAL lists is EXIF; where that is damaged, GDAL reports it as an error of the image
-            exif = self.metadata.exif
-            own = {"EXIF_ImageDescription": exif.description} if exif and exif.description else {}
-        elif self._dataset.driver == "JP2OpenJPEG" and not band and ns == "IMAGE_STRUCTURE":
-            # GDAL would follow all markers to add whether it is lossless, without end in damaged files
-            own = {"COMPRESSION": "JPEG2000"}
-        else:
+        try:
             own = self._dataset.tags(band, ns=ns)
+        finally:
+            if self._dataset.driver in ("JPEG", "WEBP") and not band and not ns:
+                clear_error(self._dataset)  # of EXIF, which GDAL reads here
         return own | (self._bands[band - 1] if band else self._pam).tags.get(ns or "", {})
 
     def close(self) -> None:

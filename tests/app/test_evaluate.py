@@ -223,6 +223,8 @@ def test_figure_of_named_pairs(nircolor, vcip, tmp_path):
     assert nircolor(*words, "--figure", "v_0,v_3").code == 0
     assert (tmp_path / "report/figure.png").stat().st_size > 10_000
     assert "none named nothing" in nircolor.refused(*words, "--overwrite", "--figure", "v_0, nothing")
+    line = nircolor.refused("evaluate", folder, "--data", vcip, "--figure", "v_0")
+    assert line == "--figure: expected a folder for the figure as well, -o FOLDER"
 
 
 @pytest.mark.parametrize(

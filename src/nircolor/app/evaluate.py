@@ -12,6 +12,7 @@ import typer
 from nircolor.app.options import SET_FORMATS, DeviceName, Json, Quiet, SplitTable
 from nircolor.app.terminal import printable, show
 from nircolor.app.usage import IN, OUT, RUN, whole
+from nircolor.errors import NircolorError
 
 if TYPE_CHECKING:
     from nircolor.evaluation import Evaluation
@@ -117,6 +118,8 @@ def evaluate(
     """
     from nircolor.extras import require
 
+    if figure and output is None:
+        raise NircolorError("--figure: expected a folder for the figure as well, -o FOLDER")
     for package in ("skimage", "matplotlib", "jinja2", "yaml"):
         require(package, extra="evaluate", what="nircolor evaluate")
     from nircolor.app.console import ProgressBar, errors, print_json, show_warnings

@@ -68,6 +68,19 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path):
     assert child.returncode == 130
 
 
+def test_what_is_held_back_is_printed_at_the_end(tmp_path):
+    run = """
+    import sys
+    stuck = lambda: threading.Event().wait()
+    with stopping.calling(stuck), stopping.calling(lambda: print("warning: a", file=sys.stderr)):
+        work()
+"""
+    child = start(tmp_path, textwrap.dedent(run))
+    child.send_signal(signal.SIGTERM)
+    err = child.communicate(timeout=30)[1]
+    assert err == "stopping…\nwarning: a\ninterrupted; all is well\n"
+
+
 def test_a_signal_during_a_commit_waits_for_it(tmp_path):
     run = """
     with staging.committing():

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from nircolor.app import stopping
 from nircolor.app.terminal import describe, print_traceback, printable
 from nircolor.errors import NircolorWarning
 
@@ -71,7 +72,7 @@ def show_warnings(
         The printer, whose `WarningPrinter.unit` may still be set.
     """
     printer = WarningPrinter(unit, options=options)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), stopping.calling(printer.close):
         show_other = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **details: Any) -> None:

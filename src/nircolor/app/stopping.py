@@ -10,7 +10,8 @@ import os
 import signal
 import sys
 import threading
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from nircolor import staging
@@ -25,6 +26,9 @@ _SIGNALS: Final = [
 
 _before: dict[int, Any] = {}
 _note = ""
+# called before the process ends, if that takes no longer than the time
+_last_calls: list[Callable[[], None]] = []
+_LAST_CALLS_SECONDS: Final = 0.3
 
 
 def install() -> None:
@@ -65,6 +69,16 @@ def promise(note: str) -> None:
     _note = note
 
 
+@contextmanager
+def calling(function: Callable[[], None]) -> Generator[None, None, None]:
+    """Context in which a signal calls a function, to print what is held back, before the process ends."""
+    _last_calls.append(function)
+    try:
+        yield
+    finally:
+        _last_calls.remove(function)
+
+
 def _wait(pipe: int) -> None:
     with os.fdopen(pipe, "rb", buffering=0) as signals:
         while received := signals.read(1):
@@ -79,6 +93,11 @@ def _stop() -> None:
     # progress bars hide the cursor
     _say("\x1b[?25h\nstopping…" if os.isatty(terminal.error_file) else "stopping…")
     staging.remove_all()
+    for function in _last_calls:
+        # in a thread: it may wait for a lock of one that is stuck
+        caller = threading.Thread(target=function, daemon=True)
+        caller.start()
+        caller.join(_LAST_CALLS_SECONDS)
     _say(f"interrupted; {_note}" if _note else "interrupted")
     os._exit(EXIT_CODE)
 

@@ -201,7 +201,8 @@ class Judge:
             where = f"{Path(foreign[0].filename).name}:{foreign[0].lineno}"
             raise Wrong("warning", f"{foreign[0].category.__name__} at {where}: {foreign[0].message}")
         for message in [outcome.detail, *(str(one.message) for one in given)]:
-            _check_message(message.replace(self._entry, "a"))
+            # names with line breaks stay as they are in messages, and are escaped when these are printed
+            _check_message(message.replace(self._entry, "a").replace("a\nb", "a"))
         output = _output(self._caught)
         outcome.text = output
         if code is None and output:

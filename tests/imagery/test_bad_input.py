@@ -238,3 +238,15 @@ def test_damaged_xmp_does_not_make_a_jpeg_unreadable(tmp_path, fault):
     packet = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF ' + fault + b"></x:xmpmeta>"
     with open_raster(_with_xmp(tmp_path / "a.jpg", packet)) as raster:
         assert raster.read()[1].all()
+
+
+def test_palette_indices_without_a_palette(tmp_path):
+    def colours(dataset):
+        dataset.write_colormap(1, {i: (i, 0, 0, 255) for i in range(256)})
+
+    path = save(tmp_path / "a.tif", noise(1, 6, 7), setup=colours)
+    start, fewer = struct.pack("<HHI", 320, 3, 768), struct.pack("<HHI", 320, 3, 3)
+    assert start in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(start, fewer))
+    with pytest.raises(NircolorError, match=r"a\.tif: expected a palette, got indices without one"):
+        open_raster(path)

@@ -413,3 +413,14 @@ def test_no_address_in_the_georeference_of_jpeg_2000_is_fetched(tmp_path):
         server.shutdown()
         server.server_close()
     assert not _Server.requests
+
+
+@pytest.mark.parametrize("cut", [1, 2, 50])
+def test_half_precision_that_is_cut_off(tmp_path, cut):
+    path = tmp_path / "a.npy"
+    np.save(path, np.zeros((6, 5), np.float16))
+    path.write_bytes(path.read_bytes()[:-cut])
+    with pytest.raises(
+        NircolorError, match=rf"a\.npy: the file is cut off: expected 60 bytes, got {60 - cut}"
+    ):
+        open_raster(path)

@@ -278,7 +278,18 @@ def test_files_of_the_user_are_not_replaced(tmp_path, captures):
     assert synthesize(captures, tmp_path / "set", overwrite=True)[0].error is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"settings": 1, "pairs": 2}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"settings": 1, "pairs": 2}',
+        '{"settings": {}, "pairs": {"scene_0": "text"}}',
+        '{"settings": {}, "pairs": {"scene_0": {"files": {}}}}',
+        "[" * 20_000,
+    ],
+)
 def test_other_json_files_are_not_accepted_as_a_manifest(tmp_path, captures, text):
     (tmp_path / "set").mkdir()
     (tmp_path / "set/manifest.json").write_text(text)
@@ -314,3 +325,14 @@ def test_many_clipped_pixels_cause_a_warning(tmp_path, captures):
         NircolorWarning, match=r"id_0\.hdr: \d+% of the pixels are brighter than white in the near"
     ):
         synthesize(captures / "scene_0", tmp_path / "set")
+
+
+def test_a_manifest_makes_no_other_files_be_read(tmp_path, captures):
+    synthesize(captures, tmp_path / "set")
+    manifest = tmp_path / "set/manifest.json"
+    content = json.loads(manifest.read_text())
+    content["pairs"]["scene_1"]["files"]["/dev/zero"] = "0"
+    manifest.write_text(json.dumps(content))
+    results = synthesize(captures, tmp_path / "set")
+    assert [result.skipped for result in results if result.capture.name == "scene_1"] == [False]
+    assert all(result.error is None for result in results)

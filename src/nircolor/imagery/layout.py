@@ -144,12 +144,16 @@ def _palette(path: Path, dataset: Any, alpha: int | None) -> Layout:
     if dataset.dtypes[0] != "uint8":
         raise NircolorError(f"{path}: expected a palette of 8-bit indices, got {dataset.dtypes[0]}")
     table = np.zeros((256, 4), np.uint8)
-    for index, colour in dataset.colormap(1).items():
+    try:
+        palette = dataset.colormap(1)
+    except ValueError:  # damaged, or lost in an `.aux.xml` that only names the kind of the band
+        raise NircolorError(f"{path}: expected a palette, got indices without one") from None
+    for index, colour in palette.items():
         if 0 <= index < 256:
             table[index] = colour
     opaque = table[:, 3] > 0
     # GDAL expands indices that the palette lacks to opaque black
-    opaque[[i for i in range(256) if i not in dataset.colormap(1)]] = True
+    opaque[[i for i in range(256) if i not in palette]] = True
     is_gray = bool((table[:, 0] == table[:, 1]).all() and (table[:, 1] == table[:, 2]).all())
     return Layout(
         stored=(1,),

@@ -134,7 +134,10 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
         )
     start, content = file.tell(), None
     if is_half:
-        half = np.frombuffer(_rest(path, file)[: 2 * prod(shape)], dtype)
+        values, needed = _rest(path, file), 2 * prod(shape)
+        if not 0 <= needed <= len(values):
+            raise NircolorError(f"{path}: the file is cut off: expected {needed} bytes, got {len(values)}")
+        half = np.frombuffer(values[:needed], dtype)
         start, dtype, content = 0, np.dtype("<f4"), half.astype("<f4").tobytes()
     place = _places_of_axes(path, shape)
     if fortran:

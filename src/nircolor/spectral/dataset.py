@@ -240,7 +240,7 @@ def _make_pair(
     files = PairFiles.named(capture.name, camera_nir=settings.nir_camera is not None).paths()
     written = tuple(folder / path for path in files)
     source = _source(capture, settings.references)
-    up_to_date = manifest.find(capture, source)
+    up_to_date = manifest.find(capture, source, files)
     if up_to_date is not None:
         return SynthesizedPair(capture, written, up_to_date, skipped=True)
     with staging_folder(folder) as draft:
@@ -299,7 +299,7 @@ class _Manifest:
     def __contains__(self, name: str) -> bool:
         return name in self._pairs
 
-    def find(self, capture: Capture, source: Record) -> Record | None:
+    def find(self, capture: Capture, source: Record, files: Sequence[str]) -> Record | None:
         """Return the entry of a capture if its pair is unchanged and was made from the same files.
 
         This reads the capture's samples: neither size nor modification time shows reliably that a file is the
@@ -310,6 +310,8 @@ class _Manifest:
             record is not None
             and record["source"] == source
             and record["sha256"] == Cube(capture.header).sha256()
+            # only files of this data set: a manifest is untrusted input
+            and set(record["files"]) == set(files)
             and all(
                 (self.path.parent / path).is_file() and _sha256(self.path.parent / path) == digest
                 for path, digest in record["files"].items()
@@ -377,7 +379,8 @@ def _describe(settings: SynthesisSettings) -> Record:
 
 
 def _differences(before: Record, now: Record) -> str:
-    return ", ".join(f"{key} {before.get(key)}" for key in now if before.get(key) != now[key])
+    changed = (f"{key} {before.get(key)}" for key in now if before.get(key) != now[key])
+    return " ".join(", ".join(changed).split())
 
 
 def _read_manifest(path: Path) -> Record:
@@ -385,7 +388,10 @@ def _read_manifest(path: Path) -> Record:
         content = json.loads(path.read_text(encoding="utf-8"))
         if not (isinstance(content["settings"], dict) and isinstance(content["pairs"], dict)):
             raise TypeError("settings and pairs are not mappings")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for name, record in content["pairs"].items():
+            if not (isinstance(record["files"], dict) and {"source", "sha256"} <= record.keys()):
+                raise TypeError(f"the pair {name} is no record")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise NircolorError(f"{path}: expected the manifest of a data set: {error!r}") from error
     settings = content["settings"]
     if "lines" in settings:  # the key's name up to version 0.1

@@ -246,8 +246,8 @@ def test_the_warning_names_share_and_option(tmp_path):
         open_raster(path).close()
     share = f"{1 - inside.mean():.0%}"
     assert [str(warning.message) for warning in record] == [
-        f"{path}: black padding (zeros beyond straight edges, {share} of the area) is taken as invalid and "
-        "stays black; --nodata none colorizes it"
+        f"{path}: black padding (zeros beyond straight edges, {share} of the area) is taken as invalid; "
+        "it stays black, --nodata none colorizes it"
     ]
 
 

@@ -72,7 +72,7 @@ class Padding:
         """Return the warning about this padding."""
         return (
             f"black padding (zeros beyond straight edges, {max(self.share, 0.01):.0%} of the area) is taken "
-            "as invalid and stays black; --nodata none colorizes it"
+            "as invalid; it stays black, --nodata none colorizes it"
         )
 
 

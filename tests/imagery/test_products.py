@@ -169,6 +169,18 @@ def test_units_that_state_no_scale(tmp_path, units, dtype):
         assert raster.is_reflectance is None
 
 
+@pytest.mark.parametrize(
+    ("scale", "offset"),
+    [(0.00341802, 149.0), (1e-4, -273.15), (1e-320, 0), (1e-4, 2)],
+)
+def test_the_scale_of_a_temperature_is_not_reflectance(tmp_path, scale, offset):
+    def setup(dataset):
+        dataset.scales, dataset.offsets = (scale,), (offset,)
+
+    with open_raster(save(tmp_path / "a.tif", noise(1, 4, 5, "uint16"), setup=setup)) as raster:
+        assert (raster.full_scale, raster.is_reflectance) == (65535, None)
+
+
 MTD = """<n1:Level-2A_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/User_Product_Level-2A.xsd">
   <QUANTIFICATION_VALUES_LIST>
     <AOT_QUANTIFICATION_VALUE unit="none">1000.0</AOT_QUANTIFICATION_VALUE>

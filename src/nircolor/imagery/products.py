@@ -114,7 +114,17 @@ def stated_scale(
     if found is None:
         beside, place = tags_beside(path)
         found = _by_unit(dtype, beside, (), names, f" in {place}") or _landsat(path, names, beside, place)
-    return None if found is None else Scale(found.black, found.white, found.rule, "metadata", True)
+    if found is None or not _is_plausible(found):
+        return None
+    return Scale(found.black, found.white, found.rule, "metadata", True)
+
+
+def _is_plausible(scale: Scale) -> bool:
+    """Return whether a scale can be one of reflectance: an offset of at most 1, unlike that of temperatures."""
+    units = [white - black for black, white in zip(scale.black, scale.white, strict=True)]
+    return all(
+        math.isfinite(unit) and abs(black) <= unit for black, unit in zip(scale.black, units, strict=True)
+    )
 
 
 def _by_unit(

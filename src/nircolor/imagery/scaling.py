@@ -141,7 +141,7 @@ def given_unit(path: Path | str, dtype: np.dtype[np.generic], scale: float) -> f
     Raises:
         NircolorError: ``scale`` is not a positive number, or a factor that makes nearly all integers white.
     """
-    if not (math.isfinite(scale) and scale > 0):
+    if not (math.isfinite(scale) and scale > 0 and math.isfinite(1 / scale)):
         raise NircolorError(f"{path}: expected a positive --scale, got {scale:g}")
     if dtype.kind == "f" or scale >= 1:
         return float(scale)

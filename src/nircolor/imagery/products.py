@@ -120,11 +120,9 @@ def stated_scale(
 
 
 def _is_plausible(scale: Scale) -> bool:
-    """Return whether a scale can be one of reflectance: an offset of at most 1, unlike that of temperatures."""
-    units = [white - black for black, white in zip(scale.black, scale.white, strict=True)]
-    return all(
-        math.isfinite(unit) and abs(black) <= unit for black, unit in zip(scale.black, units, strict=True)
-    )
+    """Return whether a scale can be one of reflectance: its offset is at most 1, unlike a temperature's."""
+    bands = zip(scale.black, scale.white, strict=True)
+    return all(math.isfinite(white - black) and abs(black) <= white - black for black, white in bands)
 
 
 def _by_unit(

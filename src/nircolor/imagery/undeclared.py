@@ -36,7 +36,8 @@ class Undeclared:
 
     def doubt(self) -> str:
         """Return the warning about this value."""
-        text = str(self.value).removesuffix(".0")
+        with np.printoptions(legacy=False):  # other packages shorten what NumPy prints
+            text = str(self.value).removesuffix(".0")
         pixels = f"{max(self.share, 0.01):.0%} of the pixels are {text}"
         if self.is_certain:
             return (

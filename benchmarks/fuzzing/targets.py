@@ -19,6 +19,21 @@ _WHOLE_PX = 2_000_000
 CONTROLS = {*map(chr, range(32)), "\x7f", *map(chr, range(0x80, 0xA0)), "\u202e"} - {"\n"}
 
 
+_OPTIONS = (
+    (),
+    (),
+    (),
+    ("--bands", "850"),
+    ("--bands", "nir=1"),
+    ("--scale", "10000"),
+    ("--scale", "0.0001", "--offset", "-0.1"),
+    ("--nodata", "0"),
+    ("--stretch", "1,99"),
+    ("--reflectance",),
+    ("--max-pixels", "100"),
+)
+
+
 class Wrong(Exception):  # noqa: N818 - a finding, not an error of this program
     """A result that is wrong without an exception: `kind` is the row of the report."""
 
@@ -55,26 +70,15 @@ def _image(path: Path, rng: Random, tools: Path) -> Ran:
 
     output = path.parent / "out" / f"b{rng.choice(('.png', '.tif', '.jpg'))}"
     chance = rng.random()
-    if chance < 0.06:
-        words = (
-            ["info", path]
-            if rng.random() < 0.5
-            else ["colorize", path, "-o", output, "--model", tools / "tiny.onnx"]
-        )
-        return [output], _command(
-            *words, *(["--scale", rng.choice((1, 255, 10000))] if rng.random() < 0.3 else [])
-        )
-    if chance < 0.09:
-        words = [
-            "colorize",
-            path.parent,
-            "-o",
-            path.parent / "out",
-            "--model",
-            tools / "tiny.onnx",
-            "--recursive",
-        ]
-        return [path.parent / "out"], _command(*words)
+    if chance < 0.012:  # the command line takes ten times as long
+        return [], _command("info", path, *rng.choice((("--json",), ("--bands", "nir=1"), (), ())))
+    model = ("--model", tools / "tiny.onnx")
+    if chance < 0.03:
+        return [output], _command("colorize", path, "-o", output, *model, *rng.choice(_OPTIONS))
+    if chance < 0.045:
+        folder = path.parent / "out"
+        words = rng.choice(((), ("--skip-colour",), ("--format", "png"), ("--dry-run",)))
+        return [folder], _command("colorize", path.parent, "-o", folder, "--recursive", *model, *words)
     size = image_size(path)
     options = _reading(rng)
     with open_raster(path, **options) as raster:
@@ -130,6 +134,8 @@ def _reading(rng: Random) -> dict[str, Any]:
         "stretch": ((1.0, 99.0), (0.0, 100.0)),
         "nodata": (0.0, -9999.0, 1e300),
         "max_pixels": (100, 10**9),
+        "encoding": ("gamma", "reflectance"),
+        "refuse_colour": (True,),
     }
     known = [name for name in choices if name in inspect.signature(open_raster).parameters]
     name = rng.choice(known)

@@ -62,7 +62,7 @@ def create(parent: Path) -> Path:
             _remove_abandoned(parent)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
         try:
-            owner = os.open(folder / _OWNER, os.O_CREAT | os.O_RDWR)
+            owner = os.open(folder / _OWNER, os.O_CREAT | os.O_RDWR, 0o600)
             _live[folder] = owner
             if sys.platform != "win32":
                 # a file system without locks: nobody removes the folder after a crash

@@ -8,7 +8,7 @@ import pytest
 
 from nircolor.errors import NircolorWarning
 from nircolor.imagery import create_like, open_raster, padding
-from tests.imagery.imagery_samples import load, save, tiff_bytes
+from tests.imagery.imagery_samples import load, noise, save, tiff_bytes
 
 _EPFL = Path(__file__).parents[3] / "shared/data/epfl"
 
@@ -94,6 +94,17 @@ def test_bars(tmp_path, borders):
     inside = np.zeros((240, 320), bool)
     inside[top : 240 - bottom, left : 320 - right] = True
     np.testing.assert_array_equal(_valid(_save(tmp_path / "a.tif", _scene() * inside)), inside)
+
+
+@pytest.mark.parametrize("borders", [(0, 0, 30, 0), (8, 0, 0, 12), (0, 20, 0, 0)])
+def test_some_pixels_beside_the_edges_are_black_too(tmp_path, borders):
+    top, bottom, left, right = borders
+    inside = np.zeros((240, 320), bool)
+    inside[top : 240 - bottom, left : 320 - right] = True
+    values = noise(1, 240, 320)[0] * inside
+    valid = _valid(save(tmp_path / "a.tif", values[None]))
+    assert not valid[~inside].any()
+    assert valid[inside].mean() > 0.9999
 
 
 def test_black_objects_inside_stay_valid(tmp_path):

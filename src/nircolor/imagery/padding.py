@@ -28,6 +28,8 @@ _BANDS = 4
 _TOLERANCE_PX = 1.5
 # share of the outline that keeps to the tolerance, and of the zeros along the border that padding explains
 _LEAST_STRAIGHT, _LEAST_EXPLAINED = 0.9, 0.9
+# share of a bar that ends at one row or column; pixels beside it may be black by chance
+_LEAST_EXACT = 0.97
 # smallest share of an image, and smallest depth, that counts as padding
 _LEAST_AREA, _LEAST_DEPTH_PX = 0.002, 3
 _LEAST_SIDE_PX = 32  # of an image; straight edges in smaller ones prove nothing
@@ -223,7 +225,7 @@ def _side(zero: Mask, outwards: tuple[int, int], along: tuple[int, int]) -> Side
     depths = runs.astype(np.float32)  # of rows that are zero all over
     depths[rows] = np.where(touched, edge, 0)
     same = np.bincount(runs).max() if len(rows) == len(runs) else 0
-    is_bar = bool(np.median(runs) >= _LEAST_DEPTH_PX and same >= 0.995 * len(runs) and off.max() <= 1)
+    is_bar = bool(np.median(runs) >= _LEAST_DEPTH_PX and same >= _LEAST_EXACT * len(runs))
     straight = int((off[touched] <= _TOLERANCE_PX).sum())
     return Side(runs, depths, straight, int(touched.sum()), tuple(edges), is_bar)
 

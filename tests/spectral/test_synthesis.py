@@ -225,7 +225,10 @@ def test_a_capture_of_reflectance(tmp_path, form):
         (lambda text: text.replace("lines = 12", "lines = 13"), "cut off"),
         (lambda text: text.replace("samples = 20", "samples = 10"), "expected 112 bands of 10 samples"),
         (lambda text: text + f"bbl = {{{', '.join(['0'] * 112)}}}\n", "expected the wavelength of each band"),
-        (lambda text: text.replace("Wavelength = {", "Wavelength Units = Micrometers\nWavelength = {"), "nm"),
+        (
+            lambda text: text.replace("Wavelength = {", "Wavelength Units = Index\nWavelength = {"),
+            "expected the wavelength of each band",
+        ),
     ],
 )
 def test_invalid_captures_are_reported(tmp_path, record, spoil, message):

@@ -23,6 +23,8 @@ pytestmark = [
 
 @pytest.fixture
 def fuzzing(monkeypatch):
+    # not the number of a worker of a run at the same time
+    monkeypatch.setenv("NIRCOLOR_FUZZ_WORKER", "97")
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     import fuzzing.cases
     import fuzzing.seeds
@@ -75,7 +77,7 @@ def _plant(name, content):
         (_plant("b.png", b"..."), "litter", "b.png"),
         (lambda path: (path.parent / ".nircolor-x").mkdir(), "litter", ".nircolor-x"),
         (_plant("a.png", b"changed"), "changed input", "a.png"),
-        (lambda _: Path("/tmp/nircolor-fuzz-canary-00.tif").read_bytes(), "opened", "outside"),
+        (lambda _: Path("/tmp/nircolor-fuzz-canary-97.tif").read_bytes(), "opened", "outside"),
     ],
 )
 def test_a_planted_fault_is_found(judged, fault, status, detail):
@@ -95,7 +97,7 @@ def test_a_network_request_and_the_use_of_memory_are_found(fuzzing, judged, monk
     assert judged(lambda *_: ([], bool(np.ones(20_000_000).sum()) or None)).status == "memory"
 
     def ask(*_):
-        socket.create_connection(("127.0.0.1", 47800), timeout=1).close()
+        socket.create_connection(("127.0.0.1", 47897), timeout=1).close()
         return [], None
 
     assert judged(ask).status == "network"

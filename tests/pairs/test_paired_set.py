@@ -94,3 +94,14 @@ def test_an_absent_table_is_an_error(pairs_with, tmp_path):
     pairs_with("a", "pair,group\na,1\n")
     with pytest.raises(NircolorError, match=r"absent\.csv: expected a CSV of pairs"):
         Folders(tmp_path / "nir", tmp_path / "rgb", table=tmp_path / "absent.csv").pairs()
+
+
+def test_columns_with_line_breaks_are_listed_in_one_line(tmp_path):
+    table = tmp_path / "table.csv"
+    table.write_text('pair,"a\nb",c\n')
+    pairs = tmp_path / "pairs"
+    for folder in ("nir", "rgb"):
+        (pairs / folder).mkdir(parents=True)
+        (pairs / folder / "a.png").write_bytes(b"")
+    with pytest.raises(NircolorError, match=r"got a b, c, pair$"):
+        Folders(pairs / "nir", pairs / "rgb", table=table).pairs()

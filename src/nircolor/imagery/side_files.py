@@ -126,7 +126,11 @@ class DatasetWithSideFiles:
     def tags(self, band: int = 0, ns: str | None = None) -> dict[str, str]:
         """Return the tags of the dataset (band 0) or a band."""
         try:
-            own = self._dataset.tags(band, ns=ns)
+            if self._dataset.driver == "JP2OpenJPEG" and not band and ns == "IMAGE_STRUCTURE":
+                # GDAL would follow all markers to add whether it is lossless, without end in damaged files
+                own = {"COMPRESSION": "JPEG2000"}
+            else:
+                own = self._dataset.tags(band, ns=ns)
         finally:
             if self._dataset.driver in ("JPEG", "WEBP") and not band and not ns:
                 clear_error(self._dataset)  # of EXIF, which GDAL reads here

@@ -210,8 +210,8 @@ def read_colour(
 
 
 def listed(names: Iterable[str]) -> str:
-    """Format names for a message: sorted, at most eight, with the total count if there are more."""
-    ordered = sorted(names)
+    """Format names for a message: sorted, in one line, at most eight, with the total count if more."""
+    ordered = sorted(" ".join(name.split()) for name in names)
     return ", ".join(ordered) if len(ordered) <= 8 else f"{', '.join(ordered[:8])}, … ({len(ordered)} in all)"
 
 

@@ -135,6 +135,13 @@ def test_the_user_overrides_the_file(tmp_path):
         match_bands(BROAD, raster.wavelengths_nm, "a", "scene", raster.names)
 
 
+@pytest.mark.parametrize("unit", ["Index", "Unknown", "Wavenumber"])
+def test_band_numbers_in_an_envi_header_are_no_wavelengths(tmp_path, unit):
+    header = save_envi(tmp_path, noise(3, 4, 4), wavelength="{1, 2, 3}", wavelength_units=unit)
+    with open_raster(header) as raster:
+        assert raster.wavelengths_nm == (None, None, None)
+
+
 def test_the_sensor_in_an_envi_header(tmp_path):
     header = save_envi(tmp_path, noise(2, 4, 4), band_names="{B4, B5}", sensor_type="Landsat-8 OLI")
     with open_raster(header) as raster:

@@ -65,7 +65,9 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
     colours = dataset.colorinterp
     is_data = [colour is not ColorInterp.alpha or count == 1 for colour in colours]
     xmp = xmp_properties(tags_of(dataset, 0, "xml:XMP").get("xml:XMP", ""))
-    band_tags = [_keyed(tags_of(dataset, i)) for i in bands]
+    unit = _unit_of(header)
+    # GDAL leaves out units that it does not know, such as "Index" for band numbers
+    band_tags = [_keyed(tags_of(dataset, i)) | ({"wavelengthunits": unit} if unit else {}) for i in bands]
     descriptions = descriptions_of(dataset)
     names = _names(descriptions, colours, tags, band_tags, _for_bands(xmp.get("bandname", []), is_data))
     product = " ".join(
@@ -74,7 +76,7 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
     )[:10_000]
     wavelengths = xmp.get("centralwavelength") or xmp.get("bandfreq") or []
     sources = (
-        _listed(header.get("wavelength"), header.get("wavelength units", ""), count),
+        _listed(header.get("wavelength"), unit, count),
         [from_tags(band) for band in band_tags],
         [_in_nm(value, "") for value in _for_bands(wavelengths, is_data)],
         _of_dataset_tags(keyed, count),
@@ -180,13 +182,25 @@ def _micrometers(text: str | None) -> float | None:
     return None if value is None else round(value * 1000, 6)
 
 
-def _listed(text: str | None, unit: str, count: int) -> list[float | None]:
-    """Return the wavelengths of a list such as "{560, 660}"; all None unless there is one for each band."""
+def _parts(text: str | None) -> list[str]:
     inner = (text or "").strip("{}[]() \n")
-    parts = [
+    return [
         part.strip(" '\"")
         for part in (re.split("[,;]", inner) if re.search("[,;]", inner) else inner.split())
     ]
+
+
+def _unit_of(header: Mapping[str, str]) -> str:
+    """Return the unit of an ENVI header's wavelengths; "Index" for 1, 2, 3, … of no stated unit."""
+    unit = header.get("wavelength units", "")
+    numbers = _parts(header.get("wavelength"))
+    is_count = [positive_number(number) for number in numbers] == list(range(1, len(numbers) + 1))
+    return "Index" if numbers and is_count and unit.strip().lower() in ("", "unknown") else unit
+
+
+def _listed(text: str | None, unit: str, count: int) -> list[float | None]:
+    """Return the wavelengths of a list such as "{560, 660}"; all None unless there is one for each band."""
+    parts = _parts(text)
     found = [_in_nm(part, unit) for part in parts]
     return found if len(found) == count and None not in found else [None] * count
 

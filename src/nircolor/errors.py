@@ -14,11 +14,13 @@ class NircolorError(Exception):
     files continue and the exit code is 1.
 
     Args:
-        message: The line. A very long one, as with a damaged file's content in it, is cut.
+        message: The line. A very long one, as with a damaged file's content in it, is cut; line breaks are
+            escaped.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message if len(message) <= _LONGEST else f"{message[:_LONGEST]} …")
+        line = _escaped(message)
+        super().__init__(line if len(line) <= _LONGEST else f"{line[:_LONGEST]} …")
 
 
 class OutputExistsError(NircolorError):
@@ -42,8 +44,13 @@ class NircolorWarning(UserWarning):
     """
 
     def __init__(self, problem: str, *, path: str | os.PathLike[str] | None = None) -> None:
-        super().__init__(problem if path is None else f"{os.fspath(path)}: {problem}")
+        super().__init__(_escaped(problem if path is None else f"{os.fspath(path)}: {problem}"))
         self.problem, self.path = problem, None if path is None else os.fspath(path)
+
+
+def _escaped(text: str) -> str:
+    """Escape line breaks, which the names and headers of files may hold."""
+    return text.replace("\r", "\\r").replace("\n", "\\n")
 
 
 def first_line(error: BaseException) -> str:

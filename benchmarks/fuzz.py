@@ -155,6 +155,8 @@ class Run:
         for outcome in self._outcomes_of(first, step, end, number):
             if outcome.status == "hang":
                 outcome = next(self._outcomes_of(outcome.index, 1, outcome.index + 1, number + step))
+            if outcome.status not in _GOOD:
+                print(f"case {outcome.index}, {outcome.status}: {outcome.detail}", flush=True)
             self._outcomes.append(outcome)
 
     def _outcomes_of(self, first: int, step: int, end: int, number: int) -> Iterator[Outcome]:

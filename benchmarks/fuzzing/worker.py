@@ -330,7 +330,7 @@ class _FileWatch:
 
     def close(self) -> None:
         os.close(self._descriptor)
-        self._path.unlink()
+        self._path.unlink(missing_ok=True)
 
     def was_opened(self) -> bool:
         try:

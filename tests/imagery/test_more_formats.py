@@ -424,3 +424,12 @@ def test_half_precision_that_is_cut_off(tmp_path, cut):
         NircolorError, match=rf"a\.npy: the file is cut off: expected 60 bytes, got {60 - cut}"
     ):
         open_raster(path)
+
+
+def test_numpy_headers_of_python_2(tmp_path, recwarn):
+    path = tmp_path / "a.npy"
+    np.save(path, GRAY)
+    path.write_bytes(path.read_bytes().replace(b"(6, 5), }  ", b"(6L, 5L), }"))
+    with open_raster(path) as raster:
+        assert (raster.height, raster.width) == (6, 5)
+    assert not recwarn.list

@@ -144,3 +144,8 @@ def test_captures_with_the_same_name_are_refused(tmp_path):
     _specim(tmp_path, "s/a", "0001")
     with pytest.raises(NircolorError, match="is called a too"):
         find_captures([tmp_path / "monday/a.hdr", tmp_path / "s/a"])
+
+
+def test_a_header_that_is_a_link_to_itself(tmp_path):
+    (tmp_path / "a.hdr").symlink_to("a.hdr")
+    find_captures([tmp_path / "a.hdr"])  # reading it says what is wrong

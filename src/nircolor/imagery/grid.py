@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
+from rasterio.errors import CRSError
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
@@ -39,7 +40,12 @@ class Georeference:
         """Read the georeference of an open rasterio dataset."""
         gcps, gcps_crs = dataset.gcps
         point = tags_of(dataset).get("AREA_OR_POINT")
-        return cls(dataset.crs, dataset.transform, tuple(gcps), gcps_crs, dataset.rpcs, point)
+        crs = dataset.crs
+        try:
+            bool(crs)
+        except CRSError:  # it cannot be written as text, and so not to an output
+            crs = None
+        return cls(crs, dataset.transform, tuple(gcps), gcps_crs, dataset.rpcs, point)
 
     def __bool__(self) -> bool:
         return bool(self.crs or self.gcps or self.rpcs or self.transform != Affine.identity())

@@ -6,6 +6,7 @@ some BMPs. It can read the samples where a VRT describes how they are stored, wh
 
 import re
 import struct
+import warnings
 from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
@@ -122,7 +123,9 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
         read = (
             np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         )
-        shape, fortran, dtype = read(file, max_header_size=_MAX_HEADER_BYTES)
+        with warnings.catch_warnings():  # of headers that Python 2 wrote
+            warnings.simplefilter("ignore", UserWarning)
+            shape, fortran, dtype = read(file, max_header_size=_MAX_HEADER_BYTES)
     # NumPy parses the header as Python source: exceptions of the tokenizer, of the parser and of dtype
     except Exception as error:
         raise NircolorError(f"{path}: the header of the NumPy file is damaged") from error

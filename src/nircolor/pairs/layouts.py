@@ -242,7 +242,7 @@ def _by_name(part: _Part, parts: Iterable[_Part]) -> dict[str, Path]:
     Files with a longer suffix of another of ``parts`` in the same folder are left out: with the suffixes ""
     for NIR and "_rgb" for colour, ``a_rgb.png`` is the colour image of ``a``, not the NIR image of ``a_rgb``.
     """
-    if not part.folder.is_dir():
+    if not os.path.isdir(part.folder):  # noqa: PTH112 - `Path.is_dir` raises for names that are too long
         raise NircolorError(f"{part.folder}: expected a folder of images, found none")
     longer = tuple(s.suffix for s in parts if s.folder == part.folder and len(s.suffix) > len(part.suffix))
     found: dict[str, Path] = {}

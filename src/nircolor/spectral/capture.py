@@ -55,7 +55,8 @@ def find_captures(paths: Iterable[str | os.PathLike[str]]) -> list[Capture]:
     found: dict[str, Capture] = {}
     for capture in (capture for path in paths for capture in _at(Path(path))):
         other = found.setdefault(capture.name, capture)
-        if other.header.resolve() != capture.header.resolve():
+        # unlike `Path.resolve`, without an error where links form a loop
+        if os.path.realpath(other.header) != os.path.realpath(capture.header):
             raise NircolorError(
                 f"{capture.header}: expected captures with different names, {other.header} is "
                 f"called {capture.name} too"

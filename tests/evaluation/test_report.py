@@ -14,7 +14,7 @@ from nircolor.evaluation.evaluation import Evaluation, Method, SeenImage, Subset
 from nircolor.evaluation.gallery import Gallery
 from nircolor.evaluation.report import FILES, write_report
 from nircolor.evaluation.scores import MEASURES, Row, read_csv, score
-from nircolor.imagery.embedded import encode_png
+from nircolor.imagery.output.data_uris import encode_png
 from nircolor.modelfile import Card, CardScore
 
 HOSTILE = '<script>alert(1)</script>&"|*_x_'

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from nircolor.imagery import image_size, open_raster
-from nircolor.imagery.exif import Exif, exif_block
-from nircolor.imagery.tiff import Value
+from nircolor.imagery.files.tiff import Value
+from nircolor.imagery.metadata.exif import Exif, exif_block
 from tests.imagery.imagery_samples import noise, png_bytes, save
 
 STORED = noise(1, 5, 7)

@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import writer
+from nircolor.imagery.output import writer
 from nircolor.inference import Colorizer
 from nircolor.inference.batch import colorize_all
 from nircolor.inference.planning import Job, plan

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nircolor.imagery.cube import Cube
-from nircolor.imagery.envi import expected_bytes, parse_header
+from nircolor.imagery.files.envi_header import expected_bytes, parse_header
 from nircolor.simulation import Camera, fx10_nm, write_capture
 from nircolor.simulation.__main__ import main
 from nircolor.simulation.camera import REFERENCE_LINES

@@ -10,8 +10,8 @@ import rasterio
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import encode_srgb, open_raster
-from nircolor.imagery.calibration import References
 from nircolor.imagery.cube import Cube
+from nircolor.imagery.values.calibration import References
 from nircolor.simulation import fx10_nm
 from nircolor.spectral.capture import Capture
 from nircolor.spectral.response import CameraResponse, observer_weights

@@ -53,8 +53,8 @@ def data_root(tmp_path_factory) -> Path:
         write_image(root / f"pairs/rgb/a{i}_rgb.tif", np.concatenate([nir, nir // 2, 255 - nir]))
     for i in range(6):
         bands = rng.integers(0, 10_000, (3, 64, 64), np.uint16)
-        write_image(root / f"captures/nir/still_{i}.tif", bands, (780, 850, 940))
-        write_image(root / f"captures/camera_nir/still_{i}.tif", bands[:1], (775,))
+        write_image(root / f"captures/nir/still_{i}.tif", bands, (780, 850, 940), 1e-4)
+        write_image(root / f"captures/camera_nir/still_{i}.tif", bands[:1], (775,), 1e-4)
         write_image(root / f"captures/rgb/still_{i}.png", (bands // 40).astype("uint8"))
     return root
 

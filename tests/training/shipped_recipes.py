@@ -38,7 +38,9 @@ CARD = {
 }
 
 
-def write_image(path: Path, bands: np.ndarray, wavelengths_nm: tuple[float, ...] = ()) -> None:
+def write_image(
+    path: Path, bands: np.ndarray, wavelengths_nm: tuple[float, ...] = (), scale: float | None = None
+) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     driver = {".jpg": "JPEG", ".png": "PNG", ".tif": "GTiff"}[path.suffix]
     profile = {"driver": driver, "count": len(bands), "dtype": bands.dtype}
@@ -46,3 +48,5 @@ def write_image(path: Path, bands: np.ndarray, wavelengths_nm: tuple[float, ...]
         file.write(bands)
         for index, nm in enumerate(wavelengths_nm, 1):
             file.update_tags(index, ns="IMAGERY", CENTRAL_WAVELENGTH_UM=nm / 1000)
+        if scale is not None:
+            file.scales = (scale,) * len(bands)

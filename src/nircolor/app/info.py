@@ -191,7 +191,7 @@ def _fits(raster: "Raster", given: str) -> list[Fit]:
 
 
 def _fit(raster: "Raster", card: "Card", given: str) -> Fit:
-    from nircolor.imagery.products import LANDSAT_SURFACE, SENTINEL2
+    from nircolor.imagery.values.products import LANDSAT_SURFACE, SENTINEL2
     from nircolor.inference import RasterSource
 
     values = raster.values

@@ -91,7 +91,7 @@ def _spool(path: Path) -> Path:
 
 def _extension(source: Path, reads: bool) -> str:
     from nircolor.imagery import output_path_for
-    from nircolor.imagery.formats import locate
+    from nircolor.imagery.files.locate import locate
 
     return _BY_DRIVER.get(locate(source).driver, ".tif") if reads else output_path_for(source, "").suffix
 

@@ -16,7 +16,7 @@ from nircolor.evaluation.evaluation import Evaluation, Method, ScoreTable, inter
 from nircolor.evaluation.gallery import ERROR_LIMIT, Gallery, error_colors, reduced
 from nircolor.evaluation.scores import MEASURES, Measure, by_method
 from nircolor.evaluation.statistics import PairedDifference
-from nircolor.imagery.embedded import Encoded, encode_jpeg, encode_png
+from nircolor.imagery.output.data_uris import Encoded, encode_jpeg, encode_png
 from nircolor.modelfile import describe_bands
 
 # measures in the tables of differences

@@ -5,21 +5,22 @@ with open_raster("scene.tif") as raster, create_like(raster, "colour.tif") as wr
     writer.write(rgb, valid, window)      # (3, h, w) float32 in [0, 1]
 """
 
-from nircolor.imagery.bands_writer import BandsWriter, SpectralBand
-from nircolor.imagery.calibration import Calibration, References
+from nircolor.imagery.bands.given import GivenBands
 from nircolor.imagery.cube import Cube
-from nircolor.imagery.embedded import Encoded, encode_jpeg, encode_png
-from nircolor.imagery.encoding import encode_srgb
-from nircolor.imagery.folders import Listing, find_images, list_files, list_folder
-from nircolor.imagery.formats import is_image, output_path_for
+from nircolor.imagery.files.folders import Listing, find_images, list_files, list_folder
+from nircolor.imagery.files.locate import is_image, output_path_for
+from nircolor.imagery.files.signatures import EXTENSIONS, OUTPUT_DRIVERS
 from nircolor.imagery.grid import Georeference, Grid
-from nircolor.imagery.invalid import Nodata, fill_invalid, fill_values
+from nircolor.imagery.opening import image_size, open_raster
 from nircolor.imagery.orientation import Window
-from nircolor.imagery.raster import Raster, image_size, open_raster
+from nircolor.imagery.output.bands_writer import BandsWriter, SpectralBand
+from nircolor.imagery.output.data_uris import Encoded, encode_jpeg, encode_png
+from nircolor.imagery.output.writer import ColourWriter, create_like, warn_of_losses
+from nircolor.imagery.raster import Raster
 from nircolor.imagery.reduction import AreaMean
-from nircolor.imagery.signatures import EXTENSIONS, OUTPUT_DRIVERS
-from nircolor.imagery.wavelengths import GivenBands
-from nircolor.imagery.writer import ColourWriter, create_like, warn_of_losses
+from nircolor.imagery.validity.invalid import Nodata, fill_invalid, fill_values
+from nircolor.imagery.values.calibration import Calibration, References
+from nircolor.imagery.values.reflectance import encode_srgb
 
 __all__ = [
     "EXTENSIONS",

@@ -9,8 +9,8 @@ import numpy as np
 
 from nircolor.arrays import Array
 from nircolor.errors import NircolorError
-from nircolor.imagery import envi, envi_files
-from nircolor.imagery.formats import locate
+from nircolor.imagery.files import envi_files, envi_header
+from nircolor.imagery.files.locate import locate
 
 # bytes hashed at a time
 _PIECE_BYTES = 8 << 20
@@ -25,7 +25,7 @@ class Cube:
     Attributes:
         path: as given.
         data: absolute path of the data file.
-        header: fields of the header, as text (`envi.parse_header`).
+        header: fields of the header, as text (`envi_header.parse_header`).
         lines: number of image rows.
         bands: number of spectral bands.
         samples: number of pixels in a line.
@@ -53,7 +53,7 @@ class Cube:
                 f"{path}: expected an interleave of bil, bip or bsq, got {self.interleave or 'none'}"
             )
         order = ">" if self.header.get("byte order", "0") == "1" else "<"
-        self.dtype: np.dtype[Any] = np.dtype(order + envi.SAMPLE_TYPES[int(self.header["data type"])])
+        self.dtype: np.dtype[Any] = np.dtype(order + envi_header.SAMPLE_TYPES[int(self.header["data type"])])
         self._offset = int(self.header.get("header offset", "0"))
         self._digest = hashlib.sha256()
         self._digested = 0

@@ -12,7 +12,7 @@ from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 from nircolor.imagery.gdal import tags_of
-from nircolor.imagery.metadata import Metadata
+from nircolor.imagery.metadata.carried import Metadata
 
 
 @dataclass(frozen=True)

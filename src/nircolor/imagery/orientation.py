@@ -15,7 +15,7 @@
 from pathlib import Path
 
 from nircolor.arrays import Array
-from nircolor.imagery import tiff
+from nircolor.imagery.files import tiff
 
 Window = tuple[int, int, int, int]  # row0, row1, col0, col1
 

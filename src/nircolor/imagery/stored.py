@@ -13,11 +13,11 @@ from rasterio.windows import Window as RasterioWindow
 
 from nircolor.arrays import Array, Mask
 from nircolor.errors import NircolorError
+from nircolor.imagery.bands.roles import Layout
 from nircolor.imagery.gdal import MAX_BANDS
-from nircolor.imagery.invalid import as_stored
-from nircolor.imagery.layout import Layout
 from nircolor.imagery.orientation import Window
-from nircolor.imagery.padding import Padding
+from nircolor.imagery.validity.invalid import as_stored
+from nircolor.imagery.validity.padding import Padding
 
 # Above this many pixels (a Sentinel-2 tile has 121 million, and may be empty but for a corner) a file needs a
 # byte for each 200 samples (pixels times bands). A picture without any detail takes a byte per 190 samples as

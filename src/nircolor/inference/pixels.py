@@ -12,8 +12,8 @@ import numpy as np
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import encode_srgb
-from nircolor.imagery.encoding import Values
-from nircolor.imagery.scaling import choose
+from nircolor.imagery.values.reflectance import Values
+from nircolor.imagery.values.scaling import choose
 from nircolor.modelfile import Card, describe_bands
 
 # float values may exceed 1 by this much, as interpolation does

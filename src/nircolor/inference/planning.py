@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import OUTPUT_DRIVERS, is_image, list_files, list_folder, output_path_for
-from nircolor.imagery.signatures import OUTPUT_EXTENSIONS
-from nircolor.imagery.unread import EXTENSIONS as UNREAD_EXTENSIONS
+from nircolor.imagery.files.signatures import OUTPUT_EXTENSIONS
+from nircolor.imagery.files.unread import EXTENSIONS as UNREAD_EXTENSIONS
 
 StrPath: TypeAlias = str | os.PathLike[str]
 OutputFormat: TypeAlias = Literal["png", "jpg", "tif"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
-from nircolor.imagery.sensors import ROLE_RANGES_NM, TYPICAL_NM, possible_sensors, role_of
+from nircolor.imagery.bands.sensors import ROLE_RANGES_NM, TYPICAL_NM, possible_sensors, role_of
 from nircolor.modelfile.card import Band
 
 # wavelengths in files are rounded, often to 1 nm

@@ -12,9 +12,9 @@ import numpy as np
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import Nodata, Raster, encode_srgb, fill_invalid, open_raster
-from nircolor.imagery.encoding import Values
-from nircolor.imagery.scaling import Encoding
-from nircolor.imagery.sensors import role_of
+from nircolor.imagery.bands.sensors import role_of
+from nircolor.imagery.values.reflectance import Values
+from nircolor.imagery.values.scaling import Encoding
 from nircolor.modelfile import Band, describe_bands, match_bands
 
 # NIR bands to read, in order; None = the one band of the file

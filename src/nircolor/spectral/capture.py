@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import envi_files
+from nircolor.imagery.files import envi_files
 
 _RAW_FOLDER = "capture"
 

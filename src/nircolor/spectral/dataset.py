@@ -14,9 +14,9 @@ from typing import Any
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.extras import require
-from nircolor.imagery.calibration import References, find_references
 from nircolor.imagery.cube import Cube
-from nircolor.imagery.formats import locate
+from nircolor.imagery.files.locate import locate
+from nircolor.imagery.values.calibration import References, find_references
 from nircolor.parallel import Progress, clear_traceback, in_parallel
 from nircolor.spectral.capture import Capture, find_captures
 from nircolor.spectral.response import CameraResponse, colour_science, read_response

@@ -17,7 +17,7 @@ import numpy as np
 
 from nircolor.arrays import Array
 from nircolor.errors import NircolorError
-from nircolor.imagery.bands_writer import SpectralBand
+from nircolor.imagery.output.bands_writer import SpectralBand
 from nircolor.spectral.weights import GRID_NM, curve_weights
 
 _VISIBLE = (GRID_NM >= 400) & (GRID_NM <= 700)

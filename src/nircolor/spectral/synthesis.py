@@ -16,10 +16,10 @@ import numpy as np
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery import create_like, encode_srgb, open_raster
-from nircolor.imagery.bands_writer import BandsWriter, SpectralBand
-from nircolor.imagery.calibration import CONVERTER_TOPS, Calibration, References, load_calibration
 from nircolor.imagery.cube import Cube
+from nircolor.imagery.output.bands_writer import BandsWriter, SpectralBand
 from nircolor.imagery.raster import Raster
+from nircolor.imagery.values.calibration import CONVERTER_TOPS, Calibration, References, load_calibration
 from nircolor.parallel import Progress
 from nircolor.spectral.capture import Capture
 from nircolor.spectral.response import CameraResponse, observer_weights

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, Subset
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import image_size
-from nircolor.imagery.scaling import Encoding
+from nircolor.imagery.values.scaling import Encoding
 from nircolor.losses import SSIM_WINDOW_PX
 from nircolor.memory import available_bytes
 from nircolor.modelfile import Band

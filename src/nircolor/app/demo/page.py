@@ -9,7 +9,7 @@ from pathlib import Path
 from string import Template
 
 from nircolor.arrays import Floats
-from nircolor.imagery.embedded import encode_jpeg
+from nircolor.imagery.output.data_uris import encode_jpeg
 from nircolor.staging import staging_folder
 
 COMMAND = "nircolor colorize my_images/ -o colour/"

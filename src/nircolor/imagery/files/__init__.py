@@ -1,0 +1,1 @@
+"""Image files: find, recognize and locate them; formats that GDAL does not read well."""

@@ -1,0 +1,358 @@
+"""Open image files."""
+
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import isqrt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nircolor.errors import ColourPhotographError, NircolorError, NircolorWarning
+from nircolor.imagery import orientation
+from nircolor.imagery.bands import band_info, roles
+from nircolor.imagery.bands.given import GivenBands
+from nircolor.imagery.bands.given import given as given_bands
+from nircolor.imagery.bands.pages import PagedDataset, Pages, find_pages
+from nircolor.imagery.cube import Cube
+from nircolor.imagery.files import envi_files, envi_header
+from nircolor.imagery.files.locate import ImageFile, locate
+from nircolor.imagery.files.raw_samples import SAMPLE_DRIVERS, describe
+from nircolor.imagery.files.signatures import is_animated_png
+from nircolor.imagery.gdal import gdal_for, open_dataset, tags_of
+from nircolor.imagery.grid import Georeference, Grid
+from nircolor.imagery.metadata.carried import kept_tags, read_metadata
+from nircolor.imagery.metadata.side_files import DatasetWithSideFiles
+from nircolor.imagery.raster import DAMAGED, Raster, read_reduced
+from nircolor.imagery.stored import StoredImage, check_size
+from nircolor.imagery.validity.invalid import Nodata, check_nodata
+from nircolor.imagery.validity.padding import find_padding
+from nircolor.imagery.validity.undeclared import find_undeclared
+from nircolor.imagery.values import products, scaling
+from nircolor.imagery.values.calibration import (
+    Calibration,
+    find_references,
+    load_calibration,
+    reference_names,
+)
+from nircolor.imagery.values.reflectance import Values
+from nircolor.imagery.values.scaling import Encoding
+
+# side of the reduced view from which percentiles are taken, and its number of values: cubes have many bands
+_STRETCH_PX, _STRETCH_VALUES = 1024, 8 << 20
+
+
+def open_raster(
+    path: str | os.PathLike[str],
+    *,
+    bands_nm: GivenBands | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
+    stretch: tuple[float, float] | None = None,
+    nodata: Nodata | None = None,
+    max_pixels: int | None = None,
+    encoding: Encoding | None = None,
+    refuse_colour: bool = False,
+) -> "Raster":
+    """Open a PNG, JPEG, TIFF, GeoTIFF, JPEG 2000, WebP, BMP, PGM, PPM, ENVI or NumPy image.
+
+    A raw ENVI capture with dark and white references beside it (`imagery.values.calibration`) is read as
+    reflectance, unless ``scale``, ``offset`` or ``stretch`` is given.
+
+    Where a file marks no invalid pixels, black padding beyond straight edges is taken as invalid
+    (`validity.padding`), as well as values such as -9999 (`validity.undeclared`), with a warning.
+
+    Only the header is read, with exceptions that need pixels: three RGB channels without wavelengths are
+    compared, since they may hold one gray image; values whose scale is not stated by the user, other than
+    8-bit ones, are sampled, to warn where they do not suit it, and signed ones for undeclared nodata; where a
+    corner is black, the image is searched for padding. PNG and JPEG images that were decoded for this stay
+    in memory up to 96 MiB.
+
+    Args:
+        path: the image; for ENVI its header or its data file.
+        bands_nm: wavelength of each band in nm, in the order of the file; or a mapping from wavelength to
+            the number of the band that has it, from 1, which leaves the other bands unknown; or
+            ``{"nir": number}`` to read that band alone, as a near-infrared one of unknown wavelength.
+        scale: file value that maps to 1.0, instead of the fixed rule (`Raster.scale_rule`). For integers a
+            number below 1 is the factor: 0.0001 is the same as 10000.
+        offset: number from -1 to 1 to add after scaling: ``value / scale + offset``.
+        reflectance: whether the scaled values are linear reflectance, where the metadata does not say so or
+            is wrong; see `imagery.values.reflectance`.
+        stretch: (low, high) percentiles of the whole image that map to 0 and 1, instead of the rule.
+        nodata: value of invalid pixels, in the units of the file, instead of the one that the file declares;
+            "none" if no value is invalid; "declared" to look for nothing that is not declared. Alpha channels
+            and masks apply in any case.
+        max_pixels: largest height times width that is opened. By default there is no limit, but a file that
+            claims far more pixels than its length can hold is refused (`stored.check_size`).
+        encoding: what the model for which the image is read expects, "gamma" or "reflectance"; chooses the
+            warnings about its values.
+        refuse_colour: raise an error for a colour photograph, instead of a warning.
+
+    Returns:
+        The open image, to be used in a ``with`` block.
+
+    Raises:
+        ColourPhotographError: with ``refuse_colour``, the image is a colour photograph.
+        NircolorError: the file is not a complete local image, its pages are of one size and nothing names
+            them as bands, or the options do not fit it.
+
+    Warns:
+        NircolorWarning: the image is a colour photograph, has smaller pages of another shape, or its values
+            do not suit the rule.
+
+    Example:
+        >>> import tempfile, rasterio
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     profile = {"driver": "GTiff", "width": 4, "height": 3, "count": 1, "dtype": "uint8"}
+        ...     with rasterio.open(f"{folder}/nir.tif", "w", crs="EPSG:32633", **profile) as file:
+        ...         file.write(np.full((1, 3, 4), 51, np.uint8))
+        ...     with open_raster(f"{folder}/nir.tif", bands_nm=[850]) as raster:
+        ...         print(raster.bands, raster.height, raster.width, raster.wavelengths_nm)
+        ...         nir, valid = raster.read((0, 2, 0, 4))
+        1 3 4 (850.0,)
+        >>> nir.shape, round(float(nir[0, 0, 0]), 3), bool(valid.all())
+        ((1, 2, 4), 0.2, True)
+    """
+    file = locate(path)
+    header = {} if file.header is None else envi_files.read_header(file.path, file.header, file.data)
+    if stretch is not None and any(option is not None for option in (scale, offset, reflectance)):
+        raise NircolorError(f"{file.path}: expected either --stretch or --scale, --offset and --reflectance")
+    raw = scale is None and offset is None and stretch is None
+    references = find_references(file.header) if file.header and raw and reflectance is not False else None
+    pages = find_pages(file.path, file.data) if file.driver == "GTiff" else None
+    with _opened(file, pages, max_pixels) as dataset:
+        if pages is not None and not pages.is_plain:
+            known = dataset.known_bands(bands_nm)
+        else:
+            known = band_info.of_dataset(dataset, header, file.path.name)
+        if "bbl" in header:
+            known = envi_header.without_bad_bands(file.path, known, header["bbl"])
+        layout = roles.of_dataset(file.path, dataset, known, bands_nm)
+        georeference = Georeference.of_dataset(dataset)
+        turn = _orientation_of(file, dataset, georeference, pages)
+        dtype = np.dtype(dataset.dtypes[0])
+        given = None if nodata == "declared" else nodata
+        invalid_value = dataset.nodata if given is None else check_nodata(file.path, given, dtype)
+        stored = StoredImage(dataset, layout, nodata=given, across_rows=orientation.swaps_axes(turn))
+        if layout.is_colour and layout.palette is None and stored.is_gray():
+            stored.reduce_to_gray()
+        layout = stored.layout
+        if refuse_colour and layout.is_colour and bands_nm is None:
+            raise ColourPhotographError(f"{file.path}: is a colour photograph (its channels differ)")
+        undeclared = None
+        if references is None and nodata is None:
+            stored.padding = find_padding(stored, dataset)
+            if stored.padding is None:
+                undeclared = find_undeclared(stored, is_map=bool(georeference))
+        if undeclared is not None and undeclared.is_certain:
+            invalid_value = float(undeclared.value)
+            stored = StoredImage(
+                dataset, layout, nodata=invalid_value, across_rows=orientation.swaps_axes(turn)
+            )
+        # a map says where it has no data; in a photograph black stays black
+        is_padded_map = stored.padding is not None and bool(georeference)
+        height, width = _upright_size(dataset, turn)
+        grid = Grid(
+            width,
+            height,
+            dtype,
+            georeference,
+            nodata=0 if is_padded_map else invalid_value,
+            has_alpha=layout.alpha is not None,
+            has_mask=stored.has_mask,
+            may_have_invalid=stored.may_have_invalid or is_padded_map,
+            metadata=dataset.metadata,
+            tags=kept_tags(tags_of(dataset), header),
+            turned=turn != 1,
+        )
+        # the stored band of each data band: a palette makes three of one
+        data = layout.stored * (layout.bands // len(layout.stored))
+        meanings = tuple(known[i - 1] for i in data)
+        if bands_nm is not None:
+            meanings = given_bands(file.path, bands_nm, data, meanings)
+        bands, names = tuple(info.nm for info in meanings), tuple(info.name for info in meanings)
+        if references is not None:
+            rule: scaling.Scale | Calibration = load_calibration(Cube(file.path), references)
+        elif stretch is not None:
+            rule = _stretched(file.path, stored, dataset, data, stretch)
+        else:
+            options = {"scale": scale, "offset": offset, "reflectance": reflectance}
+            rule = _choose_scale(file.path, stored, dataset, data, names, header, options)
+        values = Values(
+            file.path,
+            grid.dtype,
+            rule,
+            product=products.recognize(file.path, names, tags_of(dataset)),
+            is_spectral=any(known[i - 1].nm for i in data),
+            references=None if file.header is None else reference_names(file.header),
+            **_sampled(stored, rule, dtype),
+        )
+        for doubt in (
+            *dataset.problems,
+            None if pages is None else pages.doubt,
+            "is animated; its first image is read"
+            if file.driver == "PNG" and is_animated_png(file.data)
+            else None,
+            None if stored.padding is None else stored.padding.doubt(),
+            None if undeclared is None else undeclared.doubt(),
+            roles.doubt(file.path, layout) if bands_nm is None else None,
+            values.doubt(encoding),
+        ):
+            if doubt:
+                problem = doubt.removeprefix(f"{file.path}: ")
+                warnings.warn(NircolorWarning(problem, path=file.path), stacklevel=2)
+    sources = tuple(None if info.nm is None else info.source or "pages" for info in meanings)
+    return Raster(file, stored, grid, turn, values, bands, names, sources)
+
+
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return height and width of an image in pixels, upright, from its header alone.
+
+    Args:
+        path: the image; for ENVI its header or its data file.
+
+    Raises:
+        NircolorError: the file is not a local image.
+
+    Example:
+        >>> import tempfile
+        >>> from nircolor.imagery import encode_png
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "nir.png")
+        ...     _ = path.write_bytes(encode_png(np.zeros((1, 3, 4), np.float32)).data)
+        ...     image_size(path)
+        (3, 4)
+    """
+    file = locate(path)
+    if file.header is not None:
+        envi_files.read_header(file.path, file.header, file.data)
+    pages = find_pages(file.path, file.data) if file.driver == "GTiff" else None
+    with _opened(file, pages) as dataset:
+        turn = _orientation_of(file, dataset, Georeference.of_dataset(dataset), pages)
+        size = _upright_size(dataset, turn)
+        dataset.close()
+    return size
+
+
+@contextmanager
+def _opened(file: ImageFile, pages: Pages | None, max_pixels: int | None = None) -> Iterator[Any]:
+    """Open and check a dataset; it is closed again where the block fails."""
+    dataset: Any
+    with gdal_for(file.path, f"cannot be opened as {file.driver}"):
+        samples = describe(file.path, file.data, file.driver) if file.driver in SAMPLE_DRIVERS else None
+        if pages is not None and not pages.is_plain:
+            dataset = PagedDataset(file.path, file.data, pages)
+        elif samples is None:
+            dataset = open_dataset(file.data, driver=file.driver)
+        else:
+            dataset = samples.open(file.data)
+    try:
+        with gdal_for(file.path, DAMAGED):
+            check_size(file.path, dataset, file.data.stat().st_size, max_pixels)
+            dataset = DatasetWithSideFiles(dataset, file.data, read_metadata(file.data, file.driver))
+            if np.dtype(dataset.dtypes[0]).kind not in "uif":
+                raise NircolorError(f"{file.path}: expected bands of real numbers, got {dataset.dtypes[0]}")
+            yield dataset
+    except BaseException:
+        dataset.close()
+        raise
+
+
+def _orientation_of(file: ImageFile, dataset: Any, georeference: Georeference, pages: Pages | None) -> int:
+    if georeference:
+        return 1
+    if pages is not None:
+        return orientation.parse(pages.orientation)
+    if file.driver == "GTiff":
+        return orientation.of_tiff(file.data)
+    if file.driver == "NumPy":
+        return orientation.parse(tags_of(dataset, 0, "IMAGE_STRUCTURE").get("ORIENTATION"))
+    return 1 if dataset.metadata.exif is None else int(dataset.metadata.exif.orientation)
+
+
+def _upright_size(dataset: Any, turn: int) -> tuple[int, int]:
+    """Return height and width after rotation."""
+    size = (int(dataset.height), int(dataset.width))
+    return size[::-1] if orientation.swaps_axes(turn) else size
+
+
+def _stretched(
+    path: Path, stored: StoredImage, dataset: Any, data: Sequence[int], stretch: tuple[float, float]
+) -> scaling.Scale:
+    """Return the scale of percentiles of the image; `data` are stored bands, 1-based."""
+    low, high = stretch
+    side = min(_STRETCH_PX, isqrt(_STRETCH_VALUES // len(data)))
+    window = (0, stored.height, 0, stored.width)
+    shape = (min(stored.height, side), min(stored.width, side))
+    values, valid = read_reduced(stored, None, window, range(len(data)), shape)
+    black, white = scaling.percentile_stretch(path, values[:, valid], low, high)
+    rule = f"stretch: percentiles {low:g} and {high:g}, {black:g} maps to 0 and {white:g} to 1"
+    chosen = scaling.Scale.same(len(data), white, rule, "stretch", black=black)
+    return chosen.inverted() if _is_inverted(dataset, data) else chosen
+
+
+def _choose_scale(
+    path: Path,
+    stored: StoredImage,
+    dataset: Any,
+    data: Sequence[int],
+    names: Sequence[str | None],
+    header: dict[str, str],
+    options: dict[str, Any],
+) -> scaling.Scale:
+    """Choose the scale by the rule; `data` are stored bands, 1-based, `options` those of the user."""
+    dtype = np.dtype(dataset.dtypes[0])
+    stated = products.stated_scale(
+        path,
+        dtype,
+        names,
+        scales=[dataset.scales[i - 1] for i in data],
+        offsets=[dataset.offsets[i - 1] for i in data],
+        units=[dataset.units[i - 1] for i in data],
+        tags=tags_of(dataset) | header,
+        band_tags=[tags_of(dataset, i) for i in data],
+    )
+    chosen = scaling.choose(
+        path,
+        dtype,
+        len(data),
+        largest=_stated_largest(_structure(dataset, data)) if stored.layout.palette is None else None,
+        stated=stated,
+        **options,
+    )
+    return chosen.inverted() if _is_inverted(dataset, data) else chosen
+
+
+def _stated_largest(structure: dict[str, str]) -> int | None:
+    nbits, largest = structure.get("NBITS", ""), structure.get("MAXVAL", "")
+    if re.fullmatch("[0-9]{1,2}", nbits):
+        return 2 ** int(nbits) - 1
+    # of a PGM, by `raw_samples`
+    return int(largest) if re.fullmatch("[0-9]{1,5}", largest) else None
+
+
+def _is_inverted(dataset: Any, data: Sequence[int]) -> bool:
+    return _structure(dataset, data).get("MINISWHITE") == "YES"
+
+
+def _structure(dataset: Any, data: Sequence[int]) -> dict[str, str]:
+    return tags_of(dataset, 0, "IMAGE_STRUCTURE") | tags_of(dataset, data[0], "IMAGE_STRUCTURE")
+
+
+def _sampled(
+    stored: StoredImage, rule: scaling.Scale | Calibration, dtype: np.dtype[Any]
+) -> dict[str, float]:
+    """Return the largest value and the scaled median of a sample, where the scale may not suit the values."""
+    stated = rule.source not in ("type", "metadata") or (rule.source == "metadata" and dtype.kind != "f")
+    if stated or dtype == np.uint8 or isinstance(rule, Calibration):
+        return {}
+    parts = [part[:, ok] for part, ok in stored.sample() if ok.any()]
+    if not parts:
+        return {}
+    values = np.concatenate([part[0] for part in parts])
+    typical = (float(np.median(values)) - rule.black[0]) / (rule.white[0] - rule.black[0])
+    return {"largest": max(float(part.max()) for part in parts), "typical": typical}

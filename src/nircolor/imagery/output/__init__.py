@@ -1,0 +1,1 @@
+"""Write images: colour like an input, reflectance bands, images in memory."""

@@ -1,0 +1,403 @@
+"""Write colour images with the size, georeference and bit depth of their input, atomically."""
+
+import contextlib
+import os
+import warnings
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import rasterio.shutil
+from rasterio.windows import Window as RasterioWindow
+
+from nircolor import staging
+from nircolor.arrays import Floats, Mask
+from nircolor.errors import NircolorError, NircolorWarning, OutputExistsError
+from nircolor.imagery.files.locate import output_driver
+from nircolor.imagery.gdal import gdal_for, open_dataset
+from nircolor.imagery.grid import Grid
+from nircolor.imagery.orientation import Window
+from nircolor.imagery.output.metadata_writer import SOFTWARE, embed
+from nircolor.imagery.raster import Raster
+
+_JPEG_MAX_SIDE = 65_500
+# GeoTIFFs with a longer side get overviews; smaller ones fit on a screen and are read at once
+_LARGEST_WITHOUT_OVERVIEWS_PX = 1024
+# GDAL's Cloud Optimized GeoTIFF: tiled, with overviews stored before the pixels, so that a viewer needs one
+# short read to show the whole image. Overviews added to a finished file would lie at its end.
+_COG_OPTIONS: dict[str, Any] = {
+    "blocksize": 512,
+    "compress": "DEFLATE",
+    "predictor": "YES",
+    # means of valid pixels: GDAL leaves out nodata and transparent pixels
+    "overview_resampling": "AVERAGE",
+    "bigtiff": "IF_SAFER",
+    "num_threads": "ALL_CPUS",
+}
+_COPY_OPTIONS: dict[str, dict[str, Any]] = {
+    "PNG": {"zlevel": 6},
+    "JPEG": {"quality": 95},
+    "COG": _COG_OPTIONS,
+}
+
+
+def create_like(
+    raster: Raster,
+    path: str | os.PathLike[str],
+    *,
+    depth: int | None = None,
+    quality: int | None = None,
+    overwrite: bool = False,
+) -> "ColourWriter":
+    """Create a colour image with the size, georeference and bit depth of an open image.
+
+    Large georeferenced TIFFs are written as Cloud Optimized GeoTIFF.
+
+    Args:
+        raster: the input.
+        path: the output; its extension selects PNG, JPEG or TIFF.
+        depth: 8 or 16 bits per channel, by default those of the input. JPEG has always 8.
+        quality: of a JPEG, 1 to 100, by default 95; other formats are lossless.
+        overwrite: replace an existing file.
+
+    Returns:
+        A writer, to be used in a ``with`` block.
+
+    Raises:
+        NircolorError: the extension or depth is not possible, or ``path`` exists (or is the input itself,
+            under any name) and ``overwrite`` is not set.
+
+    Example:
+        >>> import tempfile
+        >>> from nircolor.imagery import encode_png, open_raster
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     nir = Path(folder, "nir.png")
+        ...     _ = nir.write_bytes(encode_png(np.ones((1, 3, 4), np.float32)).data)
+        ...     with open_raster(nir) as raster, create_like(raster, f"{folder}/colour.tif") as writer:
+        ...         writer.write(np.zeros((3, 3, 4), np.float32))
+        ...     sorted(file.name for file in Path(folder).iterdir())
+        ['colour.tif', 'nir.png']
+    """
+    path = Path(path)
+    driver = output_driver(path)
+    if depth not in (None, 8, 16):
+        raise NircolorError(f"{path}: expected a depth of 8 or 16 bits, got {depth}")
+    if driver == "JPEG":
+        if depth == 16:
+            raise NircolorError(
+                f"{path}: JPEG holds 8 bits per channel, got a depth of 16; write PNG or TIFF"
+            )
+        if max(raster.grid.width, raster.grid.height) > _JPEG_MAX_SIDE:
+            raise NircolorError(
+                f"{path}: JPEG holds at most {_JPEG_MAX_SIDE} pixels a side, the image is "
+                f"{raster.width} x {raster.height}; write PNG or TIFF"
+            )
+        depth = 8
+    if quality is not None and not 1 <= quality <= 100:
+        raise NircolorError(f"{path}: expected a quality from 1 to 100, got {quality}")
+    _check_free(path, raster.path, overwrite)
+    return ColourWriter(raster.grid, raster.path, path, driver, depth or raster.depth, overwrite, quality)
+
+
+def warn_of_losses(raster: Raster, driver: str) -> None:
+    """Warn where metadata of an image is damaged, or its georeference does not fit into the output.
+
+    Args:
+        raster: the input.
+        driver: of the output, as `ColourWriter.driver`.
+    """
+    problems = list(raster.grid.metadata.problems)
+    if driver != "GTiff" and raster.georeference:
+        problems.append(f"its georeference does not fit into {driver}; write TIFF to keep it (--format tif)")
+    for problem in problems:
+        warnings.warn(NircolorWarning(problem, path=raster.path), stacklevel=2)
+
+
+def _check_free(path: Path, source: Path, overwrite: bool) -> None:
+    """Raise `NircolorError` if `path` exists and may not be replaced."""
+    if not os.path.lexists(path):
+        return
+    if path.is_dir():
+        raise NircolorError(f"{path}: expected an output file, got a folder")
+    if overwrite:
+        return
+    if source.exists() and path.exists() and path.samefile(source):
+        raise NircolorError(f"{path}: is the input itself; it is replaced only with --overwrite")
+    raise _exists(path)
+
+
+def _exists(path: Path) -> OutputExistsError:
+    return OutputExistsError(f"{path}: exists already; it is replaced only with --overwrite")
+
+
+def _put(whole: Path, path: Path, source: Path, overwrite: bool) -> None:
+    """Move a complete file into place; without ``overwrite``, replace nothing that appeared meanwhile."""
+    _check_free(path, source, overwrite)
+    if not overwrite:
+        try:
+            # unlike a rename, a link never replaces a file
+            os.link(whole, path)
+        except FileExistsError as error:
+            raise _exists(path) from error
+        # a file system without links
+        except (OSError, NotImplementedError):
+            pass
+        else:
+            return
+    os.replace(whole, path)  # noqa: PTH105 - atomic
+
+
+class ColourWriter:
+    """Writer of a colour image, made by `create_like`. Not for several threads.
+
+    The file appears, complete, when the ``with`` block ends without an error. Until then all data is in a
+    hidden folder beside it, which is removed on any exception, `KeyboardInterrupt` included. GeoTIFFs keep
+    CRS, transform, ground control points and RPCs; all formats keep EXIF, XMP and a profile of sRGB.
+
+    Invalid pixels become transparent in PNG, and where the input has an alpha channel or a mask; black in
+    JPEG; in other TIFFs the nodata value of the input if the output can hold it, else 0. Valid pixels that
+    would get the nodata value are changed by one step.
+
+    Attributes:
+        path: the output.
+        driver: "PNG", "JPEG" or "GTiff".
+        depth: 8 or 16 bits per channel.
+    """
+
+    def __init__(
+        self,
+        grid: Grid,
+        source: Path,
+        path: Path,
+        driver: str,
+        depth: int,
+        overwrite: bool,
+        quality: int | None = None,
+    ) -> None:
+        self.path, self.driver, self.depth = path, driver, depth
+        self._grid, self._source, self._overwrite = grid, source, overwrite
+        # GDAL writes PNG, JPEG and COG in one pass, as a copy of a staged TIFF; plain TIFFs are not copied
+        self._copied_as = driver if driver != "GTiff" else "COG" if _wants_overviews(grid) else None
+        self._dtype: np.dtype[Any] = np.dtype(np.uint8 if depth == 8 else np.uint16)
+        self._top = 2**depth - 1
+        keeps_alpha = grid.has_alpha or grid.has_mask
+        self._alpha = driver != "JPEG" and (keeps_alpha or (driver == "PNG" and grid.may_have_invalid))
+        self._alpha_needed = keeps_alpha
+        self._nodata: int | None = None
+        if driver == "GTiff" and not self._alpha and grid.may_have_invalid:
+            self._nodata = _nodata_for(grid.nodata, self._top)
+        self._any_invalid = False
+        self._pixels = 0
+        self._folder: Path | None = None
+        self._quality = quality
+
+    def check_folder(self) -> None:
+        """Raise `NircolorError` if the output's folder cannot be made or written to, without making it."""
+        folder = self.path.absolute().parent
+        while not os.path.lexists(folder):
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NircolorError(f"{self.path}: cannot be written ({folder} is not a folder)")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise NircolorError(f"{self.path}: cannot be written ({folder} is read-only)")
+
+    def __enter__(self) -> Self:
+        grid = self._grid
+        with gdal_for(self.path, "cannot be written"):
+            # a folder, not a file, so that side files of GDAL are removed with it
+            self._folder = staging.create(self.path.parent)
+        try:
+            with gdal_for(self.path, "cannot be written"):
+                self._staged = self._folder / "staged.tif"
+                bands = 4 if self._alpha else 3
+                profile = _tiff_profile(grid, bands, self._dtype, final=self._copied_as is None)
+                self._dataset = open_dataset(self._staged, "w", **profile)
+                if self.driver == "GTiff":
+                    grid.georeference.write_to(self._dataset)
+                    self._dataset.update_tags(**grid.tags, TIFFTAG_SOFTWARE=SOFTWARE)
+                    if grid.nodata is not None and self._nodata is not None:
+                        self._dataset.nodata = self._nodata
+        except BaseException:
+            self._discard()
+            raise
+        return self
+
+    def write(self, rgb: Floats, valid: Mask | None = None, window: Window | None = None) -> None:
+        """Write a window. Every pixel has to be written once, in any order, before the block ends.
+
+        Args:
+            rgb: (3, h, w) float; values are clipped to [0, 1].
+            valid: (h, w), False for invalid pixels; by default all are valid.
+            window: (row0, row1, col0, col1), by default the whole image.
+
+        Raises:
+            NircolorError: the file cannot be written.
+            ValueError: shapes do not fit.
+        """
+        row0, row1, col0, col1 = window or (0, self._grid.height, 0, self._grid.width)
+        shape = (row1 - row0, col1 - col0)
+        if rgb.shape != (3, *shape) or (valid is not None and valid.shape != shape):
+            raise ValueError(f"expected rgb (3, {shape[0]}, {shape[1]}) and a mask to match, got {rgb.shape}")
+        values = self._encode(rgb, valid)
+        place = RasterioWindow(col0, row0, shape[1], shape[0])
+        with gdal_for(self.path, "cannot be written"):
+            self._dataset.write(values, window=place)
+        self._pixels += shape[0] * shape[1]
+
+    def _encode(self, rgb: Floats, valid: Mask | None) -> np.ndarray[Any, np.dtype[Any]]:
+        """Convert to integers (3 or 4, h, w), rounded half up, with invalid pixels marked."""
+        # one float copy, changed in place: strips of large images take hundreds of megabytes
+        scaled = np.nan_to_num(rgb, nan=0.0)
+        np.clip(scaled, 0, 1, out=scaled)
+        scaled *= np.float32(self._top)
+        scaled += np.float32(0.5)
+        # conversion to integers truncates
+        values = scaled.astype(self._dtype)
+        valid = np.ones(rgb.shape[1:], bool) if valid is None else valid
+        if self._nodata is not None:
+            inside = self._nodata - 1 if self._nodata == self._top else self._nodata + 1
+            values[values == self._nodata] = inside
+        if not valid.all():
+            self._any_invalid = True
+            values[:, ~valid] = 0 if self._nodata is None else self._nodata
+        if self._alpha:
+            values = np.concatenate([values, np.where(valid, self._top, 0).astype(self._dtype)[None]])
+        return values
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._discard()
+
+    def _finish(self) -> None:
+        if self._pixels != self._grid.width * self._grid.height:
+            raise RuntimeError(f"{self.path}: only {self._pixels} pixels were written, not all")
+        with gdal_for(self.path, "cannot be written"):
+            if self._nodata is not None and self._any_invalid:
+                self._dataset.nodata = self._nodata
+            self._dataset.close()
+            check_complete(self._staged, self.path)
+            if self._alpha and not (self._any_invalid or self._alpha_needed):
+                self._drop_alpha()
+            whole = self._staged if self._copied_as is None else self._copy(self._copied_as)
+            problems = embed(whole, self.driver, self._grid)
+            _put(whole, self.path, self._source, self._overwrite)
+        for problem in problems:
+            warnings.warn(NircolorWarning(problem, path=self._source), stacklevel=3)
+
+    def _copy(self, driver: str) -> Path:
+        """Copy the staged file to its final format."""
+        whole = self._staged.with_name(f"whole{self.path.suffix}")
+        options = dict(_COPY_OPTIONS[driver])
+        if driver == "JPEG" and self._quality is not None:
+            options["quality"] = self._quality
+        with open_dataset(self._staged, driver="GTiff") as staged:
+            rasterio.shutil.copy(staged, whole, driver=driver, strict=False, **options)
+        if driver == "COG":
+            check_complete(whole, self.path)
+        return whole
+
+    def _drop_alpha(self) -> None:
+        """Copy the staged file without its alpha channel, which is opaque everywhere."""
+        opaque = self._staged.with_name("opaque.tif")
+        profile = _tiff_profile(self._grid, 3, self._dtype, final=False)
+        with (
+            open_dataset(self._staged, driver="GTiff") as staged,
+            open_dataset(opaque, "w", **profile) as out,
+        ):
+            for row in range(0, staged.height, 256):
+                strip = RasterioWindow(0, row, staged.width, min(256, staged.height - row))
+                out.write(staged.read((1, 2, 3), window=strip), window=strip)
+        check_complete(opaque, self.path)
+        self._staged = opaque
+
+    def _discard(self) -> None:
+        if hasattr(self, "_dataset"):
+            with contextlib.suppress(Exception):  # the file is removed anyway
+                self._dataset.close()
+        if self._folder is not None:
+            staging.remove(self._folder)
+            self._folder = None
+
+
+def _nodata_for(nodata: float | None, top: int) -> int:
+    """Return the nodata value of the input if it is an integer in 0..top, else 0."""
+    fits = nodata is not None and np.isfinite(nodata) and nodata == int(nodata) and 0 <= nodata <= top
+    return int(nodata) if fits and nodata is not None else 0
+
+
+def _wants_overviews(grid: Grid) -> bool:
+    """Return whether a TIFF gets overviews: large ones for a GIS. Photo viewers would show them as pages."""
+    return bool(grid.georeference) and max(grid.width, grid.height) > _LARGEST_WITHOUT_OVERVIEWS_PX
+
+
+def _tiff_profile(grid: Grid, bands: int, dtype: np.dtype[Any], *, final: bool) -> dict[str, Any]:
+    """Return rasterio's creation profile for an RGB or RGBA TIFF.
+
+    Args:
+        grid: size of the image.
+        bands: 3, or 4 with alpha.
+        dtype: type of the values.
+        final: tiled and compressed; else plain strips, to be copied to PNG, JPEG or COG.
+    """
+    profile: dict[str, Any] = {
+        "driver": "GTiff",
+        "width": grid.width,
+        "height": grid.height,
+        "count": bands,
+        "dtype": dtype.name,
+        "photometric": "RGB",
+        "interleave": "pixel",
+        "bigtiff": "IF_SAFER",
+    }
+    if bands == 4:
+        profile["alpha"] = "NON-PREMULTIPLIED"
+    if not final:
+        return profile | {"blockysize": 16}
+    profile |= {"compress": "deflate", "predictor": 2, "num_threads": "ALL_CPUS"}
+    side = min(grid.width, grid.height)
+    if side >= 256:  # in smaller images a tile would be mostly padding
+        tile = 512 if side >= 1024 else 256
+        profile |= {"tiled": True, "blockxsize": tile, "blockysize": tile}
+    return profile
+
+
+def check_complete(path: Path, shown: Path) -> None:
+    """Check that no block of a TIFF, overviews included, is missing or beyond the end of the file.
+
+    GDAL writes compressed blocks late and does not report a full disk then.
+
+    Args:
+        path: the TIFF.
+        shown: the path that the error names.
+
+    Raises:
+        NircolorError: a block is missing.
+    """
+    with open_dataset(path, driver="GTiff") as dataset:
+        complete = _has_all_blocks(dataset, path)
+        levels = len(dataset.overviews(1))
+    for level in range(levels):
+        with open_dataset(path, driver="GTiff", overview_level=level) as overview:
+            complete = complete and _has_all_blocks(overview, path)
+    if not complete:
+        raise NircolorError(f"{shown}: could not be written in full (is the disk full?)")
+
+
+def _has_all_blocks(dataset: Any, path: Path) -> bool:
+    length = path.stat().st_size
+    rows, cols = dataset.block_shapes[0]
+    bands = dataset.indexes if dataset.profile.get("interleave") == "band" else [1]
+    for band in bands:
+        for y in range(-(-dataset.height // rows)):
+            for x in range(-(-dataset.width // cols)):
+                start = dataset.get_tag_item(f"BLOCK_OFFSET_{x}_{y}", "TIFF", band)
+                size = dataset.get_tag_item(f"BLOCK_SIZE_{x}_{y}", "TIFF", band)
+                if start is None or size is None or int(start) + int(size) > length:
+                    return False
+    return True

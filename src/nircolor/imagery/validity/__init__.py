@@ -1,0 +1,1 @@
+"""Pixels that are invalid: nodata values, declared or not, and padding."""

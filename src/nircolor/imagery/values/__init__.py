@@ -1,0 +1,1 @@
+"""Values of a file: their scale, and whether they are reflectance."""

@@ -28,7 +28,7 @@ Measure, compare and prepare data (these need extras, such as ``pip install 'nir
     network = nircolor.models.load("scene")        # a PyTorch module, ready to fine-tune
 
 The command line does the same: ``nircolor --help``. Errors in the input are raised as `NircolorError`, whose
-message is one line; doubts are reported as `NircolorWarning`.
+message is one line; problems that do not stop the work are reported as `NircolorWarning`.
 
 The names below are imported when they are first used: ``import nircolor`` imports neither ONNX Runtime nor
 PyTorch.

@@ -31,6 +31,7 @@ from nircolor.app.terminal import describe, printable, show
 from nircolor.app.usage import IN, OUT, RUN, whole
 from nircolor.errors import NircolorError
 from nircolor.parallel import Progress
+from nircolor.texts import abbreviate, count_of
 
 if TYPE_CHECKING:
     from nircolor.app.console import ProgressBar
@@ -272,12 +273,12 @@ class Report:
         done = sum(result.error is None and not result.skipped for result in self._results)
         existing = sum(result.reason == "output exists" for result in self._results)
         colour = [str(result.job.path) for result in self._results if result.reason == "colour photograph"]
-        parts = [f"{done} image{'s'[: done != 1]}", work]
+        parts = [count_of(done, "image"), work]
         if existing:
             parts.append(f"{existing} skipped")
         if colour:
-            names = ", ".join(colour[:NAMED]) + (", …" if len(colour) > NAMED else "")
-            parts.append(f"{len(colour)} colour photograph{'s'[: len(colour) != 1]} skipped ({names})")
+            count = count_of(len(colour), "colour photograph")
+            parts.append(f"{count} skipped ({abbreviate(colour, NAMED)})")
         conclude(f"{', '.join(parts)} -> {self._output}", failures, quiet=self._quiet)
 
 

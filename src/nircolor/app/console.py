@@ -19,6 +19,7 @@ from rich.table import Table
 from nircolor.app import stopping
 from nircolor.app.terminal import describe, print_traceback, printable
 from nircolor.errors import NircolorWarning
+from nircolor.texts import abbreviate
 
 # a line about many files names this many
 NAMED = 3
@@ -147,7 +148,7 @@ class WarningPrinter:
             if len(paths) == 1:
                 _print_warning(f"{paths[0]}: {group[0][0]}")
                 continue
-            names = ", ".join(paths[:NAMED]) + (", …" if len(paths) > NAMED else "")
+            names = abbreviate(paths, NAMED)
             _print_warning(f"{len(paths)} {self.unit}: {_merged([text for text, _ in group])}: {names}")
 
 

@@ -20,6 +20,7 @@ from nircolor.app.options import (
     parse_nodata,
 )
 from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.texts import count_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,13 +122,13 @@ def info(
             )
         with raster:
             content = _describe(raster, _fits(raster, given))
-            # what the values are doubted for depends on the model
-            general = raster.values.doubt(None)
-            doubts = [str(one.message) for one in caught if issubclass(one.category, NircolorWarning)]
-            doubts = [doubt for doubt in doubts if doubt != general]
-            content["warnings"] = doubts + content["warnings"]
-            for doubt in content["warnings"]:
-                warnings.warn(NircolorWarning(doubt.removeprefix(f"{file}: "), path=file), stacklevel=2)
+            # warnings about the values depend on the model
+            general = raster.values.warning(None)
+            found = [str(one.message) for one in caught if issubclass(one.category, NircolorWarning)]
+            found = [text for text in found if text != general]
+            content["warnings"] = found + content["warnings"]
+            for text in content["warnings"]:
+                warnings.warn(NircolorWarning(text.removeprefix(f"{file}: "), path=file), stacklevel=2)
     if as_json:
         print_json(content)
     else:
@@ -195,12 +196,12 @@ def _fit(raster: "Raster", card: "Card", given: str) -> Fit:
     from nircolor.inference import RasterSource
 
     values = raster.values
-    more, note = "", values.doubt(card.encoding)
+    more, note = "", values.warning(card.encoding)
     try:
         RasterSource(raster, card)
     except NircolorError as error:
         reason = str(error).removeprefix(f"{raster.path}: ")
-        if not values.lacks_scale or str(error) != values.refusal(card.encoding, f"model {card.name}"):
+        if not values.lacks_scale or str(error) != values.error(card.encoding, f"model {card.name}"):
             return Fit(card, reason, None)
         more, note = f" {(values.product or SENTINEL2).options}", None
         if values.product is None:
@@ -284,7 +285,7 @@ def _image_table(content: dict[str, Any], verbose: bool) -> "Table":
     table = _grid()
     bands, models = content["bands"], content["models"]
     table.add_row("file", f"{content['file']} ({content['format']})")
-    count = f"{len(bands)} band{'s'[: len(bands) != 1]}"
+    count = count_of(len(bands), "band")
     table.add_row("size", f"{content['width']} × {content['height']} px, {count}, {content['dtype']}")
     table.add_row("1.0 means", f"{content['scale']['one']:g} ({content['scale']['rule']})")
     table.add_row("reflectance", _reflectance(content))

@@ -9,6 +9,7 @@ from nircolor.app import stopping
 from nircolor.app.options import Quiet, parse_numbers
 from nircolor.app.usage import IN, OUT, RUN, whole
 from nircolor.errors import NircolorError
+from nircolor.texts import count_of
 
 _BANDS = "Synthesized bands"
 
@@ -136,7 +137,7 @@ def synthesize(
     failures = [(result.capture.header, result.error) for result in results if result.error is not None]
     skipped = sum(result.skipped for result in results)
     done = len(results) - len(failures) - skipped
-    parts = [f"{done} pair{'s'[: done != 1]}"] + ([f"{skipped} up to date"] if skipped else [])
+    parts = [count_of(done, "pair")] + ([f"{skipped} up to date"] if skipped else [])
     conclude(f"{', '.join(parts)} -> {output}", failures, quiet=quiet)
 
 

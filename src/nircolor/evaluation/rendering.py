@@ -18,6 +18,7 @@ from nircolor.evaluation.scores import MEASURES, Measure, by_method
 from nircolor.evaluation.statistics import PairedDifference
 from nircolor.imagery.output.data_uris import Encoded, encode_jpeg, encode_png
 from nircolor.modelfile import describe_bands
+from nircolor.texts import count_of
 
 # measures in the tables of differences
 _COMPARED = ("psnr_db", "ssim", "angular_error_deg", "gradient_energy_ratio")
@@ -224,7 +225,7 @@ def _introduction(evaluation: Evaluation, tables: list[ScoreTable]) -> str:
     by_others = f" and by the trivial colorizers {', '.join(others)}" if others else ""
     leader = f"The best of these, {best.label}, reaches" if len(first) > 1 else "It reaches"
     sentences = [
-        f"{_count(len(tables[0].names), 'image')} of {evaluation.data}, colorized by "
+        f"{count_of(len(tables[0].names), 'image')} of {evaluation.data}, colorized by "
         f"{', '.join(method.label for method in first)}{by_others}",
         f"{leader} {number(found['psnr_db'].value, psnr_db)} dB PSNR"
         + (f" (95% interval {ends})" if ends else "")
@@ -234,13 +235,9 @@ def _introduction(evaluation: Evaluation, tables: list[ScoreTable]) -> str:
     if evaluation.training:
         seen = len({one.name for one in evaluation.seen})
         sentences.append(
-            f"The training set, {evaluation.training}, contains {_count(seen, 'image')} of these too"
+            f"The training set, {evaluation.training}, contains {count_of(seen, 'image')} of these too"
         )
     return ". ".join(sentences) + "."
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s'[: count != 1]}"
 
 
 def _neighbours(pages: list[Page]) -> list[tuple[Page | None, Page, Page | None]]:

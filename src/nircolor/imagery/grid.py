@@ -82,7 +82,7 @@ class Grid:
         may_have_invalid: whether pixels can be invalid: alpha, mask, nodata or floating point.
         metadata: EXIF, XMP and ICC profile.
         tags: other metadata by name, as GDAL lists it.
-        turned: whether the upright image is a rotated or mirrored one.
+        is_rotated: whether the upright image is a rotated or mirrored one.
     """
 
     width: int
@@ -95,7 +95,7 @@ class Grid:
     may_have_invalid: bool
     metadata: Metadata = field(default_factory=Metadata)
     tags: Mapping[str, str] = field(default_factory=dict)
-    turned: bool = False
+    is_rotated: bool = False
 
     @property
     def depth(self) -> int:

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from nircolor.errors import ColourPhotographError, NircolorError, NircolorWarning
-from nircolor.imagery import orientation
 from nircolor.imagery.bands import band_info, roles
 from nircolor.imagery.bands.given import GivenBands
 from nircolor.imagery.bands.given import given as given_bands
@@ -26,6 +25,9 @@ from nircolor.imagery.gdal import gdal_for, open_dataset, tags_of
 from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.metadata.carried import kept_tags, read_metadata
 from nircolor.imagery.metadata.side_files import DatasetWithSideFiles
+from nircolor.imagery.orientation import of_tiff as tiff_orientation
+from nircolor.imagery.orientation import parse as parse_orientation
+from nircolor.imagery.orientation import swaps_axes
 from nircolor.imagery.raster import DAMAGED, Raster, read_reduced
 from nircolor.imagery.stored import StoredImage, check_size
 from nircolor.imagery.validity.invalid import Nodata, check_nodata
@@ -133,11 +135,11 @@ def open_raster(
             known = envi_header.without_bad_bands(file.path, known, header["bbl"])
         layout = roles.of_dataset(file.path, dataset, known, bands_nm)
         georeference = Georeference.of_dataset(dataset)
-        turn = _orientation_of(file, dataset, georeference, pages)
+        orientation = _orientation_of(file, dataset, georeference, pages)
         dtype = np.dtype(dataset.dtypes[0])
         given = None if nodata == "declared" else nodata
         invalid_value = dataset.nodata if given is None else check_nodata(file.path, given, dtype)
-        stored = StoredImage(dataset, layout, nodata=given, across_rows=orientation.swaps_axes(turn))
+        stored = StoredImage(dataset, layout, nodata=given, across_rows=swaps_axes(orientation))
         if layout.is_colour and layout.palette is None and stored.is_gray():
             stored.reduce_to_gray()
         layout = stored.layout
@@ -150,12 +152,10 @@ def open_raster(
                 undeclared = find_undeclared(stored, is_map=bool(georeference))
         if undeclared is not None and undeclared.is_certain:
             invalid_value = float(undeclared.value)
-            stored = StoredImage(
-                dataset, layout, nodata=invalid_value, across_rows=orientation.swaps_axes(turn)
-            )
+            stored = StoredImage(dataset, layout, nodata=invalid_value, across_rows=swaps_axes(orientation))
         # a map says where it has no data; in a photograph black stays black
         is_padded_map = stored.padding is not None and bool(georeference)
-        height, width = _upright_size(dataset, turn)
+        height, width = _upright_size(dataset, orientation)
         grid = Grid(
             width,
             height,
@@ -167,7 +167,7 @@ def open_raster(
             may_have_invalid=stored.may_have_invalid or is_padded_map,
             metadata=dataset.metadata,
             tags=kept_tags(tags_of(dataset), header),
-            turned=turn != 1,
+            is_rotated=orientation != 1,
         )
         # the stored band of each data band: a palette makes three of one
         data = layout.stored * (layout.bands // len(layout.stored))
@@ -191,22 +191,22 @@ def open_raster(
             references=None if file.header is None else reference_names(file.header),
             **_sampled(stored, rule, dtype),
         )
-        for doubt in (
+        for warning in (
             *dataset.problems,
-            None if pages is None else pages.doubt,
+            None if pages is None else pages.warning,
             "is animated; its first image is read"
             if file.driver == "PNG" and is_animated_png(file.data)
             else None,
-            None if stored.padding is None else stored.padding.doubt(),
-            None if undeclared is None else undeclared.doubt(),
-            roles.doubt(file.path, layout) if bands_nm is None else None,
-            values.doubt(encoding),
+            None if stored.padding is None else stored.padding.warning(),
+            None if undeclared is None else undeclared.warning(),
+            roles.warning(file.path, layout) if bands_nm is None else None,
+            values.warning(encoding),
         ):
-            if doubt:
-                problem = doubt.removeprefix(f"{file.path}: ")
+            if warning:
+                problem = warning.removeprefix(f"{file.path}: ")
                 warnings.warn(NircolorWarning(problem, path=file.path), stacklevel=2)
     sources = tuple(None if info.nm is None else info.source or "pages" for info in meanings)
-    return Raster(file, stored, grid, turn, values, bands, names, sources)
+    return Raster(file, stored, grid, orientation, values, bands, names, sources)
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -232,8 +232,8 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         envi_files.read_header(file.path, file.header, file.data)
     pages = find_pages(file.path, file.data) if file.driver == "GTiff" else None
     with _opened(file, pages) as dataset:
-        turn = _orientation_of(file, dataset, Georeference.of_dataset(dataset), pages)
-        size = _upright_size(dataset, turn)
+        orientation = _orientation_of(file, dataset, Georeference.of_dataset(dataset), pages)
+        size = _upright_size(dataset, orientation)
         dataset.close()
     return size
 
@@ -266,18 +266,18 @@ def _orientation_of(file: ImageFile, dataset: Any, georeference: Georeference, p
     if georeference:
         return 1
     if pages is not None:
-        return orientation.parse(pages.orientation)
+        return parse_orientation(pages.orientation)
     if file.driver == "GTiff":
-        return orientation.of_tiff(file.data)
+        return tiff_orientation(file.data)
     if file.driver == "NumPy":
-        return orientation.parse(tags_of(dataset, 0, "IMAGE_STRUCTURE").get("ORIENTATION"))
+        return parse_orientation(tags_of(dataset, 0, "IMAGE_STRUCTURE").get("ORIENTATION"))
     return 1 if dataset.metadata.exif is None else int(dataset.metadata.exif.orientation)
 
 
-def _upright_size(dataset: Any, turn: int) -> tuple[int, int]:
+def _upright_size(dataset: Any, orientation: int) -> tuple[int, int]:
     """Return height and width after rotation."""
     size = (int(dataset.height), int(dataset.width))
-    return size[::-1] if orientation.swaps_axes(turn) else size
+    return size[::-1] if swaps_axes(orientation) else size
 
 
 def _stretched(

@@ -15,6 +15,7 @@ from nircolor.imagery import encode_srgb
 from nircolor.imagery.values.reflectance import Values
 from nircolor.imagery.values.scaling import choose
 from nircolor.modelfile import Card, describe_bands
+from nircolor.texts import count_of
 
 # float values may exceed 1 by this much, as interpolation does
 _ROUNDING = 1e-3
@@ -104,9 +105,9 @@ def _scaled(image: Array, card: Card, given: Given) -> Floats:
     except NircolorError as error:
         raise NircolorError(_as_keywords(str(error))) from None
     values = Values(Path("image"), image.dtype, scale)
-    refusal = values.refusal(card.encoding, f"model {card.name}")
-    if refusal is not None:
-        raise NircolorError(_as_keywords(refusal))
+    problem = values.error(card.encoding, f"model {card.name}")
+    if problem is not None:
+        raise NircolorError(_as_keywords(problem))
     nir = scale.apply(image, range(len(image)))
     return encode_srgb(nir) if values.is_encoded_for(card.encoding) else nir
 
@@ -135,7 +136,7 @@ def _from_integers(image: Array, card: Card, valid: Mask | None, given: Given) -
         if len(planes) in (1, bands, 3):
             hint = "; arrays of shape (bands, height, width) must be floats in [0, 1]"
         raise NircolorError(
-            f"image: expected {bands} channel{'s'[: bands != 1]} in the last axis, "
+            f"image: expected {count_of(bands, 'channel')} in the last axis, "
             f"{describe_bands(card.bands)} for model {card.name}, got {image.shape}{hint}"
         )
     nir = _scaled(np.moveaxis(planes, 2, 0), card, given)

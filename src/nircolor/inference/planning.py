@@ -12,6 +12,7 @@ from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import OUTPUT_DRIVERS, is_image, list_files, list_folder, output_path_for
 from nircolor.imagery.files.signatures import OUTPUT_EXTENSIONS
 from nircolor.imagery.files.unread import EXTENSIONS as UNREAD_EXTENSIONS
+from nircolor.texts import abbreviate, count_of
 
 StrPath: TypeAlias = str | os.PathLike[str]
 OutputFormat: TypeAlias = Literal["png", "jpg", "tif"]
@@ -109,7 +110,7 @@ def _matches(pattern: str) -> list[Path]:
     if listing.unread:
         warnings.warn(NircolorWarning(listing.unread_summary(), path=pattern), stacklevel=3)
     if others:
-        names = ", ".join(others[:3]) + (", …" if len(others) > 3 else "")
+        names = abbreviate(others, 3)
         noun = "1 file that is no image" if len(others) == 1 else f"{len(others)} files that are not images"
         warnings.warn(NircolorWarning(f"left out {noun}: {names}", path=pattern), stacklevel=3)
     return listing.images
@@ -179,7 +180,7 @@ def _without_results(jobs: list[Job], suffix: str) -> list[Job]:
     kept = [job for job in jobs if _real(job.path) not in outputs]
     if count := len(jobs) - len(kept):
         warnings.warn(
-            f"left out {count} image{'s'[: count > 1]} that end{'s'[count > 1 :]} in {suffix}: "
+            f"left out {count_of(count, 'image')} that {'ends' if count == 1 else 'end'} in {suffix}: "
             "results of an earlier run",
             NircolorWarning,
             stacklevel=3,

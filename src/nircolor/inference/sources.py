@@ -86,9 +86,9 @@ class RasterSource:
             mixture = match_bands(
                 card.bands, raster.wavelengths_nm, str(raster.path), f"model {card.name}", raster.names
             )
-        refusal = raster.values.refusal(card.encoding, f"model {card.name}")
-        if refusal is not None:
-            raise NircolorError(refusal)
+        error = raster.values.error(card.encoding, f"model {card.name}")
+        if error is not None:
+            raise NircolorError(error)
         # a cube has hundreds of bands; only those with a non-zero weight are read
         used = mixture.any(0)
         self.bands = [int(band) for band in np.flatnonzero(used)]

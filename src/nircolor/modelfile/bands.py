@@ -8,6 +8,7 @@ from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
 from nircolor.imagery.bands.sensors import ROLE_RANGES_NM, TYPICAL_NM, possible_sensors, role_of
 from nircolor.modelfile.card import Band
+from nircolor.texts import abbreviate, count_of
 
 # wavelengths in files are rounded, often to 1 nm
 _ROUNDING_NM = 0.5
@@ -54,7 +55,7 @@ def match_bands(
     if len(roles) != len(bands) or not all(map(_may_be, bands, roles)):
         raise NircolorError(
             f"{name}: expected {describe_bands(bands)} for {wanted_by}, got "
-            f"{_count(len(names))} without wavelengths{_quoted(names)}{_advice(bands, names)}"
+            f"{count_of(len(names), 'band')} without wavelengths{_quoted(names)}{_advice(bands, names)}"
         )
     return np.eye(len(bands), dtype=np.float32)
 
@@ -67,7 +68,7 @@ def describe_bands(bands: Sequence[Band]) -> str:
         '1 band (850 nm, 250 nm wide)'
     """
     parts = [f"{b.center_nm:g} nm" + (f", {b.fwhm_nm:g} nm wide" if b.is_broad else "") for b in bands]
-    return f"{_count(len(parts))} ({'; '.join(parts)})"
+    return f"{count_of(len(parts), 'band')} ({'; '.join(parts)})"
 
 
 def _weights(
@@ -93,13 +94,7 @@ def _weights(
 
 def _listing(wavelengths_nm: Sequence[float | None]) -> str:
     texts = ["unknown" if nm is None else f"{nm:g}" for nm in wavelengths_nm]
-    if len(texts) > 12:
-        texts = [*texts[:5], "…", *texts[-5:]]
-    return f"{_count(len(wavelengths_nm))} at {', '.join(texts)} nm"
-
-
-def _count(bands: int) -> str:
-    return f"{bands} band{'s'[: bands != 1]}"
+    return f"{count_of(len(texts), 'band')} at {abbreviate(texts, 5, 5)} nm"
 
 
 def _may_be(band: Band, role: str | None) -> bool:
@@ -114,7 +109,7 @@ def _quoted(names: Sequence[str | None]) -> str:
     if not any(names):
         return ""
     texts = ["?" if name is None else name[:40] for name in names]
-    return f" ({', '.join(texts if len(texts) <= 12 else [*texts[:5], '…', *texts[-5:]])})"
+    return f" ({abbreviate(texts, 5, 5)})"
 
 
 def _advice(bands: Sequence[Band], names: Sequence[str | None]) -> str:

@@ -18,6 +18,7 @@ from nircolor.pairs.layouts import Folders, MultiBandFiles, Scenes, Vcip
 from nircolor.pairs.pair import Bands, Pair
 from nircolor.pairs.paired_set import PairedSet
 from nircolor.pairs.recipe import read_recipe
+from nircolor.texts import count_of
 
 _CLASSES = {kind.__name__: kind for kind in (Folders, MultiBandFiles, Vcip, Scenes)}
 _FORMS = (
@@ -94,7 +95,7 @@ def open_set(
         sets = [_recognize(text, role, split, table)]
     pairs = _select([pair for one in sets for pair in one.pairs()], role, split, text)
     splits = "training" if role == "training" and split is None else " and ".join(_split_names(pairs))
-    title = f"{text}, {len(pairs)} {splits} pair{'s'[: len(pairs) != 1]}".replace("  ", " ")
+    title = f"{text}, {count_of(len(pairs), f'{splits} pair')}".replace("  ", " ")
     return OpenedSet(title, pairs, bands, frozenset(one.table for one in sets if one.table is not None))
 
 

@@ -16,6 +16,7 @@ from nircolor.imagery.bands.sensors import role_of
 from nircolor.imagery.values.reflectance import Values
 from nircolor.imagery.values.scaling import Encoding
 from nircolor.modelfile import Band, describe_bands, match_bands
+from nircolor.texts import count_of
 
 # NIR bands to read, in order; None = the one band of the file
 Bands = tuple[Band, ...] | None
@@ -94,9 +95,9 @@ class PairImages(NamedTuple):
         """
         if self.nir_values is None:
             return self.nir
-        refusal = self.nir_values.refusal(encoding, wanted_by)
-        if refusal is not None:
-            problem = refusal.partition("; give ")[0]
+        error = self.nir_values.error(encoding, wanted_by)
+        if error is not None:
+            problem = error.partition("; give ")[0]
             raise NircolorError(
                 f"{problem}; state it as nir_scale of the data set in a YAML file, such as 10000 for "
                 "reflectance × 10000, or in the metadata of the file"
@@ -250,7 +251,7 @@ class _Files:
         except NircolorError as error:
             raise NircolorError(
                 f"{path}: expected {describe_bands(bands)} for {description}, "
-                f"got {raster.bands} band{'s'[: raster.bands != 1]} without wavelengths"
+                f"got {count_of(raster.bands, 'band')} without wavelengths"
             ) from error
 
     def read_bands(

@@ -177,9 +177,9 @@ def write_pair(
 def _require_reflectance(raster: Raster) -> None:
     is_raw = not raster.is_reflectance and raster.dtype.kind != "f" and not raster.values.is_scaled
     if not is_raw:
-        refusal = raster.values.refusal("reflectance", "synthesize")
-        if refusal is not None:
-            raise NircolorError(refusal)
+        error = raster.values.error("reflectance", "synthesize")
+        if error is not None:
+            raise NircolorError(error)
         return
     raise NircolorError(
         f"{raster.path}: expected {raster.values.references} beside it (or --dark and --white), "

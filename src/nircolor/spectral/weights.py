@@ -11,6 +11,7 @@ import numpy as np
 
 from nircolor.arrays import Array
 from nircolor.errors import NircolorError
+from nircolor.texts import count_of
 
 GRID_NM = np.arange(300.0, 2601.0)
 """Wavelengths at which all response curves are sampled, (2301,) in nm."""
@@ -116,4 +117,4 @@ def describe_bands(wavelengths_nm: Array) -> str:
     known = wavelengths_nm[~np.isnan(wavelengths_nm)]
     if not len(known):
         return "no band with a wavelength"
-    return f"{len(known)} band{'s'[: len(known) != 1]} from {known.min():g} to {known.max():g} nm"
+    return f"{count_of(len(known), 'band')} from {known.min():g} to {known.max():g} nm"

@@ -196,7 +196,7 @@ def test_a_block_is_read_back_in_both_byte_orders(order):
     )
     got = parse_exif(exif_block(made))
     assert got == made
-    upright = adapted(got, 30, 20, "x", turned=False)
+    upright = adapted(got, 30, 20, "x", is_rotated=False)
     assert struct.unpack(order + "H", upright.main[274].raw) == (1,)
 
 

@@ -150,12 +150,12 @@ def test_windows_agree_with_the_whole(tmp_path):
         assert values[0][valid].min() > 0.2
 
 
-@pytest.mark.parametrize("turn", [3, 6])
-def test_rotated_upright(tmp_path, turn):
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_rotated_upright(tmp_path, orientation):
     values = np.rint(_scene(160, 200) * (_frame(160, 200, 9, shift=(12, 5)) >= 0.5) * 255)
     path = tmp_path / "a.tif"
-    path.write_bytes(tiff_bytes(values, turn))
-    upright = np.rot90(values, 2 if turn == 3 else -1)
+    path.write_bytes(tiff_bytes(values, orientation))
+    upright = np.rot90(values, 2 if orientation == 3 else -1)
     np.testing.assert_array_equal(_valid(path), upright > 0)
 
 

@@ -114,21 +114,21 @@ def test_options_that_do_not_fit(tmp_path, options, message):
 def test_integers_of_unknown_scale_are_refused(tmp_path, file_name, band, advice, value):
     path = image(tmp_path / file_name, value, name=band)
     with open_raster(path, encoding="reflectance") as raster:  # without a warning
-        message = raster.values.refusal("reflectance", "model m")
+        message = raster.values.error("reflectance", "model m")
     assert message.startswith(f"{path}: expected reflectance for model m, got uint16 values of unknown scale")
     for options in (S2, LANDSAT):
         assert (options in message) == (options in advice)
     assert advice[0] in message
     with open_raster(path, encoding="reflectance", **options_in(message)) as raster:
-        assert raster.values.refusal("reflectance", "model m") is None
+        assert raster.values.error("reflectance", "model m") is None
 
 
 @pytest.mark.parametrize("dtype", ["int16", "uint32", "int32"])
 def test_other_integers_are_refused_too(tmp_path, dtype):
     with open_raster(image(tmp_path / "a.tif", dtype=dtype), encoding="reflectance") as raster:
-        assert S2 in raster.values.refusal("reflectance", "model m")
+        assert S2 in raster.values.error("reflectance", "model m")
     with open_raster(image(tmp_path / "b.tif", nbits=12), encoding="reflectance") as raster:
-        assert S2 in raster.values.refusal("reflectance", "model m")
+        assert S2 in raster.values.error("reflectance", "model m")
 
 
 def test_8_bits_are_taken_with_a_warning(tmp_path):
@@ -136,7 +136,7 @@ def test_8_bits_are_taken_with_a_warning(tmp_path):
     with pytest.warns(NircolorWarning, match="255 as 1, wrong if .*--scale 255: this is right"):
         open_raster(path, encoding="reflectance")
     with open_raster(path, encoding="reflectance", scale=255) as raster:
-        assert raster.values.refusal("reflectance", "model m") is None
+        assert raster.values.error("reflectance", "model m") is None
 
 
 @pytest.mark.parametrize("value", [30.0, 3000.0, 30000.0])
@@ -144,25 +144,25 @@ def test_8_bits_are_taken_with_a_warning(tmp_path):
 def test_floats_that_would_be_white_are_refused(tmp_path, value, encoding):
     path = image(tmp_path / "a.tif", value, "float32")
     with open_raster(path, encoding=encoding) as raster:  # without a warning
-        message = raster.values.refusal(encoding, "model m")
+        message = raster.values.error(encoding, "model m")
     assert "100 for percent, 10000 for reflectance × 10000" in message
     with open_raster(path, encoding=encoding, scale=value * 2) as raster:
-        assert raster.values.refusal(encoding, "model m") is None
+        assert raster.values.error(encoding, "model m") is None
 
 
 def test_floats_with_highlights_are_taken(tmp_path):
     values = np.full((1, 20, 20), 0.4, np.float32)
     values[0, 0] = 1.4
     with open_raster(save(tmp_path / "a.tif", values), encoding="reflectance") as raster:
-        assert raster.values.refusal("reflectance", "model m") is None
+        assert raster.values.error("reflectance", "model m") is None
 
 
 def test_floats_that_were_divided_before_are_refused(tmp_path):
     header = save_envi(tmp_path, np.full((1, 4, 5), 0.3, np.float32), reflectance_scale_factor="10000")
     with open_raster(header) as raster:
-        assert "nearly all black" in raster.values.refusal("gamma", "model m")
+        assert "nearly all black" in raster.values.error("gamma", "model m")
     with open_raster(header, scale=1) as raster:
-        assert raster.values.refusal("gamma", "model m") is None
+        assert raster.values.error("gamma", "model m") is None
 
 
 @pytest.mark.parametrize(("value", "message"), [(-5, "below 0"), (0.001, "reads as black")])
@@ -173,7 +173,7 @@ def test_dark_floats_cause_a_warning(tmp_path, value, message):
 
 def test_what_is_declared_not_to_be_reflectance_is_refused(tmp_path):
     with open_raster(image(tmp_path / "a.tif"), scale=10000, reflectance=False) as raster:
-        assert "--no-reflectance" in raster.values.refusal("reflectance", "model m")
+        assert "--no-reflectance" in raster.values.error("reflectance", "model m")
 
 
 # --- for a model of photographs
@@ -213,7 +213,7 @@ def test_values_that_are_declared_not_to_be_reflectance_are_still_dark(tmp_path)
 def test_a_photograph_causes_no_warning(tmp_path, dtype):
     with open_raster(save(tmp_path / "a.tif", noise(1, 20, 20, dtype)), encoding="gamma") as raster:
         assert not raster.values.is_encoded_for("gamma")
-        assert raster.values.refusal("gamma", "model m") is None
+        assert raster.values.error("gamma", "model m") is None
 
 
 # --- the sRGB curve

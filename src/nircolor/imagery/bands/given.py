@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from nircolor.errors import NircolorError
 from nircolor.imagery.bands.band_info import BandInfo
+from nircolor.texts import count_of
 
 # wavelength of each band in nm; or of some bands: wavelength, or "nir" for one broad band -> 1-based number
 GivenBands: TypeAlias = Sequence[float] | Mapping[float | str, int]
@@ -30,7 +31,9 @@ def check_numbered(path: Path, bands: Mapping[float | str, int], count: int) -> 
         else:
             _check_nm(path, meaning)
         if not hasattr(number, "__index__") or not 1 <= number <= count:
-            raise NircolorError(f"{path}: band {number} was given, but the image has {_count(count)}")
+            raise NircolorError(
+                f"{path}: band {number} was given, but the image has {count_of(count, 'band')}"
+            )
     if len(set(bands.values())) < len(bands):
         raise NircolorError(f"{path}: a band was given two wavelengths, got {dict(bands)}")
 
@@ -60,7 +63,7 @@ def given(
     bands = len(stored)
     if len(bands_nm) != bands:
         raise NircolorError(
-            f"{path}: {len(bands_nm)} wavelengths were given, but the image has {_count(bands)}"
+            f"{path}: {len(bands_nm)} wavelengths were given, but the image has {count_of(bands, 'band')}"
         )
     for value in bands_nm:
         _check_nm(path, value)
@@ -70,7 +73,3 @@ def given(
 def _check_nm(path: Path, value: float) -> None:
     if not (math.isfinite(value) and 100 <= value <= 100_000):
         raise NircolorError(f"{path}: expected wavelengths in nm (such as 850), got {value:g}")
-
-
-def _count(bands: int) -> str:
-    return f"{bands} band{'s'[: bands != 1]}"

@@ -19,6 +19,7 @@ from nircolor.imagery.bands.given import GivenBands
 from nircolor.imagery.bands.sensors import is_plain, sensor_wavelengths
 from nircolor.imagery.files import tiff
 from nircolor.imagery.gdal import open_dataset
+from nircolor.texts import abbreviate
 
 _MAX_PAGES = 4096
 # pages whose datasets stay open: each has a file descriptor
@@ -84,13 +85,13 @@ class Pages:
     Attributes:
         images: the pages of the image; several of one size are bands or another series.
         is_first: whether the image is the file's first page, which GDAL reads by default.
-        doubt: warning about pages that are left out, or None.
+        warning: warning about pages that are left out, or None.
         stack: what the first page says about all planes.
     """
 
     images: tuple[Page, ...]
     is_first: bool
-    doubt: str | None
+    warning: str | None
     stack: microscopy.Stack
 
     @property
@@ -158,7 +159,7 @@ def find_pages(path: Path, data: Path) -> Pages | None:
             f"{path}: expected one image or pages of one size, got {len(images)} pages of {sizes} pixels; "
             "save the one that is meant as a file of its own"
         )
-    return Pages(same, first, _doubt(path, len(same), others), stack)
+    return Pages(same, first, _warning(path, len(same), others), stack)
 
 
 def _sub_pages(reader: tiff.TiffTags, tags: tiff.Tags) -> Iterator[Page]:
@@ -187,7 +188,7 @@ def _is_preview(page: Page, image: Page) -> bool:
     return ratio >= 2 and close
 
 
-def _doubt(path: Path, count: int, others: Sequence[Page]) -> str | None:
+def _warning(path: Path, count: int, others: Sequence[Page]) -> str | None:
     if not others:
         return None
     sizes = ", ".join(dict.fromkeys(f"{page.size[1]} x {page.size[0]}" for page in others))
@@ -286,9 +287,8 @@ class PagedDataset:
         """Message about pages that may be bands, slices or frames."""
         dimensions = self._pages.stack.dimensions
         names = [info.name or "?" for info in known]
-        names = names if len(names) <= 12 else [*names[:5], "…", *names[-5:]]
         kind = f" ({dimensions})" if dimensions else ""
-        called = f" called {', '.join(names)}" if any(info.name for info in known) else ""
+        called = f" called {abbreviate(names, 5, 5)}" if any(info.name for info in known) else ""
         return (
             f"{self._path}: expected one image or bands with wavelengths, got {len(self._pages.images)} "
             f"pages of {self.width} x {self.height} pixels{kind}{called}; if they are bands, name the "

@@ -130,7 +130,7 @@ def _looks_like_alpha(dataset: Any, band: int) -> bool:
     return bool(top in _FULL_SCALES and ends.mean() >= _ALPHA_SHARE)
 
 
-def doubt(path: Path, layout: Layout) -> str | None:
+def warning(path: Path, layout: Layout) -> str | None:
     """Return a warning where the image is a colour photograph, else None."""
     if not layout.is_colour:
         return None

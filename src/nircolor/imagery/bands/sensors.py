@@ -128,7 +128,7 @@ def wavelength_in(text: str | None) -> float | None:
 
 
 def sensor_wavelengths(names: Sequence[str | None], product: str) -> tuple[float | None, ...]:
-    """Return the centres in nm of bands whose names tell the sensor without doubt, else None for all.
+    """Return the centres in nm of bands whose names state the sensor, else None for all.
 
     "B5" is near-infrared on Landsat 8 and red edge on Sentinel-2, and "B05" is either in products that
     harmonize them. Such names count only where the product says which it is, or another band decides, such
@@ -157,7 +157,7 @@ def sensor_wavelengths(names: Sequence[str | None], product: str) -> tuple[float
             for name, role in zip(names, roles, strict=True)
         )
     cameras = [nm for pattern, nm in _CAMERAS if pattern.search(product)]
-    # two bands of one role, as of cameras with ten bands, are not told apart by it
+    # two bands of one role, as of cameras with ten bands, are not distinguished by it
     if len(cameras) != 1 or any(roles.count(role) > 1 for role in roles if role):
         return nothing
     return tuple(cameras[0].get(role or "") for role in roles)
@@ -230,9 +230,9 @@ _CAMERAS: tuple[tuple[re.Pattern[str], dict[str, float]], ...] = tuple(
 
 def _satellite(numbered: Sequence[re.Match[str]], product: str) -> str | None:
     """Return the satellite whose bands are numbered like this, or None where it may be another."""
-    told = [name for name, pattern in _PRODUCTS.items() if re.search(pattern, product, re.IGNORECASE)]
-    if told:
-        return told[0] if len(told) == 1 else None
+    stated = [name for name, pattern in _PRODUCTS.items() if re.search(pattern, product, re.IGNORECASE)]
+    if stated:
+        return stated[0] if len(stated) == 1 else None
     codes = {match[3] for match in numbered}
     # "Band 8" is the name of the eighth band of any file
     if all(match[2] == "b" for match in numbered) and all(

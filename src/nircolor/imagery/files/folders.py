@@ -16,6 +16,7 @@ from nircolor.imagery.files.unread import (
     kind_of_content,
     kind_of_name,
 )
+from nircolor.texts import abbreviate, count_of
 
 # a summary names this many files
 _NAMED = 3
@@ -37,12 +38,10 @@ class Listing:
 
     def unread_summary(self) -> str:
         """Return one line that counts and names the files that are not read, and says what to do."""
-        count = len(self.unread)
-        named = sorted(self.unread)[:_NAMED]
-        names = ", ".join(path.name for path in named) + (", …" if count > len(named) else "")
+        names = abbreviate([path.name for path in sorted(self.unread)], _NAMED)
         kinds = dict.fromkeys(sorted(self.unread.values(), key=lambda kind: kind.name))
         advice = "; ".join(f"{kind.name}: {kind.advice}" for kind in kinds)
-        return f"left out {count} file{'s'[: count > 1]} that cannot be read: {names} ({advice})"
+        return f"left out {count_of(len(self.unread), 'file')} that cannot be read: {names} ({advice})"
 
 
 def find_images(folder: str | os.PathLike[str], recursive: bool = False) -> list[Path]:

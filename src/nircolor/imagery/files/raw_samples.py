@@ -82,8 +82,8 @@ class Samples:
             f"<LineOffset>{self.strides[0]}</LineOffset><ByteOrder>{order}</ByteOrder></VRTRasterBand>"
             for band, offset in enumerate(self.offsets, 1)
         )
-        turn = '<Metadata domain="IMAGE_STRUCTURE"><MDI key="ORIENTATION">5</MDI></Metadata>'
-        content = turn + bands if self.is_transposed else bands
+        orientation = '<Metadata domain="IMAGE_STRUCTURE"><MDI key="ORIENTATION">5</MDI></Metadata>'
+        content = orientation + bands if self.is_transposed else bands
         return f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">{content}</VRTDataset>'
 
 

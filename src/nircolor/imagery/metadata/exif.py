@@ -117,14 +117,14 @@ def _portable(directory: Directory) -> Directory:
     }
 
 
-def adapted(exif: Exif, width: int, height: int, software: str, *, turned: bool) -> Exif:
+def adapted(exif: Exif, width: int, height: int, software: str, *, is_rotated: bool) -> Exif:
     """Return EXIF for the colour image: upright, sRGB, of this size, without thumbnail.
 
     Args:
         exif: the metadata of the input.
         width, height: of the output in pixels.
         software: name and version of this program.
-        turned: whether the image was rotated or mirrored, so that areas in pixels are no longer true.
+        is_rotated: whether the image was rotated or mirrored, so that areas in pixels are no longer true.
     """
     order = exif.order
     main = {tag: value for tag, value in exif.main.items() if tag in _KEPT}
@@ -134,7 +134,9 @@ def adapted(exif: Exif, width: int, height: int, software: str, *, turned: bool)
     main[_ORIENTATION] = Value(3, 1, struct.pack(order + "H", 1))
     main[_SOFTWARE] = Value(2, len(text), text)
     photo = {
-        tag: value for tag, value in exif.photo.items() if tag != _GAMMA and not (turned and tag in _AREAS)
+        tag: value
+        for tag, value in exif.photo.items()
+        if tag != _GAMMA and not (is_rotated and tag in _AREAS)
     }
     if photo:
         photo[_COLOUR_SPACE] = Value(3, 1, struct.pack(order + "H", _SRGB))

@@ -46,7 +46,7 @@ def embed(path: Path, driver: str, grid: Grid) -> list[str]:
         Messages about metadata that does not fit into the format.
     """
     metadata = grid.metadata
-    exif = adapted(metadata.exif or Exif(), grid.width, grid.height, SOFTWARE, turned=grid.turned)
+    exif = adapted(metadata.exif or Exif(), grid.width, grid.height, SOFTWARE, is_rotated=grid.is_rotated)
     problems = []
     xmp = None
     if metadata.xmp is not None:

@@ -70,7 +70,7 @@ class Padding:
                 beyond &= band <= self.limit if self.limit else band == 0
         return beyond
 
-    def doubt(self) -> str:
+    def warning(self) -> str:
         """Return the warning about this padding."""
         return (
             f"black padding (zeros beyond straight edges, {max(self.share, 0.01):.0%} of the area) is taken "

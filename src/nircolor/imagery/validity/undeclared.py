@@ -34,7 +34,7 @@ class Undeclared:
     share: float
     is_certain: bool
 
-    def doubt(self) -> str:
+    def warning(self) -> str:
         """Return the warning about this value."""
         with np.printoptions(legacy=False):  # other packages shorten what NumPy prints
             text = str(self.value).removesuffix(".0")

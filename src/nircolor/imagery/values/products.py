@@ -61,12 +61,12 @@ LANDSAT_TOP = Product("Landsat Collection 2 level 1", "--scale 0.00002 --offset 
 
 def recognize(path: Path, names: Sequence[str | None], tags: Mapping[str, str]) -> Product | None:
     """Recognize a satellite product by its file name, its band names and its tags."""
-    told = [
+    stated = [
         value
         for key, value in tags.items()
         if any(word in key.upper() for word in ("SPACECRAFT", "SATELLITE", "PLATFORM", "PRODUCT", "SENSOR"))
     ]
-    text = " ".join([path.name, *told])[:10_000]
+    text = " ".join([path.name, *stated])[:10_000]
     if _TIMES_10000.search(path.name):
         return TIMES_10000
     satellite = satellite_of(names, text)

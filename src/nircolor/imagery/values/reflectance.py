@@ -71,7 +71,7 @@ class Values:
         """Whether the values, once scaled, must go through the sRGB curve for a model."""
         return encoding == "gamma" and bool(self.scale.is_reflectance)
 
-    def refusal(self, encoding: Encoding, wanted_by: str) -> str | None:
+    def error(self, encoding: Encoding, wanted_by: str) -> str | None:
         """Return why the values cannot be used, or None where they can.
 
         Args:
@@ -100,10 +100,10 @@ class Values:
             f"scale; give {self.advice()}"
         )
 
-    def doubt(self, encoding: Encoding | None) -> str | None:
+    def warning(self, encoding: Encoding | None) -> str | None:
         """Return a warning where the values may not be what a model expects, or None.
 
-        There is none where `refusal` refuses them.
+        None as well where `error` returns a message.
 
         Args:
             encoding: what the model expects; None for a reader that is not a model.

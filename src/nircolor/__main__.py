@@ -1,7 +1,6 @@
 """The command ``nircolor``, also as ``python -m nircolor``."""
 
 import signal
-import sys
 
 
 def main() -> None:
@@ -12,7 +11,7 @@ def main() -> None:
     from nircolor.app import stopping, terminal
 
     # before any file is opened, which would take the place of a closed stream
-    terminal.prepare_streams(debug="--debug" in sys.argv)
+    terminal.prepare_streams()
     stopping.install()
     from nircolor.app.main import main as run
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from nircolor.app import stopping
-from nircolor.app.terminal import describe, print_traceback, printable
+from nircolor.app.terminal import describe, is_debug, print_traceback, printable
 from nircolor.errors import NircolorWarning
 from nircolor.texts import abbreviate
 
@@ -188,7 +188,7 @@ def conclude(summary: str, failures: Sequence[tuple[Path, Exception]], *, quiet:
     errors.print(f"{len(failures)} failed:", style="red")
     for path, error in failures:
         errors.print(f"  {describe(error, path)}", style="red")
-        if "--debug" in sys.argv:
+        if is_debug():
             print_traceback(error)
     sys.exit(1)
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from nircolor import __version__
-from nircolor.app import stopping, terminal
+from nircolor.app import terminal
 from nircolor.app.colorize import colorize
 from nircolor.app.evaluate import evaluate
 from nircolor.app.info import info, models
@@ -103,18 +103,16 @@ for title, functions in {
 def main() -> None:
     """Run the command line.
 
+    `nircolor.__main__` prepares the streams and signals before this module is imported.
+
     Exit codes: 0 for success; 1 if some files of a batch failed (for ``leaks``: if images are shared); 2 for
     any other error, reported in one line (``--debug`` adds the traceback); 130 after Ctrl-C, SIGTERM or
     SIGHUP; 141 if the reader of standard output has gone.
     """
-    terminal.prepare_streams(debug="--debug" in sys.argv)
-    stopping.install()
     sys.exit(terminal.finish(_run()))
 
 
 def _run() -> int:
-    # accepted anywhere on the command line, not only before the command
-    debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         code = app(arguments, prog_name="nircolor", standalone_mode=False)
@@ -125,7 +123,7 @@ def _run() -> int:
     except Exception as error:
         # Typer's exceptions for mistakes in the arguments have no common class in all its versions
         usage = hasattr(error, "format_message")
-        if debug and not usage:
+        if terminal.is_debug() and not usage:
             terminal.print_traceback(error)
         terminal.print_error(in_one_line(error) if usage else terminal.describe(error))
         return 2

@@ -114,15 +114,17 @@ _output: _StandardOutput | None = None
 error_file = 2
 
 
-def prepare_streams(*, debug: bool = False) -> None:
+def is_debug() -> bool:
+    """Return whether the command line has ``--debug``, which is accepted anywhere on it."""
+    return "--debug" in sys.argv
+
+
+def prepare_streams() -> None:
     """Replace closed streams, make the others print text that their encoding lacks in ASCII, hide libraries.
 
     The next file that is opened would take the place of a closed stream, with all that is printed there.
-    GDAL's libraries and others print to standard error below Python; what matters is raised as an error too.
-    A second call does nothing.
-
-    Args:
-        debug: Show what libraries print.
+    GDAL's libraries and others print to standard error below Python: hidden except with ``--debug``, since
+    their errors are raised as exceptions too. A second call does nothing.
     """
     global _output, error_file
     for number in range(3):
@@ -132,7 +134,7 @@ def prepare_streams(*, debug: bool = False) -> None:
             # writing to standard output fails, to standard error does not
             os.open(os.devnull, os.O_RDWR if number == 2 else os.O_RDONLY)
     sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
-    if sys.stderr is sys.__stderr__ and sys.stderr is not None and not debug:
+    if sys.stderr is sys.__stderr__ and sys.stderr is not None and not is_debug():
         error_file = os.dup(2)
         sys.stderr = open(error_file, "w", 1, sys.stderr.encoding, closefd=False)  # noqa: SIM115
         _redirect(2, os.devnull)

@@ -5,7 +5,6 @@ with any driver, so that a VRT in one can read local files and make network requ
 opened for reading through ``/vsisubfile/``, where GDAL looks for no such files.
 """
 
-import math
 import os
 import re
 import threading
@@ -171,12 +170,3 @@ def descriptions_of(dataset: Any) -> tuple[str | None, ...]:
         return tuple(dataset.descriptions)
     except UnicodeDecodeError:
         return (None,) * int(dataset.count)
-
-
-def positive_number(text: str | None) -> float | None:
-    """Parse a tag as a finite number above 0; return None for anything else."""
-    try:
-        value = float(text) if text is not None else math.nan
-    except ValueError:
-        return None
-    return value if math.isfinite(value) and value > 0 else None

@@ -8,8 +8,9 @@ from typing import Any
 from rasterio.enums import ColorInterp
 
 from nircolor.imagery.bands.sensors import is_plain, role_of, sensor_wavelengths, wavelength_in
-from nircolor.imagery.gdal import descriptions_of, positive_number, tags_of
+from nircolor.imagery.gdal import descriptions_of, tags_of
 from nircolor.imagery.metadata.xmp import xmp_properties
+from nircolor.imagery.numbers import positive_number
 
 _NM_PER_UNIT = {
     "nanometers": 1.0, "nanometer": 1.0, "nanometres": 1.0, "nm": 1.0,

@@ -6,15 +6,15 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
-from xml.parsers.expat import ExpatError, ParserCreate
+from xml.parsers.expat import ExpatError
 
 from nircolor.imagery.bands.band_info import BandInfo
 from nircolor.imagery.bands.sensors import is_plain, role_of, wavelength_in
 from nircolor.imagery.files.tiff import Tags
+from nircolor.imagery.metadata.safe_xml import expat_parser
 
 _DESCRIPTION, _IJ_COUNTS, _IJ_METADATA, _STK_PLANES = 270, 50838, 50839, 33629
 _MAX_CHARACTERS = 8 << 20
-_NM_PER_UNIT = {"nm": 1.0, "µm": 1000.0, "μm": 1000.0, "um": 1000.0, "Å": 0.1}
 
 
 @dataclass(frozen=True)
@@ -114,12 +114,8 @@ def _of_ome(text: str) -> Stack:
         elif name == "Channel" and len(images) == 1:
             channels.append(attributes)
 
-    def refuse(*_: object) -> None:
-        raise ExpatError
-
-    parser = ParserCreate()
+    parser = expat_parser()
     parser.StartElementHandler = start
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
     try:
         parser.Parse(text.encode("utf-8", "replace"), True)
     except (ExpatError, ValueError):

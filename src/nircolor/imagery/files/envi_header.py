@@ -8,7 +8,7 @@ import numpy as np
 
 from nircolor.errors import NircolorError
 from nircolor.imagery.bands.band_info import BandInfo
-from nircolor.imagery.gdal import positive_number
+from nircolor.imagery.numbers import positive_number
 
 # numpy types by ENVI's number, without the complex ones (6, 9)
 SAMPLE_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}

@@ -14,11 +14,12 @@ from typing import BinaryIO
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
+from nircolor.errors import first_line
 from nircolor.imagery.files.tiff import TiffTags
 from nircolor.imagery.metadata.exif import Exif, describes_pages, parse_exif, read_exif
 from nircolor.imagery.metadata.safe_xml import parse_xml
+from nircolor.imagery.metadata.text_files import MAX_BYTES
 
-_MAX_BYTES = 4 << 20
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF_UUID = b"JpgTiffExif->JP2"
 # tags that GDAL reads from a TIFF and writes to one
@@ -76,13 +77,13 @@ def read_metadata(data: Path, driver: str) -> Metadata:
                 for kind, content in find[driver](file):
                     found.setdefault(kind, content)
         except (OSError, ValueError, IndexError, struct.error, zlib.error) as error:
-            problems.append(f"its metadata is damaged and not all carried over ({_line(error)})")
+            problems.append(f"its metadata is damaged and not all carried over ({first_line(error)[:120]})")
     exif, xmp, icc = found.get("exif"), found.get("xmp"), found.get("icc")
     if isinstance(exif, bytes):
         try:
             exif = parse_exif(exif)
         except (ValueError, struct.error) as error:
-            problems.append(f"its EXIF is damaged and not carried over ({_line(error)})")
+            problems.append(f"its EXIF is damaged and not carried over ({first_line(error)[:120]})")
             exif = None
     if isinstance(exif, Exif) and exif.is_damaged:
         problems.append("its EXIF is damaged and not all carried over")
@@ -90,7 +91,7 @@ def read_metadata(data: Path, driver: str) -> Metadata:
         try:
             parse_xml(xmp)
         except ValueError as error:
-            problems.append(f"its XMP is damaged and not carried over ({_line(error)})")
+            problems.append(f"its XMP is damaged and not carried over ({first_line(error)[:120]})")
             xmp = None
     return Metadata(
         exif if isinstance(exif, Exif) else None,
@@ -98,10 +99,6 @@ def read_metadata(data: Path, driver: str) -> Metadata:
         icc if isinstance(icc, bytes) and is_srgb(icc) else None,
         tuple(problems),
     )
-
-
-def _line(error: Exception) -> str:
-    return " ".join(str(error).split())[:120]
 
 
 def kept_tags(tags: Mapping[str, str], header: Mapping[str, str]) -> dict[str, str]:
@@ -145,7 +142,7 @@ def _of_png(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     file.seek(8)
     while len(start := file.read(8)) == 8:
         length, kind = struct.unpack(">I4s", start)
-        if kind not in (b"eXIf", b"iCCP", b"iTXt", b"zTXt", b"tEXt") or length > _MAX_BYTES:
+        if kind not in (b"eXIf", b"iCCP", b"iTXt", b"zTXt", b"tEXt") or length > MAX_BYTES:
             file.seek(length + 4, 1)
             continue
         content = file.read(length)
@@ -170,7 +167,7 @@ def _raw_profile(text: bytes) -> bytes:
 
 
 def _inflated(data: bytes) -> bytes:
-    return zlib.decompressobj().decompress(data, _MAX_BYTES)
+    return zlib.decompressobj().decompress(data, MAX_BYTES)
 
 
 def _of_webp(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
@@ -179,7 +176,7 @@ def _of_webp(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     while len(start := file.read(8)) == 8:
         kind, length = struct.unpack("<4sI", start)
         following = file.tell() + length + length % 2
-        if kind in names and length <= _MAX_BYTES:
+        if kind in names and length <= MAX_BYTES:
             yield names[kind], file.read(length)
         file.seek(following)
 
@@ -193,7 +190,7 @@ def _of_jp2(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
             content = struct.unpack(">Q", file.read(8))[0] - 16
         if length == 0 or content < 0:  # up to the end of the file
             return
-        if kind == b"uuid" and content <= _MAX_BYTES:
+        if kind == b"uuid" and content <= MAX_BYTES:
             box = file.read(content)
             if box.startswith(_EXIF_UUID):
                 yield "exif", box[16:]
@@ -207,7 +204,7 @@ def _of_tiff(file: BinaryIO) -> Iterator[tuple[str, "bytes | Exif"]]:
     reader = TiffTags(file)
     main = reader.entries(reader.first)[0]
     for name, tag in (("xmp", 700), ("icc", 34675)):
-        if tag in main and len(main[tag].raw) <= _MAX_BYTES:
+        if tag in main and len(main[tag].raw) <= MAX_BYTES:
             yield name, main[tag].raw
     file.seek(0)
     # offsets in the camera's own data refer to the whole file

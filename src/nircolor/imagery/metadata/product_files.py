@@ -7,7 +7,8 @@ GDAL or an XML parser.
 import re
 from pathlib import Path
 
-_MAX_BYTES = 4 << 20
+from nircolor.imagery.metadata.text_files import read_text
+
 _LANDSAT = re.compile(
     r"(?P<scene>L[CEMOT]\d{2}_L[12][A-Z]{2}_\d{6}_\d{8}_\d{8}_\d{2}_(?:T1|T2|RT))_(?P<surface>SR_)?B\d",
     re.IGNORECASE,
@@ -69,8 +70,6 @@ def _of_sentinel2(text: str, band: str) -> dict[str, str]:
 
 def _text(file: Path) -> str:
     try:
-        if not file.is_file() or file.stat().st_size > _MAX_BYTES:
-            return ""
-        return file.read_text(encoding="utf-8", errors="replace")
-    except OSError:
+        return read_text(file) if file.is_file() else ""
+    except (OSError, ValueError):
         return ""

@@ -2,8 +2,10 @@
 
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
+from xml.parsers.expat import ExpatError, ParserCreate, XMLParserType
 
-_MAX_BYTES = 4 << 20
+from nircolor.imagery.metadata.text_files import MAX_BYTES
+
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 
 
@@ -21,8 +23,8 @@ def parse_xml(raw: bytes | str) -> Element:
         >>> parse_xml('<a><b c="1"/></a>').find("b").get("c")
         '1'
     """
-    if len(raw) > _MAX_BYTES:
-        raise ValueError(f"expected at most {_MAX_BYTES >> 20} MB of XML, got {len(raw) >> 20} MB")
+    if len(raw) > MAX_BYTES:
+        raise ValueError(f"expected at most {MAX_BYTES >> 20} MB of XML, got {len(raw) >> 20} MB")
     text = raw if isinstance(raw, str) else _decode(raw)
     # decoded here, so that no other encoding can hide the declaration from this check
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
@@ -31,6 +33,20 @@ def parse_xml(raw: bytes | str) -> Element:
         return ElementTree.fromstring(text.rstrip("\0 \r\n").lstrip("\ufeff"))
     except (ElementTree.ParseError, ValueError) as error:
         raise ValueError(f"no well-formed XML: {error}") from error
+
+
+def expat_parser() -> XMLParserType:
+    """Return a parser that raises `ExpatError` at a document type or an entity, as `parse_xml` refuses them.
+
+    It reads prefixes of namespaces that are not declared, unlike `parse_xml`; some programs write such XML.
+    """
+
+    def refuse(*_: object) -> None:
+        raise ExpatError("XML with a document type is not read")
+
+    parser = ParserCreate()
+    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
+    return parser
 
 
 def _decode(raw: bytes) -> str:

@@ -23,12 +23,13 @@ from rasterio.errors import RasterioError
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
+from nircolor.errors import first_line
 from nircolor.imagery.gdal import clear_error, crs_from_wkt, open_dataset, tags_of
 from nircolor.imagery.metadata.carried import Metadata
 from nircolor.imagery.metadata.pam import Pam, PamBand, parse_pam
+from nircolor.imagery.metadata.text_files import read_bounded, read_text
 
 _T = TypeVar("_T")
-_MAX_BYTES = 4 << 20
 # names in an RPB file by GDAL's names
 _RPB_NAMES = {
     "ERR_BIAS": "errBias", "ERR_RAND": "errRand", "LINE_OFF": "lineOffset", "SAMP_OFF": "sampOffset",
@@ -55,7 +56,7 @@ class DatasetWithSideFiles:
     def __init__(self, dataset: Any, data: Path, metadata: Metadata | None = None) -> None:
         self._dataset, self.problems = dataset, list[str]()
         self.metadata = metadata or Metadata()
-        pam = self._read([f"{data.name}.aux.xml"], data, lambda file: parse_pam(_content(file))) or Pam()
+        pam = self._read([f"{data.name}.aux.xml"], data, lambda file: parse_pam(read_bounded(file))) or Pam()
         self._pam = pam
         self._bands = [self._pam.bands.get(band, PamBand()) for band in dataset.indexes]
         self._mask = self._read([f"{data.name}.msk"], data, self._open_mask)
@@ -154,7 +155,7 @@ class DatasetWithSideFiles:
         try:
             return read(file)
         except (ValueError, KeyError, IndexError, OverflowError, OSError, RasterioError) as error:
-            reason = " ".join(str(error).split())[:200]
+            reason = first_line(error)[:200]
             self.problems.append(f"{file.name} beside it is not read ({reason})")
             return None
 
@@ -211,21 +212,9 @@ def _beside(data: Path, name: str) -> Path | None:
     return None
 
 
-def _content(file: Path) -> bytes:
-    with file.open("rb") as opened:
-        raw = opened.read(_MAX_BYTES + 1)
-    if len(raw) > _MAX_BYTES:
-        raise ValueError(f"expected at most {_MAX_BYTES >> 20} MB")
-    return raw
-
-
-def _text(file: Path) -> str:
-    return _content(file).decode("utf-8-sig", errors="replace")
-
-
 def _world_file(file: Path) -> Affine:
     """Parse a world file, which places the centre of the first pixel."""
-    numbers = [float(text.replace(",", ".")) for text in _text(file)[:4096].split()[:6]]
+    numbers = [float(text.replace(",", ".")) for text in read_text(file)[:4096].split()[:6]]
     if len(numbers) != 6:
         raise ValueError(f"expected 6 numbers, got {len(numbers)}")
     a, d, b, e, c, f = numbers
@@ -235,17 +224,17 @@ def _world_file(file: Path) -> Affine:
 
 
 def _refuse_tab(file: Path) -> None:
-    if 'type "raster"' in _text(file).lower():
+    if 'type "raster"' in read_text(file).lower():
         raise ValueError("a georeference of MapInfo; convert the image with gdal_translate to keep it")
 
 
 def _projection(file: Path) -> CRS:
-    return crs_from_wkt(_text(file), esri=True)
+    return crs_from_wkt(read_text(file), esri=True)
 
 
 def _rpc_text(file: Path) -> RPC:
     """Parse lines such as ``LINE_OFF: +003424.00 pixels`` and ``LINE_NUM_COEFF_1: -1.2E-03``."""
-    items = dict(re.findall(r"^\s*(\w+)\s*:\s*(\S+)", _text(file), re.MULTILINE))
+    items = dict(re.findall(r"^\s*(\w+)\s*:\s*(\S+)", read_text(file), re.MULTILINE))
     for name in ("LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_COEFF"):
         items[name] = " ".join(items[f"{name}_{i}"] for i in range(1, 21))
     return RPC.from_gdal({name: items[name] for name in _RPB_NAMES if name in items})
@@ -253,7 +242,7 @@ def _rpc_text(file: Path) -> RPC:
 
 def _rpb(file: Path) -> RPC:
     """Parse lines such as ``lineOffset = 2191;`` and lists in brackets."""
-    items = dict(re.findall(r"(\w+)\s*=\s*\(?([^;()]*)\)?\s*;", _text(file)))
+    items = dict(re.findall(r"(\w+)\s*=\s*\(?([^;()]*)\)?\s*;", read_text(file)))
     return RPC.from_gdal(
         {name: items[key].replace(",", " ") for name, key in _RPB_NAMES.items() if key in items}
     )

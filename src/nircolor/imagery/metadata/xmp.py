@@ -1,6 +1,8 @@
 """Properties in an XMP packet, such as the band and wavelength that cameras on drones write."""
 
-from xml.parsers.expat import ExpatError, ParserCreate
+from xml.parsers.expat import ExpatError
+
+from nircolor.imagery.metadata.safe_xml import expat_parser
 
 _MAX_CHARACTERS = 1 << 20
 
@@ -44,13 +46,9 @@ def xmp_properties(packet: str) -> dict[str, list[str]]:
         if value and name:
             found.setdefault(name, []).append(value)
 
-    def refuse(*_: object) -> None:
-        raise ExpatError
-
-    parser = ParserCreate()
+    parser = expat_parser()
     parser.StartElementHandler, parser.EndElementHandler = start, end
     parser.CharacterDataHandler = text.append
-    parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
     try:
         parser.Parse(packet.strip("\0 \r\n\t\ufeff").encode("utf-8"), True)
     except (ExpatError, UnicodeError, ValueError):

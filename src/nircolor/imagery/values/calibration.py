@@ -17,7 +17,7 @@ from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.files import envi_files
-from nircolor.imagery.gdal import positive_number
+from nircolor.imagery.numbers import positive_number
 from nircolor.imagery.values.scaling import Source
 
 # largest values of converters of 12 and 14 bits, and of the same shifted to the top of 16 bits

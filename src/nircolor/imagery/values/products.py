@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from nircolor.imagery.bands.sensors import satellite_of
-from nircolor.imagery.gdal import positive_number
 from nircolor.imagery.metadata.product_files import tags_beside
+from nircolor.imagery.numbers import finite_number, positive_number
 from nircolor.imagery.values.scaling import Scale
 
 # tags of the value for a reflectance of 1, or of the factor below 1
@@ -245,8 +245,6 @@ def _rule(scale: Scale, reason: str) -> str:
 
 def _numbers(text: str) -> list[float]:
     """Parse numbers that are separated by commas or spaces, in any brackets; none where a part is not one."""
-    try:
-        numbers = [float(part) for part in re.split(r"[,\s]+", text.strip("{}[]() \n")) if part]
-    except ValueError:
-        return []
-    return numbers if all(math.isfinite(number) for number in numbers) else []
+    numbers = [finite_number(part) for part in re.split(r"[,\s]+", text.strip("{}[]() \n")) if part]
+    known = [number for number in numbers if number is not None]
+    return known if len(known) == len(numbers) else []

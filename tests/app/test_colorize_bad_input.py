@@ -127,6 +127,7 @@ def test_inputs_and_existing_outputs_are_not_overwritten(nircolor, tmp_path, tin
     model = ("-m", tiny("per_pixel"))
     for output in (tmp_path, path):
         assert "is the input itself" in nircolor.refused("colorize", path, "-o", output, *model)
+        assert "never replaced" in nircolor.refused("colorize", path, "-o", output, *model, "--overwrite")
     other = gray_png(tmp_path / "b.png", seed=1)
     assert "exists already" in nircolor.refused("colorize", path, "-o", other, *model)
     assert path.read_bytes() == before
@@ -134,15 +135,37 @@ def test_inputs_and_existing_outputs_are_not_overwritten(nircolor, tmp_path, tin
     np.testing.assert_array_equal(load(other)[0][0], load(path)[0][0])
 
 
-@pytest.mark.parametrize("output", ["file.txt", "file.txt/below", "b.gif/a.png"])
+@pytest.mark.parametrize("output", ["file", "file/below", "b.gif/a.png"])
 def test_an_output_folder_that_is_a_file(nircolor, tmp_path, tiny, output):
-    for name in ("file.txt", "b.gif"):
+    for name in ("file", "b.gif"):
         (tmp_path / name).write_text("mine")
     line = nircolor.refused(
         "colorize", gray_png(tmp_path / "a.png"), "-o", tmp_path / output, "-m", tiny("per_pixel")
     )
     assert "cannot be written" in line
-    assert files(tmp_path) == ["a.png", "b.gif", "file.txt"]
+    assert line.endswith("is not a folder)")
+    assert files(tmp_path) == ["a.png", "b.gif", "file"]
+
+
+@pytest.mark.parametrize("output", ["out.jpgg", "out.xyz", "out.bmp", "results.v2"])
+def test_a_mistyped_extension_makes_no_folder(nircolor, tmp_path, tiny, output):
+    path, words = gray_png(tmp_path / "a.png"), ("-m", tiny("per_pixel"), "-o")
+    line = nircolor.refused("colorize", path, *words, tmp_path / output)
+    assert line == (
+        f"{tmp_path / output}: expected a folder, or a name that ends in .png, .jpg, .jpeg, .tif, .tiff; "
+        f"a folder of this name is {tmp_path / output}/"
+    )
+    assert nircolor("colorize", path, *words, f"{tmp_path / output}/").code == 0
+    assert (tmp_path / output / "a.png").is_file()
+    # the folder exists now
+    path = gray_png(tmp_path / "b.png")
+    assert nircolor("colorize", path, *words, tmp_path / output).code == 0
+
+
+def test_folders_for_several_images_may_have_a_dot(nircolor, tmp_path, tiny):
+    paths = [gray_png(tmp_path / name) for name in ("a.png", "b.png")]
+    assert nircolor("colorize", *paths, "-o", tmp_path / "results.v2", "-m", tiny("per_pixel")).code == 0
+    assert files(tmp_path / "results.v2") == ["a.png", "b.png"]
 
 
 def test_a_read_only_output_folder(nircolor, tmp_path, tiny, monkeypatch):

@@ -1,9 +1,13 @@
 """Tests of ``-`` as input and output, in separate processes with real pipes."""
 
+import errno
 import io
+import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +95,10 @@ def test_standard_input_to_a_file(nircolor, standard_input, tmp_path, tiny):
         (b"", ["a.png", "b.png", "-o", "-"], "-: expected one input with standard output, got 2"),
         (b"", ["missing.png", "-o", "-"], "missing.png: no such file"),
         (b"", [".", "-o", "-"], "-o -: expected one image, got the folder ."),
-        (b"", ["a.png", "-o", "-", "--suffix", "_x"], "standard output.png: expected a folder with --suffix"),
+        (b"", ["a.png", "-o", "-", "--suffix", "_x"], "--suffix: expected an output file or folder, got "),
+        (b"", ["-", "-o", "-", "--overwrite"], "--overwrite: expected an output file or folder, got "),
+        (b"", ["-", "-o", "-", "--skip-existing"], "--skip-existing: expected an output file or folder, "),
+        (b"", ["-", "-o", "a.png", "--recursive"], "--recursive: expected a folder as input, got "),
     ],
 )
 def test_errors_name_the_streams(nircolor, standard_input, tmp_path, monkeypatch, given, words, message):
@@ -143,8 +150,47 @@ def test_terminals_are_refused(tmp_path):
     assert not (tmp_path / "x.png").exists()
 
 
+def test_lists_name_the_streams(nircolor, standard_input, tmp_path, tiny, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path, model = gray_png(tmp_path / "a.png"), ("-m", tiny("per_pixel"))
+    standard_input(path.read_bytes())
+    done = nircolor("colorize", "-", "-o", "-", *model, "--dry-run")
+    assert done.out.startswith("standard input -> standard output: ")
+    assert ".nircolor-" not in done.out + done.err
+    standard_input(path.read_bytes())
+    done = nircolor("colorize", "-", "-o", "b.png", *model, "--verbose")
+    assert done.err.startswith("standard input -> b.png: ")
+    for words, status in (["--dry-run", "--overwrite"], "planned"), (["--skip-existing"], "skipped"):
+        standard_input(path.read_bytes())
+        (record,) = json.loads(nircolor("colorize", "-", "-o", "b.png", *model, "--json", *words).out)
+        assert (record["input"], record["output"], record["status"]) == ("-", "b.png", status)
+
+
+def test_a_full_temporary_folder(nircolor, standard_input, tmp_path, tiny, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = gray_png(tmp_path / "a.png")
+    standard_input(path.read_bytes())
+    expected = f"{tempfile.gettempdir()}: the temporary folder cannot be written (No space left on device); "
+    monkeypatch.setattr("nircolor.imagery.output.writer._put", full)
+    assert nircolor.refused("colorize", path, "-o", "-", "-m", tiny("per_pixel")).startswith(expected)
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    assert nircolor.refused("colorize", "-", "-o", "-", "-m", tiny("per_pixel")).startswith(expected)
+
+
+def test_closed_standard_input(nircolor, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert nircolor.refused("colorize", "-", "-o", "a.png").endswith("but standard input is closed")
+
+
 def test_a_file_that_is_called_minus(nircolor, tmp_path, tiny, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    gray_png(tmp_path / "c.png")
+    done = nircolor("colorize", "c.png", "-o", "./-", "-m", tiny("per_pixel"))
+    assert (done.code, done.out) == (0, "")
+    assert load(Path("./-/c.png"))[0].shape == (3, 24, 24)
+    shutil.rmtree("./-")
     Path("-").write_bytes(gray_png(tmp_path / "a.png").read_bytes())
     assert nircolor("colorize", "./-", "-o", "b.png", "-m", tiny("per_pixel")).code == 0
     assert io.BytesIO(Path("b.png").read_bytes()).read(4) == b"\x89PNG"

@@ -35,6 +35,7 @@ from nircolor.texts import abbreviate, count_of
 
 if TYPE_CHECKING:
     from nircolor.app.console import ProgressBar
+    from nircolor.app.streams import Paths
     from nircolor.inference import Job, Reading, Result
 
 
@@ -46,8 +47,9 @@ def colorize(
             help="Image files, folders or patterns such as 'a/*.tif'; - reads one image from standard input.",
         ),
     ],
+    # not a path, which would lose the difference between "-" and "./-", and a slash at the end
     output: Annotated[
-        Path,
+        str,
         typer.Option(
             "--output",
             "-o",
@@ -172,8 +174,18 @@ def colorize(
         raise NircolorError("expected either --skip-existing or --overwrite, got both")
     if quiet and verbose:
         raise NircolorError("expected either --quiet or --verbose, got both")
-    if as_json and str(output) == "-":
+    if as_json and output == "-":
         raise NircolorError("expected either --json or -o -, got both: each writes to standard output")
+    _check_streams(
+        inputs,
+        output,
+        {
+            "--recursive": recursive,
+            "--suffix": suffix,
+            "--skip-existing": skip_existing,
+            "--overwrite": overwrite,
+        },
+    )
     wavelengths, percentiles = parse_bands(bands), _parse_percentiles(stretch)
     invalid_value = parse_nodata(nodata)
     stopping.promise("finished images are kept, no image is incomplete")
@@ -199,12 +211,12 @@ def colorize(
             "skip_existing": skip_existing,
             "skip_colour": skip_colour,
         }
-        report = Report(model, output, verbose=verbose, quiet=quiet, as_json=as_json)
+        report = Report(model, output, paths, verbose=verbose, quiet=quiet, as_json=as_json, dry_run=dry_run)
         if dry_run:
             for result in check_all(read_card(find_model(model)), work, **options):
                 report.add(result)
                 if result.error is None and not as_json:
-                    show(printable(line_of(result, model)))
+                    show(printable(paths.named(line_of(result, model))))
             shown.close()
             report.conclude("nothing written (dry run)")
             return
@@ -242,14 +254,27 @@ class Report:
     Args:
         model: Name of the model, as given.
         output: Output, as given.
+        streams: Names of the files that stand for standard input and output.
         verbose: Print a line per image.
         quiet: Print errors only.
         as_json: Print the results as JSON.
+        dry_run: Nothing is written.
     """
 
-    def __init__(self, model: str, output: Path, *, verbose: bool, quiet: bool, as_json: bool) -> None:
+    def __init__(
+        self,
+        model: str,
+        output: str,
+        streams: "Paths",
+        *,
+        verbose: bool,
+        quiet: bool,
+        as_json: bool,
+        dry_run: bool,
+    ) -> None:
         self._model, self._verbose, self._quiet, self._as_json = model, verbose, quiet, as_json
-        self._output = "standard output" if str(output) == "-" else output
+        self._output = "standard output" if output == "-" else Path(output)
+        self._streams, self._done = streams, "planned" if dry_run else "done"
         self._results: list[Result] = []
 
     def add(self, result: "Result") -> None:
@@ -258,14 +283,15 @@ class Report:
 
         self._results.append(result)
         if self._verbose and result.error is None:
-            errors.print(f"{line_of(result, self._model)}, {result.seconds:.1f} s")
+            line = self._streams.named(line_of(result, self._model))
+            errors.print(f"{line}, {result.seconds:.1f} s")
 
     def conclude(self, work: str) -> None:
         """Print the results as JSON, the summary and the failures; raise the error of a single image."""
         from nircolor.app.console import NAMED, conclude, print_json
 
         if self._as_json:
-            print_json([record(result, self._model) for result in self._results])
+            print_json([self._record(result) for result in self._results])
         failures = [(result.job.path, result.error) for result in self._results if result.error is not None]
         if failures and len(self._results) == 1:
             path, error = failures[0]
@@ -281,24 +307,25 @@ class Report:
             parts.append(f"{count} skipped ({abbreviate(colour, NAMED)})")
         conclude(f"{', '.join(parts)} -> {self._output}", failures, quiet=self._quiet)
 
+    def _record(self, result: "Result") -> dict[str, Any]:
+        """Return a result as plain data: the content of ``--json``, with the same keys for every result."""
+        from nircolor.inference import FileSummary
 
-def record(result: "Result", model: str) -> dict[str, Any]:
-    """Return a result as plain data: the content of ``--json``, with the same keys for every result."""
-    from nircolor.inference import FileSummary
-
-    status = "failed" if result.error is not None else "skipped" if result.skipped else "done"
-    error = None if result.error is None else describe(result.error, result.job.path)
-    empty = dict.fromkeys(field.name for field in fields(FileSummary))
-    return {
-        "input": str(result.job.path),
-        "output": str(result.job.output),
-        "status": status,
-        "error": error,
-        "reason": result.reason or None,
-        "model": model,
-        "seconds": round(result.seconds, 3),
-        **(empty if result.summary is None else asdict(result.summary)),
-    }
+        status = "failed" if result.error is not None else "skipped" if result.skipped else self._done
+        error = None
+        if result.error is not None:
+            error = self._streams.named(describe(result.error, result.job.path))
+        empty = dict.fromkeys(field.name for field in fields(FileSummary))
+        return {
+            "input": self._streams.argument(result.job.path),
+            "output": self._streams.argument(result.job.output),
+            "status": status,
+            "error": error,
+            "reason": result.reason or None,
+            "model": self._model,
+            "seconds": round(result.seconds, 3),
+            **(empty if result.summary is None else asdict(result.summary)),
+        }
 
 
 def line_of(result: "Result", model: str) -> str:
@@ -308,6 +335,15 @@ def line_of(result: "Result", model: str) -> str:
         reason = "a colour photograph" if is_colour else f"{result.job.output} exists"
         return f"{result.job.path}: skipped, {reason}"
     return f"{result.job.path} -> {result.job.output}: {model}, {result.summary}"
+
+
+def _check_streams(inputs: "Sequence[str]", output: str, given: dict[str, bool | str]) -> None:
+    """Refuse options that have no effect on standard input or output."""
+    for option in ("--suffix", "--skip-existing", "--overwrite"):
+        if output == "-" and given[option]:
+            raise NircolorError(f"{option}: expected an output file or folder, got standard output (-o -)")
+    if list(inputs) == ["-"] and given["--recursive"]:
+        raise NircolorError("--recursive: expected a folder as input, got standard input (-)")
 
 
 def _check_quality(quality: int | None, work: "Sequence[Job]") -> None:

@@ -1,5 +1,7 @@
 """``-`` as input and output of `nircolor colorize`: an image from standard input, or to standard output."""
 
+import errno
+import re
 import shutil
 import sys
 import tempfile
@@ -27,36 +29,46 @@ class Paths:
         inputs: Inputs, with a file in place of standard input.
         output: Output, a file in place of standard output.
         sends: Whether the output goes to standard output.
+        folder: The temporary folder with these files; None without streams.
     """
 
     inputs: list[str]
-    output: Path
+    output: str
     sends: bool = False
+    folder: Path | None = None
+
+    def named(self, text: str) -> str:
+        """Name the streams in a text instead of the files."""
+        return text if self.folder is None else _named(text, self.folder)
+
+    def argument(self, path: Path) -> str:
+        """Return a path as the user would give it: ``-`` for the streams."""
+        return _STREAM if self.folder is not None and path.parent == self.folder else str(path)
 
     def send(self) -> None:
         """Copy the output to standard output, if it goes there and has been written."""
-        if not self.sends or not self.output.exists():
+        if not self.sends or not Path(self.output).exists():
             return
-        with self.output.open("rb") as file:
+        with Path(self.output).open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)
         sys.stdout.buffer.flush()
 
 
 @contextmanager
-def open_streams(inputs: Sequence[str], output: Path, output_format: str | None) -> Iterator[Paths]:
+def open_streams(inputs: Sequence[str], output: str, output_format: str | None) -> Iterator[Paths]:
     """Store standard input in a temporary file, and choose one for standard output.
 
     Messages name the streams instead of these files; call it inside `console.show_warnings`.
 
     Args:
         inputs: Inputs of the command.
-        output: Output of the command.
+        output: Output of the command, as given.
         output_format: Format of the output; by default that of the input, TIFF where it cannot be written.
 
     Raises:
         NircolorError: ``-`` is not the only input, a stream is a terminal, or the output has no name.
     """
-    reads, sends = _STREAM in inputs, str(output) == _STREAM
+    reads, sends = _STREAM in inputs, output == _STREAM
     if not (reads or sends):
         yield Paths(list(inputs), output)
         return
@@ -72,17 +84,25 @@ def open_streams(inputs: Sequence[str], output: Path, output_format: str | None)
         source = _spool(folder / _INPUT) if reads else Path(inputs[0])
         extension = f".{output_format}" if output_format else _extension(source, reads)
         if sends:
-            output = folder / f"{_OUTPUT}{extension}"
-        elif output.is_dir() or not output.suffix:
+            output = str(folder / f"{_OUTPUT}{extension}")
+        elif Path(output).is_dir() or not Path(output).suffix:
             raise NircolorError(f"{output}: expected a file name, or -, for the image from {_INPUT}")
-        yield Paths([str(source)], output, sends)
+        yield Paths([str(source)], output, sends, folder)
 
 
 def _spool(path: Path) -> Path:
-    if sys.stdin is None or sys.stdin.isatty():
-        raise NircolorError("-: expected an image from standard input, as with < night.png, got a terminal")
-    with path.open("wb") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
+    expected = "-: expected an image from standard input, as with < night.png"
+    if sys.stdin is None:
+        raise NircolorError(f"{expected}, but standard input is closed")
+    if sys.stdin.isatty():
+        raise NircolorError(f"{expected}, got a terminal")
+    try:
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise NircolorError(_temporary_folder(error.strerror)) from error
+        raise NircolorError(f"{_INPUT}: cannot be read ({error.strerror})") from error
     with path.open("rb") as file:
         if file.read(4) == b"ENVI":
             raise NircolorError(f"{_INPUT}: an ENVI header needs the data file beside it; name the file")
@@ -96,13 +116,28 @@ def _extension(source: Path, reads: bool) -> str:
     return _BY_DRIVER.get(locate(source).driver, ".tif") if reads else output_path_for(source, "").suffix
 
 
+def _temporary_folder(reason: str | None) -> str:
+    return (
+        f"{tempfile.gettempdir()}: the temporary folder cannot be written ({reason}); "
+        "the environment variable TMPDIR names another"
+    )
+
+
+def _named(text: str, folder: Path) -> str:
+    # a problem of the disk, not of standard output
+    full = re.fullmatch(rf"{re.escape(str(folder / _OUTPUT))}\.\w+: cannot be written \((.*)\)", text)
+    if full:
+        return _temporary_folder(full[1])
+    return re.sub(rf"{re.escape(str(folder))}[/\\]({_INPUT}|{_OUTPUT})(?:\.\w+)?", r"\1", text)
+
+
 @contextmanager
 def _naming_streams(folder: Path) -> Iterator[None]:
     """Name the streams in errors and warnings, instead of files in a temporary folder."""
     show: Any = warnings.showwarning
 
     def named(text: object) -> str:
-        return str(text).replace(f"{folder}/", "").replace(f"{folder}\\", "")
+        return _named(str(text), folder)
 
     def show_named(message: Warning | str, *details: Any, **options: Any) -> None:
         if isinstance(message, NircolorWarning):

@@ -1,6 +1,7 @@
 """Plan a batch: the images of files, folders and patterns, and the output of each."""
 
 import os
+import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from nircolor.texts import abbreviate, count_of
 StrPath: TypeAlias = str | os.PathLike[str]
 OutputFormat: TypeAlias = Literal["png", "jpg", "tif"]
 
+_SEPARATORS = ("/", os.sep)
+# a name that ends like this is more likely a file than a folder
+_LIKE_EXTENSION = re.compile(r"\.[a-z][a-z0-9]{1,5}", re.IGNORECASE)
 # extensions that ask for a file in a format that cannot be written, rather than for a folder
 _OTHER_FORMATS = {*OUTPUT_EXTENSIONS, *UNREAD_EXTENSIONS, ".img", ".onnx", ".safetensors"}
 
@@ -51,7 +55,8 @@ def plan(
 
     Args:
         inputs: Paths and patterns.
-        output: A folder, or for a single image a file name.
+        output: A folder, or for a single image a file name. For a single file, a name that ends like that of
+            a file in another format is an error; with a slash at the end it is a folder.
         recursive: Include the images in subfolders of folders.
         suffix: Added to the names of the outputs in a folder, before the extension.
         output_format: Format of the outputs in a folder, "png", "jpg" or "tif"; by default that of the
@@ -67,10 +72,11 @@ def plan(
         >>> [job.output.as_posix() for job in plan("a/night.tif", "a", suffix="_colour", output_format="png")]
         ['a/night_colour.png']
     """
-    output = Path(output)
+    target, output = os.fspath(output), Path(output)
     _check_name_part(suffix)
     jobs = []
-    for given in [inputs] if isinstance(inputs, str | os.PathLike) else inputs:
+    all_inputs = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
+    for given in all_inputs:
         text, path = os.fspath(given), Path(given)
         if path.is_dir():
             listing = list_folder(path, recursive)
@@ -80,12 +86,12 @@ def plan(
             if not found:
                 hint = "" if recursive else " (--recursive looks into its folders)"
                 raise NircolorError(f"{path}: expected images in this folder, found none{hint}")
-            jobs += [Job(image, output_path_for(image, output, root=path)) for image in found]
+            jobs += [Job(image, output_path_for(image, target, root=path)) for image in found]
         elif not path.exists() and any(sign in text for sign in "*?["):
-            jobs += [Job(image, output_path_for(image, output)) for image in _matches(text)]
+            jobs += [Job(image, output_path_for(image, target)) for image in _matches(text)]
         else:
-            _check_extension(output)
-            jobs.append(Job(path, output_path_for(path, output)))
+            _check_extension(target, single=len(all_inputs) == 1)
+            jobs.append(Job(path, output_path_for(path, target)))
     # an image may be named twice, as by a folder and by itself
     jobs = _without_envi_data(list(dict.fromkeys(jobs)))
     jobs = [_renamed(job, output, suffix, output_format) for job in jobs]
@@ -123,10 +129,15 @@ def _without_envi_data(jobs: list[Job]) -> list[Job]:
     return [job for job in jobs if job.path not in data]
 
 
-def _check_extension(output: Path) -> None:
-    if output.suffix.lower() in _OTHER_FORMATS and not output.is_dir():
+def _check_extension(output: str, *, single: bool) -> None:
+    extension = Path(output).suffix.lower()
+    if output.endswith(_SEPARATORS) or extension in OUTPUT_DRIVERS or Path(output).is_dir():
+        return
+    # folders for several images may well be called results.v2
+    if extension in _OTHER_FORMATS or (single and _LIKE_EXTENSION.fullmatch(extension)):
         raise NircolorError(
-            f"{output}: expected a folder, or a name that ends in {', '.join(OUTPUT_DRIVERS)}"
+            f"{output}: expected a folder, or a name that ends in {', '.join(OUTPUT_DRIVERS)}; "
+            f"a folder of this name is {output}/"
         )
 
 

@@ -65,6 +65,8 @@ def run(folder: Path, model: str) -> Path:
         nir, truth = read_images()
         comparison = BeforeAfter("Landscape", nir, colorizer.colorize(nir), truth, ORIGIN)
         write_page(page, "nircolor demo", [comparison], notes=_notes(card))
+    except FileExistsError as error:
+        raise NircolorError(f"{page}: cannot be written ({folder} is not a folder)") from error
     except OSError as error:
         raise NircolorError(f"{page}: cannot be written ({error.strerror or error})") from error
     return page

@@ -65,8 +65,8 @@ def create_like(
         A writer, to be used in a ``with`` block.
 
     Raises:
-        NircolorError: the extension or depth is not possible, or ``path`` exists (or is the input itself,
-            under any name) and ``overwrite`` is not set.
+        NircolorError: the extension or depth is not possible, or ``path`` is the input itself, under any
+            name, or exists and ``overwrite`` is not set.
 
     Example:
         >>> import tempfile
@@ -120,10 +120,14 @@ def _check_free(path: Path, source: Path, overwrite: bool) -> None:
         return
     if path.is_dir():
         raise NircolorError(f"{path}: expected an output file, got a folder")
+    # also by a link, and by a name in other letters where the file system ignores case
+    if source.exists() and path.exists() and path.samefile(source):
+        raise NircolorError(
+            f"{path}: is the input itself, which is never replaced; name another output, or add to its name "
+            "with --suffix _colour"
+        )
     if overwrite:
         return
-    if source.exists() and path.exists() and path.samefile(source):
-        raise NircolorError(f"{path}: is the input itself; it is replaced only with --overwrite")
     raise _exists(path)
 
 
@@ -194,16 +198,22 @@ class ColourWriter:
 
     def check_folder(self) -> None:
         """Raise `NircolorError` if the output's folder cannot be made or written to, without making it."""
+        folder = self._existing_folder()
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise NircolorError(f"{self.path}: cannot be written ({folder} is read-only)")
+
+    def _existing_folder(self) -> Path:
+        """Return the innermost folder of the output that exists."""
         folder = self.path.absolute().parent
         while not os.path.lexists(folder):
             folder = folder.parent
         if not folder.is_dir():
             raise NircolorError(f"{self.path}: cannot be written ({folder} is not a folder)")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise NircolorError(f"{self.path}: cannot be written ({folder} is read-only)")
+        return folder
 
     def __enter__(self) -> Self:
         grid = self._grid
+        self._existing_folder()
         with gdal_for(self.path, "cannot be written"):
             # a folder, not a file, so that side files of GDAL are removed with it
             self._folder = staging.create(self.path.parent)

@@ -1,8 +1,8 @@
 """Hidden folders for unfinished outputs.
 
-A folder is removed when its block ends, and by `remove_all` when the process stops early. What a killed
-process leaves is removed by the next one that writes to the same place: each folder holds a file that its
-owner keeps locked, and the system releases the lock of a dead process.
+A folder is removed when its block ends, and by `remove_all` when the process stops early. Folders of a killed
+process are removed by the next one that writes to the same place: each folder holds a file that its owner
+keeps locked, and the system releases the lock of a dead process.
 """
 
 import os

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nircolor.imagery import image_size, open_raster
-from nircolor.imagery.files.tiff import Value
+from nircolor.imagery.files.tiff import TagValue
 from nircolor.imagery.metadata.exif import Exif, exif_block
 from tests.imagery.imagery_samples import noise, png_bytes, save
 
@@ -26,7 +26,7 @@ UPRIGHT = {
 
 
 def block(value: int, order: str = "<") -> bytes:
-    return exif_block(Exif(order, {274: Value(3, 1, struct.pack(order + "H", value))}))
+    return exif_block(Exif(order, {274: TagValue(3, 1, struct.pack(order + "H", value))}))
 
 
 def png(value: int, after_pixels: bool, order: str = "<") -> bytes:

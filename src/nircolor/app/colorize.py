@@ -278,7 +278,7 @@ class Report:
         self._results: list[Result] = []
 
     def add(self, result: "Result") -> None:
-        """Note a result, and describe it where every image is."""
+        """Record a result; with ``--verbose``, print a line about it."""
         from nircolor.app.console import errors
 
         self._results.append(result)
@@ -329,7 +329,7 @@ class Report:
 
 
 def line_of(result: "Result", model: str) -> str:
-    """Describe what is read and written, as ``a.tif -> out/a.tif: scene, band 1 (850 nm), …``."""
+    """Describe a result in a line, such as ``a.tif -> out/a.tif: scene, band 1 (850 nm), …``."""
     if result.skipped:
         is_colour = result.reason == "colour photograph"
         reason = "a colour photograph" if is_colour else f"{result.job.output} exists"

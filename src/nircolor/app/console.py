@@ -47,7 +47,7 @@ class Screen(Console):
             super().print(*shown, **options)
 
 
-class Grid(Table):
+class EscapedTable(Table):
     """Table of rows whose cells are escaped (`printable`)."""
 
     def add_row(self, *cells: Any, **options: Any) -> None:
@@ -126,7 +126,7 @@ class WarningPrinter:
                 self._timer.start()
 
     def close(self) -> None:
-        """Print what is held back."""
+        """Print the warnings that are held back."""
         with self._lock:
             if self._timer is not None:
                 self._timer.cancel()

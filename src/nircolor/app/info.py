@@ -221,7 +221,7 @@ def _fit(raster: "Raster", card: "Card", given: str) -> Fit:
 
 
 def _describe(raster: "Raster", fits: list[Fit]) -> dict[str, Any]:
-    """Return what is found, as plain data: the content of ``--json``."""
+    """Return the properties of an image as plain data: the content of ``--json``."""
     import numpy as np
 
     shape = (min(raster.height, _REDUCED_PX), min(raster.width, _REDUCED_PX))
@@ -382,9 +382,9 @@ def _console() -> "Console":
 
 
 def _grid() -> "Table":
-    from nircolor.app.console import Grid
+    from nircolor.app.console import EscapedTable
 
-    table = Grid.grid(padding=(0, 2))
+    table = EscapedTable.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     return table

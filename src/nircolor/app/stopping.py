@@ -26,7 +26,7 @@ _SIGNALS: Final = [
 
 _before: dict[int, Any] = {}
 _note = ""
-# called before the process ends, if that takes no longer than the time
+# called before the process ends; a call that takes longer is abandoned
 _last_calls: list[Callable[[], None]] = []
 _LAST_CALLS_SECONDS: Final = 0.3
 
@@ -64,14 +64,14 @@ def raise_instead() -> None:
 
 
 def promise(note: str) -> None:
-    """Set what is said when the process has stopped, such as ``finished images are kept``."""
+    """Set the note that is printed when the process has stopped, such as ``finished images are kept``."""
     global _note
     _note = note
 
 
 @contextmanager
 def calling(function: Callable[[], None]) -> Generator[None, None, None]:
-    """Context in which a signal calls a function, to print what is held back, before the process ends."""
+    """Context in which a signal calls a function before the process ends, such as to print held warnings."""
     _last_calls.append(function)
     try:
         yield

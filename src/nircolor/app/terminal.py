@@ -24,7 +24,7 @@ _ASCII: Final = {
 
 
 def printable(text: str) -> str:
-    r"""Escape all that a terminal would act on: control characters, line breaks, changes of text direction.
+    r"""Escape control characters, line breaks and changes of text direction, which a terminal would act on.
 
     File names, cards and headers come from others. Bytes of a name that are not valid text are escaped too.
 
@@ -97,7 +97,7 @@ def print_traceback(error: BaseException) -> None:
 
 
 class _StandardOutput(io.FileIO):
-    """Standard output whose errors name it."""
+    """Standard output that is named in its own errors."""
 
     reader_gone = False
 
@@ -120,7 +120,7 @@ def is_debug() -> bool:
 
 
 def prepare_streams() -> None:
-    """Replace closed streams, make the others print text that their encoding lacks in ASCII, hide libraries.
+    """Replace closed streams, write unsupported characters as ASCII, and hide the output of libraries.
 
     The next file that is opened would take the place of a closed stream, with all that is printed there.
     GDAL's libraries and others print to standard error below Python: hidden except with ``--debug``, since
@@ -191,7 +191,7 @@ def finish(code: int) -> int:
 
 
 def _discard(stream: TextIO) -> None:
-    """Drop what could not be written; Python would try again when it exits."""
+    """Drop output that could not be written; Python would try again when it exits."""
     with suppress(OSError, ValueError):
         _redirect(stream.fileno(), os.devnull)
 
@@ -203,5 +203,5 @@ def _redirect(number: int, path: str) -> None:
 
 
 def show_libraries() -> None:
-    """Show what libraries and child processes print to standard error, for training."""
+    """Show the output of libraries and child processes on standard error, for training."""
     os.dup2(error_file, 2)

@@ -94,7 +94,7 @@ def _write_groups(formatter: Any, rows: Iterable[tuple[str, Any]]) -> None:
 
 
 def _check_values(ctx: Any, args: Sequence[str]) -> None:
-    """Refuse empty values, as of a variable that is not set, options as values, and options given twice."""
+    """Refuse empty values (``--model $UNSET``), values that are options, and options given twice."""
     options = {
         name: one for one in ctx.command.params if one.param_type_name == "option" for name in one.opts
     }
@@ -123,7 +123,7 @@ def _check_values(ctx: Any, args: Sequence[str]) -> None:
 
 
 def _variable_in(ctx: Any, message: str) -> str | None:
-    """The environment variable whose value an error is about: as its subject, or beside the option's name."""
+    """Return the environment variable that a wrong value came from, for an error message."""
     for one in ctx.command.params:
         source, value = ctx.get_parameter_source(one.name), ctx.params.get(one.name)
         if source is None or source.name != "ENVIRONMENT":
@@ -171,7 +171,7 @@ def _name(parameter: Any) -> str:
 
 
 def _form(context: Any) -> str:
-    """``nircolor colorize INPUT... --output PATH``: the command with what it needs."""
+    """Return the command with its required arguments: ``nircolor colorize INPUT... --output PATH``."""
     parts = [context.command_path]
     for one in sorted(context.command.params, key=lambda one: one.param_type_name):
         if one.required:

@@ -16,7 +16,7 @@ from nircolor.evaluation.evaluation import Evaluation, Method, ScoreTable, inter
 from nircolor.evaluation.gallery import ERROR_LIMIT, Gallery, error_colors, reduced
 from nircolor.evaluation.scores import MEASURES, Measure, by_method
 from nircolor.evaluation.statistics import PairedDifference
-from nircolor.imagery.output.data_uris import Encoded, encode_jpeg, encode_png
+from nircolor.imagery.output.data_uris import EncodedImage, encode_jpeg, encode_png
 from nircolor.modelfile import describe_bands
 from nircolor.texts import count_of
 
@@ -33,8 +33,8 @@ class Panel:
 
     label: str
     evaluated: bool
-    image: Encoded
-    error: Encoded
+    image: EncodedImage
+    error: EncodedImage
     scores: dict[str, float]
 
 
@@ -63,9 +63,9 @@ class Page:
     width: int
     height: int
     enlarged: bool
-    nir: Encoded
-    truth: Encoded
-    thumbnail: Encoded
+    nir: EncodedImage
+    truth: EncodedImage
+    thumbnail: EncodedImage
     panels: list[Panel]
 
 
@@ -143,12 +143,12 @@ def render_html(evaluation: Evaluation, tables: list[ScoreTable], pages: list[Pa
 
 def render_markdown(
     evaluation: Evaluation, tables: list[ScoreTable], pages: list[Page]
-) -> tuple[str, dict[str, Encoded]]:
+) -> tuple[str, dict[str, EncodedImage]]:
     """Render the Markdown text; also return its images by file name, without ``per_image.svg``."""
-    files: dict[str, Encoded] = {}
+    files: dict[str, EncodedImage] = {}
     labels = slugs(method.label for method in evaluation.methods)
 
-    def file(page: Page, kind: str, image: Encoded) -> Markup:
+    def file(page: Page, kind: str, image: EncodedImage) -> Markup:
         """Register an image and return its file name."""
         name = f"images/{page.slug}-{kind}.{_EXTENSION[image.kind]}"
         files[name] = image

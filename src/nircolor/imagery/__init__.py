@@ -14,7 +14,7 @@ from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.opening import image_size, open_raster
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.output.bands_writer import BandsWriter, SpectralBand
-from nircolor.imagery.output.data_uris import Encoded, encode_jpeg, encode_png
+from nircolor.imagery.output.data_uris import EncodedImage, encode_jpeg, encode_png
 from nircolor.imagery.output.writer import ColourWriter, create_like, warn_of_losses
 from nircolor.imagery.raster import Raster
 from nircolor.imagery.reduction import AreaMean
@@ -30,7 +30,7 @@ __all__ = [
     "Calibration",
     "ColourWriter",
     "Cube",
-    "Encoded",
+    "EncodedImage",
     "Georeference",
     "GivenBands",
     "Grid",

@@ -57,7 +57,7 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
             of a TIFF is opened whose directory begins at byte 8.
 
     Raises:
-        NircolorError: the metadata of the image tells GDAL to open another file, or a file of statistics that
+        NircolorError: the metadata of the image makes GDAL open another file, or a file of statistics that
             GDAL reads for ENVI data is none.
     """
     page = options.pop("page", None)
@@ -84,7 +84,7 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
 
 @contextmanager
 def _without_standard_error() -> Iterator[None]:
-    """Discard what is printed: GDAL lets libgeotiff print what is wrong in the georeference of JPEG 2000."""
+    """Discard standard error: libgeotiff prints problems of a georeference in JPEG 2000 there."""
     try:
         saved = os.dup(2)
     except OSError:  # it is closed
@@ -101,7 +101,7 @@ def _without_standard_error() -> Iterator[None]:
 
 
 def clear_error(dataset: Any) -> None:
-    """Forget an error in metadata, such as damaged XMP or EXIF, that GDAL passed over.
+    """Clear GDAL's last error, about damaged metadata such as XMP or EXIF that it ignored.
 
     The first call of rasterio that asks GDAL for errors would raise it.
     """

@@ -69,7 +69,7 @@ class Georeference:
 
 @dataclass(frozen=True)
 class Grid:
-    """Description of an image's pixels, without the pixels: what a writer needs of its input.
+    """Size, pixel type, georeference and metadata of an image, as a writer needs them.
 
     Attributes:
         width: in pixels, of the upright image.

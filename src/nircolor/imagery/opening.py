@@ -19,7 +19,7 @@ from nircolor.imagery.bands.pages import PagedDataset, Pages, find_pages
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.files import envi_files, envi_header
 from nircolor.imagery.files.locate import ImageFile, locate
-from nircolor.imagery.files.raw_samples import SAMPLE_DRIVERS, describe
+from nircolor.imagery.files.raw_samples import SAMPLE_DRIVERS, find_samples
 from nircolor.imagery.files.signatures import is_animated_png
 from nircolor.imagery.gdal import gdal_for, open_dataset, tags_of
 from nircolor.imagery.grid import Georeference, Grid
@@ -243,7 +243,7 @@ def _opened(file: ImageFile, pages: Pages | None, max_pixels: int | None = None)
     """Open and check a dataset; it is closed again where the block fails."""
     dataset: Any
     with gdal_for(file.path, f"cannot be opened as {file.driver}"):
-        samples = describe(file.path, file.data, file.driver) if file.driver in SAMPLE_DRIVERS else None
+        samples = find_samples(file.path, file.data, file.driver) if file.driver in SAMPLE_DRIVERS else None
         if pages is not None and not pages.is_plain:
             dataset = PagedDataset(file.path, file.data, pages)
         elif samples is None:

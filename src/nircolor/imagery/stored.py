@@ -161,9 +161,10 @@ class StoredImage:
         return np.unique(np.linspace(0, self.layout.bands - 1, count).astype(int)).tolist()
 
     def corners(self) -> Array:
-        """Read the pixels in the corners: (up to 4 bands, 4), or (…, 2), the upper ones, to avoid decoding.
+        """Read the pixels in the four corners, of up to 4 bands: (bands, 4).
 
-        The lower ones are left out of an image that is decoded from the top and not kept in memory.
+        Only the upper two, (bands, 2), of an image that is decoded from the top and not kept in memory: the
+        lower ones would take a second decoding of all rows.
         """
         if self._corners is None:
             bands, read = self.spread_bands(_CORNER_BANDS), []

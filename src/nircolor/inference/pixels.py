@@ -37,7 +37,7 @@ class Pixels:
     restore: Callable[[Floats], Any]
 
 
-class Given(NamedTuple):
+class ArrayOptions(NamedTuple):
     """The caller's statements about the values; see `Colorizer.colorize`."""
 
     scale: float | None = None
@@ -63,7 +63,7 @@ def to_pixels(
     Raises:
         NircolorError: The image has an unsupported type, shape or range for this model.
     """
-    given = Given(scale, offset, reflectance)
+    given = ArrayOptions(scale, offset, reflectance)
     if is_pil_image(image):
         return _from_pil(image, card, valid, given)
     if not isinstance(image, np.ndarray):
@@ -80,7 +80,7 @@ def to_pixels(
     return _checked(pixels)
 
 
-def _floats(image: Array, card: Card, given: Given) -> Floats:
+def _floats(image: Array, card: Card, given: ArrayOptions) -> Floats:
     """Check a (bands, h, w) float array."""
     bands = len(card.bands)
     if image.ndim != 3 or len(image) != bands or 0 in image.shape:
@@ -98,7 +98,7 @@ def _floats(image: Array, card: Card, given: Given) -> Floats:
     return _scaled(image, card, given)
 
 
-def _scaled(image: Array, card: Card, given: Given) -> Floats:
+def _scaled(image: Array, card: Card, given: ArrayOptions) -> Floats:
     """Scale and encode an array (bands, h, w) as a file's values are, by the same rule; NaN stays NaN."""
     try:
         scale = choose("image", image.dtype, len(image), **given._asdict())
@@ -121,7 +121,7 @@ def _as_keywords(message: str) -> str:
     return re.sub(r"--(scale|offset)", r"\1", message).replace("; give ", "; pass ")
 
 
-def _from_integers(image: Array, card: Card, valid: Mask | None, given: Given) -> Pixels:
+def _from_integers(image: Array, card: Card, valid: Mask | None, given: ArrayOptions) -> Pixels:
     """Convert a uint8 or uint16 array (h, w) or (h, w, channels)."""
     planes = image[:, :, None] if image.ndim == 2 else image
     bands = len(card.bands)
@@ -156,7 +156,7 @@ def _from_integers(image: Array, card: Card, valid: Mask | None, given: Given) -
     return Pixels(nir, valid, lambda rgb: _to_integers(rgb, image.dtype))
 
 
-def _from_pil(image: Any, card: Card, valid: Mask | None, given: Given) -> Pixels:
+def _from_pil(image: Any, card: Card, valid: Mask | None, given: ArrayOptions) -> Pixels:
     """Convert a PIL image: alpha becomes validity, and the result is a PIL image in RGB or RGBA."""
     from PIL import Image
 

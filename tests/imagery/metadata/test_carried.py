@@ -13,7 +13,7 @@ import rasterio
 from nircolor import __version__
 from nircolor.errors import NircolorWarning
 from nircolor.imagery import create_like, open_raster, warn_of_losses
-from nircolor.imagery.files.tiff import TiffTags, Value
+from nircolor.imagery.files.tiff import TagValue, TiffTags
 from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.metadata.carried import adapted_xmp, is_srgb, kept_tags, read_metadata
 from nircolor.imagery.metadata.exif import Exif, adapted, exif_block, parse_exif
@@ -157,7 +157,7 @@ def test_a_thumbnail_is_dropped_and_the_cameras_own_data_kept_in_place(tmp_path)
     order = "<"
     note = b"NIKON\0" + bytes(range(40))
     block = exif_block(
-        Exif(order, {271: Value(2, 4, b"NIR\0")}, {37500: Value(7, len(note), note)}, maker_note_at=100)
+        Exif(order, {271: TagValue(2, 4, b"NIR\0")}, {37500: TagValue(7, len(note), note)}, maker_note_at=100)
     )
     at = struct.unpack("<I", block[4:8])[0]
     # a second directory with a thumbnail, as cameras append it
@@ -186,13 +186,13 @@ def test_a_block_is_read_back_in_both_byte_orders(order):
     rational = struct.pack(order + "6I", 46, 1, 31, 1, 25, 2)
     made = Exif(
         order,
-        {306: Value(2, 20, DATE.encode() + b"\0"), 271: Value(2, 2, b"A\0")},
+        {306: TagValue(2, 20, DATE.encode() + b"\0"), 271: TagValue(2, 2, b"A\0")},
         {
-            33434: Value(5, 1, struct.pack(order + "2I", 1, 250)),
-            34855: Value(3, 1, struct.pack(order + "H", 100)),
+            33434: TagValue(5, 1, struct.pack(order + "2I", 1, 250)),
+            34855: TagValue(3, 1, struct.pack(order + "H", 100)),
         },
-        {2: Value(5, 3, rational)},
-        {1: Value(2, 4, b"R98\0")},
+        {2: TagValue(5, 3, rational)},
+        {1: TagValue(2, 4, b"R98\0")},
     )
     got = parse_exif(exif_block(made))
     assert got == made
@@ -341,7 +341,7 @@ def test_xmp_that_is_nested_deeply_is_left_out(tmp_path):
 
 @pytest.mark.parametrize("compressed", [False, True])
 def test_exif_that_imagemagick_wrote_as_text_of_a_png(tmp_path, compressed):
-    block = b"Exif\0\0" + exif_block(Exif("<", {271: Value(2, 4, b"NIR\0")}))
+    block = b"Exif\0\0" + exif_block(Exif("<", {271: TagValue(2, 4, b"NIR\0")}))
     digits = block.hex()
     text = f"\nexif\n{len(block):8}\n{digits[:72]}\n{digits[72:]}\n".encode()
     content = b"Raw profile type exif\0" + (b"\0" + zlib.compress(text) if compressed else text)

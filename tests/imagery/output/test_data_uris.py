@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rasterio.io import MemoryFile
 
-from nircolor.imagery.output.data_uris import Encoded, encode_jpeg, encode_png
+from nircolor.imagery.output.data_uris import EncodedImage, encode_jpeg, encode_png
 
 
 def smooth(bands: int) -> np.ndarray:
@@ -14,7 +14,7 @@ def smooth(bands: int) -> np.ndarray:
     return np.stack([x, y, 1 - x])[:bands].astype(np.float32)
 
 
-def decoded(encoded: Encoded) -> np.ndarray:
+def decoded(encoded: EncodedImage) -> np.ndarray:
     with MemoryFile(encoded.data) as file, file.open() as opened:
         assert opened.driver.lower() == encoded.kind
         return opened.read()

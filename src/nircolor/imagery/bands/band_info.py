@@ -56,7 +56,7 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
     Args:
         dataset: the open rasterio dataset.
         header: fields of the ENVI header; empty for other formats.
-        file_name: name of the file, which may tell the product whose bands have numbers; it is never taken
+        file_name: name of the file, which may state the product whose bands have numbers; it is never taken
             as the name of a band.
     """
     count = int(dataset.count)
@@ -143,7 +143,7 @@ _PRODUCT_KEYS = {
 }  # fmt: skip
 # titles and comments are about the picture, not about its band
 _DESCRIPTION_KEYS = ("TIFFTAG_IMAGEDESCRIPTION", "EXIF_ImageDescription", "Description")
-# names of NAIP and WorldView, believed together
+# names of NAIP and WorldView, used only where all bands of a file have one
 _LETTERS = {
     "C": "coastal", "B": "blue", "G": "green", "Y": "yellow", "R": "red", "RE": "red edge", "N": "NIR",
     "N2": "NIR2",
@@ -242,7 +242,7 @@ def _names(
 ) -> list[str | None]:
     """Return the best name of each band.
 
-    A name that says nothing about the spectrum, such as "Band 1", yields to one that does.
+    Names that state a part of the spectrum come first, before others such as "Band 1".
     """
     count = len(band_tags)
     texts = [tags[key] for key in _DESCRIPTION_KEYS if key in tags] if count == 1 else []
@@ -262,8 +262,8 @@ def _names(
             colours[i].name if colours[i] in generic else None,
         ]
         candidates = [name for name in candidates if name]
-        telling = (name for name in candidates if role_of(name) or wavelength_in(name))
-        names.append(next(telling, candidates[0] if candidates else None))
+        spectral = (name for name in candidates if role_of(name) or wavelength_in(name))
+        names.append(next(spectral, candidates[0] if candidates else None))
     return names
 
 

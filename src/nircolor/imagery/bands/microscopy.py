@@ -1,4 +1,4 @@
-"""Stacks of microscopy software: names of the planes, and what their dimensions are, from TIFF tags."""
+"""Stacks of microscopy software: names and dimensions of the planes, from TIFF tags."""
 
 import json
 import re
@@ -32,7 +32,7 @@ class Stack:
     bands: tuple[BandInfo, ...] = ()
 
 
-def describe(tags: Tags, order: str) -> Stack:
+def read_stack(tags: Tags, order: str) -> Stack:
     """Read the description that ImageJ, OME, MetaMorph or tifffile wrote into the first page.
 
     Args:

@@ -64,7 +64,7 @@ class Page:
         return None
 
     def is_like(self, first: "Page") -> bool:
-        """Whether GDAL would report the same of this page as of the first, apart from its name and pixels."""
+        """Whether the page differs from the first only in its name and pixels, as GDAL reports them."""
         if self is first:
             return True
         if {_XMP, _GDAL_METADATA} & (self.tags.keys() | first.tags.keys()):
@@ -131,14 +131,14 @@ def find_pages(path: Path, data: Path) -> Pages | None:
                 if len(main) == 1:
                     below += _sub_pages(reader, tags)
     except (OSError, ValueError) as error:
-        # behind a single page, many programs leave a wrong link; GDAL judges the page itself
+        # many programs write a wrong link after a single page; if the page itself is damaged, GDAL reports it
         if len(main) > 1:
             raise NircolorError(f"{path}: the image is damaged or cut off after {len(main)} pages") from error
     if len(main) > _MAX_PAGES:
         raise NircolorError(f"{path}: expected at most {_MAX_PAGES} pages, got more")
     if not main:
         return None
-    stack = microscopy.describe(main[0].tags, order)
+    stack = microscopy.read_stack(main[0].tags, order)
     if stack.planes is not None and stack.planes > len(main) and _may_hold(data, stack.planes, main[0]):
         raise NircolorError(
             f"{path}: expected a page for each of {stack.planes} planes ({stack.dimensions or 'an array'}), "
@@ -171,7 +171,7 @@ def _sub_pages(reader: tiff.TiffTags, tags: tiff.Tags) -> Iterator[Page]:
 
 
 def _may_hold(data: Path, planes: int, page: Page) -> bool:
-    """Whether a file is long enough for planes like a page; else the text is that of another file."""
+    """Whether a file is long enough for this number of planes; else its text was copied from another file."""
     bits = page.number(258, 1) * page.number(tiff.SAMPLES_PER_PIXEL, 1)
     return data.stat().st_size >= planes * _pixels(page) * bits // 8
 
@@ -198,8 +198,8 @@ def _warning(path: Path, count: int, others: Sequence[Page]) -> str | None:
 class PagedDataset:
     """Pages of a TIFF as the bands of one dataset, with the attributes of rasterio's datasets.
 
-    What is not about bands is taken from the first page. Pages are opened when they are read, and few stay
-    open.
+    Attributes that do not concern bands are those of the first page. Pages are opened when they
+    are read, and few stay open.
 
     Args:
         path: the path that error messages name.

@@ -53,10 +53,10 @@ class Layout:
 def of_dataset(path: Path, dataset: Any, known: Sequence[BandInfo], bands_nm: GivenBands | None) -> Layout:
     """Derive the layout from the metadata of an open rasterio dataset.
 
-    A band with a wavelength or a telling name, from the file or from the user, is data even where the file
-    calls it alpha or red: GDAL gives those roles to any 3 or 4 bands of 8 bits. For the same reason, alpha
-    is believed outside of PNG and WebP only where the values of the band look like it, or the user's
-    wavelengths leave no other role for it.
+    A band with a wavelength or a name of a part of the spectrum, from the file or from the user, is data
+    even where the file calls it alpha or red: GDAL gives those roles to any 3 or 4 bands of 8 bits. For the
+    same reason, alpha is accepted outside of PNG and WebP only where the values of the band look like it,
+    or the user's wavelengths leave no other role for it.
 
     Args:
         path: the path that error messages name.

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-# centre wavelengths in nm that belong to a role; a name such as "NIR 850" is believed within them
+# centre wavelengths in nm that belong to a role; a name such as "NIR 850" counts only within them
 ROLE_RANGES_NM = {
     "coastal": (400, 460), "blue": (400, 520), "green": (490, 600), "yellow": (560, 625), "red": (600, 705),
     "red edge": (680, 800), "nir": (700, 1400), "pan": (400, 1000), "swir": (1000, 3000),
@@ -164,7 +164,7 @@ def sensor_wavelengths(names: Sequence[str | None], product: str) -> tuple[float
 
 
 def satellite_of(names: Sequence[str | None], product: str) -> str | None:
-    """Return "sentinel-2", "landsat 8" or "landsat 4" where band names or the product tell it, else None.
+    """Return "sentinel-2", "landsat 8" or "landsat 4" where band names or the product state it, else None.
 
     Args:
         names: as for `sensor_wavelengths`.

@@ -12,7 +12,7 @@ from nircolor.imagery.files.locate import is_image
 from nircolor.imagery.files.unread import (
     ENVI_WITHOUT_DATA,
     START_BYTES,
-    Unread,
+    UnreadKind,
     kind_of_content,
     kind_of_name,
 )
@@ -33,7 +33,7 @@ class Listing:
     """
 
     images: list[Path] = field(default_factory=list)
-    unread: dict[Path, Unread] = field(default_factory=dict)
+    unread: dict[Path, UnreadKind] = field(default_factory=dict)
     envi_data: list[Path] = field(default_factory=list)
 
     def unread_summary(self) -> str:
@@ -132,8 +132,8 @@ def _add_file(path: Path, siblings: envi_files.Siblings | None, listing: Listing
             listing.unread[path] = kind
 
 
-def _header_kind(path: Path, siblings: envi_files.Siblings) -> tuple[bool, Unread | None]:
-    """Return whether a ``.hdr`` is an ENVI header with data, and else its kind, None if it is no image."""
+def _header_kind(path: Path, siblings: envi_files.Siblings) -> tuple[bool, UnreadKind | None]:
+    """Return whether a ``.hdr`` is an ENVI header with data; if not, also its kind, None for unknown ones."""
     if not path.is_file():  # reading a pipe would wait for its writer; opening it as an image says what it is
         return True, None
     try:

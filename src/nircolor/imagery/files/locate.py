@@ -41,7 +41,7 @@ def is_image(path: str | os.PathLike[str]) -> bool:
 
 
 def locate(path: str | os.PathLike[str]) -> ImageFile:
-    """Find the file that holds the pixels of an image, and the driver that its first bytes ask for.
+    """Find the file that holds the pixels of an image, and the driver for its format, by its first bytes.
 
     Only plain local files are accepted: no ``/vsi`` path, URL, GDAL connection string, folder or device. A
     VRT, which reads other files, has none of the accepted signatures, whatever its name.

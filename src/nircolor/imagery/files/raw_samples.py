@@ -87,7 +87,7 @@ class Samples:
         return f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">{content}</VRTDataset>'
 
 
-def describe(path: Path, data: Path, driver: str) -> Samples | None:
+def find_samples(path: Path, data: Path, driver: str) -> Samples | None:
     """Find the samples of a file, and check that it is as long as its header says.
 
     Args:
@@ -225,7 +225,7 @@ def _numbers(path: Path, text: bytes, top: int) -> Array:
 
 
 def _rest(path: Path, file: BinaryIO) -> bytes:
-    """Read the rest of a file that has to be converted in memory."""
+    """Read the rest of a file whose samples are converted in memory."""
     content = file.read(_MAX_CONVERTED_BYTES + 1)
     if len(content) > _MAX_CONVERTED_BYTES:
         raise NircolorError(
@@ -260,7 +260,7 @@ def _bmp(path: Path, file: BinaryIO) -> Samples | None:
     first, rows = (0, 4 * width) if height < 0 else (4 * width * (height - 1), -4 * width)
     offsets = tuple(offset + first + byte for byte in channels if byte is not None)
     if len(offsets) == 4 and not _any_byte(file, offset, channels[3] or 0):
-        offsets = offsets[:3]  # programs that know no alpha leave zeros in its place
+        offsets = offsets[:3]  # programs that do not support alpha write zeros in its place
     return Samples(np.dtype("u1"), (len(offsets), abs(height), width), (rows, 4), offsets, is_rgb=True)
 
 

@@ -46,7 +46,7 @@ _PLACES = {273, 279, 324, 325}
 
 
 @dataclass(frozen=True)
-class Value:
+class TagValue:
     """Value of a tag as it is stored.
 
     Attributes:
@@ -67,7 +67,7 @@ class Value:
         """Whether the file holds all items, of a known type."""
         return len(self.raw) == self.count * _TYPE_BYTES.get(self.kind, 0) > 0
 
-    def in_order(self, old: str, new: str) -> "Value":
+    def in_order(self, old: str, new: str) -> "TagValue":
         """Convert the items from one byte order ("<" or ">") to another."""
         unit = _UNITS.get(self.kind, 1)
         if old == new or unit == 1:
@@ -117,7 +117,7 @@ class TiffTags:
         entries, following = self.entries(offset)
         return {tag: self._numbers(value) for tag, value in entries.items()}, following
 
-    def entries(self, offset: int) -> tuple[dict[int, Value], int]:
+    def entries(self, offset: int) -> tuple[dict[int, TagValue], int]:
         """Read the directory at an offset as it is stored; returns and raises as `directory`."""
         try:
             self._file.seek(offset)
@@ -145,13 +145,13 @@ class TiffTags:
             place, (tags, offset) = offset, self.directory(offset)
             yield place, tags
 
-    def _entry(self, entry: bytes) -> tuple[int, Value]:
+    def _entry(self, entry: bytes) -> tuple[int, TagValue]:
         tag, kind = struct.unpack(self.order + "HH", entry[:4])
         middle = 12 if self.big else 8
         field = entry[middle:]
         count = struct.unpack(self.order + ("Q" if self.big else "I"), entry[4:middle])[0]
         if tag in _PLACES:
-            return tag, Value(kind, count, b"", field)
+            return tag, TagValue(kind, count, b"", field)
         length = count * _TYPE_BYTES.get(kind, 1)
         raw = field
         if length > len(field):
@@ -160,9 +160,9 @@ class TiffTags:
                 raise ValueError("values of many megabytes")
             self._file.seek(struct.unpack(self.order + ("Q" if self.big else "I"), field)[0])
             raw = self._file.read(length)
-        return tag, Value(kind, count, raw[:length], field)
+        return tag, TagValue(kind, count, raw[:length], field)
 
-    def _numbers(self, value: Value) -> tuple[int, ...] | bytes:
+    def _numbers(self, value: TagValue) -> tuple[int, ...] | bytes:
         if not value.raw:
             return ()
         if value.kind in _WHOLE and len(value.raw) == value.count * _TYPE_BYTES[value.kind]:
@@ -188,12 +188,12 @@ def first_page(path: Path) -> Tags:
 
 
 def directory_bytes(
-    entries: Mapping[int, Value], at: int, order: str = "<", *, big: bool = False, following: int = 0
+    entries: Mapping[int, TagValue], at: int, order: str = "<", *, big: bool = False, following: int = 0
 ) -> bytes:
     """Return a directory, followed by the values that do not fit into it.
 
     Args:
-        entries: values by tag number. One with a `Value.field` keeps it: its items are in the file already.
+        entries: values by tag number. A `TagValue.field` is kept: the items are in the file already.
         at: offset at which the directory will be, even.
         order: byte order, "<" or ">".
         big: for a BigTIFF.

@@ -13,7 +13,7 @@ _CFA, _LINEAR_RAW = (32803,), (34892,)
 
 
 @dataclass(frozen=True)
-class Unread:
+class UnreadKind:
     """A kind of file that is not read.
 
     Attributes:
@@ -29,8 +29,10 @@ class Unread:
     signatures: tuple[bytes, ...] = ()
 
 
-def _kind(name: str, advice: str, extensions: str, *signatures: bytes) -> Unread:
-    return Unread(name, advice, frozenset(f".{extension}" for extension in extensions.split()), signatures)
+def _kind(name: str, advice: str, extensions: str, *signatures: bytes) -> UnreadKind:
+    return UnreadKind(
+        name, advice, frozenset(f".{extension}" for extension in extensions.split()), signatures
+    )
 
 
 _TO_TIFF = "save as PNG or 16-bit TIFF"
@@ -83,12 +85,12 @@ _BRANDS = {b"crx ": CAMERA_RAW} | dict.fromkeys(
 )
 
 
-def kind_of_name(path: Path) -> Unread | None:
+def kind_of_name(path: Path) -> UnreadKind | None:
     """Return the kind of file that a name's extension stands for, None where it is not one of these."""
     return _BY_EXTENSION.get(path.suffix.lower())
 
 
-def kind_of_content(start: bytes) -> Unread | None:
+def kind_of_content(start: bytes) -> UnreadKind | None:
     """Return the kind of file that begins with ``start`` (`START_BYTES`), None where it is none of these."""
     if start[4:8] == b"ftyp":
         return _BRANDS.get(start[8:12], _VIDEO)

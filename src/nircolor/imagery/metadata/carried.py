@@ -1,6 +1,6 @@
 """Metadata that goes from an image to its colour image: EXIF with GPS and date, XMP, ICC, tags.
 
-What describes the pixels or bands of the input is adapted or left out: the output is sRGB, upright, and has
+Items about the pixels or bands of the input are adapted or left out: the output is sRGB, upright, and has
 no wavelengths. Damaged metadata is left out with a warning.
 """
 

@@ -7,9 +7,9 @@ from io import BytesIO
 from typing import BinaryIO, TypeAlias
 
 from nircolor.imagery import orientation
-from nircolor.imagery.files.tiff import TiffTags, Value, directory_bytes
+from nircolor.imagery.files.tiff import TagValue, TiffTags, directory_bytes
 
-Directory: TypeAlias = dict[int, Value]
+Directory: TypeAlias = dict[int, TagValue]
 
 _ORIENTATION, _SOFTWARE, _DESCRIPTION = 274, 305, 270
 _PHOTO, _GPS, _INTEROP, _MAKER_NOTE = 34665, 34853, 40965, 37500
@@ -109,7 +109,7 @@ def parse_exif(block: bytes) -> Exif:
 
 
 def _portable(directory: Directory) -> Directory:
-    """Return complete values of the types of EXIF, without places in the old file and pointers."""
+    """Return the values that stay valid in another file: complete, of a known type, and no offsets."""
     return {
         tag: replace(value, field=b"")
         for tag, value in directory.items()
@@ -131,17 +131,17 @@ def adapted(exif: Exif, width: int, height: int, software: str, *, is_rotated: b
     if _DESCRIPTION in main and describes_pages(main[_DESCRIPTION].raw.decode("latin-1")):
         del main[_DESCRIPTION]
     text = software.encode("ascii") + b"\0"
-    main[_ORIENTATION] = Value(3, 1, struct.pack(order + "H", 1))
-    main[_SOFTWARE] = Value(2, len(text), text)
+    main[_ORIENTATION] = TagValue(3, 1, struct.pack(order + "H", 1))
+    main[_SOFTWARE] = TagValue(2, len(text), text)
     photo = {
         tag: value
         for tag, value in exif.photo.items()
         if tag != _GAMMA and not (is_rotated and tag in _AREAS)
     }
     if photo:
-        photo[_COLOUR_SPACE] = Value(3, 1, struct.pack(order + "H", _SRGB))
-        photo[_WIDTH] = Value(4, 1, struct.pack(order + "I", width))
-        photo[_HEIGHT] = Value(4, 1, struct.pack(order + "I", height))
+        photo[_COLOUR_SPACE] = TagValue(3, 1, struct.pack(order + "H", _SRGB))
+        photo[_WIDTH] = TagValue(4, 1, struct.pack(order + "I", width))
+        photo[_HEIGHT] = TagValue(4, 1, struct.pack(order + "I", height))
     return replace(exif, main=main, photo=photo)
 
 
@@ -181,7 +181,7 @@ def append_exif(before: bytes, at: int, exif: Exif, *, big: bool = False) -> tup
         nonlocal before, at
         if not directory:
             return
-        parent[tag] = Value(kind, 1, struct.pack(exif.order + number, at))
+        parent[tag] = TagValue(kind, 1, struct.pack(exif.order + number, at))
         stored = directory_bytes(directory, at, exif.order, big=big)
         stored += b"\0" * (len(stored) % 2)
         before, at = before + stored, at + len(stored)

@@ -19,7 +19,7 @@ Domains = dict[str, dict[str, str]]
 
 @dataclass(frozen=True)
 class PamBand:
-    """What a `.aux.xml` states about a band; None or empty where it states nothing."""
+    """Content of a `.aux.xml` about a band; None or empty where it states nothing."""
 
     nodata: float | None = None
     description: str | None = None
@@ -31,7 +31,7 @@ class PamBand:
 
 @dataclass(frozen=True)
 class Pam:
-    """What a `.aux.xml` states about an image; None or empty where it states nothing."""
+    """Content of a `.aux.xml` about an image; None or empty where it states nothing."""
 
     crs: CRS | None = None
     transform: Affine | None = None

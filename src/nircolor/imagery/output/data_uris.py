@@ -14,7 +14,7 @@ from nircolor.arrays import Floats
 
 
 @dataclass(frozen=True)
-class Encoded:
+class EncodedImage:
     """An encoded image.
 
     Attributes:
@@ -31,23 +31,23 @@ class Encoded:
         return f"data:image/{self.kind};base64,{base64.b64encode(self.data).decode('ascii')}"
 
 
-def encode_jpeg(image: Floats, quality: int = 92) -> Encoded:
+def encode_jpeg(image: Floats, quality: int = 92) -> EncodedImage:
     """Encode an image as JPEG.
 
     Args:
         image: (1 or 3, h, w); values are clipped to [0, 1], NaN becomes 0.
         quality: 1 to 100.
     """
-    return Encoded("jpeg", _encode(image, "JPEG", quality=quality))
+    return EncodedImage("jpeg", _encode(image, "JPEG", quality=quality))
 
 
-def encode_png(image: Floats) -> Encoded:
+def encode_png(image: Floats) -> EncodedImage:
     """Encode an image as PNG of 8 bits per channel; suits small images, in which JPEG blurs colours.
 
     Args:
         image: (1 or 3, h, w); values are clipped to [0, 1], NaN becomes 0.
     """
-    return Encoded("png", _encode(image, "PNG"))
+    return EncodedImage("png", _encode(image, "PNG"))
 
 
 def _encode(image: Floats, driver: str, **options: int) -> bytes:

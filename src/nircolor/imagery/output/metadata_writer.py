@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 from nircolor import __version__
-from nircolor.imagery.files.tiff import TiffTags, Value, directory_bytes
+from nircolor.imagery.files.tiff import TagValue, TiffTags, directory_bytes
 from nircolor.imagery.grid import Grid
 from nircolor.imagery.metadata.carried import adapted_xmp
 from nircolor.imagery.metadata.exif import Exif, adapted, append_exif, exif_block, in_order
@@ -77,7 +77,7 @@ def _after_jfif(start: bytes) -> int:
 
 
 def _segments(exif: Exif, xmp: bytes | None, icc: bytes | None) -> tuple[bytes, list[str]]:
-    """Return the segments of a JPEG, and messages about what does not fit into one."""
+    """Return the segments of a JPEG, and messages about metadata that does not fit into one."""
     problems = []
     block = b"Exif\0\0" + exif_block(exif)
     if len(block) > _MAX_SEGMENT:
@@ -128,9 +128,9 @@ def _embed_in_tiff(path: Path, exif: Exif, xmp: bytes | None, icc: bytes | None)
         exif = in_order(exif, reader.order)
         added = dict(exif.main)
         if xmp is not None:
-            added[_XMP] = Value(1, len(xmp), xmp)
+            added[_XMP] = TagValue(1, len(xmp), xmp)
         if icc is not None:
-            added[_ICC] = Value(7, len(icc), icc)
+            added[_ICC] = TagValue(7, len(icc), icc)
         if not (exif.photo or exif.gps or set(added) - set(present) - {_ORIENTATION, _SOFTWARE_TAG}):
             return []
         end = file.seek(0, os.SEEK_END)

@@ -21,7 +21,7 @@ _TOP, _BELOW_TOP = 65535, 0.75
 
 
 @dataclass(frozen=True)
-class Undeclared:
+class UndeclaredNodata:
     """A value that seems to mark missing data.
 
     Attributes:
@@ -47,7 +47,7 @@ class Undeclared:
         return f"{pixels}, which may mark missing data; if so, give --nodata {text}"
 
 
-def find_undeclared(stored: "StoredImage", *, is_map: bool) -> Undeclared | None:
+def find_undeclared(stored: "StoredImage", *, is_map: bool) -> UndeclaredNodata | None:
     """Look for an undeclared nodata value in a sample of an image that marks no invalid pixels otherwise.
 
     Args:
@@ -68,8 +68,8 @@ def find_undeclared(stored: "StoredImage", *, is_map: bool) -> Undeclared | None
     return _in_range(stored, is_map=is_map)
 
 
-def _extreme(values: Array, value: Any) -> Undeclared | None:
-    """Return the lowest or highest of `values` (bands, n) if it is no measured value."""
+def _extreme(values: Array, value: Any) -> UndeclaredNodata | None:
+    """Return the lowest or highest of `values` (bands, n) if it marks missing data."""
     if not (value in _LOW or abs(float(value)) >= _HUGE):
         return None
     is_it = values == value
@@ -80,10 +80,10 @@ def _extreme(values: Array, value: Any) -> Undeclared | None:
         return None
     # bands may miss data in different places
     share = float(is_it.any(axis=0).mean())
-    return Undeclared(value, share, is_certain=True) if share >= _LEAST_SHARE else None
+    return UndeclaredNodata(value, share, is_certain=True) if share >= _LEAST_SHARE else None
 
 
-def _in_range(stored: "StoredImage", *, is_map: bool) -> Undeclared | None:
+def _in_range(stored: "StoredImage", *, is_map: bool) -> UndeclaredNodata | None:
     """Return 0 or 65535 if a corner has it in all bands, and many pixels do."""
     candidates = [0] * is_map + [_TOP] * (stored.dtype == np.uint16)
     corners = stored.corners()
@@ -96,7 +96,7 @@ def _in_range(stored: "StoredImage", *, is_map: bool) -> Undeclared | None:
         if value == _TOP and others.size and others.max() > _BELOW_TOP * _TOP:
             continue
         if is_it.mean() >= _LEAST_SHARE_IN_RANGE and others.size:
-            return Undeclared(value, float(is_it.mean()), is_certain=False)
+            return UndeclaredNodata(value, float(is_it.mean()), is_certain=False)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Reflectance scales that metadata states, and the satellites whose products are recognized for advice.
+"""Reflectance scales that metadata states, and satellite products that error messages give advice for.
 
 Scales come from ENVI headers, GDAL's band scale and offset, and the tags that Sentinel-2, Landsat and other
 products carry, and from the metadata files of products (`imagery.metadata.product_files`).

@@ -35,7 +35,7 @@ _FLOATS = "100 for percent, 10000 for reflectance × 10000, 255 or 65535 for con
 
 @dataclass(frozen=True)
 class Values:
-    """What is known about the values of an open file.
+    """Scale and meaning of the values of an open file.
 
     Attributes:
         path: the path that messages name.

@@ -1,7 +1,11 @@
 """Tests of `nircolor models` and `nircolor info`."""
 
+import io
 import json
+import os
 import shlex
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -270,3 +274,39 @@ def test_json_of_an_image_without_valid_pixels(nircolor, tmp_path):
     content = json.loads(nircolor("info", path, "--json").out)
     assert (content["nodata"], content["valid_fraction"]) == ("nan", 0)
     assert content["bands"][0]["percentiles_1_50_99"] is None
+
+
+@pytest.mark.parametrize("name", ["esc\x1b[31mred.png", "two\nlines.png", "it's\ttab.png"])
+def test_the_command_works_for_names_with_control_characters(nircolor, tmp_path, name):
+    path = save(tmp_path / name, noise(1, 24, 24), "PNG")
+    command = json.loads(nircolor("info", path, "--json").out)["recommended"]["command"]
+    assert command.isprintable()
+    assert command in nircolor("info", path).out
+    # what a shell makes of it
+    script = f'set -- {command}; printf "%s" "$3"'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True)
+    assert done.stdout == os.fsencode(path)
+
+
+def test_an_image_from_standard_input(nircolor, tmp_path, monkeypatch):
+    path = save(tmp_path / "a.tif", noise(1, 24, 24, dtype=np.uint16) // 16, "GTiff")
+    for words in ([], ["--json"]):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(path.read_bytes())))
+        done = nircolor("info", "-", *words)
+        assert done.code == 0
+        assert ".nircolor-" not in done.out + done.err
+        assert "nircolor colorize - -o colour.png --model scene" in done.out
+    assert done.err.startswith("warning: standard input: uint16 without a value of 16384 or more")
+    content = json.loads(done.out)
+    assert content["file"] == "-"
+    assert content["warnings"][0].startswith("standard input: uint16")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"no image")))
+    assert nircolor.refused("info", "-").startswith("standard input: expected a PNG")
+
+
+def test_a_mistyped_model_is_suggested(nircolor):
+    assert (
+        nircolor.refused("info", "sattelite") == "sattelite: no such file or model; did you mean satellite?"
+    )
+    line = nircolor.refused("colorize", "a.png", "-o", "b.png", "-m", "sceen")
+    assert line.endswith("; did you mean scene?")

@@ -379,7 +379,7 @@ def test_some_bands_by_their_numbers(tmp_path):
         ({4: 850}, "expected wavelengths in nm .* got 4"),
         ({"red": 1}, "got 'red'"),
         ({"nir": 1, 850: 2}, "got 'nir'"),
-        ({850: 2, 940: 2}, "a band was given two wavelengths"),
+        ({850: 2, 940: 2}, "expected one wavelength for band 2, got 850 nm and 940 nm"),
     ],
 )
 def test_wrong_band_numbers(tmp_path, bands, match):

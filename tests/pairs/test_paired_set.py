@@ -92,7 +92,7 @@ def test_a_table_without_the_columns_is_an_error(pairs_with, content, message):
 
 def test_an_absent_table_is_an_error(pairs_with, tmp_path):
     pairs_with("a", "pair,group\na,1\n")
-    with pytest.raises(NircolorError, match=r"absent\.csv: expected a CSV of pairs"):
+    with pytest.raises(NircolorError, match=r"absent\.csv: expected a CSV of pairs: No such file"):
         Folders(tmp_path / "nir", tmp_path / "rgb", table=tmp_path / "absent.csv").pairs()
 
 

@@ -1,5 +1,6 @@
 """Commands `nircolor models` and `nircolor info`."""
 
+import difflib
 import shlex
 import sys
 import warnings
@@ -19,6 +20,7 @@ from nircolor.app.options import (
     parse_bands,
     parse_nodata,
 )
+from nircolor.app.terminal import shell_quoted
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.texts import count_of
 
@@ -72,7 +74,13 @@ def models(verbose: AllDetails = False, as_json: Json = False) -> None:
 
 
 def info(
-    file: Annotated[Path, typer.Argument(help="Image, model file, or name of a shipped model.")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE",
+            help="Image, model file, or name of a shipped model; - reads an image from standard input.",
+        ),
+    ],
     bands: Bands = None,
     scale: Scale = None,
     offset: Offset = None,
@@ -94,21 +102,28 @@ def info(
     """
     wavelengths, invalid_value = parse_bands(bands), parse_nodata(nodata)
     from nircolor.app.console import print_json, show_warnings
+    from nircolor.app.streams import open_input
     from nircolor.imagery import open_raster
     from nircolor.modelfile import is_model_file, read_card
     from nircolor.weights import shipped_models
 
-    if not file.exists():
-        file = shipped_models().get(str(file), file)
-    if is_model_file(file):
-        card = read_card(file)
+    path = Path(name)
+    if name != "-" and not path.exists():
+        path = shipped_models().get(name, path)
+    if name != "-" and not path.suffix and not path.exists():
+        near = difflib.get_close_matches(name, shipped_models(), n=1)
+        if near:
+            raise NircolorError(f"{name}: no such file or model; did you mean {near[0]}?")
+    if is_model_file(path):
+        card = read_card(path)
         if as_json:
             print_json(_card_record(card))
         else:
             _console().print(_card_table(card))
         return
     given = _as_text(bands, scale, offset, reflectance, nodata, max_pixels)
-    with show_warnings():
+    with show_warnings(), open_input(name) as streams:
+        file = Path(streams.inputs[0])
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", NircolorWarning)
             raster = open_raster(
@@ -121,18 +136,27 @@ def info(
                 max_pixels=max_pixels,
             )
         with raster:
-            content = _describe(raster, _fits(raster, given))
+            content = _describe(raster, _fits(raster, _input_and_output(name), given))
             # warnings about the values depend on the model
             general = raster.values.warning(None)
             found = [str(one.message) for one in caught if issubclass(one.category, NircolorWarning)]
             found = [text for text in found if text != general]
-            content["warnings"] = found + content["warnings"]
-            for text in content["warnings"]:
+            texts = found + content["warnings"]
+            for text in texts:
                 warnings.warn(NircolorWarning(text.removeprefix(f"{file}: "), path=file), stacklevel=2)
+            content["file"] = streams.argument(file)
+            content["warnings"] = [streams.named(text) for text in texts]
     if as_json:
         print_json(content)
     else:
         _console().print(_image_table(content, verbose))
+
+
+def _input_and_output(name: str) -> str:
+    """Return the arguments of `nircolor colorize` for an image."""
+    if name == "-":
+        return "- -o colour.png"
+    return f"{shell_quoted(f'./{name}' if name.startswith('-') else name)} -o colour/"
 
 
 def _as_text(
@@ -174,13 +198,13 @@ class Fit(NamedTuple):
     note: str | None = None
 
 
-def _fits(raster: "Raster", given: str) -> list[Fit]:
+def _fits(raster: "Raster", paths: str, given: str) -> list[Fit]:
     """Try all shipped models, and return them with the recommended one first.
 
     The default comes first, except for an image from above, whose reflectance suits a satellite model: then
     that of the most bands does.
     """
-    fits = [_fit(raster, card, given) for card in _shipped_cards()]
+    fits = [_fit(raster, card, paths, given) for card in _shipped_cards()]
     product = raster.values.product
     from_above = product is not None or (raster.is_georeferenced and any(raster.wavelengths_nm))
 
@@ -191,7 +215,7 @@ def _fits(raster: "Raster", given: str) -> list[Fit]:
     return sorted(fits, key=rank)
 
 
-def _fit(raster: "Raster", card: "Card", given: str) -> Fit:
+def _fit(raster: "Raster", card: "Card", paths: str, given: str) -> Fit:
     from nircolor.imagery.values.products import LANDSAT_SURFACE, SENTINEL2
     from nircolor.inference import RasterSource
 
@@ -210,13 +234,14 @@ def _fit(raster: "Raster", card: "Card", given: str) -> Fit:
                 f"reflectance × 10000 (as Sentinel-2), {LANDSAT_SURFACE.name} needs {LANDSAT_SURFACE.options}"
             )
         elif values.product.note:
-            note = f"{raster.path}: the scale is that of {values.product.name} ({values.product.note})"
+            note = (
+                f"{raster.path}: the scale of the values is not stated; {values.product.options} is for "
+                f"{values.product.name} ({values.product.note})"
+            )
     else:
         if values.product is not None and values.lacks_scale and card.encoding == "gamma":
             more, note = f" {values.product.options} --reflectance", None
-    path = str(raster.path)
-    quoted = shlex.quote(f"./{path}" if path.startswith("-") else path)
-    command = f"nircolor colorize {quoted} -o colour/ --model {card.name}{given}{more}"
+    command = f"nircolor colorize {paths} --model {card.name}{given}{more}"
     return Fit(card, None, command, note)
 
 

@@ -90,6 +90,16 @@ def open_streams(inputs: Sequence[str], output: str, output_format: str | None) 
         yield Paths([str(source)], output, sends, folder)
 
 
+@contextmanager
+def open_input(file: str) -> Iterator[Paths]:
+    """Store standard input in a temporary file if the only input is ``-``, as `open_streams` does."""
+    if file != _STREAM:
+        yield Paths([file], "")
+        return
+    with staging_folder(Path(tempfile.gettempdir())) as folder, _naming_streams(folder):
+        yield Paths([str(_spool(folder / _INPUT))], "", folder=folder)
+
+
 def _spool(path: Path) -> Path:
     expected = "-: expected an image from standard input, as with < night.png"
     if sys.stdin is None:

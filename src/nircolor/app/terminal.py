@@ -4,6 +4,7 @@ import codecs
 import errno
 import io
 import os
+import shlex
 import sys
 import traceback
 from contextlib import suppress
@@ -37,6 +38,24 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def shell_quoted(text: str) -> str:
+    r"""Quote a word for a shell, in printable characters only.
+
+    Examples:
+        >>> print(shell_quoted("a b.png"), shell_quoted("a\x1b[31m.png"))
+        'a b.png' $'a\x1b[31m.png'
+    """
+    if text.isprintable():
+        return shlex.quote(text)
+    characters = (
+        one
+        if one.isprintable() and one not in "'\\"
+        else "".join(f"\\x{byte:02x}" for byte in os.fsencode(one))
+        for one in text
+    )
+    return f"$'{''.join(characters)}'"
 
 
 def _escape(character: str) -> str:

@@ -1,6 +1,5 @@
 """Commands `nircolor train` and `nircolor export`."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -8,6 +7,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from nircolor.app import stopping, terminal
+from nircolor.errors import NircolorError
 
 # all other arguments are passed to LightningCLI
 TRAIN_SETTINGS: Final[dict[str, Any]] = {
@@ -57,11 +57,15 @@ def train(
     nircolor train --config mine.yaml --resume
     nircolor train --config mine.yaml --trainer.max_steps 1000
     """
+    if new is not None and (config or resume or context.args):
+        raise NircolorError(
+            "--new: expected no other recipe and no options of a training, since nothing is trained"
+        )
     if new is not None:
         from nircolor.training.templates import write_template
 
         path = write_template(new, like)
-        command = f"nircolor train --config {shlex.quote(str(path))}"
+        command = f"nircolor train --config {terminal.shell_quoted(str(path))}"
         terminal.show(terminal.printable(f"{path}: fill in the texts and paths, then: {command}"))
         return
     from nircolor.app.console import show_warnings

@@ -90,7 +90,8 @@ def _read_rows(table: Path, dataset: str | None, drop_flagged: bool) -> dict[str
                 rows[row["pair"]] = row
             return rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise NircolorError(f"{table}: expected a CSV of pairs: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise NircolorError(f"{table}: expected a CSV of pairs: {reason}") from error
 
 
 def _check_columns(table: Path, columns: Iterable[str], dataset: str | None, drop_flagged: bool) -> None:

@@ -166,7 +166,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> TrainedNetwork:
     except Exception as error:
         raise NircolorError(
             f"{path}: expected a checkpoint of `nircolor train`, "
-            f"got a file that cannot be read as tensors and plain values ({type(error).__name__})"
+            f"got a file that cannot be read as tensors and plain values"
         ) from error
     try:
         hyper, state = content["hyper_parameters"], content["state_dict"]

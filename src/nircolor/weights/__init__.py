@@ -1,5 +1,6 @@
 """Shipped model files, and the path of a model by its name."""
 
+import difflib
 import os
 from pathlib import Path
 
@@ -34,5 +35,9 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
         return shipped[str(name_or_path)]
     if path.suffix or path.is_file():
         return path
+    near = difflib.get_close_matches(str(name_or_path), shipped, n=1)
     names = ", ".join(shipped) or "none (damaged install)"
-    raise NircolorError(f"{name_or_path}: expected the path of a model file or a model that ships: {names}")
+    suggestion = f"; did you mean {near[0]}?" if near else ""
+    raise NircolorError(
+        f"{name_or_path}: expected the path of a model file or a model that ships: {names}{suggestion}"
+    )

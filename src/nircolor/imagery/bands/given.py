@@ -34,8 +34,11 @@ def check_numbered(path: Path, bands: Mapping[float | str, int], count: int) -> 
             raise NircolorError(
                 f"{path}: band {number} was given, but the image has {count_of(count, 'band')}"
             )
-    if len(set(bands.values())) < len(bands):
-        raise NircolorError(f"{path}: a band was given two wavelengths, got {dict(bands)}")
+    numbers = list(bands.values())
+    for number in numbers:
+        if numbers.count(number) > 1:
+            given_nm = " and ".join(f"{nm:g} nm" for nm, one in bands.items() if one == number)
+            raise NircolorError(f"{path}: expected one wavelength for band {number}, got {given_nm}")
 
 
 def given(

@@ -79,7 +79,7 @@ def locate(path: str | os.PathLike[str]) -> ImageFile:
     if driver is None:
         raise NircolorError(
             f"{path}: expected a PNG, JPEG, TIFF, ENVI, JPEG 2000, WebP, BMP, PGM or NumPy image, "
-            f"got a file that begins with {start[:8]!r}"
+            f"got a file that begins with {repr(start[:8])[1:]}"
         )
     return ImageFile(path, data, driver)
 

@@ -80,7 +80,7 @@ def measured_run(*arguments: str) -> tuple[float, float]:
     # the child reports its own peak; that of getrusage includes the peak of this process
     code = (
         "import sys; sys.argv = ['nircolor', *sys.argv[1:]]\n"
-        "from nircolor.app.main import main\n"
+        "from nircolor.__main__ import main\n"
         "try: main()\n"
         "finally: print(next(line.split()[1] for line in open('/proc/self/status') if 'VmHWM' in line))"
     )

@@ -218,8 +218,8 @@ def _synthesis(path: Path, rng: Random, tools: Path) -> Ran:  # noqa: ARG001
 
 
 def _command(*words: object) -> int:
-    """Run the command line in this process and return its exit code; its output is judged by the caller."""
-    from nircolor.app.main import main
+    """Run the command line in this process and return its exit code; the caller checks its output."""
+    from nircolor.__main__ import main
 
     before = sys.argv
     sys.argv = ["nircolor", *map(str, words)]

@@ -50,7 +50,7 @@ class CommandLine:
 def process(*words: object, **options: object) -> "subprocess.Popen[str]":
     """Start `nircolor` in a separate process."""
     return subprocess.Popen(
-        [sys.executable, "-c", "from nircolor.app.main import main; main()", *map(str, words)],
+        [sys.executable, "-c", "from nircolor.__main__ import main; main()", *map(str, words)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -18,7 +18,7 @@ from tests.imagery.imagery_samples import load, noise, save
 
 
 def run(*words, given=b"", **options):
-    command = [sys.executable, "-c", "from nircolor.app.main import main; main()", *map(str, words)]
+    command = [sys.executable, "-c", "from nircolor.__main__ import main; main()", *map(str, words)]
     return subprocess.run(command, input=given, capture_output=True, check=False, timeout=60, **options)
 
 
@@ -135,7 +135,7 @@ def test_nothing_is_left_in_the_temporary_folder(tmp_path, tiny):
 def test_terminals_are_refused(tmp_path):
     path = gray_png(tmp_path / "a.png")
     main, terminal = os.openpty()
-    command = [sys.executable, "-c", "from nircolor.app.main import main; main()", "colorize"]
+    command = [sys.executable, "-c", "from nircolor.__main__ import main; main()", "colorize"]
     for words, streams, message in [
         (["-", "-o", "x.png"], {"stdin": terminal}, "-: expected an image from standard input"),
         ([str(path), "-o", "-"], {"stdout": terminal}, "-o -: an image is not written to a terminal"),

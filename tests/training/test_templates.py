@@ -72,7 +72,7 @@ def test_impossible_recipes(tmp_path, name, like, reason):
 def test_a_recipe_is_written_without_pytorch(tmp_path):
     code = (
         "import sys; sys.modules['torch'] = sys.modules['lightning'] = sys.modules['yaml'] = None\n"
-        "from nircolor.app.main import main; main()"
+        "from nircolor.__main__ import main; main()"
     )
     words = ["train", "--new", str(tmp_path / "a.yaml")]
     done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
@@ -82,7 +82,7 @@ def test_a_recipe_is_written_without_pytorch(tmp_path):
 def test_the_help_names_lightnings_options_without_loading_it():
     code = (
         "import sys; sys.modules['torch'] = sys.modules['lightning'] = None\n"
-        "from nircolor.app.main import main; main()"
+        "from nircolor.__main__ import main; main()"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "train", "--help"], capture_output=True, text=True, check=False

@@ -310,3 +310,10 @@ def test_a_mistyped_model_is_suggested(nircolor):
     )
     line = nircolor.refused("colorize", "a.png", "-o", "b.png", "-m", "sceen")
     assert line.endswith("; did you mean scene?")
+
+
+@pytest.mark.parametrize("words", [["models"], ["models", "-v"], ["info", "scene"]])
+def test_no_line_ends_in_blanks_without_a_terminal(nircolor, words):
+    lines = nircolor(*words).out.splitlines()
+    assert lines
+    assert all(line == line.rstrip() for line in lines)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.imagery import image_size, open_raster
+from nircolor.imagery import gdal, image_size, open_raster
 from tests.imagery.imagery_samples import noise, png_bytes, save, save_envi, with_exif_orientation
 
 
@@ -250,3 +250,10 @@ def test_palette_indices_without_a_palette(tmp_path):
     path.write_bytes(path.read_bytes().replace(start, fewer))
     with pytest.raises(NircolorError, match=r"a\.tif: expected a palette, got indices without one"):
         open_raster(path)
+
+
+def test_a_locale_that_is_not_utf_8_is_named(monkeypatch):
+    error = UnicodeEncodeError("utf-8", "\udce4", 0, 1, "surrogates not allowed")
+    assert gdal.reason(error) == "expected a path in UTF-8; rename it"
+    monkeypatch.setattr("sys.getfilesystemencoding", lambda: "ascii")
+    assert "PYTHONUTF8=1" in gdal.reason(error)

@@ -284,3 +284,8 @@ def test_pairs_that_do_not_match_are_named(tmp_path, small_recipe):
         train(["--config", str(recipe)])
     # the run's folder was not created
     assert {path.name for path in tmp_path.iterdir()} == {"recipe.yaml", "nir", "rgb"}
+
+
+def test_a_missing_recipe_is_named(tmp_path):
+    with pytest.raises(NircolorError, match=r"absent\.yaml: no such recipe; nircolor train --new"):
+        train([f"--config={tmp_path / 'absent.yaml'}"])

@@ -113,3 +113,9 @@ def test_placeholders_are_said_at_the_start_and_refused_at_export(tmp_path, smal
     path.write_text("a: 1")
     with pytest.raises(NircolorError, match=r"expected a recipe with model\.init_args\.card"):
         export(last, model, recipe=path, overwrite=True)
+
+
+def test_options_of_a_training_are_refused_with_new(nircolor, tmp_path):
+    for words in (["--config", "run1.yaml"], ["--resume"], ["--trainer.max_steps", "5"]):
+        assert nircolor.refused("train", "--new", tmp_path / "a.yaml", *words).startswith("--new: expected ")
+    assert not (tmp_path / "a.yaml").exists()

@@ -39,8 +39,14 @@ class Screen(Console):
 
     def print(self, *objects: Any, **options: Any) -> None:
         shown = [printable(one) if isinstance(one, str) else one for one in objects]
-        if not self.stderr:
+        if not self.stderr and self.is_terminal:
             super().print(*shown, **options)
+            return
+        if not self.stderr:
+            # tables are padded with blanks
+            with self.capture() as captured:
+                super().print(*shown, **options)
+            self.file.write("\n".join(line.rstrip() for line in captured.get().split("\n")))
             return
         # messages are lost where standard error is closed or full; the work goes on
         with suppress(OSError):

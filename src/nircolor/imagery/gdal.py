@@ -7,6 +7,7 @@ opened for reading through ``/vsisubfile/``, where GDAL looks for no such files.
 
 import os
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -132,6 +133,8 @@ def reason(error: BaseException) -> str:
         error = error.__cause__
     # rasterio passes paths to GDAL as UTF-8
     if isinstance(error, UnicodeEncodeError):
+        if sys.getfilesystemencoding() != "utf-8":
+            return "expected a path in UTF-8; set a UTF-8 locale, or the environment variable PYTHONUTF8=1"
         return "expected a path in UTF-8; rename it"
     text = (
         getattr(error, "errmsg", None)

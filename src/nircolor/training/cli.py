@@ -203,7 +203,7 @@ def _with_bases(arguments: Sequence[str]) -> tuple[str, list[str]]:
         path = Path(value if equals else arguments[index + 1])
         run_name = path.stem
         if not path.is_file():
-            continue  # LightningCLI reports it
+            raise NircolorError(f"{path}: no such recipe; nircolor train --new mine.yaml writes one")
         text = path.read_text(encoding="utf-8")
         if re.search(r"^base:", text, re.MULTILINE):
             text = yaml.safe_dump(read_recipe(path), sort_keys=False)

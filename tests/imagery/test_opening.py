@@ -386,3 +386,35 @@ def test_wrong_band_numbers(tmp_path, bands, match):
     path = save(tmp_path / "a.tif", noise(4, 8, 8))
     with pytest.raises(NircolorError, match=match):
         open_raster(path, bands_nm=bands)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.tif", "a.jp2", "geo.tif", "a16.png"])
+@pytest.mark.parametrize("top", [1.0, 0.0])
+def test_gray_in_rgb_with_alpha_is_one_band_without_a_name(tmp_path, name, top):
+    dtype = "uint16" if "16" in name else "uint8"
+    full = np.iinfo(dtype).max
+    gray = noise(1, 64, 64, dtype)[0]
+    alpha = np.full((64, 64), int(full * top), dtype)
+    alpha[:, :20] = 0
+    pixels = np.stack([gray, gray, gray, alpha])
+    driver, options = {
+        "png": ("PNG", {}),
+        "ebp": ("WEBP", {"LOSSLESS": True}),
+        "tif": ("GTiff", {"photometric": "RGB", "alpha": "YES"}),
+        "jp2": ("JP2OpenJPEG", {"QUALITY": "100", "REVERSIBLE": "YES"}),
+    }[name[-3:]]
+    if driver == "JP2OpenJPEG":
+
+        def roles(dataset):
+            dataset.colorinterp = (ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha)
+
+        options["setup"] = roles
+    if name == "geo.tif":
+        options |= {"crs": "EPSG:32632", "transform": Affine(10, 0, 5e5, 0, -10, 5e6)}
+    path = save(tmp_path / name, pixels, driver, **options)
+    with open_raster(path) as raster:
+        assert (raster.bands, raster.names) == (1, (None,))
+        values, valid = raster.read()
+        assert raster.grid.has_alpha
+    np.testing.assert_array_equal(valid, alpha > 0)
+    np.testing.assert_allclose(values[0][valid], (gray / full)[valid], atol=1e-6)

@@ -92,3 +92,31 @@ def test_a_georeferenced_image_is_not_rotated(tmp_path):
     (tmp_path / "a.pgw").write_text("10\n0\n0\n-10\n500005\n4999995\n")
     with open_raster(tmp_path / "a.png") as raster:
         assert (raster.height, raster.width) == (5, 7)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])
+@pytest.mark.parametrize("exif", [None, 3])
+def test_orientation_in_xmp_counts_where_exif_has_none(tmp_path, name, exif):
+    image = pytest.importorskip("PIL.Image")
+    png = pytest.importorskip("PIL.PngImagePlugin")
+    packet = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        '<rdf:Description xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+        "</rdf:RDF></x:xmpmeta>"
+    )
+    options = {"xmp": packet.encode()}
+    if exif:
+        block = image.Exif()
+        block[274] = exif
+        options["exif"] = block
+    if name == "a.png":
+        info = png.PngInfo()
+        info.add_itxt("XML:com.adobe.xmp", packet)
+        options = {key: value for key, value in options.items() if key != "xmp"} | {"pnginfo": info}
+    if name == "a.tif":
+        options = {"tiffinfo": {700: packet.encode()} | ({274: exif} if exif else {})}
+    path = tmp_path / name
+    image.fromarray(noise(1, 16, 24)[0]).save(path, **options)
+    assert image_size(path) == ((16, 24) if exif else (24, 16))
+    with open_raster(path) as raster:
+        assert raster.orientation == (exif or 6)

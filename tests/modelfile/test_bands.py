@@ -108,7 +108,7 @@ def test_a_name_that_contradicts_is_refused():
         assert "--bands 850" in line
     refused(THREE, [None] * 3, ["NIR", "Green", "NIR"])
     np.testing.assert_array_equal(matched(BROAD, [None], ["Band 1"]), [[1]])
-    np.testing.assert_array_equal(matched(THREE, [None] * 3, ["NIR", None, "x"]), np.eye(3))
+    np.testing.assert_array_equal(matched(THREE, [None] * 3, ["NIR", None, "Band 3"]), np.eye(3))
 
 
 def test_the_name_stands_beside_the_wavelength():
@@ -128,3 +128,28 @@ def test_rows_sum_to_one():
 def test_bands_in_words():
     assert describe_bands(BROAD) == "1 band (850 nm, 250 nm wide)"
     assert describe_bands(THREE) == "3 bands (780 nm; 850 nm; 940 nm)"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["T11", "T12", "T13"], ["B9", "B8", "B7"], ["0_B7", "0_B8", "0_B9"], ["Band 3", "Band 2", "Band 1"],
+     ["NIR3", "NIR2", "NIR1"]],
+)  # fmt: skip
+def test_names_that_are_not_understood_are_not_taken_by_position(names):
+    line = refused(THREE, [None] * 3, names)
+    assert f"({', '.join(names)})" in line
+    assert "--bands" in line
+    for generic in (
+        ["Band 1", "Band 2", "Band 3"],
+        ["gray", None, ""],
+        ["0", "1", "2"],
+        ["ch1", "ch2", "ch3"],
+    ):
+        np.testing.assert_array_equal(matched(THREE, [None] * 3, generic), np.eye(3))
+
+
+@pytest.mark.parametrize(
+    "name", ["NDVI", "QA_PIXEL", "SCL", "ST_B10", "Pan", "Elevation", "EVI", "thermal (unit K)"]
+)
+def test_other_quantities_than_near_infrared_are_refused(name):
+    assert f"({name})" in refused(BROAD, [None], [name])

@@ -25,6 +25,7 @@ from nircolor.imagery.gdal import gdal_for, open_dataset, tags_of
 from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.metadata.carried import kept_tags, read_metadata
 from nircolor.imagery.metadata.side_files import DatasetWithSideFiles
+from nircolor.imagery.metadata.xmp import xmp_properties
 from nircolor.imagery.orientation import of_tiff as tiff_orientation
 from nircolor.imagery.orientation import parse as parse_orientation
 from nircolor.imagery.orientation import swaps_axes
@@ -133,6 +134,10 @@ def open_raster(
             known = band_info.of_dataset(dataset, header, file.path.name)
         if "bbl" in header:
             known = envi_header.without_bad_bands(file.path, known, header["bbl"])
+        if bands_nm is None:
+            envi_header.check_wavelengths(file.path, header, dataset.count)
+        if raw and reflectance is not False:
+            envi_header.check_scale(file.path, header)
         layout = roles.of_dataset(file.path, dataset, known, bands_nm)
         georeference = Georeference.of_dataset(dataset)
         orientation = _orientation_of(file, dataset, georeference, pages)
@@ -142,6 +147,7 @@ def open_raster(
         stored = StoredImage(dataset, layout, nodata=given, across_rows=swaps_axes(orientation))
         if layout.is_colour and layout.palette is None and stored.is_gray():
             stored.reduce_to_gray()
+            known = band_info.without_colours(known)
         layout = stored.layout
         if refuse_colour and layout.is_colour and bands_nm is None:
             raise ColourPhotographError(f"{file.path}: is a colour photograph (its channels differ)")
@@ -263,15 +269,22 @@ def _opened(file: ImageFile, pages: Pages | None, max_pixels: int | None = None)
 
 
 def _orientation_of(file: ImageFile, dataset: Any, georeference: Georeference, pages: Pages | None) -> int:
+    """Return the EXIF orientation; where there is none that of XMP, as Pillow does."""
     if georeference:
         return 1
+    stated: int | str | None
     if pages is not None:
-        return parse_orientation(pages.orientation)
-    if file.driver == "GTiff":
-        return tiff_orientation(file.data)
-    if file.driver == "NumPy":
+        stated = pages.orientation
+    elif file.driver == "GTiff":
+        stated = tiff_orientation(file.data)
+    elif file.driver == "NumPy":
         return parse_orientation(tags_of(dataset, 0, "IMAGE_STRUCTURE").get("ORIENTATION"))
-    return 1 if dataset.metadata.exif is None else int(dataset.metadata.exif.orientation)
+    else:
+        stated = None if dataset.metadata.exif is None else dataset.metadata.exif.orientation
+    if stated is None and dataset.metadata.xmp is not None:
+        packet = dataset.metadata.xmp.decode(errors="replace")
+        stated = next(iter(xmp_properties(packet).get("orientation", [])), None)
+    return parse_orientation(stated)
 
 
 def _upright_size(dataset: Any, orientation: int) -> tuple[int, int]:

@@ -65,7 +65,7 @@ def parse(value: object) -> int:
     return number if number in _STEPS else 1
 
 
-def of_tiff(path: Path) -> int:
-    """Read the orientation tag of the first page of a TIFF, which GDAL does not report; 1 if absent."""
+def of_tiff(path: Path) -> int | None:
+    """Read the orientation tag of the first page of a TIFF, which GDAL does not report; None if absent."""
     values = tiff.first_page(path).get(tiff.ORIENTATION)
-    return parse(values[0]) if isinstance(values, tuple) and values else 1
+    return parse(values[0]) if isinstance(values, tuple) and values else None

@@ -6,7 +6,7 @@ import numpy as np
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError
-from nircolor.imagery.bands.sensors import ROLE_RANGES_NM, TYPICAL_NM, possible_sensors, role_of
+from nircolor.imagery.bands.sensors import ROLE_RANGES_NM, TYPICAL_NM, is_generic, possible_sensors, role_of
 from nircolor.modelfile.card import Band
 from nircolor.texts import abbreviate, count_of
 
@@ -26,7 +26,9 @@ def match_bands(
     A narrow band takes the file's nearest band within its tolerance. A broad band takes the mean of all the
     file's bands within its width, or the nearest one within its tolerance where there is none. A single broad
     band also takes those that are called near-infrared, where no band has a wavelength. Any other file
-    without wavelengths must have exactly the wanted bands, in their order, and no name that contradicts them.
+    without wavelengths must have exactly the wanted bands, in their order. Names must not contradict them; of
+    several bands they must be generic ("Band 1", "gray") or tell the role of one, since others may belong to
+    another order.
 
     Args:
         bands: Wanted bands.
@@ -52,7 +54,11 @@ def match_bands(
     if len(bands) == 1 and bands[0].is_broad and "nir" in roles and _may_be(bands[0], "nir"):
         called = np.array([[role == "nir" for role in roles]], np.float32)
         return called / called.sum()
-    if len(roles) != len(bands) or not all(map(_may_be, bands, roles)):
+    in_order = len(bands) == 1 or all(
+        is_generic(text, i) or (role is not None and roles.count(role) == 1)
+        for i, (text, role) in enumerate(zip(names, roles, strict=True), 1)
+    )
+    if len(roles) != len(bands) or not in_order or not all(map(_may_be, bands, roles)):
         raise NircolorError(
             f"{name}: expected {describe_bands(bands)} for {wanted_by}, got "
             f"{count_of(len(names), 'band')} without wavelengths{_quoted(names)}{_advice(bands, names)}"

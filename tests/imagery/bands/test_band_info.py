@@ -1,5 +1,6 @@
 """Wavelengths and names of bands from the metadata of files, and the alpha channels that are none."""
 
+import re
 import struct
 
 import numpy as np
@@ -311,3 +312,46 @@ def test_gray_in_three_channels_of_one_wavelength(tmp_path):
     with open_raster(path) as raster:
         mixture = match_bands(BROAD, raster.wavelengths_nm, "a", "scene", raster.names)
         np.testing.assert_allclose(np.tensordot(mixture, raster.read()[0], 1)[0], gray[0] / 255, atol=1e-6)
+
+
+def test_a_unit_of_temperature_or_the_name_of_the_file_tells_the_band(tmp_path):
+    def set_unit(dataset):
+        dataset.units, dataset.scales = ("K",), (0.1,)
+
+    hot = save(tmp_path / "hot.tif", noise(1, 8, 8, "uint16"), setup=set_unit)
+    green = save(
+        tmp_path / "green.tif", noise(1, 8, 8), setup=lambda file: file.update_tags(BandName="Green")
+    )
+    for path, name in ((hot, "thermal (unit K)"), (green, "Green")):
+        with open_raster(path, scale=100) as raster:
+            assert raster.names == (name,)
+            with pytest.raises(NircolorError, match=re.escape(name)):
+                match_bands(BROAD, raster.wavelengths_nm, "a", "model a", raster.names)
+        with open_raster(path, scale=100, bands_nm=[850]) as raster:
+            match_bands(BROAD, raster.wavelengths_nm, "a", "model a", raster.names)
+
+
+@pytest.mark.parametrize(
+    ("unit", "value", "nm"),
+    [("Wavenumber", 5000, 2000), ("cm-1", 12500, 800), ("GHz", 352697.0, 850.0), ("Index", 560, None)],
+)
+def test_wave_numbers_and_frequencies(tmp_path, unit, value, nm):
+    path = save_envi(tmp_path, noise(1, 8, 8), wavelength=f"{{{value}}}", wavelength_units=unit)
+    with open_raster(path) as raster:
+        assert raster.wavelengths_nm == (None if nm is None else pytest.approx(nm, abs=0.01),)
+
+
+def test_another_number_of_wavelengths_than_bands(tmp_path):
+    path = save_envi(tmp_path, noise(1, 8, 8), wavelength="{850, 860}")
+    with pytest.raises(NircolorError, match=r"got 2 for 1 band; name them with --bands$"):
+        open_raster(path)
+    with open_raster(path, bands_nm=[850]) as raster:
+        assert raster.wavelengths_nm == (850,)
+
+
+@pytest.mark.parametrize("text", ["0", "abc", "-1"])
+def test_a_reflectance_scale_that_is_none(tmp_path, text):
+    path = save_envi(tmp_path, noise(1, 8, 8), reflectance_scale_factor=text)
+    with pytest.raises(NircolorError, match=r"expected a reflectance scale factor above 0 .* --scale$"):
+        open_raster(path)
+    open_raster(path, scale=255).close()

@@ -4,7 +4,13 @@ import time
 
 import pytest
 
-from nircolor.imagery.bands.sensors import is_plain, role_of, sensor_wavelengths, wavelength_in
+from nircolor.imagery.bands.sensors import (
+    is_plain,
+    role_of,
+    sensor_wavelengths,
+    wavelength_in,
+    wavelengths_in,
+)
 
 
 @pytest.mark.parametrize(
@@ -109,3 +115,32 @@ def test_long_texts_take_no_time(text):
     assert (role_of(text), wavelength_in(text), is_plain(text)) == (None, None, False)
     assert sensor_wavelengths([text], text) == (None,) or text.startswith("b08")
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize(
+    ("name", "nm"),
+    [
+        ("band_945_nm", 945), ("Band 1 (945.0)", 945), ("945,0 nm", 945), ("0,945 µm", 945),
+        ("945 nm (FWHM 20 nm)", 945), ("945 nm, 20 nm FWHM", 945), ("945 nm (bandwidth: 20 nm)", 945),
+        ("9.45e2 nm", 945), ("NIR_945", 945), ("Band 945", None), ("FWHM 945 nm", None),
+        ("Band 1 (2 of 945)", None),
+    ],
+)  # fmt: skip
+def test_more_ways_to_write_a_wavelength(name, nm):
+    assert wavelength_in(name) == nm
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["945", "842", "783"], [945, 842, 783]),
+        (["R945", "R842.5"], [945, 842.5]),
+        (["945"], [945]),
+        (["2021", "2022"], [None, None]),
+        (["400", "401", "402"], [None] * 3),
+        (["945", "x"], [None, None]),
+        (["1", "2"], [None, None]),
+    ],
+)
+def test_numbers_alone_are_wavelengths_where_they_can_be_nothing_else(names, expected):
+    assert wavelengths_in(names) == expected

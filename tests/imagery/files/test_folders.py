@@ -6,7 +6,7 @@ import pytest
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import find_images, list_files, list_folder, open_raster
-from tests.imagery.imagery_samples import noise, save_envi
+from tests.imagery.imagery_samples import noise, save, save_envi
 
 
 def _names(paths):
@@ -79,3 +79,14 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     for path in find_images(tmp_path):
         with pytest.raises(NircolorError, match="got a device or pipe"):
             open_raster(path)
+
+
+def test_an_empty_header_beside_an_image_is_foreign(tmp_path):
+    save(tmp_path / "a.tif", noise(1, 8, 8))
+    (tmp_path / "a.hdr").touch()
+    listing = list_folder(tmp_path)
+    assert [path.name for path in listing.images] == ["a.tif"]
+    assert "a.hdr (ENVI header without data" in listing.unread_summary()
+    (tmp_path / "b.hdr").touch()
+    (tmp_path / "b.raw").write_bytes(bytes(64))
+    assert [path.name for path in list_folder(tmp_path).images] == ["a.tif", "b.hdr"]

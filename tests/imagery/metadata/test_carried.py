@@ -107,7 +107,7 @@ def test_xmp_is_carried_over_and_corrected(tmp_path, source, target):
         path.write_bytes(raw[:-12] + chunk + struct.pack(">I", zlib.crc32(chunk[4:])) + raw[-12:])
     elif source == "TIFF":
         image = Image.fromarray(noise(1, H, W)[0])
-        image.save(path, "TIFF", tiffinfo={700: XMP.encode()})
+        image.save(path, "TIFF", tiffinfo={700: XMP.encode(), 274: 1})
     else:
         write(tmp_path, source, xmp=XMP.encode())
     out = colour(path, tmp_path / f"out.{ENDINGS[target]}")

@@ -120,7 +120,6 @@ def test_nodata_of_aux_xml_marks_invalid_pixels(tmp_path):
     "content",
     [
         "<PAMDataset><GeoTransform>1,2</GeoTransform></PAMDataset>",
-        "<PAMDataset><SRS>EPSG:4326</SRS></PAMDataset>",
         '<PAMDataset><PAMRasterBand band="1"><NoDataValue>x</NoDataValue></PAMRasterBand></PAMDataset>',
         "<PAMDataset>",
         '<!DOCTYPE a [<!ENTITY b SYSTEM "/etc/hostname">]><PAMDataset><SRS>&b;</SRS></PAMDataset>',
@@ -139,6 +138,25 @@ def test_damaged_aux_xml_is_a_warning(tmp_path, content):
     with raster:
         assert np.array_equal(np.rint(raster.read()[0] * 255), pixels)
         assert raster.crs == CRS.from_epsg(32632)
+
+
+@pytest.mark.parametrize(
+    ("text", "epsg"),
+    [("EPSG:32633", 32633), ("epsg:4326", 4326), ("urn:ogc:def:crs:EPSG::32633", 32633), ("EPSG:1", None),
+     ("no crs", None), ("/vsicurl/http://127.0.0.1/a", None)],
+)  # fmt: skip
+def test_coordinate_reference_systems_by_code_in_aux_xml(tmp_path, text, epsg):
+    image = save(tmp_path / "a.tif", noise(1, *SIZE))
+    place = "<GeoTransform>5e5,10,0,5e6,0,-10</GeoTransform>"
+    band = '<PAMRasterBand band="1"><NoDataValue>3</NoDataValue></PAMRasterBand>'
+    (tmp_path / "a.tif.aux.xml").write_text(f"<PAMDataset><SRS>{text}</SRS>{place}{band}</PAMDataset>")
+    with warnings.catch_warnings(record=True) as caught, open_raster(image) as raster:
+        assert raster.crs == (None if epsg is None else CRS.from_epsg(epsg))
+        assert raster.grid.nodata == 3
+        assert raster.transform.c == 5e5
+    problems = [str(warning.message) for warning in caught]
+    assert len(problems) == (epsg is None)
+    assert all("a.tif.aux.xml beside it: its coordinate reference system is not read" in p for p in problems)
 
 
 @pytest.mark.parametrize("name", ["a.tfw", "a.TFW", "a.tifw", "a.wld"])

@@ -7,7 +7,13 @@ from typing import Any
 
 from rasterio.enums import ColorInterp
 
-from nircolor.imagery.bands.sensors import is_plain, role_of, sensor_wavelengths, wavelength_in
+from nircolor.imagery.bands.sensors import (
+    is_plain,
+    role_of,
+    sensor_wavelengths,
+    wavelength_in,
+    wavelengths_in,
+)
 from nircolor.imagery.gdal import descriptions_of, tags_of
 from nircolor.imagery.metadata.xmp import xmp_properties
 from nircolor.imagery.numbers import positive_number
@@ -18,6 +24,15 @@ _NM_PER_UNIT = {
     "": 1.0, "unknown": 1.0, "um": 1000.0, "µm": 1000.0, "μm": 1000.0,
     "angstroms": 0.1, "angstrom": 0.1, "å": 0.1, "millimeters": 1e6,
 }  # fmt: skip
+
+
+# wavelength in nm times the value in units of wave number or frequency
+_NM_TIMES_UNIT = {
+    "wavenumber": 1e7, "wavenumbers": 1e7, "cm-1": 1e7, "cm^-1": 1e7, "1/cm": 1e7, "ghz": 299_792_458.0,
+    "mhz": 299_792_458e3, "thz": 299_792.458,
+}  # fmt: skip
+# GDAL's units of bands that are no reflected light
+_THERMAL_UNITS = {"k", "kelvin", "c", "degc", "deg_c", "°c", "celsius", "degree_celsius", "degrees celsius"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +85,8 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
     # GDAL leaves out units that it does not know, such as "Index" for band numbers
     band_tags = [_keyed(tags_of(dataset, i)) | ({"wavelengthunits": unit} if unit else {}) for i in bands]
     descriptions = descriptions_of(dataset)
-    names = _names(descriptions, colours, tags, band_tags, _for_bands(xmp.get("bandname", []), is_data))
+    of_xmp = _for_bands(xmp.get("bandname", []), is_data)
+    names = _names(descriptions, colours, tags, band_tags, of_xmp, dataset.units)
     product = " ".join(
         [file_name, *(value for key, value in (keyed | _keyed(header)).items() if key in _PRODUCT_KEYS)]
         + [value for key in ("make", "model", "rigname", "cameraname") for value in xmp.get(key, ())]
@@ -81,7 +97,8 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
         [from_tags(band) for band in band_tags],
         [_in_nm(value, "") for value in _for_bands(wavelengths, is_data)],
         _of_dataset_tags(keyed, count),
-        [wavelength_in(name) for name in names],
+        # GDAL takes the numbers of an ENVI header for names, and leaves out units such as "Index"
+        [wavelength_in(name) for name in names] if "wavelength" in header else wavelengths_in(names),
         [_micrometers(tags_of(dataset, i, "IMAGERY").get("CENTRAL_WAVELENGTH_UM")) for i in bands],
         sensor_wavelengths(descriptions, product),
         sensor_wavelengths(names, product),
@@ -93,6 +110,17 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
         for found in zip(*sources, strict=True)
     ]
     return tuple(BandInfo(nm, name, source) for (nm, source), name in zip(known, names, strict=True))
+
+
+def without_colours(known: Sequence[BandInfo]) -> tuple[BandInfo, ...]:
+    """Return the bands without the names red, green and blue, where all three are there.
+
+    For three equal channels: they hold one gray image, and GDAL names the channels of any image like this.
+    """
+    colours = {"red", "green", "blue"}
+    if not colours <= {band.role for band in known}:
+        return tuple(known)
+    return tuple(replace(band, name=None) if band.role in colours else band for band in known)
 
 
 def from_tags(tags: Mapping[str, str]) -> float | None:
@@ -170,11 +198,12 @@ def _in_nm(text: str | None, unit: str) -> float | None:
     if value is None:
         return wavelength_in(text)
     factor = _NM_PER_UNIT.get(unit.strip().lower())
-    if factor is None:
+    inverse = _NM_TIMES_UNIT.get(unit.strip().lower())
+    if factor is None and inverse is None:
         return None
     if factor in (1.0, 1000.0):
         factor = 1000.0 if value < 20 else 1.0
-    nm = round(value * factor, 6)
+    nm = round(value * factor if factor is not None else (inverse or 0) / value, 6)
     return nm if 100 <= nm <= 100_000 else None
 
 
@@ -239,6 +268,7 @@ def _names(
     tags: Mapping[str, str],
     band_tags: Sequence[Mapping[str, str]],
     of_xmp: Sequence[str | None],
+    units: Sequence[str | None],
 ) -> list[str | None]:
     """Return the best name of each band.
 
@@ -259,6 +289,8 @@ def _names(
             of_xmp[i],
             *(text for text in texts if is_plain(text)),
             _COLOUR_NAMES.get(colours[i]),
+            f"thermal (unit {units[i]})" if (units[i] or "").strip().lower() in _THERMAL_UNITS else None,
+            *((_keyed(tags).get(key) for key in ("bandname", "bandnames")) if count == 1 else ()),
             colours[i].name if colours[i] in generic else None,
         ]
         candidates = [name for name in candidates if name]

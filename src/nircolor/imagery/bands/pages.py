@@ -100,9 +100,9 @@ class Pages:
         return len(self.images) == 1 and self.is_first and not self.stack.bands
 
     @property
-    def orientation(self) -> object:
-        """EXIF orientation of the image."""
-        return self.images[0].number(tiff.ORIENTATION, 1)
+    def orientation(self) -> int | None:
+        """EXIF orientation of the image; None where none is stated."""
+        return self.images[0].number(tiff.ORIENTATION) or None
 
 
 def find_pages(path: Path, data: Path) -> Pages | None:

@@ -3,12 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Sequence
+from itertools import pairwise
 
 # centre wavelengths in nm that belong to a role; a name such as "NIR 850" counts only within them
 ROLE_RANGES_NM = {
     "coastal": (400, 460), "blue": (400, 520), "green": (490, 600), "yellow": (560, 625), "red": (600, 705),
-    "red edge": (680, 800), "nir": (700, 1400), "pan": (400, 1000), "swir": (1000, 3000),
-    "cirrus": (1300, 1450), "thermal": (3000, 20000),
+    "red edge": (680, 800), "nir": (700, 1400), "pan": (480, 700), "swir": (1000, 3000),
+    "cirrus": (1300, 1450), "thermal": (3000, 20000), "index": (0, 0), "quality": (0, 0),
+    "elevation": (0, 0),
 }  # fmt: skip
 # examples for messages, where only the role is known
 TYPICAL_NM = {
@@ -21,10 +23,15 @@ _ROLE_WORDS = {
     "nir": r"near[\s_-]*(?:infra[\s_-]*red|ir)|"
     r"nir(?:[\s_-]*(?:narrow|broad|0?\d))?(?!\d)|nir(?=[\s_-]*\d{3})",
     "swir": r"swir[\s_-]*\d{0,2}|short[\s_-]*wave(?:length)?[\s_-]*(?:infra[\s_-]*red|ir)",
-    "thermal": r"[lmt]wir\d*|tirs?\d*|thermal(?:[\s_-]*(?:infra[\s_-]*red|ir))?",
+    "thermal": r"[lmt]wir\d*|tirs?\d*|thermal(?:[\s_-]*(?:infra[\s_-]*red|ir))?|"
+    r"st[\s_-]b\d+|(?:surface|brightness)[\s_-]temp(?:erature)?|temperature|lst",
     "red edge": r"(?:vegetation[\s_-]*)?red[\s_-]*edge[\s_-]*\d{0,2}|re[\s_-]?\d?(?!\d)",
     "coastal": r"coastal(?:[\s_-]*(?:aerosol|blue))?|ultra[\s_-]*blue",
     "cirrus": r"cirrus",
+    "index": r"[gr]?ndvi|ndwi|mndwi|ndre|nbr|ndbi|ndsi|ndmi|e?vi2?|m?savi2?|nirv",
+    "quality": r"(?:qa|qc|bqa|pixel[\s_-]qa)(?:[\s_-](?:pixel|radsat|aerosol|60|10|20))?|"
+    r"scl|fmask|udm2?|cloud[\s_-]*mask|sr[\s_-]cloud[\s_-]qa|scene[\s_-]classification",
+    "elevation": r"dem|dsm|dtm|elevation",
     "pan": r"pan(?:chromatic)?",
     "blue": r"blue", "green": r"green(?:[\s_-]*i{1,2})?", "yellow": r"yellow", "red": r"red",
 }  # fmt: skip
@@ -49,6 +56,20 @@ _RANGE = re.compile(
 _SINGLE = re.compile(
     rf"(?<![\d.]){_NUMBER}(?:\s*\(?\s*(?:\+/?-|±)\s*\d+(?:\.\d+)?\s*\)?)?\s*{_UNIT}", re.IGNORECASE
 )
+_DECIMAL_COMMA = re.compile(rf"(?<![\d,.])(\d{{1,4}}),(\d{{1,3}})(?=\s*{_UNIT})", re.IGNORECASE)
+_EXPONENT = re.compile(rf"(?<![\w.])\d(?:\.\d{{1,6}})?e[+]?[0-5](?=\s*{_UNIT})", re.IGNORECASE)
+# the width of a band beside its centre
+_WIDTH = re.compile(
+    rf"(?:fwhm|band\s?width)\s*[=:]?\s*{_NUMBER}\s*{_UNIT}|{_NUMBER}\s*{_UNIT}\s*(?:fwhm|band\s?width|wide)"
+    r"(?![a-z])",
+    re.IGNORECASE,
+)
+_NUMBER_ALONE = re.compile(r"[Rρ]?[ _]?(\d{3,4}(?:[.,]\d{1,4})?)")
+_GENERIC = re.compile(
+    r"(?:(?:bands?|channels?|ch|layer|page|plane|slice|image|b)?[\s_#:-]*0*(\d{1,4}))?|"
+    r"gr[ae]y|undefined|unknown|alpha",
+    re.IGNORECASE,
+)
 _BARE = re.compile(r"(?<![\d.])\d{3,4}(?:\.\d+)?(?![\d.])")
 # the wavelength is not the centre of the band, or no wavelength of light at all
 _NOT_A_CENTRE = re.compile(
@@ -62,7 +83,7 @@ def role_of(name: str | None) -> str | None:
     """Return the role that a band name states, a key of `ROLE_RANGES_NM`; None for none or several.
 
     Example:
-        >>> role_of("Band 4 - Near Infrared"), role_of("NIR2"), role_of("Red Edge 1"), role_of("NDVI")
+        >>> role_of("Band 4 - Near Infrared"), role_of("NIR2"), role_of("Red Edge 1"), role_of("T11")
         ('nir', 'nir', 'red edge', None)
     """
     rest, found = (name or "")[:_MAX_TEXT], []
@@ -105,7 +126,9 @@ def wavelength_in(text: str | None) -> float | None:
     """
     if text is None or len(text) > _MAX_TEXT:
         return None
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", text).replace("_", " ")
+    text = _WIDTH.sub(" ", _DECIMAL_COMMA.sub(r"\1.\2", text))
+    text = _EXPONENT.sub(lambda match: f"{float(match[0]):.10g}", text)
     if _NOT_A_CENTRE.search(text):
         return None
     found: list[tuple[float, str]] = []
@@ -122,9 +145,45 @@ def wavelength_in(text: str | None) -> float | None:
     centres = {round(value * _NM_PER_UNIT[unit[0].lower()], 6) for value, unit in found}
     centres = {nm for nm in centres if 200 <= nm <= 20_000}
     if not centres and is_plain(text):
-        lowest, highest = ROLE_RANGES_NM.get(role_of(text) or "", (1, 0))
+        # "Band 1 (945.0)", as GDAL writes it
+        is_numbered = re.fullmatch(r"\s*band \d+\s*\(\s*\d{3,4}(\.\d+)?\s*\)\s*", text, re.IGNORECASE)
+        default = (350, 2500) if is_numbered else (1, 0)
+        lowest, highest = ROLE_RANGES_NM.get(role_of(text) or "", default)
+        if is_numbered:
+            text = text.partition("(")[2]
         centres = {nm for nm in map(float, _BARE.findall(text)) if lowest <= nm <= highest}
     return centres.pop() if len(centres) == 1 else None
+
+
+def wavelengths_in(names: Sequence[str | None]) -> list[float | None]:
+    """Return the wavelength in nm that each name states, as `wavelength_in` does.
+
+    Names such as "945" or "R945" count where all bands have such names, in the range of silicon and InGaAs
+    cameras, unless they may be years or the numbers of frames.
+
+    Example:
+        >>> wavelengths_in(["945", "842"]), wavelengths_in(["2023", "2024"])
+        ([945.0, 842.0], [None, None])
+    """
+    bare = [_NUMBER_ALONE.fullmatch((name or "").strip()) for name in names]
+    numbers = [float(match[1].replace(",", ".")) for match in bare if match]
+    if numbers and len(numbers) == len(names) == len(set(numbers)):
+        are_years = all(number.is_integer() and 1900 <= number <= 2100 for number in numbers)
+        are_frames = len(numbers) > 1 and all(b - a == 1 for a, b in pairwise(numbers))
+        if all(350 <= number <= 2500 for number in numbers) and not are_years and not are_frames:
+            return list(numbers)
+    return [wavelength_in(name) for name in names]
+
+
+def is_generic(name: str | None, position: int) -> bool:
+    """Return whether a name tells no more than the 1-based position of its band: "Band 1", "gray", "1".
+
+    Example:
+        >>> is_generic("Band 2", 2), is_generic("Band 7", 2), is_generic("T11", 1)
+        (True, False, False)
+    """
+    match = _GENERIC.fullmatch((name or "").strip())
+    return match is not None and (match[1] is None or int(match[1]) in (position, position - 1))
 
 
 def sensor_wavelengths(names: Sequence[str | None], product: str) -> tuple[float | None, ...]:
@@ -193,7 +252,9 @@ def possible_sensors(names: Sequence[str | None]) -> dict[str, tuple[float, ...]
 
 
 _TITLES = {"sentinel-2": "Sentinel-2", "landsat 8": "Landsat 8/9", "landsat 4": "Landsat 4-7"}
-_NUMBERED = re.compile(r"(sr_|toa_|boa_)?(b|band[ _]?)(\d{1,3}a?)(?:_(?:10|20|60)m)?(?:\s*[-(:,].*)?$")
+_NUMBERED = re.compile(
+    r"(?:\d+_)?(sr_|toa_|boa_)?(b|band[ _]?)(\d{1,3}a?)(?:_(?:10|20|60)m)?(?:\s*[-(:,].*)?$"
+)
 # nominal centres in nm, by the number of the band
 _SATELLITES: dict[str, dict[str, float]] = {
     "sentinel-2": {

@@ -9,6 +9,7 @@ import numpy as np
 from nircolor.errors import NircolorError
 from nircolor.imagery.bands.band_info import BandInfo
 from nircolor.imagery.numbers import positive_number
+from nircolor.texts import count_of
 
 # numpy types by ENVI's number, without the complex ones (6, 9)
 SAMPLE_TYPES = {1: "u1", 2: "i2", 3: "i4", 4: "f4", 5: "f8", 12: "u2", 13: "u4", 14: "i8", 15: "u8"}
@@ -118,6 +119,26 @@ def parse_header(header: Path, *, path: Path | None = None) -> dict[str, str]:
 def _field_name(text: str) -> str:
     """Return a name in lower case; underscores and blanks mean the same."""
     return " ".join(text.lower().replace("_", " ").split())
+
+
+def check_wavelengths(path: Path, fields: Mapping[str, str], bands: int) -> None:
+    """Raise `NircolorError` where a header lists another number of wavelengths than there are bands."""
+    listed = [text for text in fields.get("wavelength", "").strip("{} \n").split(",") if text.strip()]
+    if listed and len(listed) != bands:
+        raise NircolorError(
+            f"{path}: expected a wavelength for each band of the ENVI header, got {len(listed)} for "
+            f"{count_of(bands, 'band')}; name them with --bands"
+        )
+
+
+def check_scale(path: Path, fields: Mapping[str, str]) -> None:
+    """Raise `NircolorError` where the reflectance scale factor of a header is no positive number."""
+    text = fields.get("reflectance scale factor", "").strip("{} \n")
+    if text and positive_number(text) is None:
+        raise NircolorError(
+            f"{path}: expected a reflectance scale factor above 0 in the ENVI header, got {text[:40]!r}; "
+            "state it with --scale"
+        )
 
 
 def without_bad_bands(path: Path, bands: Sequence[BandInfo], listed: str) -> tuple[BandInfo, ...]:

@@ -56,11 +56,11 @@ class Exif:
     is_damaged: bool = False
 
     @property
-    def orientation(self) -> int:
-        """Orientation of the stored image, 1 to 8; 1 where none is stated."""
+    def orientation(self) -> int | None:
+        """Orientation of the stored image, 1 to 8; None where none is stated."""
         value = self.main.get(_ORIENTATION)
         whole = value is not None and value.kind == 3 and value.count == 1
-        return orientation.parse(struct.unpack(self.order + "H", value.raw)[0]) if whole and value else 1
+        return orientation.parse(struct.unpack(self.order + "H", value.raw)[0]) if whole and value else None
 
     def without_maker_note(self) -> "Exif":
         """Leave out the camera's own data, which is damaged wherever the block is laid out anew."""

@@ -1,6 +1,7 @@
 """Parse GDAL's `.aux.xml` files (PAM, persistent auxiliary metadata)."""
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
@@ -8,10 +9,14 @@ from xml.etree.ElementTree import Element
 from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
+from rasterio.errors import CRSError
 from rasterio.transform import Affine
 
 from nircolor.imagery.gdal import crs_from_wkt
 from nircolor.imagery.metadata.safe_xml import parse_xml
+
+# "EPSG:32632", "urn:ogc:def:crs:EPSG::32632"
+_CODE = re.compile(r"(?:urn:ogc:def:crs:)?(EPSG|ESRI|IAU|IGNF|OGC):(?:[\d.]*:)?(\w{1,20})", re.IGNORECASE)
 
 # metadata items by domain, "" for the default one
 Domains = dict[str, dict[str, str]]
@@ -39,6 +44,7 @@ class Pam:
     gcps_crs: CRS | None = None
     tags: Domains = field(default_factory=dict)
     bands: dict[int, PamBand] = field(default_factory=dict)  # by 1-based number
+    problems: tuple[str, ...] = ()
 
 
 def parse_pam(raw: bytes) -> Pam:
@@ -59,13 +65,17 @@ def parse_pam(raw: bytes) -> Pam:
             raise ValueError(f"expected a GeoTransform of 6 numbers, got {len(numbers)}")
         transform = Affine.from_gdal(*numbers)
     points = root.find("GCPList")
+    problems: list[str] = []
     return Pam(
-        crs=_crs(root.findtext("SRS")),
+        crs=_crs(root.findtext("SRS"), problems),
         transform=transform,
         gcps=() if points is None else tuple(_point(point) for point in points.iter("GCP")),
-        gcps_crs=None if points is None else _crs(points.get("Projection") or points.findtext("SRS")),
+        gcps_crs=None
+        if points is None
+        else _crs(points.get("Projection") or points.findtext("SRS"), problems),
         tags=_domains(root),
         bands=dict(_bands(root)),
+        problems=tuple(problems),
     )
 
 
@@ -99,8 +109,18 @@ def _point(element: Element) -> GroundControlPoint:
     return GroundControlPoint(row, col, x, y, z, id=element.get("Id"), info=element.get("Info", ""))
 
 
-def _crs(text: str | None) -> CRS | None:
-    return crs_from_wkt(text) if text and text.strip() else None
+def _crs(text: str | None, problems: list[str]) -> CRS | None:
+    """Parse a CRS in WKT or as a code such as "EPSG:32632"; add to ``problems`` where it cannot be read."""
+    text = (text or "").strip()
+    code = _CODE.fullmatch(text)
+    try:
+        if code is not None:
+            text = CRS.from_authority(code[1].upper(), code[2]).to_wkt()
+        return crs_from_wkt(text) if text else None
+    except (ValueError, CRSError):
+        CRS.from_epsg(4326)  # see `crs_from_wkt`
+        problems.append(f"its coordinate reference system is not read ({text[:40]!r})")
+        return None
 
 
 def _optional(text: str | None) -> float | None:

@@ -58,6 +58,7 @@ class DatasetWithSideFiles:
         self.metadata = metadata or Metadata()
         pam = self._read([f"{data.name}.aux.xml"], data, lambda file: parse_pam(read_bounded(file))) or Pam()
         self._pam = pam
+        self.problems += [f"{data.name}.aux.xml beside it: {problem}" for problem in pam.problems]
         self._bands = [self._pam.bands.get(band, PamBand()) for band in dataset.indexes]
         self._mask = self._read([f"{data.name}.msk"], data, self._open_mask)
         self.rpcs = self._rpcs(data)

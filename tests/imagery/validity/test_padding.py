@@ -207,9 +207,9 @@ def test_other_dark_images(tmp_path, kind):
         lambda y, x: (y < 60) | (x < 60) | (x > 190),  # a skyscraper
         lambda y, x: (y < 60) | (x < 60),  # a tower
         lambda y, x: y < 20 + abs(x - 128),  # a gable roof of 90 degrees
-        lambda y, x: y > 200,  # calm water
-        lambda y, x: y > 235,
-        lambda y, x: abs(y - 110) + abs(x - 110) > 10,  # a lit window at night
+        lambda y, x: y + 0 * x > 200,  # calm water
+        lambda y, x: y + 0 * x > 235,
+        lambda y, x: abs(y - 110) + abs(x - 110) > 10,  # a lit window at night, and a tilted camera
         lambda y, x: (y < 60 + x / 40) | (x < 60 - y / 40) | (x > 190 - y / 40),  # a camera that was tilted
     ],
 )

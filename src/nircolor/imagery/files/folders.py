@@ -139,10 +139,12 @@ def _header_kind(path: Path, siblings: envi_files.Siblings) -> tuple[bool, Unrea
     try:
         with path.open("rb") as file:
             start = file.read(START_BYTES)
-        if not start:  # a placeholder beside other files, unless it is all there is of an ENVI header
-            named = siblings.with_stem(path.stem)
-            is_data = any(file.suffix.lower() in envi_files.DATA_EXTENSIONS for file in named)
-            return is_data, ENVI_WITHOUT_DATA
+        if not start:  # of an image beside it, or else a damaged ENVI header: opening it says so
+            named = [file for file in siblings.with_stem(path.stem) if file != path]
+            is_foreign = any(map(is_image, named)) and not any(
+                file.suffix.lower() in envi_files.DATA_EXTENSIONS for file in named
+            )
+            return not is_foreign, ENVI_WITHOUT_DATA
         if not start.startswith(b"ENVI"):
             return False, kind_of_content(start)
         return envi_files.find_data(path, path, siblings) is not None, ENVI_WITHOUT_DATA

@@ -42,6 +42,8 @@ _ANGLE_DEG = 6.0
 # largest share of an image, and of its height or width, that is padding of an image that was hardly turned;
 # of 111 registered photographs the largest ones are 0.23 and 0.15
 _LARGEST_AREA, _LARGEST_DEPTH = 0.3, 0.2
+# the same share for an image that was turned; by 45 degrees, half of the area is padding
+_LARGEST_TURNED_AREA = 0.75
 # angles up to which an image was hardly turned, and from which it was turned as a whole
 _HARDLY_DEG, _TURNED_DEG = 20.0, 2.0
 # compression blurs edges into 8-bit padding, by more for a lower quality; most of its pixels remain zero
@@ -198,6 +200,8 @@ def find_outline(zero: Mask) -> tuple[Floats, Floats, Floats, Floats] | None:
     depths = top.depth, bottom.depth, left.depth, right.depth
     beyond = _beyond(*(np.where(depth > 0, depth + _TOLERANCE_PX, 0) for depth in depths)) & zero
     if beyond.sum() < _LEAST_EXPLAINED * runs.sum() or beyond.mean() < _LEAST_AREA:
+        return None
+    if beyond.mean() > _LARGEST_TURNED_AREA:  # a window at night
         return None
     if not _is_turned(edges):
         typical = [float(np.median(side.depth)) for side in sides]

@@ -131,8 +131,8 @@ def test_envi_gains_of_reflectance(tmp_path):
     assert reflectance(header) == pytest.approx([0.5, 0.3])
 
 
-@pytest.mark.parametrize("factor", ["1", "1.0", "0", "-1", "nan", "text"])
-def test_a_factor_that_cannot_be_one_is_ignored(tmp_path, factor):
+@pytest.mark.parametrize("factor", ["1", "1.0"])
+def test_a_factor_of_one_is_ignored(tmp_path, factor):
     header = save_envi(tmp_path, noise(1, 4, 5, "uint16"), reflectance_scale_factor=factor)
     with open_raster(header) as raster:
         assert (raster.full_scale, raster.is_reflectance) == (65535, None)

@@ -94,3 +94,14 @@ def test_help_reads_like_a_front_page():
     assert "nircolor turns near-infrared (NIR) images into colour" in text
     for name in ("colorize(", "class Colorizer", "open_raster(", "evaluate(", "find_leaks(", "synthesize("):
         assert name in text
+
+
+def test_onnxruntime_keeps_no_records(tmp_path):
+    code = (
+        "import os; os.environ.update(HOME={0!r}, XDG_CACHE_HOME={0!r}, TMPDIR={0!r})\n"
+        "import numpy as np, nircolor\n"
+        "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
+        "nircolor.colorize(np.zeros((16, 16), np.uint8) + 9)"
+    )
+    _python(code.format(str(tmp_path)))
+    assert not list(tmp_path.iterdir())

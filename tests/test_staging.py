@@ -129,3 +129,17 @@ def test_remove_all_while_another_thread_writes(tmp_path):
     """
     subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, timeout=60)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("kind", ["pipe", "link"])
+def test_an_owner_file_of_another_kind_is_left_alone(tmp_path, kind):
+    folder = tmp_path / ".nircolor-x"
+    folder.mkdir()
+    if kind == "pipe":
+        os.mkfifo(folder / "owner")
+    else:
+        (tmp_path / "target").write_text("")
+        (folder / "owner").symlink_to(tmp_path / "target")
+    with staging.staging_folder(tmp_path):
+        assert folder.exists()

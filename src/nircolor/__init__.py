@@ -34,6 +34,7 @@ The names below are imported when they are first used: ``import nircolor`` impor
 PyTorch.
 """
 
+import os
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,9 @@ if TYPE_CHECKING:
     from nircolor.spectral import synthesize
 
 __version__ = "0.1.0"
+
+# ONNX Runtime sends usage data to its maker and keeps a database of it, unless this is set before its import
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = [
     "Colorizer",

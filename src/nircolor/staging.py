@@ -8,6 +8,7 @@ keeps locked, and the system releases the lock of a dead process.
 import os
 import shutil
 import socket
+import stat
 import sys
 import tempfile
 import threading
@@ -136,7 +137,10 @@ def _remove_abandoned(parent: Path) -> None:
 
 def _remove_if_abandoned(folder: Path) -> None:
     try:
-        owner = os.open(folder / _OWNER, os.O_RDWR)
+        # in a folder that everybody may write to, the file may be a link or a pipe of somebody else
+        owner = os.open(
+            folder / _OWNER, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+        )
     except FileNotFoundError:
         if time.time() - folder.stat().st_mtime > _NEW_SECONDS:
             # its owner died in between; anything but an empty folder is not ours
@@ -144,6 +148,9 @@ def _remove_if_abandoned(folder: Path) -> None:
         return
     try:
         # locks do not reach other hosts on every shared file system
+        status = os.fstat(owner)
+        if not stat.S_ISREG(status.st_mode) or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
+            return
         host = os.read(owner, 300)
         is_new = time.time() - folder.stat().st_mtime < _NEW_SECONDS
         if host != socket.gethostname().encode() and (host or is_new):

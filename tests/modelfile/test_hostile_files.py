@@ -155,3 +155,9 @@ except NircolorError:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_field_numbers_beyond_32_bits_are_refused():
+    # readers of protocol buffers drop the upper bits: this is field 14, the place of a tensor's values
+    with pytest.raises(ValueError, match="field number"):
+        external_tensor(_varint((14 << 3) + (1 << 32)) + _varint(1))

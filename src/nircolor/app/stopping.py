@@ -36,7 +36,9 @@ def install() -> None:
     if _before or threading.current_thread() is not threading.main_thread():
         return
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)
+    # on Windows only from Python 3.12 on; a full pipe means that a signal waits already
+    if sys.platform != "win32" or sys.version_info >= (3, 12):
+        os.set_blocking(writing, False)
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             # a handler is needed for the number to arrive in the pipe

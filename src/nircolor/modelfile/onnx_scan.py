@@ -45,7 +45,7 @@ def _find(message: memoryview, kind: str, depth: int) -> str | None:
         if kind == _TENSOR:
             if number == _NAME and isinstance(value, memoryview):
                 name = bytes(value).decode("utf-8", "replace")
-            external |= number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value == 1)
+            external |= number == _EXTERNAL_DATA or (number == _DATA_LOCATION and _is_external(value))
         elif isinstance(value, memoryview) and number in _FIELDS[kind]:
             found = _find(value, _FIELDS[kind][number], depth + 1)
             if found is not None:
@@ -53,11 +53,19 @@ def _find(message: memoryview, kind: str, depth: int) -> str | None:
     return name or "a tensor" if external else None
 
 
+def _is_external(location: int | memoryview) -> bool:
+    # an enumeration is a number of 32 bits
+    return isinstance(location, int) and location & 0xFFFFFFFF == 1
+
+
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     """Yield the number and value of each field: an integer, or bytes for messages and text."""
     position = 0
     while position < len(message):
         key, position = _varint(message, position)
+        if key >> 32:
+            # readers of protocol buffers would drop the upper bits, and read another field
+            raise ValueError("a field number is too large")
         kind = key & 7
         if kind == 0:
             value, position = _varint(message, position)

@@ -1,5 +1,6 @@
 """Files beside an image are read as GDAL reads them, by nircolor's own parsers."""
 
+import time
 import warnings
 from contextlib import closing
 
@@ -296,3 +297,14 @@ def test_a_side_file_may_be_a_link_within_the_folder_of_the_image(tmp_path):
         (farm / name).symlink_to(outside / name)
     with open_raster(farm / "a.png") as raster:
         assert raster.is_georeferenced
+
+
+@pytest.mark.parametrize("name", ["a.RPB", "a_RPC.TXT"])
+@pytest.mark.parametrize("unit", ["\n", " ", "a", "a = (", "a:\n"])
+def test_long_files_of_rpcs_take_no_time(tmp_path, name, unit):
+    save(tmp_path / "a.tif", noise(1, 8, 8))
+    (tmp_path / name).write_text(unit * 100_000)
+    start = time.process_time()
+    with pytest.warns(NircolorWarning), open_raster(tmp_path / "a.tif"):
+        pass
+    assert time.process_time() - start < 2

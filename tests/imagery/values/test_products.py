@@ -7,6 +7,7 @@ import pytest
 
 from nircolor.errors import NircolorWarning
 from nircolor.imagery import open_raster
+from nircolor.imagery.metadata.product_files import tags_beside
 from tests.imagery.imagery_samples import noise, save, save_envi
 
 LANDSAT = "LC08_L2SP_192028_20210715_20210721_02_T1_"
@@ -225,3 +226,21 @@ def test_every_tier_of_landsat(tmp_path, tier):
     name = LANDSAT.replace("_T1_", f"_{tier}_")
     (tmp_path / f"{name}MTL.txt").write_text(MTL)
     assert reflectance(tagged(tmp_path / f"{name}SR_B4.TIF", 20000)) == pytest.approx([0.35])
+
+
+def test_a_metadata_file_that_links_out_of_the_folder_is_not_read(tmp_path):
+    name, folder = f"{LANDSAT}MTL.txt", tmp_path / "product"
+    folder.mkdir()
+    (tmp_path / name).write_text(MTL)
+    (folder / name).symlink_to(tmp_path / name)
+    assert tags_beside(folder / f"{LANDSAT}SR_B5.TIF") == ({}, name)
+    assert tags_beside(tmp_path / f"{LANDSAT}SR_B5.TIF")[0]
+
+
+@pytest.mark.parametrize("band", ["B13", "B00", "B0A"])
+def test_a_band_that_sentinel_2_lacks_has_no_offset(tmp_path, band):
+    (tmp_path / "MTD_MSIL2A.xml").write_text(
+        '<BOA_QUANTIFICATION_VALUE unit="none">10000</BOA_QUANTIFICATION_VALUE>'
+    )
+    tags, _ = tags_beside(tmp_path / f"T32TLQ_20230101T103321_{band}_10m.jp2")
+    assert tags == {"quantification_value": "10000"}

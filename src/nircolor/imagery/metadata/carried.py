@@ -31,7 +31,7 @@ _TIFF_TAGS = (
 _OF_PIXELS = re.compile(
     r"statistic|scale|offset|quantif|wavelength|fwhm|nodata|no_data|nbits|radian|reflect|calib|colou?r|interleave"
     r"|(?<![a-z])(band|gain|type|bytes?|min|max|bias|units?|solar)|nm$|^AREA_OR_POINT$|^EXIF_|^TIFFTAG_|^OVR_"
-    r"|ImageJ|^OME|^ns$|^Software$|^Raw.profile|^XML:",
+    r"|ImageJ|^OME|^ns$|^bidx$|^Software$|^Raw.profile|^XML:",
     re.IGNORECASE,
 )
 _ENVI_FIELDS = ("acquisition time", "description", "sensor type")

@@ -64,12 +64,16 @@ def _of_sentinel2(text: str, band: str) -> dict[str, str]:
     if unit is None:
         return {}
     added = {int(number): value for number, value in _ADDED.findall(text)}
-    number = _BANDS.index(band.lower().lstrip("b").lstrip("0"))
+    name = band.lower().lstrip("b").lstrip("0")
+    number = _BANDS.index(name) if name in _BANDS else None
     return {"quantification_value": unit[1]} | ({"boa_add_offset": added[number]} if number in added else {})
 
 
 def _text(file: Path) -> str:
     try:
-        return read_text(file) if file.is_file() else ""
+        # as for other files beside an image, a link out of the folder is not read
+        if not file.is_file() or (file.is_symlink() and file.resolve().parent != file.parent.resolve()):
+            return ""
+        return read_text(file)
     except (OSError, ValueError):
         return ""

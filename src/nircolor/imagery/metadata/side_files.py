@@ -11,7 +11,6 @@ As in GDAL, `.aux.xml` goes before the image itself, except for the georeference
 files are used where the image states nothing.
 """
 
-import re
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -235,7 +234,11 @@ def _projection(file: Path) -> CRS:
 
 def _rpc_text(file: Path) -> RPC:
     """Parse lines such as ``LINE_OFF: +003424.00 pixels`` and ``LINE_NUM_COEFF_1: -1.2E-03``."""
-    items = dict(re.findall(r"^\s*(\w+)\s*:\s*(\S+)", read_text(file), re.MULTILINE))
+    items = {}
+    for line in read_text(file).splitlines():
+        name, _, value = line.partition(":")
+        if value.strip():
+            items[name.strip()] = value.split()[0]
     for name in ("LINE_NUM_COEFF", "LINE_DEN_COEFF", "SAMP_NUM_COEFF", "SAMP_DEN_COEFF"):
         items[name] = " ".join(items[f"{name}_{i}"] for i in range(1, 21))
     return RPC.from_gdal({name: items[name] for name in _RPB_NAMES if name in items})
@@ -243,7 +246,11 @@ def _rpc_text(file: Path) -> RPC:
 
 def _rpb(file: Path) -> RPC:
     """Parse lines such as ``lineOffset = 2191;`` and lists in brackets."""
-    items = dict(re.findall(r"(\w+)\s*=\s*\(?([^;()]*)\)?\s*;", read_text(file)))
+    items = {}
+    for statement in read_text(file).split(";"):
+        name, _, value = statement.partition("=")
+        # names of groups may stand before that of the first item
+        items[name.split()[-1] if name.strip() else ""] = value.strip(" ()\r\n\t")
     return RPC.from_gdal(
         {name: items[key].replace(",", " ") for name, key in _RPB_NAMES.items() if key in items}
     )

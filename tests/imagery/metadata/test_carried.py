@@ -388,3 +388,7 @@ def test_exif_is_added_to_every_kind_of_tiff(tmp_path, options):
     assert again.exif is not None
     assert again.exif.gps.keys() == GPS.keys()
     assert again.problems == ()
+
+
+def test_tags_with_names_of_rasterios_arguments_are_left_out():
+    assert kept_tags({"bidx": "1", "ns": "x", "MISSION": "a"}, {}) == {"MISSION": "a"}

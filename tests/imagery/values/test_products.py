@@ -237,6 +237,15 @@ def test_a_metadata_file_that_links_out_of_the_folder_is_not_read(tmp_path):
     assert tags_beside(tmp_path / f"{LANDSAT}SR_B5.TIF")[0]
 
 
+def test_a_folder_of_links_to_a_product(tmp_path):
+    product, links = tmp_path / "product", tmp_path / "links"
+    product.mkdir(), links.mkdir()
+    for name, text in ((f"{LANDSAT}MTL.txt", MTL), (f"{LANDSAT}SR_B5.TIF", "")):
+        (product / name).write_text(text)
+        (links / name).symlink_to(product / name)
+    assert tags_beside(links / f"{LANDSAT}SR_B5.TIF")[0]
+
+
 @pytest.mark.parametrize("band", ["B13", "B00", "B0A"])
 def test_a_band_that_sentinel_2_lacks_has_no_offset(tmp_path, band):
     (tmp_path / "MTD_MSIL2A.xml").write_text(

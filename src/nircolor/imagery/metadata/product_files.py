@@ -35,11 +35,11 @@ def tags_beside(path: Path) -> tuple[dict[str, str], str]:
     landsat, sentinel2 = _LANDSAT.match(path.name), _SENTINEL2.match(path.name)
     if landsat is not None:
         file = path.with_name(f"{landsat['scene']}_MTL.txt")
-        return _of_landsat(_text(file), is_surface=landsat["surface"] is not None), file.name
+        return _of_landsat(_text(file, path), is_surface=landsat["surface"] is not None), file.name
     if sentinel2 is not None:
         for folder in list(path.absolute().parents)[:_DEPTH]:
             for name in ("MTD_MSIL2A.xml", "MTD_MSIL1C.xml"):
-                text = _text(folder / name)
+                text = _text(folder / name, path)
                 if text:
                     return _of_sentinel2(text, sentinel2["band"]), name
     return {}, ""
@@ -69,11 +69,11 @@ def _of_sentinel2(text: str, band: str) -> dict[str, str]:
     return {"quantification_value": unit[1]} | ({"boa_add_offset": added[number]} if number in added else {})
 
 
-def _text(file: Path) -> str:
+def _text(file: Path, image: Path) -> str:
+    """Return the content of a metadata file of ``image``; nothing for a link out of the folders of both."""
     try:
-        # as for other files beside an image, a link out of the folder is not read
-        if not file.is_file() or (file.is_symlink() and file.resolve().parent != file.parent.resolve()):
-            return ""
-        return read_text(file)
+        folders = (file.parent.resolve(), image.resolve().parent)
+        is_own = not file.is_symlink() or file.resolve().parent in folders
+        return read_text(file) if is_own and file.is_file() else ""
     except (OSError, ValueError):
         return ""

@@ -248,8 +248,8 @@ def _rpb(file: Path) -> RPC:
     """Parse lines such as ``lineOffset = 2191;`` and lists in brackets."""
     items = {}
     for statement in read_text(file).split(";"):
-        name, _, value = statement.partition("=")
-        # names of groups may stand before that of the first item
+        # "BEGIN_GROUP = IMAGE" may stand before the first item of a group
+        name, _, value = statement.rpartition("=")
         items[name.split()[-1] if name.strip() else ""] = value.strip(" ()\r\n\t")
     return RPC.from_gdal(
         {name: items[key].replace(",", " ") for name, key in _RPB_NAMES.items() if key in items}

@@ -3,7 +3,7 @@
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from random import Random
 
@@ -171,8 +171,23 @@ def mutate_jpeg(rng: Random, data: bytes) -> bytes:
     return data[:2] + body + rest
 
 
+def _mutate_parts(
+    rng: Random, parts: list[tuple[bytes, bytes]], new: Callable[[], tuple[bytes, bytes]]
+) -> None:
+    """Mutate, repeat or add one of the parts (kind, content) of a file, in place."""
+    index = rng.randrange(len(parts))
+    match rng.randrange(4):
+        case 0 | 1:
+            parts[index] = (parts[index][0], mutate_bytes(rng, parts[index][1]))
+        case 2:
+            parts.insert(rng.randrange(len(parts) + 1), parts[index])
+        case _:
+            part = new()
+            parts.insert(rng.randrange(len(parts) + 1), part)
+
+
 def mutate_riff(rng: Random, data: bytes) -> bytes:
-    """Mutate, remove, repeat or add chunks of a WebP file."""
+    """Mutate, repeat or add chunks of a WebP file."""
     chunks: list[tuple[bytes, bytes]] = []
     at = 12
     while at + 8 <= len(data):
@@ -181,28 +196,24 @@ def mutate_riff(rng: Random, data: bytes) -> bytes:
         at += 8 + length + length % 2
     if not chunks:
         return mutate_bytes(rng, data)
-    index = rng.randrange(len(chunks))
-    match rng.randrange(4):
-        case 0 | 1:
-            chunks[index] = (chunks[index][0], mutate_bytes(rng, chunks[index][1]))
-        case 2:
-            chunks.insert(rng.randrange(len(chunks) + 1), chunks[index])
-        case _:
-            extended = (b"VP8X", rng.randbytes(10))
-            new = rng.choice(
-                (
-                    (b"EXIF", exif(rng)),
-                    (b"XMP ", mutate_text(rng, XMP)),
-                    (b"ICCP", rng.randbytes(128)),
-                    extended,
-                )
+
+    def new() -> tuple[bytes, bytes]:
+        extended = (b"VP8X", rng.randbytes(10))
+        return rng.choice(
+            (
+                (b"EXIF", exif(rng)),
+                (b"XMP ", mutate_text(rng, XMP)),
+                (b"ICCP", rng.randbytes(128)),
+                extended,
             )
-            chunks.insert(rng.randrange(len(chunks) + 1), new)
+        )
+
+    _mutate_parts(rng, chunks, new)
     return riff(chunks)
 
 
 def mutate_boxes(rng: Random, data: bytes) -> bytes:
-    """Mutate, remove, repeat or add boxes of a JPEG 2000 file."""
+    """Mutate, repeat or add boxes of a JPEG 2000 file."""
     boxes: list[tuple[bytes, bytes]] = []
     at = 0
     while at + 8 <= len(data):
@@ -211,19 +222,15 @@ def mutate_boxes(rng: Random, data: bytes) -> bytes:
         at += max(length, 8)
     if not boxes:
         return mutate_bytes(rng, data)
-    index = rng.randrange(len(boxes))
-    match rng.randrange(4):
-        case 0 | 1:
-            boxes[index] = (boxes[index][0], mutate_bytes(rng, boxes[index][1]))
-        case 2:
-            boxes.insert(rng.randrange(len(boxes) + 1), boxes[index])
-        case _:
-            xmp = bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC") + mutate_text(rng, XMP)
-            geo = bytes.fromhex("B14BF8BD083D4B43A5AE8CD7D5A6CE03") + exif(rng)
-            new = rng.choice(
-                ((b"uuid", xmp), (b"uuid", geo), (b"xml ", rng.choice(BLOBS)), (b"jp2h", rng.randbytes(40)))
-            )
-            boxes.insert(rng.randrange(len(boxes) + 1), new)
+
+    def new() -> tuple[bytes, bytes]:
+        xmp = bytes.fromhex("BE7ACFCB97A942E89C71999491E3AFAC") + mutate_text(rng, XMP)
+        geo = bytes.fromhex("B14BF8BD083D4B43A5AE8CD7D5A6CE03") + exif(rng)
+        return rng.choice(
+            ((b"uuid", xmp), (b"uuid", geo), (b"xml ", rng.choice(BLOBS)), (b"jp2h", rng.randbytes(40)))
+        )
+
+    _mutate_parts(rng, boxes, new)
     return b"".join(struct.pack(">I", len(content) + 8) + kind + content for kind, content in boxes)
 
 

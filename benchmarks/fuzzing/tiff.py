@@ -4,26 +4,8 @@ import struct
 from random import Random
 
 from fuzzing.mutations import BLOBS, WORDS, mutate_bytes, mutate_text, number
+from nircolor.imagery.files.tiff import TYPE_BYTES
 
-# bytes of one value of each TIFF type
-_TYPE_BYTES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
 # tags of directories within a directory: previews, EXIF, GPS
 _POINTERS = (330, 34665, 34853)
 # tags that GDAL, libtiff or nircolor interpret
@@ -107,7 +89,7 @@ def mutate_tiff(rng: Random, data: bytes) -> bytes:
         case 0:
             return _put(data, entry, tiff.pack("H", rng.choice(_TAGS)))
         case 1:
-            return _put(data, entry + 2, tiff.pack("H", rng.choice((*_TYPE_BYTES, 0, 14, 15, 99, 65535))))
+            return _put(data, entry + 2, tiff.pack("H", rng.choice((*TYPE_BYTES, 0, 14, 15, 99, 65535))))
         case 2:
             return _put(data, entry + 4, tiff.pack(tiff.word, number(rng, tiff.width)))
         case 3 | 4:
@@ -137,7 +119,7 @@ def mutate_tiff(rng: Random, data: bytes) -> bytes:
 def _mutate_tiff_values(rng: Random, data: bytes, tiff: _Tiff, entry: int) -> bytes:
     """Mutate the values of an entry without changing their number."""
     kind, count = tiff.at(data, "H", entry + 2), tiff.at(data, tiff.word, entry + 4)
-    length = min(_TYPE_BYTES.get(kind, 1) * count, 1 << 16)
+    length = min(TYPE_BYTES.get(kind, 1) * count, 1 << 16)
     start = entry + 4 + tiff.width
     if length > tiff.width:
         start = tiff.at(data, tiff.word, start)
@@ -164,7 +146,7 @@ def _with_entry(rng: Random, data: bytes, tiff: _Tiff, offset: int, count: int) 
         )
     )
     kind = rng.choice((1, 2, 2, 3, 4, 7, 12, 13))
-    number_of_values = max(1, len(values) // _TYPE_BYTES[kind])
+    number_of_values = max(1, len(values) // TYPE_BYTES[kind])
     data += b"\0" * (len(data) % 2)
     if len(values) > tiff.width:
         place, data = tiff.pack(tiff.word, len(data)), data + values + b"\0" * (len(values) % 2)
@@ -220,7 +202,7 @@ def exif(rng: Random, *, mutated: bool = True) -> bytes:
     for i, directory in enumerate(directories):
         block += struct.pack(order + "H", len(directory))
         for tag, (kind, content) in sorted(directory.items()):
-            block += struct.pack(order + "HHI", tag, kind, max(1, len(content) // _TYPE_BYTES[kind]))
+            block += struct.pack(order + "HHI", tag, kind, max(1, len(content) // TYPE_BYTES[kind]))
             if len(content) <= 4:
                 block += content.ljust(4, b"\0")
             else:

@@ -1,6 +1,9 @@
 """Write small images for tests, with rasterio or, for what rasterio cannot write, byte by byte."""
 
 import struct
+import subprocess
+import sys
+import textwrap
 import warnings
 import zlib
 from pathlib import Path
@@ -8,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.errors import NotGeoreferencedWarning
+
+from nircolor.imagery import create_like, open_raster, warn_of_losses
 
 
 def save(path: Path, array: np.ndarray, driver: str = "GTiff", *, setup=None, **options) -> Path:
@@ -138,3 +143,35 @@ def save_envi(folder: Path, array: np.ndarray, name: str = "cube", data: str = "
 def names(folder: Path) -> list[str]:
     """List the names in a folder, hidden ones included."""
     return sorted(entry.name for entry in folder.iterdir())
+
+
+def colour(source: Path, target: Path) -> Path:
+    """Write an image with its first band in all three channels, warning of what the format drops."""
+    with open_raster(source) as raster:
+        values, valid = raster.read()
+        with create_like(raster, target) as writer:
+            warn_of_losses(raster, writer.driver)
+            writer.write(np.repeat(values[:1], 3, axis=0), valid)
+    return target
+
+
+def write_noise_with_limit(
+    folder: Path, source: str, target: str, limit: int
+) -> "subprocess.CompletedProcess[str]":
+    """Write noise as the colour of an image in a process whose files may not grow beyond ``limit`` bytes."""
+    code = f"""
+        import resource, signal, sys
+        import numpy as np
+        from nircolor.errors import NircolorError
+        from nircolor.imagery import create_like, open_raster
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+        try:
+            with open_raster({source!r}) as raster, create_like(raster, {target!r}) as writer:
+                shape = (3, raster.height, raster.width)
+                writer.write(np.random.default_rng(0).random(shape, dtype=np.float32))
+        except NircolorError as error:
+            sys.exit(str(error))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)

@@ -2,7 +2,6 @@
 
 import warnings
 
-import numpy as np
 import pytest
 import rasterio
 from rasterio.control import GroundControlPoint
@@ -11,8 +10,7 @@ from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
 from nircolor.errors import NircolorWarning
-from nircolor.imagery import create_like, open_raster, warn_of_losses
-from tests.imagery.imagery_samples import noise, save, save_envi
+from tests.imagery.imagery_samples import colour, noise, save, save_envi
 
 UTM = CRS.from_epsg(32632)
 COMPOUND = CRS.from_string("EPSG:32632+5773")
@@ -68,15 +66,6 @@ def facts(path):
                 "rpcs": dataset.rpcs and dataset.rpcs.to_gdal(),
                 "point": dataset.tags().get("AREA_OR_POINT"),
             }
-
-
-def colour(source, target):
-    with open_raster(source) as raster:
-        values, valid = raster.read()
-        with create_like(raster, target) as writer:
-            warn_of_losses(raster, writer.driver)
-            writer.write(np.repeat(values[:1], 3, axis=0), valid)
-    return target
 
 
 @pytest.mark.parametrize("height", [40, 1100])

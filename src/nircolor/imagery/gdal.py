@@ -91,14 +91,13 @@ def _without_standard_error() -> Iterator[None]:
     except OSError:  # it is closed
         yield
         return
-    null = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(null, 2)
+        with Path(os.devnull).open("wb") as null:
+            os.dup2(null.fileno(), 2)
         yield
     finally:
         os.dup2(saved, 2)
         os.close(saved)
-        os.close(null)
 
 
 def clear_error(dataset: Any) -> None:

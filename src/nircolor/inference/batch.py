@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, overload
 
@@ -257,26 +258,24 @@ def colorize_all(
             pixels done and those of the image.
     """
 
+    colorize_one = partial(
+        colorizer.colorize_file,
+        reading=reading,
+        depth=depth,
+        quality=quality,
+        overwrite=overwrite,
+        skip_colour=skip_colour,
+    )
+
     def run(job: Job, check_cancelled: Callable[[], None]) -> Result:
         def on_progress(done: float, total: float) -> None:
             check_cancelled()
             if report is not None:
                 report(done, total)
 
-        def colorize_one() -> FileSummary:
-            return colorizer.colorize_file(
-                job.path,
-                job.output,
-                reading=reading,
-                depth=depth,
-                quality=quality,
-                overwrite=overwrite,
-                skip_colour=skip_colour,
-                on_progress=on_progress,
-            )
-
         report = progress_for(job) if progress_for is not None else None
-        return _attempt(job, skip_existing, colorize_one)
+        work = partial(colorize_one, job.path, job.output, on_progress=on_progress)
+        return _attempt(job, skip_existing, work)
 
     return in_parallel(jobs, run, parallel)
 
@@ -301,21 +300,17 @@ def check_all(
         skip_existing: Skip jobs whose output exists.
         skip_colour: Skip colour photographs.
     """
+    check = partial(
+        check_file,
+        card,
+        reading=reading,
+        depth=depth,
+        quality=quality,
+        overwrite=overwrite,
+        skip_colour=skip_colour,
+    )
     for job in jobs:
-
-        def check(job: Job = job) -> FileSummary:
-            return check_file(
-                card,
-                job.path,
-                job.output,
-                reading=reading,
-                depth=depth,
-                quality=quality,
-                overwrite=overwrite,
-                skip_colour=skip_colour,
-            )
-
-        yield _attempt(job, skip_existing, check)
+        yield _attempt(job, skip_existing, partial(check, job.path, job.output))
 
 
 def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> Result:

@@ -34,7 +34,7 @@ _LISTED_BANDS = 6
 
 @dataclass(frozen=True)
 class Reading:
-    """Properties of a file that its metadata does not state.
+    """Properties of a file that its metadata does not state: keywords of `nircolor.open_raster`.
 
     Attributes:
         bands_nm: Wavelengths of the file's bands in nm, in order, or band numbers by wavelength: see
@@ -333,19 +333,8 @@ def _opened(
     card: Card, path: str | os.PathLike[str], reading: Reading | None, skip_colour: bool
 ) -> Iterator[tuple[Raster, RasterSource]]:
     """Open a file and match its bands to a model's."""
-    reading = reading or Reading()
-    with open_raster(
-        path,
-        bands_nm=reading.bands_nm,
-        scale=reading.scale,
-        offset=reading.offset,
-        reflectance=reading.reflectance,
-        stretch=reading.stretch,
-        nodata=reading.nodata,
-        max_pixels=reading.max_pixels,
-        encoding=card.encoding,
-        refuse_colour=skip_colour,
-    ) as raster:
+    options = vars(reading or Reading())
+    with open_raster(path, **options, encoding=card.encoding, refuse_colour=skip_colour) as raster:
         yield raster, RasterSource(raster, card)
 
 

@@ -12,14 +12,14 @@ import rasterio
 
 from nircolor import __version__
 from nircolor.errors import NircolorWarning
-from nircolor.imagery import create_like, open_raster, warn_of_losses
+from nircolor.imagery import open_raster
 from nircolor.imagery.files.tiff import TagValue, TiffTags
 from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.metadata.carried import adapted_xmp, is_srgb, kept_tags, read_metadata
 from nircolor.imagery.metadata.exif import Exif, adapted, exif_block, parse_exif
 from nircolor.imagery.metadata.safe_xml import parse_xml
 from nircolor.imagery.output.metadata_writer import embed
-from tests.imagery.imagery_samples import noise, png_bytes, save, save_envi
+from tests.imagery.imagery_samples import colour, noise, png_bytes, save, save_envi
 
 PIL = pytest.importorskip("PIL", reason="Pillow writes and reads the metadata; it comes with matplotlib")
 from PIL import Image, ImageCms  # noqa: E402
@@ -61,15 +61,6 @@ def write(folder: Path, kind: str, orientation: int = 1, **options) -> Path:
         options["exif"] = exif(orientation)
     image.save(path, kind, lossless=True, **options)
     return path
-
-
-def colour(source: Path, target: Path) -> Path:
-    with open_raster(source) as raster:
-        values, valid = raster.read()
-        with create_like(raster, target) as writer:
-            warn_of_losses(raster, writer.driver)
-            writer.write(np.repeat(values[:1], 3, axis=0), valid)
-    return target
 
 
 @pytest.mark.parametrize("target", ["JPEG", "PNG", "TIFF"])

@@ -1,8 +1,5 @@
 """Overviews of large GeoTIFFs: means of valid pixels, stored inside the file."""
 
-import subprocess
-import sys
-import textwrap
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +14,7 @@ from rasterio.transform import Affine
 from nircolor.errors import NircolorError
 from nircolor.imagery import create_like, open_raster
 from nircolor.imagery.output.writer import check_complete
-from tests.imagery.imagery_samples import names, noise, save
+from tests.imagery.imagery_samples import names, noise, save, write_noise_with_limit
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -185,27 +182,8 @@ def test_a_missing_block_of_an_overview_is_found(tmp_path, gap):
 @pytest.mark.parametrize("limit", [1_000_000, 3_800_000, 4_500_000])
 def test_a_full_disk(tmp_path, limit):
     """The image takes 3.6 MB, with its overviews 4.8 MB."""
-    code = f"""
-        import resource, signal, sys
-        import numpy as np
-        from nircolor.errors import NircolorError
-        from nircolor.imagery import create_like, open_raster
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-        try:
-            with open_raster("in.tif") as raster, create_like(raster, "out.tif") as writer:
-                writer.write(np.random.default_rng(0).random((3, 1100, 1100), dtype=np.float32))
-        except NircolorError as error:
-            sys.exit(str(error))
-    """
     save(tmp_path / "in.tif", np.zeros((1, 1100, 1100), np.uint8), **PLACE)
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = write_noise_with_limit(tmp_path, "in.tif", "out.tif", limit)
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1].startswith("out.tif: ")
     assert names(tmp_path) == ["in.tif"]

@@ -20,7 +20,15 @@ from rasterio.transform import Affine
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import create_like, open_raster
-from tests.imagery.imagery_samples import load, names, noise, save, save_envi, tiff_bytes
+from tests.imagery.imagery_samples import (
+    load,
+    names,
+    noise,
+    save,
+    save_envi,
+    tiff_bytes,
+    write_noise_with_limit,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
 
@@ -351,27 +359,8 @@ def test_an_image_too_wide_for_jpeg(tmp_path):
 @pytest.mark.parametrize("limit", [3_000, 60_000])
 def test_a_full_disk(tmp_path, name, limit):
     """A file size limit replaces a full disk: writes beyond it fail in the same way."""
-    code = f"""
-        import resource, signal, sys
-        import numpy as np
-        from nircolor.errors import NircolorError
-        from nircolor.imagery import create_like, open_raster
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
-        try:
-            with open_raster("in.png") as raster, create_like(raster, {name!r}) as writer:
-                writer.write(np.random.default_rng(0).random((3, 300, 300), dtype=np.float32))
-        except NircolorError as error:
-            sys.exit(str(error))
-    """
     save(tmp_path / "in.png", np.zeros((1, 300, 300), np.uint8), "PNG")
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = write_noise_with_limit(tmp_path, "in.png", name, limit)
     assert done.returncode == 1, done.stderr
     assert done.stderr.splitlines()[-1].startswith(f"{name}: ")
     assert names(tmp_path) == ["in.png"]

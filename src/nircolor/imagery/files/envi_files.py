@@ -90,10 +90,11 @@ def data_file(path: Path, header: Path) -> Path:
         NircolorError: there is none; several fit; or it is a link to another folder. Any file could be read
             as ENVI data, so a link in a folder of unknown origin could disclose one.
     """
-    found = find_data(path, header, Siblings(header.parent))
+    siblings = Siblings(header.parent)
+    found = find_data(path, header, siblings)
     if found is None:
         base = header.with_suffix("").name
-        packed = [file.name for file in Siblings(header.parent).with_stem(base) if file.suffix in _COMPRESSED]
+        packed = [file.name for file in siblings.with_stem(base) if file.suffix in _COMPRESSED]
         hint = f"; decompress {packed[0]} first" if packed else ""
         looked = ", ".join(f"{base}{extension}" for extension in DATA_EXTENSIONS[:8])
         raise NircolorError(

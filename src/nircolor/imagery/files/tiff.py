@@ -19,7 +19,7 @@ SUBFILE_TYPE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL, SUB_IFDS, DNG_VERSION
 )
 
 # bytes of a value of each type, the struct code of those that are whole numbers, and the unit of byte order
-_TYPE_BYTES = {
+TYPE_BYTES = {
     1: 1,
     2: 1,
     3: 2,
@@ -38,7 +38,7 @@ _TYPE_BYTES = {
     18: 8,
 }
 _WHOLE = {3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-_UNITS = _TYPE_BYTES | {5: 4, 10: 4}
+_UNITS = TYPE_BYTES | {5: 4, 10: 4}
 # damaged counts must not cause long loops or large reads: tags of a page, and bytes of all values of a file
 _MAX_ENTRIES, _MAX_BYTES = 4096, 64 << 20
 # where the pixels are, a number for each row or tile: not read
@@ -65,7 +65,7 @@ class TagValue:
     @property
     def is_complete(self) -> bool:
         """Whether the file holds all items, of a known type."""
-        return len(self.raw) == self.count * _TYPE_BYTES.get(self.kind, 0) > 0
+        return len(self.raw) == self.count * TYPE_BYTES.get(self.kind, 0) > 0
 
     def in_order(self, old: str, new: str) -> "TagValue":
         """Convert the items from one byte order ("<" or ">") to another."""
@@ -152,7 +152,7 @@ class TiffTags:
         count = struct.unpack(self.order + ("Q" if self.big else "I"), entry[4:middle])[0]
         if tag in _PLACES:
             return tag, TagValue(kind, count, b"", field)
-        length = count * _TYPE_BYTES.get(kind, 1)
+        length = count * TYPE_BYTES.get(kind, 1)
         raw = field
         if length > len(field):
             self._left -= length
@@ -165,7 +165,7 @@ class TiffTags:
     def _numbers(self, value: TagValue) -> tuple[int, ...] | bytes:
         if not value.raw:
             return ()
-        if value.kind in _WHOLE and len(value.raw) == value.count * _TYPE_BYTES[value.kind]:
+        if value.kind in _WHOLE and len(value.raw) == value.count * TYPE_BYTES[value.kind]:
             return struct.unpack(f"{self.order}{value.count}{_WHOLE[value.kind]}", value.raw)
         return value.raw
 

@@ -30,7 +30,7 @@ _PNG_TEXTS = (
 )
 _XMP, _ICC, _ORIENTATION, _SOFTWARE_TAG = 700, 34675, 274, 305
 
-# GDAL leaves room for the longer word
+# padded by GDAL to the length of the longer word
 _COG_INTACT, _COG_EDITED = b"KNOWN_INCOMPATIBLE_EDITION=NO\n ", b"KNOWN_INCOMPATIBLE_EDITION=YES\n"
 
 

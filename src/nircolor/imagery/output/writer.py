@@ -138,18 +138,26 @@ def _exists(path: Path) -> OutputExistsError:
 def _put(whole: Path, path: Path, source: Path, overwrite: bool) -> None:
     """Move a complete file into place; without ``overwrite``, replace nothing that appeared meanwhile."""
     _check_free(path, source, overwrite)
-    if not overwrite:
-        try:
-            # unlike a rename, a link never replaces a file
-            os.link(whole, path)
-        except FileExistsError as error:
-            raise _exists(path) from error
-        # a file system without links
-        except (OSError, NotImplementedError):
-            pass
-        else:
-            return
-    os.replace(whole, path)  # noqa: PTH105 - atomic
+    if overwrite or not _link(whole, path):
+        os.replace(whole, path)  # noqa: PTH105 - atomic
+
+
+def _link(whole: Path, path: Path) -> bool:
+    """Link a file to its place; unlike a rename, this never replaces a file.
+
+    Returns:
+        Whether it was done; not on file systems without links.
+
+    Raises:
+        NircolorError: the place is taken.
+    """
+    try:
+        os.link(whole, path)
+    except FileExistsError as error:
+        raise _exists(path) from error
+    except (OSError, NotImplementedError):
+        return False
+    return True
 
 
 class ColourWriter:

@@ -18,3 +18,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         return path if path.exists() else getattr(tiny_models, name)(path)
 
     return model
+
+
+@pytest.fixture
+def bounded_architecture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Register `tests.torch_models.Bounded`, a network that bounds the error of its colour."""
+    from nircolor.models import ARCHITECTURES
+    from tests.torch_models import Bounded
+
+    monkeypatch.setitem(ARCHITECTURES, "bounded", Bounded)

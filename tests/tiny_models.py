@@ -37,6 +37,18 @@ def per_pixel(path: Path, **fields: object) -> Path:
     return save_model(path, make_card("per_pixel", **fields), nodes, half=0.5, one=1.0)
 
 
+def bounded(path: Path, **fields: object) -> Path:
+    """`per_pixel` with a bound of the error of n/4 as the fourth channel."""
+    nodes = [
+        helper.make_node("Mul", ["nir", "half"], ["green"]),
+        helper.make_node("Sub", ["one", "nir"], ["blue"]),
+        helper.make_node("Mul", ["nir", "quarter"], ["bound"]),
+        helper.make_node("Concat", ["nir", "green", "blue", "bound"], ["rgb"], axis=1),
+    ]
+    card = make_card("bounded", error_quantile=0.9, **fields)
+    return save_model(path, card, nodes, half=0.5, one=1.0, quarter=0.25)
+
+
 def box(path: Path, receptive_field_px: int = 32) -> Path:
     """Means over 9×9 px with zero padding; a radius of 32 px keeps the padding out of the blend."""
     weights = np.full((3, 1, 9, 9), 1 / 81, np.float32) * np.float32([1, 0.5, 0.25])[:, None, None, None]

@@ -4,13 +4,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from nircolor.modelfile import Band, Context, Size, write_safetensors
 from nircolor.models import Network, build
 from tests.tiny_models import make_card
 
+
+class Bounded(Network):
+    """A network whose fourth channel bounds the error of its colour."""
+
+    receptive_field_px = 1
+    error_quantile = 0.9
+
+    def __init__(self, bands: int = 1) -> None:
+        super().__init__()
+        self.bands = bands
+        self.conv = nn.Conv2d(bands, 4, 3, padding=1)
+
+    def forward(self, nir: Tensor) -> Tensor:
+        self.check(nir)
+        return self.conv(nir)
+
+
 _ARGUMENTS = {
     "scene": {"context_width": 4, "widths": [4, 6], "context_px": 32},
+    "bounded": {"bands": 3},
     "convnext_unet": {"bands": 3, "widths": [4, 6]},
 }
 
@@ -55,6 +74,7 @@ def save_torch_model(
             receptive_field_px=network.receptive_field_px,
         ),
         "context": None if network.context_px is None else Context(size_px=network.context_px),
+        "error_quantile": network.error_quantile,
     }
     card = make_card("small", **(fields | dict(change or {})))
     write_safetensors({name: tensor.numpy() for name, tensor in network.state_dict().items()}, path, card)

@@ -1,12 +1,28 @@
 """Tests of device selection: a missing device is an error and is never replaced silently."""
 
+import numpy as np
 import onnxruntime as ort
 import pytest
 
 from nircolor.errors import NircolorError
-from nircolor.inference.engine import OnnxEngine, providers_for
+from nircolor.inference.engine import OnnxEngine, providers_for, run_checked
+from tests.tiny_models import bounded, make_card, per_pixel
 
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+
+def test_the_channels_of_the_output_are_those_of_the_card(tmp_path):
+    nir = np.full((1, 8, 8), 0.5, np.float32)
+    output = OnnxEngine(bounded(tmp_path / "a.onnx")).run(nir, None)
+    np.testing.assert_allclose(output[:, 0, 0], [0.5, 0.25, 0.5, 0.125])
+    assert OnnxEngine(per_pixel(tmp_path / "b.onnx")).run(nir, None).shape == (3, 8, 8)
+    # a card that claims a bound, and one that does not know of it
+    per_pixel(tmp_path / "c.onnx", error_quantile=0.9)
+    with pytest.raises(NircolorError, match=r"expected .* \(4, 8, 8\) from the network, got \(3, 8, 8\)"):
+        OnnxEngine(tmp_path / "c.onnx").run(nir, None)
+    card = make_card()
+    with pytest.raises(NircolorError, match=r"expected .* \(3, 8, 8\) from the network, got \(4, 8, 8\)"):
+        run_checked("tiny", card, nir, lambda: output)
 
 
 def _available(monkeypatch, *providers):

@@ -136,6 +136,22 @@ def test_invalid_pixels_become_the_mean_and_the_mask_is_returned():
     np.testing.assert_allclose(engine.contexts[0][0], 0.75, atol=1e-5)
 
 
+def test_the_bound_of_the_error_is_blended_as_colour_is():
+    engine = _Engine(receptive_field_px=20)
+    engine.run = lambda nir, *_: np.concatenate([nir, nir / 2, 1 - nir, nir / 4])
+    nir = _noise(90, 70)
+    bound, row = np.empty((90, 70), np.float32), 0
+    for top, part, _ in colorize_strips(engine, _Source(nir), 48, with_error=True):
+        assert part.shape == (4, *part.shape[1:])
+        bound[top : top + part.shape[1]] = part[3]
+        row = top + part.shape[1]
+    assert row == 90
+    np.testing.assert_allclose(bound, nir[0] / 4, atol=1e-6)
+    # without it, colour alone
+    rgb, _ = _colorize(engine, _Source(nir), 48)
+    np.testing.assert_allclose(rgb, np.concatenate([nir, nir / 2, 1 - nir]), atol=1e-6)
+
+
 def test_no_valid_pixel():
     nir = np.full((1, 30, 30), np.nan, np.float32)
     rgb, valid = _colorize(_Engine(side=8), _Source(nir), 16)

@@ -97,6 +97,22 @@ def test_a_network_in_memory_needs_only_the_metadata_of_a_card(tmp_path, archite
         Colorizer.from_network(torch.nn.Identity(), metadata)
 
 
+@pytest.mark.usefixtures("bounded_architecture")
+def test_a_network_in_memory_states_that_it_bounds_its_errors(tmp_path):
+    network = random_network("bounded")
+    path = save_torch_model(tmp_path / "a.safetensors", network, "bounded")
+    card = read_card(path)
+    assert (card.error_quantile, card.channels) == (0.9, 4)
+    metadata = CardMetadata(**{name: getattr(card, name) for name in CardMetadata.model_fields})
+    one = Colorizer.from_network(network, metadata)
+    assert one.card.error_quantile == 0.9
+    nir = _noise(3, 40, 50)
+    with torch.no_grad():
+        expected = network(torch.from_numpy(nir)[None])[0].numpy()
+    np.testing.assert_allclose(one.colorize(nir), expected[:3].clip(0, 1), atol=1e-6)
+    np.testing.assert_allclose(open_engine(path).run(nir, None), expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (37, 16), (301, 217)])
 def test_any_size_is_colorized(unet, shape):
     for tile_px in (None, 1):

@@ -28,6 +28,7 @@ _FORMATS = [
     for suffix in (".onnx", ".safetensors")
     if suffix == ".safetensors" or network.engine == "onnxruntime"
 ]
+_FORMATS += [("bounded", ".onnx"), ("bounded", ".safetensors")]
 _graphs = {}
 
 
@@ -67,10 +68,10 @@ def _network_colours(architecture, nir):
         edges = torch.tensor([0.0, 1, 0, 1])[None, :, None, None].expand(1, 4, *nir.shape[1:])
         inputs.append(torch.cat([inputs[0], edges], 1))
     with torch.no_grad():
-        return network(*inputs)[0].clamp(0, 1).numpy()
+        return network(*inputs)[0, :3].clamp(0, 1).numpy()
 
 
-@pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick", "bounded_architecture")
 @pytest.mark.parametrize(("architecture", "suffix"), _FORMATS)
 def test_a_model_file_gives_the_network_s_colours(tmp_path, architecture, suffix):
     network = random_network(architecture)
@@ -88,6 +89,7 @@ def test_a_model_file_gives_the_network_s_colours(tmp_path, architecture, suffix
     assert (card.size.multiple_of, card.size.minimum) == (network.multiple_of, network.minimum_px)
     assert card.size.receptive_field_px == network.receptive_field_px
     assert card.multiply_adds_per_px > 1
+    assert card.error_quantile == network.error_quantile
 
     side = network.context_px or 48
     rng = np.random.default_rng(1)

@@ -82,6 +82,15 @@ def test_the_other_reading_of_equation_3_is_equation_1(batch):
     torch.testing.assert_close(terms["structure"], terms["cross_branch"])
 
 
+@pytest.mark.usefixtures("bounded_architecture")
+def test_colour_is_the_first_three_channels_of_a_network_that_bounds_its_errors(batch):
+    module = at(ContentTask("bounded", {"bands": 3}, CARD), 0)
+    assert module.network_output(batch).shape == (2, 4, 32, 32)
+    torch.testing.assert_close(module.outputs(batch), module.network_output(batch)[:, :3])
+    module.log_dict = lambda *_, **__: None
+    assert module.validation_step(batch, 0).shape == (2, 3, 32, 32)
+
+
 @pytest.mark.parametrize(
     ("step", "keep", "names"),
     [

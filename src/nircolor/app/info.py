@@ -389,6 +389,8 @@ def _card_table(card: "Card") -> "Table":
     table.add_row("bands", f"{describe_bands(card.bands)}, values: {card.encoding}")
     if card.white_reflectance is not None:
         table.add_row("colour", f"1.0 means a reflectance of {card.white_reflectance:g}")
+    if card.error_quantile is not None:
+        table.add_row("confidence", f"bounds {card.error_quantile:.0%} of the errors (--confidence)")
     work = f"{card.multiply_adds_per_px:,.0f} multiply-adds per pixel"
     table.add_row("network", f"{card.architecture}, {work}, runs in {card.engine}")
     table.add_row("trained on", card.licence.training_data)

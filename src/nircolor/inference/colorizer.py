@@ -143,9 +143,10 @@ class Colorizer:
 
         Args:
             network: Module from NIR (1, bands, h, w) in [0, 1], and the context (see `modelfile.Context`)
-                where the card has one, to colour (1, 3, h, w).
-            card: Card of the model; bands, encoding, size and context are used. For a
-                `nircolor.models.Network` its `CardMetadata` is enough: the network states size and context.
+                where the card has one, to colour (1, 3, h, w), and the bound of its error as a fourth channel
+                where the card has an ``error_quantile``.
+            card: Card of the model; bands, encoding, size, context and error quantile are used. For a
+                `nircolor.models.Network` its `CardMetadata` is enough: the network states the rest.
             device: "auto", "cpu" or "cuda".
             tile_px: As for `Colorizer`.
             jobs: As for `Colorizer`.
@@ -373,6 +374,7 @@ def _complete_card(network: "nn.Module", metadata: CardMetadata) -> Card:
         engine="torch",
         size=Size(**size, overlap_px=getattr(network, "overlap_px", None)),
         context=None if context_px is None else Context(size_px=context_px),
+        error_quantile=getattr(network, "error_quantile", None),
         bytes_per_px=_UNKNOWN_BYTES_PER_PX,
         multiply_adds_per_px=1.0,
     )

@@ -42,7 +42,7 @@ class Engine(Protocol):
             on_progress: Called with the finished fraction of the tile and 1.0, at least once at the end.
 
         Returns:
-            (3, h, w) float32, not clipped.
+            (3, h, w) float32, not clipped; (4, h, w) for a card with an ``error_quantile``.
 
         Raises:
             NircolorError: The model does not run on this tile.
@@ -94,10 +94,10 @@ class OnnxEngine:
         feeds = {"nir": nir[None]}
         if context is not None:
             feeds["context"] = context[None]
-        rgb = run_checked(self._path, nir, lambda: self._session.run(None, feeds)[0][0])
+        output = run_checked(self._path, self.card, nir, lambda: self._session.run(None, feeds)[0][0])
         if on_progress is not None:
             on_progress(1.0, 1.0)
-        return rgb
+        return output
 
 
 def providers_for(device: Device) -> list[str]:
@@ -122,23 +122,24 @@ def providers_for(device: Device) -> list[str]:
     return [*providers, *(["CPUExecutionProvider"] if "CPUExecutionProvider" not in providers else [])]
 
 
-def run_checked(model: Path | str, nir: Floats, run: Callable[[], Floats]) -> Floats:
+def run_checked(model: Path | str, card: Card, nir: Floats, run: Callable[[], Floats]) -> Floats:
     """Run a model on one tile, translate its errors and check the shape of its output.
 
     Args:
         model: Path or name of the model, for messages.
+        card: Its card.
         nir: The tile (bands, h, w).
         run: Runs the model on the tile.
 
     Returns:
-        (3, h, w) float32.
+        (3 or 4, h, w) float32, see `Engine.run`.
 
     Raises:
         NircolorError: The model fails on the tile or returns another shape.
         MemoryError: The tile does not fit in memory.
     """
     try:
-        rgb = run()
+        output = run()
     except MemoryError:
         raise
     # the engines' exceptions have no common base class other than Exception
@@ -147,10 +148,11 @@ def run_checked(model: Path | str, nir: Floats, run: Callable[[], Floats]) -> Fl
         if "alloc" in reason or "out of memory" in reason:
             raise MemoryError(reason) from error
         raise NircolorError(f"{model}: fails on a tile of {nir.shape} ({reason})") from error
-    if rgb.shape != (3, *nir.shape[1:]):
+    shape = (card.channels, *nir.shape[1:])
+    if output.shape != shape:
         raise NircolorError(
-            f"{model}: expected an output of shape {(3, *nir.shape[1:])} from the network, got {rgb.shape}"
+            f"{model}: expected an output of shape {shape} from the network, got {output.shape}"
         )
-    if not np.isfinite(rgb).all():
+    if not np.isfinite(output).all():
         raise NircolorError(f"{model}: expected numbers from the network, got NaN or infinity")
-    return rgb
+    return output

@@ -17,7 +17,12 @@ _FILL_VIEW_PX = 256
 
 
 def colorize_strips(
-    engine: Engine, source: RowSource, tile_px: int, on_progress: Progress | None = None
+    engine: Engine,
+    source: RowSource,
+    tile_px: int,
+    on_progress: Progress | None = None,
+    *,
+    with_error: bool = False,
 ) -> Iterator[tuple[int, Floats, Mask]]:
     """Colorize an image from top to bottom.
 
@@ -30,9 +35,10 @@ def colorize_strips(
         source: The image.
         tile_px: Longest side of a tile.
         on_progress: Called with the pixels done and those of the image, at least once per tile.
+        with_error: Add the bound of the colour's error as a fourth channel, for a model that returns it.
 
     Yields:
-        First row, colour (3, rows, width) in [0, 1] and valid pixels (rows, width).
+        First row, colour (3, rows, width) in [0, 1], or (4, rows, width), and valid pixels (rows, width).
     """
     size = engine.card.size
     down, across = (
@@ -42,6 +48,7 @@ def colorize_strips(
     view, fill = _view(engine.card, source)
 
     pixels = source.height * source.width
+    channels = 4 if with_error else 3
     tiles = len(down.starts) * len(across.starts)
     finished_tiles = 0
 
@@ -51,9 +58,9 @@ def colorize_strips(
 
     def run(tile: Floats, context: Floats | None) -> Floats:
         nonlocal finished_tiles
-        rgb = engine.run(tile, context, on_tile)
+        output = engine.run(tile, context, on_tile)
         finished_tiles += 1
-        return rgb
+        return output[:channels]
 
     bands = len(engine.card.bands)
     nir = np.empty((bands, 0, source.width), np.float32)
@@ -73,27 +80,28 @@ def colorize_strips(
         # copied, so that the rows read are freed: a row of tiles of a large image is hundreds of megabytes
         nir = nir[:, finished:].copy()
         del new
-        rgb = _strip(run, source, strip, across, top, view)
+        output = np.zeros((channels, *strip.shape[1:]), np.float32)
+        _run_strip(run, source, strip, across, top, view, output)
         del strip
-        rgb *= weights[:, None]
+        output *= weights[:, None]
         if carried is not None:
-            rgb[:, : carried.shape[1]] += carried
-        part, part_valid = rgb[:, :finished, : source.width], valid[:finished]
-        carried, valid = rgb[:, finished:].copy(), valid[finished:].copy()
+            output[:, : carried.shape[1]] += carried
+        part, part_valid = output[:, :finished, : source.width], valid[:finished]
+        carried, valid = output[:, finished:].copy(), valid[finished:].copy()
         yield top, np.clip(part, 0, 1, out=part), part_valid
-        del rgb, part
+        del output, part
 
 
-def _strip(
+def _run_strip(
     run: Callable[[Floats, Floats | None], Floats],
     source: RowSource,
     strip: Floats,
     across: Axis,
     top: int,
     view: Floats | None,
-) -> Floats:
-    """Run one row of tiles and blend them horizontally: (3, tile, padded width)."""
-    rgb = np.zeros((3, *strip.shape[1:]), np.float32)
+    output: Floats,
+) -> None:
+    """Run one row of tiles and add their output, blended horizontally, to (3 or 4, tile, padded width)."""
     rows = strip.shape[1]
     for left, weights in zip(across.starts, across.weights, strict=True):
         right = left + across.tile_px
@@ -108,8 +116,7 @@ def _strip(
             planes = np.broadcast_to(np.array(edges, np.float32)[:, None, None], (4, *view.shape[1:]))
             context = np.concatenate([view, planes])
         tile = np.ascontiguousarray(strip[:, :, left:right])
-        rgb[:, :, left:right] += run(tile, context) * weights
-    return rgb
+        output[:, :, left:right] += run(tile, context) * weights
 
 
 def _view(card: Card, source: RowSource) -> tuple[Floats | None, Floats]:

@@ -27,8 +27,8 @@ class TorchEngine:
     setting.
 
     Args:
-        network: From (1, bands, h, w), and the context where the card asks for one, to (1, 3, h, w). It is
-            moved to the device and set to eval mode.
+        network: From (1, bands, h, w), and the context where the card asks for one, to the output that
+            `engine.Engine.run` describes. It is moved to the device and set to eval mode.
         card: Its card.
         device: "auto", "cpu" or "cuda".
         jobs: Number of threads that will call the engine at the same time.
@@ -77,11 +77,11 @@ class TorchEngine:
         minutes. An exception of ``on_progress`` stops the run.
         """
         self._caller.on_progress, self._caller.done = on_progress, 0.0
-        rgb = run_checked(self._name, nir, lambda: self._forward(nir, context))
+        output = run_checked(self._name, self.card, nir, lambda: self._forward(nir, context))
         if on_progress is not None and self._caller.done < 1:
             # convolutions that are used in training only
             on_progress(1.0, 1.0)
-        return rgb
+        return output
 
     def _count_convolution(self, *_: object) -> None:
         caller = self._caller
@@ -94,8 +94,8 @@ class TorchEngine:
     def _forward(self, nir: Floats, context: Floats | None) -> Floats:
         inputs = [nir] if context is None else [nir, context]
         batch = [torch.from_numpy(array)[None].to(self._device) for array in inputs]
-        rgb: Floats = self._network(*batch)[0].float().cpu().numpy()
-        return rgb
+        output: Floats = self._network(*batch)[0].float().cpu().numpy()
+        return output
 
 
 def _torch_device(name: Path | str, device: Device) -> torch.device:

@@ -13,6 +13,7 @@ CARD_KEY = "nircolor.card"
 
 EngineName = Literal["onnxruntime", "torch"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Quantile = Annotated[float, Field(gt=0, lt=1)]
 # Upper bounds, far above those of real models: a model file comes from others, and its card decides how much
 # memory and time an image takes.
 _MAX_JSON_BYTES = 1 << 20
@@ -174,6 +175,9 @@ class Card(CardMetadata):
         engine: Engine that runs the model file.
         size: Image sizes that the network accepts.
         context: Second input of the network, None for networks without it.
+        error_quantile: None for a network that returns colour alone. Otherwise it returns a fourth channel:
+            the bound below which this share of the errors lie, 0.9 for 90%. The error of a pixel is the root
+            mean square over its three channels, in colour values from 0 to 1.
         bytes_per_px: Memory in bytes per input pixel while the network runs, measured at export.
         multiply_adds_per_px: Multiply-adds per input pixel, measured at export.
         scores: Scores on data sets.
@@ -185,9 +189,15 @@ class Card(CardMetadata):
     engine: EngineName = "onnxruntime"
     size: Size
     context: Context | None = None
+    error_quantile: Quantile | None = None
     bytes_per_px: BytesPerPixel
     multiply_adds_per_px: MultiplyAdds
     scores: Annotated[tuple[CardScore, ...], Field(max_length=100)] = ()
+
+    @property
+    def channels(self) -> int:
+        """Number of channels that the network returns: 3, or 4 with an `error_quantile`."""
+        return 3 if self.error_quantile is None else 4
 
     @model_validator(mode="after")
     def _check_memory(self) -> Self:

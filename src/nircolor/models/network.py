@@ -11,7 +11,8 @@ from torch import Tensor, nn
 class Network(nn.Module):
     """Base class of the networks: NIR (N, bands, h, w) in, colour (N, 3, h, w) out.
 
-    Both are in [0, 1]; the output is not clipped. A subclass implements ``forward(nir)``, or
+    Both are in [0, 1]; the output is not clipped. A network with an ``error_quantile`` returns (N, 4, h, w):
+    the fourth channel bounds the error of the colour. A subclass implements ``forward(nir)``, or
     ``forward(nir, context)`` where it sets ``context_px``, and sets the attributes below where its input must
     differ from the default. Training, export and inference read them. Checkpoints and model files store a
     network as its constructor's arguments and its weights, so the arguments must be plain values.
@@ -27,6 +28,8 @@ class Network(nn.Module):
             distant pixels is small.
         context_px: Side of the reduced view of the whole image that the network takes beside a tile (see
             `modelfile.Context`), in pixels; None where it takes the tile alone.
+        error_quantile: Share of the errors that lie below the fourth channel (see `modelfile.Card`); None
+            for three channels.
         engine: The library that runs the trained network.
 
     Example:
@@ -53,6 +56,7 @@ class Network(nn.Module):
     receptive_field_px: int = 0
     overlap_px: int | None = None
     context_px: int | None = None
+    error_quantile: float | None = None
     engine: ClassVar[Literal["onnxruntime", "torch"]] = "onnxruntime"
 
     def check(self, nir: Tensor) -> None:

@@ -42,7 +42,7 @@ def random_inputs(card: Card, height: int, width: int, batch: int = 1) -> list[F
 
 
 def run_file(path: Path, card: Card, inputs: Sequence[Floats]) -> Floats:
-    """Run a model file with the engine of its card; returns colour (N, 3, h, w)."""
+    """Run a model file with the engine of its card; returns the network's output (N, 3 or 4, h, w)."""
     if card.engine == "onnxruntime":
         session, _ = open_session(path)
         return session.run(None, dict(zip(("nir", "context"), inputs, strict=False)))[0]

@@ -247,6 +247,7 @@ def _card(
                 overlap_px=network.overlap_px,
             ),
             context=None if network.context_px is None else Context(size_px=network.context_px),
+            error_quantile=network.error_quantile,
             # placeholders: measuring them needs a card
             bytes_per_px=1.0,
             multiply_adds_per_px=1.0,

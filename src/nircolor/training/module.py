@@ -102,6 +102,10 @@ class ColorizationModule(L.LightningModule):
         """Compute the network's outputs that `objective` needs: by default the colour, (N, 3, h, w)."""
         return self._colour(batch)
 
+    def network_output(self, batch: Batch) -> Tensor:
+        """Run the network: (N, 3, h, w), or (N, 4, h, w) with the bound of the colour's error."""
+        return self.network(*(batch[key] for key in ("nir", "context") if key in batch))
+
     @abstractmethod
     def configure_optimizers(self) -> OptimizerLRScheduler: ...
 
@@ -218,7 +222,7 @@ class ColorizationModule(L.LightningModule):
             raise NircolorError(f"step {self.global_step}: a weight of the network is not finite")
 
     def _colour(self, batch: Batch) -> Tensor:
-        return self.network(*(batch[key] for key in ("nir", "context") if key in batch))
+        return self.network_output(batch)[:, :3]
 
 
 def _single(outputs: Any) -> Any:

@@ -1,9 +1,8 @@
-"""Measure the effect of a saturation gain on scores, on the validation split of the pairs.
+"""Measure the effect of `--saturation` on scores, on the validation split of the pairs.
 
-    python benchmarks/scene_saturation.py --data data --model plain.onnx \\
-        -o results/scene/saturation.md
+    python benchmarks/scene_saturation.py --data data -o results/scene/saturation.md
 
-``plain.onnx`` is exported with `--saturation 1`. The official validation pairs are not read.
+The official validation pairs are not read.
 """
 
 import argparse
@@ -18,14 +17,14 @@ from nircolor.evaluation.scores import score
 from nircolor.inference import Colorizer
 from nircolor.pairs import Vcip, read_pair, split_pairs
 
-GAINS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
+SATURATIONS = (1.0, 1.15, 1.3, 1.5, 1.75, 2.0)
 
 
 def main() -> None:
-    """Score each gain and write the table."""
+    """Score each saturation and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with vcip2020/ and scenes.csv")
-    parser.add_argument("--model", required=True, help="a model file exported with --saturation 1")
+    parser.add_argument("--model", default="scene", help="name of a shipped model, or a model file")
     parser.add_argument("--val-fraction", type=float, default=0.13, help="as in the recipe")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the Markdown file")
     arguments = parser.parse_args()
@@ -33,16 +32,14 @@ def main() -> None:
     pairs = Vcip(arguments.data / "vcip2020", table=arguments.data / "scenes.csv").pairs()
     _, val = split_pairs(pairs, arguments.val_fraction)
     colorizer = Colorizer(arguments.model)
-    rows: dict[float, list[tuple[float, ...]]] = {gain: [] for gain in GAINS}
+    rows: dict[float, list[tuple[float, ...]]] = {saturation: [] for saturation in SATURATIONS}
     for pair in val:
         nir, target, _ = read_pair(pair)
-        predicted = colorizer.colorize(nir)
-        gray = predicted.mean(0, keepdims=True)
-        for gain in GAINS:
-            coloured = np.clip(gray + gain * (predicted - gray), 0, 1)
+        for saturation in SATURATIONS:
+            coloured = colorizer.colorize(nir, saturation=saturation)
             s = score(coloured, target)
             share = colour(coloured) / colour(target)
-            rows[gain].append((s.psnr_db, s.ssim, s.angular_error_deg, share))
+            rows[saturation].append((s.psnr_db, s.ssim, s.angular_error_deg, share))
 
     lines = [
         f"# Saturation on the {len(val)} validation pairs",
@@ -52,13 +49,14 @@ def main() -> None:
         "Means over images; colour: mean distance of the channels from their mean, as a share of the "
         "truth's (median over images).",
         "",
-        "| gain | PSNR dB | SSIM | angular error ° | colour |",
+        "| saturation | PSNR dB | SSIM | angular error ° | colour |",
         "|---|---|---|---|---|",
     ]
-    for gain, values in rows.items():
+    for saturation, values in rows.items():
         psnr, ssim, angle = np.mean([v[:3] for v in values], axis=0)
         lines.append(
-            f"| {gain} | {psnr:.3f} | {ssim:.4f} | {angle:.3f} | {np.median([v[3] for v in values]):.2f} |"
+            f"| {saturation} | {psnr:.3f} | {ssim:.4f} | {angle:.3f} | "
+            f"{np.median([v[3] for v in values]):.2f} |"
         )
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text("\n".join(lines) + "\n")

@@ -84,6 +84,18 @@ def test_a_suffix_needs_a_folder_and_is_part_of_a_name(nircolor, folder, tmp_pat
     assert line.startswith("--suffix: expected a part of a file name")
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_saturation(colorize, tmp_path, folder):
+    path = gray_png(tmp_path / "in" / "a.png")
+    target = tmp_path / "out"
+    words = [path.parent if folder else path, "-o", target, "--saturation", 0.5]
+    assert colorize(*words).code == 0
+    nir = load(path)[0].astype(np.float32) / 255
+    plain = np.concatenate([nir, nir / 2, 1 - nir])
+    expected = plain.mean(0) + 0.5 * (plain - plain.mean(0))
+    np.testing.assert_allclose(load(target / "a.png")[0] / 255, expected, atol=0.51 / 255)
+
+
 def test_the_quality_of_a_jpeg(colorize, nircolor, tmp_path):
     path = gray_png(tmp_path / "a.png", side=200)
     sizes, errors = [], []

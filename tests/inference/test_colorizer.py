@@ -8,7 +8,7 @@ from onnx import helper
 
 from nircolor.app.demo import read_images
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.inference import Colorizer, Reading, colorizer, engine
+from nircolor.inference import Colorizer, Reading, colorize, colorizer, engine
 from nircolor.modelfile import Size
 from tests.imagery.imagery_samples import load, names, noise, save, save_envi
 from tests.tiny_models import THREE, make_card, save_model
@@ -105,6 +105,33 @@ def test_integer_arrays_are_channels_last_and_keep_their_type(tiny, dtype, chann
     assert (rgb.dtype, rgb.shape) == (dtype, (37, 50, 3))
     expected = np.moveaxis(_per_pixel(gray[None] / np.float32(top)), 0, 2)
     np.testing.assert_allclose(rgb / top, expected, atol=0.51 / top + 1e-6)
+
+
+@pytest.mark.parametrize("saturation", [0, 0.5, 1.5])
+def test_saturation_of_arrays_and_files(tmp_path, tiny, saturation):
+    gray = noise(1, 33, 47)
+    path = save(tmp_path / "a.png", gray, "PNG")
+    colorizer = Colorizer(tiny("per_pixel"))
+    colorizer.colorize_file(path, tmp_path / "b.png", saturation=saturation)
+    plain = _per_pixel(gray.astype(np.float32) / 255)
+    expected = np.clip(plain.mean(0) + saturation * (plain - plain.mean(0)), 0, 1)
+    np.testing.assert_allclose(load(tmp_path / "b.png")[0] / 255, expected, atol=0.51 / 255)
+    rgb = colorizer.colorize(gray[0], saturation=saturation)
+    np.testing.assert_array_equal(np.moveaxis(rgb, 2, 0), load(tmp_path / "b.png")[0])
+
+
+@pytest.mark.parametrize("saturation", [-0.1, 11, np.nan, np.inf])
+def test_a_saturation_out_of_range_is_refused(tmp_path, tiny, saturation):
+    match = r"^saturation: expected a number from 0 \(gray\) to 10, .* got "
+    colorizer = Colorizer(tiny("per_pixel"))
+    path = save(tmp_path / "a.png", noise(1, 9, 9), "PNG")
+    with pytest.raises(NircolorError, match=match):
+        colorizer.colorize(np.zeros((9, 9), np.uint8), saturation=saturation)
+    with pytest.raises(NircolorError, match=match):
+        colorizer.colorize_file(path, tmp_path / "b.png", saturation=saturation)
+    with pytest.raises(NircolorError, match=match):
+        colorize(tmp_path, tmp_path / "out", model=colorizer, saturation=saturation)
+    assert names(tmp_path) == ["a.png"]
 
 
 def test_an_integer_array_of_three_rows_and_columns_is_channels_last(tiny):

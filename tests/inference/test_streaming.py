@@ -136,6 +136,29 @@ def test_invalid_pixels_become_the_mean_and_the_mask_is_returned():
     np.testing.assert_allclose(engine.contexts[0][0], 0.75, atol=1e-5)
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.floats(0, 10), st.integers(20, 60), st.booleans())
+def test_saturation_is_a_factor_on_the_distance_from_gray_before_clipping(saturation, tile_px, with_error):
+    engine = _Engine()
+    # colours beyond [0, 1], which come back into it when they are made paler
+    engine.run = lambda nir, *_: np.concatenate([2 * nir - 0.5, nir / 2, 1 - nir, nir / 4])
+    nir = _noise(50, 40)
+    output = np.concatenate(
+        [
+            part.copy()
+            for _, part, _ in colorize_strips(
+                engine, _Source(nir), tile_px, saturation=saturation, with_error=with_error
+            )
+        ],
+        axis=1,
+    )
+    rgb = engine.run(nir)[:3]
+    gray = rgb.mean(0)
+    np.testing.assert_allclose(output[:3], np.clip(gray + saturation * (rgb - gray), 0, 1), atol=1e-5)
+    if with_error:
+        np.testing.assert_allclose(output[3], nir[0] / 4, atol=1e-6)
+
+
 def test_the_bound_of_the_error_is_blended_as_colour_is():
     engine = _Engine(receptive_field_px=20)
     engine.run = lambda nir, *_: np.concatenate([nir, nir / 2, 1 - nir, nir / 4])

@@ -72,17 +72,6 @@ def test_untrained_the_output_is_the_gray_image():
     torch.testing.assert_close(network(nir, context()), nir.expand(1, 3, 32, 48))
 
 
-def test_saturation_is_a_gain_on_the_distance_from_gray():
-    network = small()
-    nir = torch.rand(1, 1, 32, 32)
-    with torch.no_grad():
-        before = network(nir, context())
-        network.saturate(1.4)
-        after = network(nir, context())
-    gray = before.mean(1, keepdim=True)
-    torch.testing.assert_close(after, gray + 1.4 * (before - gray), rtol=1e-4, atol=1e-5)
-
-
 def test_parameters_of_the_model_that_ships():
     """The documentation and the model card state this number."""
     assert sum(p.numel() for p in Scene().parameters()) == 3_202_604

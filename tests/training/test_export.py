@@ -151,25 +151,6 @@ def test_weights_beyond_the_range_of_half_precision_are_refused(tmp_path):
     )
 
 
-@pytest.mark.usefixtures("quick")
-def test_saturation_is_in_the_weights_of_networks_that_have_it(tmp_path):
-    plain, strong = tmp_path / "plain.safetensors", tmp_path / "strong.safetensors"
-    checkpoint = _checkpoint(tmp_path, "scene")
-    export(checkpoint, plain)
-    export(checkpoint, strong, saturation=2.0)
-    nir = np.random.default_rng(1).uniform(0.4, 0.6, (1, 32, 32)).astype(np.float32)
-    a, b = Colorizer(plain).colorize(nir), Colorizer(strong).colorize(nir)
-    inside = ((a > 0.01) & (a < 0.99) & (b > 0.01) & (b < 0.99)).all(0)
-    assert inside.mean() > 0.5
-    np.testing.assert_allclose((b - b.mean(0))[:, inside], 2 * (a - a.mean(0))[:, inside], atol=1e-4)
-
-
-def test_saturation_of_other_networks_is_refused(tmp_path):
-    _refused(
-        tmp_path, "--saturation: .* got unet", _checkpoint(tmp_path), tmp_path / "a.onnx", saturation=1.5
-    )
-
-
 def test_onnx_files_of_networks_that_run_in_pytorch_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(ARCHITECTURES["unet"], "engine", "torch")
     model = tmp_path / "a.onnx"

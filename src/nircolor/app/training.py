@@ -100,10 +100,6 @@ def export(
     half: Annotated[
         bool, typer.Option("--half", help="Store the weights in half precision: half the file size.")
     ] = False,
-    saturation: Annotated[
-        float,
-        typer.Option(min=0, help="Factor applied to the colours' distance from gray; 1 changes nothing."),
-    ] = 1.0,
     scores: Annotated[
         Path | None, typer.Option(metavar="JSON", help="List of scores for the model card.")
     ] = None,
@@ -133,7 +129,6 @@ def export(
         checkpoint,
         output,
         half=half,
-        saturation=saturation,
         scores=scores,
         recipe=recipe,
         overwrite=overwrite,

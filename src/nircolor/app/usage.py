@@ -1,5 +1,6 @@
 """How commands parse their arguments: plain help, one-line errors with suggestions, variables as defaults."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -192,6 +193,21 @@ def whole(low: int, high: int | None = None) -> Callable[[str], int]:
             limits = f"of {low} or more" if high is None else f"from {low} to {high}"
             raise typer.BadParameter(f"expected a whole number {limits}, got '{text}'")
         return number
+
+    return parse
+
+
+def number(low: float, high: float) -> Callable[[str], float]:
+    """Make a parser of numbers from ``low`` to ``high``, for `typer.Option`."""
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high:
+            raise typer.BadParameter(f"expected a number from {low:g} to {high:g}, got '{text}'")
+        return value
 
     return parse
 

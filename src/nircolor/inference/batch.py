@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nircolor.arrays import Floats
 from nircolor.errors import ColourPhotographError, NircolorError, OutputExistsError
 from nircolor.imagery import GivenBands, Nodata
-from nircolor.inference.colorizer import Colorizer, FileSummary, Reading, check_file
+from nircolor.inference.colorizer import Colorizer, FileSummary, Reading, check_file, check_saturation
 from nircolor.inference.engine import Device
 from nircolor.inference.pixels import is_pil_image
 from nircolor.inference.planning import Job, OutputFormat, StrPath, plan
@@ -55,6 +55,7 @@ def colorize(
     scale: float | None = None,
     offset: float | None = None,
     reflectance: bool | None = None,
+    saturation: float = 1.0,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
@@ -81,6 +82,7 @@ def colorize(
     scale: float | None = None,
     offset: float | None = None,
     reflectance: bool | None = None,
+    saturation: float = 1.0,
 ) -> Floats: ...
 
 
@@ -95,6 +97,7 @@ def colorize(
     scale: float | None = None,
     offset: float | None = None,
     reflectance: bool | None = None,
+    saturation: float = 1.0,
 ) -> Any: ...
 
 
@@ -109,6 +112,7 @@ def colorize(
     scale: float | None = None,
     offset: float | None = None,
     reflectance: bool | None = None,
+    saturation: float = 1.0,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
@@ -147,6 +151,8 @@ def colorize(
             number below 1 is a factor: 0.0001 is the same as 10000.
         offset: Number to add after scaling: -0.2 for Landsat, whose scale is 0.0000275.
         reflectance: Whether the scaled values are linear reflectance, where the files do not say so.
+        saturation: Factor on the distance of each pixel's colour from its gray: 1.0 as trained for the least
+            error, 0 for gray, at most 10.
         stretch: Percentiles of each file that map to 0 and 1, such as (1, 99), instead of ``scale``.
         nodata: Value of invalid pixels in the files, in their units, instead of the one that they declare;
             "none" if no value is invalid.
@@ -176,6 +182,7 @@ def colorize(
         >>> colorize(np.full((48, 64), 128, np.uint8)).shape
         (48, 64, 3)
     """
+    check_saturation(saturation)
     file_options = {
         "bands_nm": bands_nm, "stretch": stretch, "nodata": nodata, "max_pixels": max_pixels,
         "output_format": output_format, "suffix": suffix or None, "depth": depth, "quality": quality,
@@ -194,7 +201,7 @@ def colorize(
                 "the colour of an array or a PIL image is returned"
             )
         return _loaded(model, device, tile_px).colorize(
-            image, scale=scale, offset=offset, reflectance=reflectance
+            image, scale=scale, offset=offset, reflectance=reflectance, saturation=saturation
         )
     if output is None:
         raise NircolorError(f"{os.fspath(image)}: expected an output file or folder, got none")
@@ -212,6 +219,7 @@ def colorize(
             overwrite=overwrite,
             skip_existing=skip_existing,
             skip_colour=skip_colour,
+            saturation=saturation,
         )
     }
     error = results[work[0]].error
@@ -240,6 +248,7 @@ def colorize_all(
     overwrite: bool = False,
     skip_existing: bool = False,
     skip_colour: bool = False,
+    saturation: float = 1.0,
     progress_for: Callable[[Job], Progress] | None = None,
 ) -> Generator[Result, None, None]:
     """Colorize many files and yield their results in order of completion.
@@ -251,7 +260,8 @@ def colorize_all(
         colorizer: The model, made for ``jobs=parallel``.
         jobs: Inputs and outputs, as from `plan`.
         parallel: Number of files in work at the same time.
-        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality`` and ``overwrite``.
+        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality``, ``overwrite`` and
+            ``saturation``.
         skip_existing: Skip jobs whose output exists, or appears before they are finished.
         skip_colour: Skip colour photographs.
         progress_for: Makes the progress callback of a job; it is called in the thread of the job, with the
@@ -265,6 +275,7 @@ def colorize_all(
         quality=quality,
         overwrite=overwrite,
         skip_colour=skip_colour,
+        saturation=saturation,
     )
 
     def run(job: Job, check_cancelled: Callable[[], None]) -> Result:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _UNKNOWN_BYTES_PER_PX = 2000.0
 # more bands are summarized as a range
 _LISTED_BANDS = 6
+# far beyond any taste: a larger number is more likely a percentage
+MOST_SATURATION = 10
 
 
 @dataclass(frozen=True)
@@ -183,6 +185,7 @@ class Colorizer:
         scale: float | None = None,
         offset: float | None = None,
         reflectance: bool | None = None,
+        saturation: float = 1.0,
     ) -> Floats: ...
 
     @overload
@@ -194,6 +197,7 @@ class Colorizer:
         scale: float | None = None,
         offset: float | None = None,
         reflectance: bool | None = None,
+        saturation: float = 1.0,
     ) -> Any: ...
 
     def colorize(
@@ -204,6 +208,7 @@ class Colorizer:
         scale: float | None = None,
         offset: float | None = None,
         reflectance: bool | None = None,
+        saturation: float = 1.0,
     ) -> Any:
         """Colorize an image in memory.
 
@@ -231,6 +236,8 @@ class Colorizer:
             scale: Value that maps to 1.0; for integers, a number below 1 is a factor.
             offset: Number to add after scaling: -0.2 for Landsat, whose scale is 0.0000275.
             reflectance: Whether the scaled values are linear reflectance; None if unknown.
+            saturation: Factor on the distance of each pixel's colour from its gray, the mean of its channels:
+                1.0 as trained for the least error, 0 for gray, at most 10.
 
         Returns:
             The colour image, of the same height and width.
@@ -238,9 +245,10 @@ class Colorizer:
         Raises:
             NircolorError: Unsupported type, shape or range of values, or no pixel is valid.
         """
+        check_saturation(saturation)
         pixels = to_pixels(image, self.card, valid, scale, offset, reflectance)
         source = ArraySource(pixels.nir, pixels.valid)
-        strips = colorize_strips(self._engine, source, self._tile_for(source))
+        strips = colorize_strips(self._engine, source, self._tile_for(source), saturation=saturation)
         return pixels.restore(np.concatenate([rgb for _, rgb, _ in strips], axis=1))
 
     def colorize_file(
@@ -253,6 +261,7 @@ class Colorizer:
         quality: int | None = None,
         overwrite: bool = False,
         skip_colour: bool = False,
+        saturation: float = 1.0,
         on_progress: Progress | None = None,
     ) -> "FileSummary":
         """Colorize a file into a file of the same size, bit depth and georeferencing.
@@ -267,6 +276,7 @@ class Colorizer:
             quality: 1 to 100, for JPEG only; by default 95.
             overwrite: Replace an existing output.
             skip_colour: Raise `ColourPhotographError` for a colour photograph.
+            saturation: As for `colorize`.
             on_progress: Called with the pixels done and those of the image.
 
         Returns:
@@ -275,13 +285,16 @@ class Colorizer:
         Raises:
             NircolorError: The image cannot be read, lacks the model's bands, or cannot be written.
         """
+        check_saturation(saturation)
         with _opened(self.card, path, reading, skip_colour) as (raster, source):
             tile_px = self._tile_for(source)
             writing = create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite)
             warn_of_losses(raster, writing.driver)
             try:
                 with writing as writer:
-                    for top, rgb, valid in colorize_strips(self._engine, source, tile_px, on_progress):
+                    for top, rgb, valid in colorize_strips(
+                        self._engine, source, tile_px, on_progress, saturation=saturation
+                    ):
                         writer.write(rgb, valid, (top, top + rgb.shape[1], 0, source.width))
                         # freed before the next strip is computed
                         del rgb, valid
@@ -294,6 +307,15 @@ class Colorizer:
 
     def _tile_for(self, source: RowSource) -> int:
         return self._tile_px or tile_size_px(self.card, source.width, self._jobs)
+
+
+def check_saturation(saturation: float) -> None:
+    """Raise `NircolorError` unless a saturation is in the range that `Colorizer.colorize` takes."""
+    if not 0 <= saturation <= MOST_SATURATION:
+        raise NircolorError(
+            f"saturation: expected a number from 0 (gray) to {MOST_SATURATION}, "
+            f"1 for the colours of the model, got {saturation}"
+        )
 
 
 def check_file(

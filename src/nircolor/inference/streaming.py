@@ -22,6 +22,7 @@ def colorize_strips(
     tile_px: int,
     on_progress: Progress | None = None,
     *,
+    saturation: float = 1.0,
     with_error: bool = False,
 ) -> Iterator[tuple[int, Floats, Mask]]:
     """Colorize an image from top to bottom.
@@ -35,6 +36,7 @@ def colorize_strips(
         source: The image.
         tile_px: Longest side of a tile.
         on_progress: Called with the pixels done and those of the image, at least once per tile.
+        saturation: Factor on the distance of each pixel's colour from its gray.
         with_error: Add the bound of the colour's error as a fourth channel, for a model that returns it.
 
     Yields:
@@ -88,8 +90,18 @@ def colorize_strips(
             output[:, : carried.shape[1]] += carried
         part, part_valid = output[:, :finished, : source.width], valid[:finished]
         carried, valid = output[:, finished:].copy(), valid[finished:].copy()
+        saturate(part[:3], saturation)
         yield top, np.clip(part, 0, 1, out=part), part_valid
         del output, part
+
+
+def saturate(rgb: Floats, saturation: float) -> None:
+    """Multiply the distance of the colours (3, h, w) from their gray, the mean of the channels, in place."""
+    if saturation != 1:
+        gray = rgb.mean(0)
+        rgb -= gray
+        rgb *= np.float32(saturation)
+        rgb += gray
 
 
 def _run_strip(

@@ -147,21 +147,6 @@ class Scene(Network):
         assert self.leave.bias is not None
         nn.init.zeros_(self.leave.bias)
 
-    @torch.no_grad()
-    def saturate(self, gain: float) -> None:
-        """Multiply the distance of colours from gray by ``gain``, by changing the weights of the last layer.
-
-        Losses on errors of pixels make uncertain colours pale. The last layer adds colour to the gray image,
-        so the gain is a linear map of its output channels (three colours, four pixels each).
-        """
-        gray = torch.full((3, 3), 1 / 3)
-        gains = (gray + gain * (torch.eye(3) - gray)).repeat_interleave(4, 0).repeat_interleave(4, 1)
-        same_pixel = torch.eye(4).repeat(3, 3)
-        mixture = (gains * same_pixel).to(self.leave.weight)
-        assert self.leave.bias is not None
-        self.leave.weight.copy_(torch.einsum("oi,icxy->ocxy", mixture, self.leave.weight))
-        self.leave.bias.copy_(mixture @ self.leave.bias)
-
     def forward(self, nir: Tensor, context: Tensor) -> Tensor:
         """Compute the colour of one tile.
 

@@ -73,7 +73,6 @@ def export(
     output: str | os.PathLike[str],
     *,
     half: bool = False,
-    saturation: float = 1.0,
     scores: str | os.PathLike[str] | None = None,
     recipe: str | os.PathLike[str] | None = None,
     overwrite: bool = False,
@@ -87,8 +86,6 @@ def export(
         checkpoint: Checkpoint of `train` (or of Lightning, with a `ColorizationModule`).
         output: Model file: ``.onnx`` to run in ONNX Runtime, ``.safetensors`` to run in PyTorch.
         half: Store the weights in half precision, which halves the file. Computations use single precision.
-        saturation: Factor on the distance of the colours from gray; only for networks with a method
-            ``saturate``.
         scores: JSON file with a list of `nircolor.modelfile.CardScore` for the card.
         recipe: Recipe whose card gives the name, summary and licence, instead of the one that was trained.
         overwrite: Replace an existing model file.
@@ -116,8 +113,6 @@ def export(
             f"{output}: expected a name that ends in .safetensors, since {trained.architecture} runs in "
             "PyTorch, not in ONNX Runtime"
         )
-    if saturation != 1.0:
-        _saturate(trained, saturation, checkpoint)
     card = _card(trained, engine, table, checkpoint)
     card = card.model_copy(update={"multiply_adds_per_px": multiply_adds_per_px(network, card)})
 
@@ -217,16 +212,6 @@ def _read_scores(path: Path | None) -> tuple[CardScore, ...]:
         raise NircolorError(
             f"{path}: expected a JSON list of scores ({first_fault(error, 'list')})"
         ) from error
-
-
-def _saturate(trained: TrainedNetwork, gain: float, checkpoint: Path) -> None:
-    saturate = getattr(trained.network, "saturate", None)
-    if saturate is None:
-        raise NircolorError(
-            f"{checkpoint}: --saturation: expected an architecture with a method `saturate`, "
-            f"got {trained.architecture}"
-        )
-    saturate(gain)
 
 
 def _card(

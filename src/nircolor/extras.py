@@ -7,8 +7,6 @@ from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
-from urllib.request import url2pathname
 
 from nircolor.errors import NircolorError
 
@@ -72,6 +70,10 @@ def _requirement(source: dict[str, Any] | None, extra: str) -> str:
         return shlex.quote(wanted)
     url = str(source.get("url", ""))
     if url.startswith("file:") and "vcs_info" not in source:
+        # slow to import, and not needed until an extra is missing
+        from urllib.parse import urlparse
+        from urllib.request import url2pathname
+
         option = "-e " if source.get("dir_info", {}).get("editable") else ""
         return f"{option}{shlex.quote(f'{url2pathname(urlparse(url).path)}[{extra}]')}"
     if "vcs_info" in source:

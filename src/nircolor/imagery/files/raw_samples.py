@@ -8,12 +8,12 @@ import re
 import struct
 import warnings
 from dataclasses import dataclass
+from html import escape
 from itertools import accumulate
 from math import prod
 from operator import mul
 from pathlib import Path
 from typing import Any, BinaryIO
-from xml.sax.saxutils import escape
 
 import numpy as np
 from rasterio.io import MemoryFile
@@ -77,7 +77,7 @@ class Samples:
             f'<VRTRasterBand dataType="{kind}" band="{band}" subClass="VRTRawRasterBand">'
             + (f"<ColorInterp>{_RGBA[band - 1]}</ColorInterp>" if self.is_rgb else "")
             + f'<Metadata domain="IMAGE_STRUCTURE">{largest}</Metadata>'
-            f'<SourceFilename relativeToVRT="0">{escape(data)}</SourceFilename>'
+            f'<SourceFilename relativeToVRT="0">{escape(data, quote=False)}</SourceFilename>'
             f"<ImageOffset>{offset}</ImageOffset><PixelOffset>{self.strides[1]}</PixelOffset>"
             f"<LineOffset>{self.strides[0]}</LineOffset><ByteOrder>{order}</ByteOrder></VRTRasterBand>"
             for band, offset in enumerate(self.offsets, 1)

@@ -36,7 +36,8 @@ _COG_OPTIONS: dict[str, Any] = {
     "num_threads": "ALL_CPUS",
 }
 _COPY_OPTIONS: dict[str, dict[str, Any]] = {
-    "PNG": {"zlevel": 6},
+    # a third of the time of zlib's default of 6, for files that are 4% larger
+    "PNG": {"zlevel": 3},
     "JPEG": {"quality": 95},
     "COG": _COG_OPTIONS,
 }

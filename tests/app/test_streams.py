@@ -173,7 +173,7 @@ def test_a_full_temporary_folder(nircolor, standard_input, tmp_path, tiny, monke
     path = gray_png(tmp_path / "a.png")
     standard_input(path.read_bytes())
     expected = f"{tempfile.gettempdir()}: the temporary folder cannot be written (No space left on device); "
-    monkeypatch.setattr("nircolor.imagery.output.writer._put", full)
+    monkeypatch.setattr("nircolor.imagery.output.placing._move", full)
     assert nircolor.refused("colorize", path, "-o", "-", "-m", tiny("per_pixel")).startswith(expected)
     monkeypatch.setattr("shutil.copyfileobj", full)
     assert nircolor.refused("colorize", "-", "-o", "-", "-m", tiny("per_pixel")).startswith(expected)

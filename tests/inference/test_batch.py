@@ -10,7 +10,7 @@ import pytest
 import rasterio
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery.output import writer
+from nircolor.imagery.output import placing
 from nircolor.inference import Colorizer
 from nircolor.inference.batch import colorize_all
 from nircolor.inference.planning import Job, plan
@@ -348,7 +348,7 @@ def test_an_output_that_another_run_finishes_meanwhile(tmp_path, tiny, monkeypat
 
     colorizer = Colorizer(tiny("per_pixel"))
     # even where it appears right before the output is renamed
-    monkeypatch.setattr(writer, "_check_free", lambda *_: None)
+    monkeypatch.setattr(placing, "check_free", lambda *_: None)
     (result,) = colorize_all(colorizer, jobs, skip_existing=skip_existing, progress_for=lambda _job: finish)
     assert result.skipped is skip_existing
     assert (result.error is None) is skip_existing

@@ -145,6 +145,15 @@ def colorize(
             rich_help_panel=RUN,
         ),
     ] = 1.0,
+    confidence: Annotated[
+        bool,
+        typer.Option(
+            "--confidence",
+            help="Also write how well each colour is determined, bright where the error is small, as a gray "
+            "image NAME_confidence.png, or .tif beside a TIFF.",
+            rich_help_panel=OUT,
+        ),
+    ] = False,
     tile: Annotated[
         int | None,
         typer.Option(
@@ -194,6 +203,7 @@ def colorize(
             "--suffix": suffix,
             "--skip-existing": skip_existing,
             "--overwrite": overwrite,
+            "--confidence": confidence,
         },
     )
     wavelengths, percentiles = parse_bands(bands), _parse_percentiles(stretch)
@@ -201,13 +211,18 @@ def colorize(
     stopping.promise("finished images are kept, no image is incomplete")
     from nircolor.app.console import ProgressBar, show_warnings
     from nircolor.app.streams import open_streams
-    from nircolor.inference import Colorizer, Reading, check_all, colorize_all, plan
+    from nircolor.inference import Colorizer, Reading, check_all, colorize_all, plan, require_confidence
     from nircolor.modelfile import read_card
     from nircolor.weights import find_model
 
     with show_warnings(quiet=quiet) as shown, open_streams(inputs, output, output_format) as paths:
         work = plan(
-            paths.inputs, paths.output, recursive=recursive, suffix=suffix, output_format=output_format
+            paths.inputs,
+            paths.output,
+            recursive=recursive,
+            suffix=suffix,
+            output_format=output_format,
+            confidence=confidence,
         )
         _check_quality(quality, work)
         shown.unit = "images" if len(work) > 1 else ""
@@ -223,7 +238,10 @@ def colorize(
         }
         report = Report(model, output, paths, verbose=verbose, quiet=quiet, as_json=as_json, dry_run=dry_run)
         if dry_run:
-            for result in check_all(read_card(find_model(model)), work, **options):
+            card = read_card(find_model(model))
+            if confidence:
+                require_confidence(card)
+            for result in check_all(card, work, **options):
                 report.add(result)
                 if result.error is None and not as_json:
                     show(printable(paths.named(line_of(result, model))))
@@ -232,6 +250,8 @@ def colorize(
             return
         parallel = min(jobs, len(work))
         colorizer = Colorizer(model, device=device, tile_px=tile, jobs=parallel)
+        if confidence:
+            require_confidence(colorizer.card)
         with ProgressBar(quiet=quiet) as bar:
             progress = BatchProgress(bar, work)
             running = colorize_all(
@@ -327,13 +347,14 @@ class Report:
         from nircolor.inference import FileSummary
 
         status = "failed" if result.error is not None else "skipped" if result.skipped else self._done
-        error = None
+        error, confidence = None, result.job.confidence
         if result.error is not None:
             error = self._streams.named(describe(result.error, result.job.path))
         empty = dict.fromkeys(field.name for field in fields(FileSummary))
         return {
             "input": self._streams.argument(result.job.path),
             "output": self._streams.argument(result.job.output),
+            "confidence": None if confidence is None else str(confidence),
             "status": status,
             "error": error,
             "reason": result.reason or None,
@@ -349,12 +370,13 @@ def line_of(result: "Result", model: str) -> str:
         is_colour = result.reason == "colour photograph"
         reason = "a colour photograph" if is_colour else f"{result.job.output} exists"
         return f"{result.job.path}: skipped, {reason}"
-    return f"{result.job.path} -> {result.job.output}: {model}, {result.summary}"
+    outputs = ", ".join(map(str, result.job.outputs))
+    return f"{result.job.path} -> {outputs}: {model}, {result.summary}"
 
 
 def _check_streams(inputs: "Sequence[str]", output: str, given: dict[str, bool | str]) -> None:
     """Refuse options that have no effect on standard input or output."""
-    for option in ("--suffix", "--skip-existing", "--overwrite"):
+    for option in ("--suffix", "--skip-existing", "--overwrite", "--confidence"):
         if output == "-" and given[option]:
             raise NircolorError(f"{option}: expected an output file or folder, got standard output (-o -)")
     if list(inputs) == ["-"] and given["--recursive"]:

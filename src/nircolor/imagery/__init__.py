@@ -15,7 +15,7 @@ from nircolor.imagery.opening import image_size, open_raster
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.output.bands_writer import BandsWriter, SpectralBand
 from nircolor.imagery.output.data_uris import EncodedImage, encode_jpeg, encode_png
-from nircolor.imagery.output.writer import ColourWriter, create_like, warn_of_losses
+from nircolor.imagery.output.writer import ColourWriter, create_like, together, warn_of_losses
 from nircolor.imagery.raster import Raster
 from nircolor.imagery.reduction import AreaMean
 from nircolor.imagery.validity.invalid import Nodata, fill_invalid, fill_values
@@ -53,5 +53,6 @@ __all__ = [
     "list_folder",
     "open_raster",
     "output_path_for",
+    "together",
     "warn_of_losses",
 ]

@@ -2,6 +2,7 @@
 
 from nircolor.inference.batch import Result, check_all, colorize, colorize_all
 from nircolor.inference.colorizer import Colorizer, FileSummary, Reading
+from nircolor.inference.confidence import require_confidence
 from nircolor.inference.engine import Device, Engine
 from nircolor.inference.planning import Job, OutputFormat, plan
 from nircolor.inference.sources import RasterSource
@@ -20,4 +21,5 @@ __all__ = [
     "colorize",
     "colorize_all",
     "plan",
+    "require_confidence",
 ]

@@ -15,6 +15,7 @@ from nircolor.arrays import Floats
 from nircolor.errors import ColourPhotographError, NircolorError, OutputExistsError
 from nircolor.imagery import GivenBands, Nodata
 from nircolor.inference.colorizer import Colorizer, FileSummary, Reading, check_file, check_saturation
+from nircolor.inference.confidence import require_confidence
 from nircolor.inference.engine import Device
 from nircolor.inference.pixels import is_pil_image
 from nircolor.inference.planning import Job, OutputFormat, StrPath, plan
@@ -56,6 +57,7 @@ def colorize(
     offset: float | None = None,
     reflectance: bool | None = None,
     saturation: float = 1.0,
+    confidence: bool = False,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
@@ -83,7 +85,24 @@ def colorize(
     offset: float | None = None,
     reflectance: bool | None = None,
     saturation: float = 1.0,
+    confidence: Literal[False] = False,
 ) -> Floats: ...
+
+
+@overload
+def colorize(
+    image: NDArray[np.floating[Any]],
+    output: None = None,
+    *,
+    model: StrPath | Colorizer = "scene",
+    device: Device = "auto",
+    tile_px: int | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
+    saturation: float = 1.0,
+    confidence: Literal[True],
+) -> tuple[Floats, Floats]: ...
 
 
 @overload
@@ -98,6 +117,7 @@ def colorize(
     offset: float | None = None,
     reflectance: bool | None = None,
     saturation: float = 1.0,
+    confidence: bool = False,
 ) -> Any: ...
 
 
@@ -113,6 +133,7 @@ def colorize(
     offset: float | None = None,
     reflectance: bool | None = None,
     saturation: float = 1.0,
+    confidence: bool = False,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
@@ -153,6 +174,8 @@ def colorize(
         reflectance: Whether the scaled values are linear reflectance, where the files do not say so.
         saturation: Factor on the distance of each pixel's colour from its gray: 1.0 as trained for the least
             error, 0 for gray, at most 10.
+        confidence: Also return, or write beside each output, how well the colours are determined: see
+            `Colorizer.colorize` and `Colorizer.colorize_file`.
         stretch: Percentiles of each file that map to 0 and 1, such as (1, 99), instead of ``scale``.
         nodata: Value of invalid pixels in the files, in their units, instead of the one that they declare;
             "none" if no value is invalid.
@@ -170,8 +193,8 @@ def colorize(
         jobs: Number of files colorized at the same time.
 
     Returns:
-        The colour image for an array or a PIL image; for paths a list with the `Result` of each file, in the
-        order of the inputs.
+        The colour image for an array or a PIL image, with ``confidence`` a pair of images; for paths
+        a list with the `Result` of each file, in the order of the inputs.
 
     Raises:
         NircolorError: The model, the input or the output is not usable. In a batch of several files, errors
@@ -201,16 +224,31 @@ def colorize(
                 "the colour of an array or a PIL image is returned"
             )
         return _loaded(model, device, tile_px).colorize(
-            image, scale=scale, offset=offset, reflectance=reflectance, saturation=saturation
+            image,
+            scale=scale,
+            offset=offset,
+            reflectance=reflectance,
+            saturation=saturation,
+            confidence=confidence,
         )
     if output is None:
         raise NircolorError(f"{os.fspath(image)}: expected an output file or folder, got none")
-    work = plan([image], output, recursive=recursive, suffix=suffix, output_format=output_format)
+    work = plan(
+        [image],
+        output,
+        recursive=recursive,
+        suffix=suffix,
+        output_format=output_format,
+        confidence=confidence,
+    )
     parallel = max(1, min(jobs, len(work)))
+    colorizer = _loaded(model, device, tile_px, parallel)
+    if confidence:
+        require_confidence(colorizer.card)
     results = {
         result.job: result
         for result in colorize_all(
-            _loaded(model, device, tile_px, parallel),
+            colorizer,
             work,
             parallel=parallel,
             reading=Reading(bands_nm, scale, offset, reflectance, stretch, nodata, max_pixels),
@@ -223,7 +261,7 @@ def colorize(
         )
     }
     error = results[work[0]].error
-    if error is not None and work == [Job(Path(image), work[0].output)]:
+    if error is not None and [job.path for job in work] == [Path(image)]:
         # the input is a file, not a folder or a pattern
         raise error
     return [results[job] for job in work]
@@ -285,7 +323,13 @@ def colorize_all(
                 report(done, total)
 
         report = progress_for(job) if progress_for is not None else None
-        work = partial(colorize_one, job.path, job.output, on_progress=on_progress)
+        work = partial(
+            colorize_one,
+            job.path,
+            job.output,
+            confidence=job.confidence is not None,
+            on_progress=on_progress,
+        )
         return _attempt(job, skip_existing, work)
 
     return in_parallel(jobs, run, parallel)
@@ -321,24 +365,46 @@ def check_all(
         skip_colour=skip_colour,
     )
     for job in jobs:
-        yield _attempt(job, skip_existing, partial(check, job.path, job.output))
+        yield _attempt(
+            job, skip_existing, partial(check, job.path, job.output, confidence=job.confidence is not None)
+        )
 
 
 def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> Result:
     """Run a job unless it is to be skipped, and catch its error."""
     start = time.perf_counter()
     try:
-        # an input that is its own output has not been colorized: let it fail rather than skip it
-        if skip_existing and job.output.exists() and not job.output.samefile(job.path):
+        if skip_existing and _is_done(job):
             return Result(job, skipped=True, reason="output exists")
         summary = work()
     except ColourPhotographError:
         return Result(job, skipped=True, reason="colour photograph")
     except OutputExistsError as error:
         # another run may have finished it meanwhile
-        return Result(job, skipped=True, reason="output exists") if skip_existing else Result(job, error)
+        if skip_existing and all(path.exists() for path in job.outputs):
+            return Result(job, skipped=True, reason="output exists")
+        return Result(job, error)
     # unexpected exceptions too: a bug that one image triggers must not stop the other thousand
     except Exception as error:
         clear_traceback(error)
         return Result(job, error, seconds=time.perf_counter() - start)
     return Result(job, summary=summary, seconds=time.perf_counter() - start)
+
+
+def _is_done(job: Job) -> bool:
+    """Whether all outputs of a job exist.
+
+    Raises:
+        NircolorError: Only one of two exists, as after a run without the confidence.
+    """
+    existing = [path for path in job.outputs if path.exists()]
+    # an input that is its own output has not been colorized: let it fail rather than skip it
+    if not existing or any(path.samefile(job.path) for path in existing):
+        return False
+    missing = [path for path in job.outputs if path not in existing]
+    if missing:
+        raise NircolorError(
+            f"{existing[0]}: exists, but {missing[0].name} does not; both are written with --overwrite "
+            "instead of --skip-existing"
+        )
+    return True

@@ -4,7 +4,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self, overload
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,22 @@ from numpy.typing import NDArray
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.extras import require
-from nircolor.imagery import GivenBands, Nodata, Raster, create_like, open_raster, warn_of_losses
+from nircolor.imagery import (
+    ColourWriter,
+    GivenBands,
+    Nodata,
+    Raster,
+    create_like,
+    open_raster,
+    together,
+    warn_of_losses,
+)
+from nircolor.inference.confidence import (
+    confidence_of,
+    confidence_path,
+    describe_confidence,
+    require_confidence,
+)
 from nircolor.inference.engine import Device, Engine, open_engine
 from nircolor.inference.pixels import to_pixels
 from nircolor.inference.sources import ArraySource, RasterSource, RowSource
@@ -186,7 +202,21 @@ class Colorizer:
         offset: float | None = None,
         reflectance: bool | None = None,
         saturation: float = 1.0,
+        confidence: Literal[False] = False,
     ) -> Floats: ...
+
+    @overload
+    def colorize(
+        self,
+        image: NDArray[np.floating[Any]],
+        valid: Mask | None = None,
+        *,
+        scale: float | None = None,
+        offset: float | None = None,
+        reflectance: bool | None = None,
+        saturation: float = 1.0,
+        confidence: Literal[True],
+    ) -> tuple[Floats, Floats]: ...
 
     @overload
     def colorize(
@@ -198,6 +228,7 @@ class Colorizer:
         offset: float | None = None,
         reflectance: bool | None = None,
         saturation: float = 1.0,
+        confidence: bool = False,
     ) -> Any: ...
 
     def colorize(
@@ -209,6 +240,7 @@ class Colorizer:
         offset: float | None = None,
         reflectance: bool | None = None,
         saturation: float = 1.0,
+        confidence: bool = False,
     ) -> Any:
         """Colorize an image in memory.
 
@@ -236,20 +268,34 @@ class Colorizer:
             scale: Value that maps to 1.0; for integers, a number below 1 is a factor.
             offset: Number to add after scaling: -0.2 for Landsat, whose scale is 0.0000275.
             reflectance: Whether the scaled values are linear reflectance; None if unknown.
-            saturation: Factor on the distance of each pixel's colour from its gray, the mean of its channels:
-                1.0 as trained for the least error, 0 for gray, at most 10.
+            saturation: Factor on the distance of each pixel's colour from its gray, the mean of the
+                channels: 1.0 as trained for the least error, 0 for gray, at most 10.
+            confidence: Return how well each colour is determined as well: 1 minus the bound that the error of
+                the colour stays below in 90% of cases (in the share that is the ``error_quantile`` of the
+                model's card). The error is the root mean square over the three channels, in colour values
+                from 0 to 1, at a saturation of 1.
 
         Returns:
-            The colour image, of the same height and width.
+            The colour image, of the same height and width; with ``confidence`` a pair of it and the
+            confidence, of the same kind but with one channel: an array (h, w), or a PIL image of mode L or
+            LA.
 
         Raises:
-            NircolorError: Unsupported type, shape or range of values, or no pixel is valid.
+            NircolorError: Unsupported type, shape or range of values, no pixel is valid, or the model does
+                not bound its errors.
         """
         check_saturation(saturation)
+        if confidence:
+            require_confidence(self.card)
         pixels = to_pixels(image, self.card, valid, scale, offset, reflectance)
         source = ArraySource(pixels.nir, pixels.valid)
-        strips = colorize_strips(self._engine, source, self._tile_for(source), saturation=saturation)
-        return pixels.restore(np.concatenate([rgb for _, rgb, _ in strips], axis=1))
+        strips = colorize_strips(
+            self._engine, source, self._tile_for(source), saturation=saturation, with_error=confidence
+        )
+        output = np.concatenate([part for _, part, _ in strips], axis=1)
+        if not confidence:
+            return pixels.restore(output)
+        return pixels.restore(output[:3]), pixels.restore(confidence_of(output))
 
     def colorize_file(
         self,
@@ -262,11 +308,13 @@ class Colorizer:
         overwrite: bool = False,
         skip_colour: bool = False,
         saturation: float = 1.0,
+        confidence: bool = False,
         on_progress: Progress | None = None,
     ) -> "FileSummary":
         """Colorize a file into a file of the same size, bit depth and georeferencing.
 
-        The output appears when it is complete; after an error nothing is left of it.
+        The output appears when it is complete; after an error nothing is left of it. With ``confidence``, two
+        files appear together.
 
         Args:
             path: Image to colorize: in any format that `open_raster` reads.
@@ -277,27 +325,39 @@ class Colorizer:
             overwrite: Replace an existing output.
             skip_colour: Raise `ColourPhotographError` for a colour photograph.
             saturation: As for `colorize`.
+            confidence: Also write the confidence (see `colorize`) as a gray image beside the output:
+                ``NAME_confidence.tif`` for a TIFF, else ``NAME_confidence.png``. The largest integer means 1.
             on_progress: Called with the pixels done and those of the image.
 
         Returns:
             How the file was read.
 
         Raises:
-            NircolorError: The image cannot be read, lacks the model's bands, or cannot be written.
+            NircolorError: The image cannot be read, lacks the model's bands, or cannot be written, or
+                the model does not bound its errors.
         """
         check_saturation(saturation)
+        if confidence:
+            require_confidence(self.card)
         with _opened(self.card, path, reading, skip_colour) as (raster, source):
             tile_px = self._tile_for(source)
-            writing = create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite)
-            warn_of_losses(raster, writing.driver)
+            writers = _writers(self.card, raster, Path(output), depth, quality, overwrite, confidence)
             try:
-                with writing as writer:
-                    for top, rgb, valid in colorize_strips(
-                        self._engine, source, tile_px, on_progress, saturation=saturation
+                with together(*writers):
+                    for top, part, valid in colorize_strips(
+                        self._engine,
+                        source,
+                        tile_px,
+                        on_progress,
+                        saturation=saturation,
+                        with_error=confidence,
                     ):
-                        writer.write(rgb, valid, (top, top + rgb.shape[1], 0, source.width))
+                        window = (top, top + part.shape[1], 0, source.width)
+                        writers[0].write(part[:3], valid, window)
+                        if confidence:
+                            writers[1].write(confidence_of(part), valid, window)
                         # freed before the next strip is computed
-                        del rgb, valid
+                        del part, valid
             except MemoryError as error:
                 raise NircolorError(
                     f"{path}: out of memory with tiles of {tile_px} px; "
@@ -328,6 +388,7 @@ def check_file(
     quality: int | None = None,
     overwrite: bool = False,
     skip_colour: bool = False,
+    confidence: bool = False,
 ) -> FileSummary:
     """Check whether a file can be colorized as `Colorizer.colorize_file` would, without writing anything.
 
@@ -344,11 +405,32 @@ def check_file(
     Raises:
         NircolorError: As `Colorizer.colorize_file`.
     """
+    if confidence:
+        require_confidence(card)
     with _opened(card, path, reading, skip_colour) as (raster, source):
-        writing = create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite)
-        writing.check_folder()
-        warn_of_losses(raster, writing.driver)
+        for writer in _writers(card, raster, Path(output), depth, quality, overwrite, confidence):
+            writer.check_folder()
         return _summarize(raster, source)
+
+
+def _writers(
+    card: Card,
+    raster: Raster,
+    output: Path,
+    depth: int | None,
+    quality: int | None,
+    overwrite: bool,
+    confidence: bool,
+) -> list[ColourWriter]:
+    """Return the writer of the colour, and that of the confidence where it is asked for; warn of losses."""
+    colour = create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite)
+    writers = [colour]
+    if confidence:
+        path, text = confidence_path(output), describe_confidence(card)
+        # as the colour image, which is of 8 bits in a JPEG
+        writers.append(create_like(raster, path, depth=colour.depth, overwrite=overwrite, gray_band=text))
+    warn_of_losses(raster, colour.driver)
+    return writers
 
 
 @contextmanager

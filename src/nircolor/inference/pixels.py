@@ -29,7 +29,7 @@ class Pixels:
     Attributes:
         nir: (bands, h, w) in [0, 1], the model's bands in its order; NaN where invalid.
         valid: (h, w), or None where only NaN and infinite values are invalid.
-        restore: Converts colour (3, h, w) float32 in [0, 1] to the kind of the input.
+        restore: Converts colour (3, h, w) or gray (1, h, w), float32 in [0, 1], to the kind of the input.
     """
 
     nir: Floats
@@ -72,7 +72,7 @@ def to_pixels(
             "files are colorized by Colorizer.colorize_file"
         )
     if image.dtype.kind == "f":
-        pixels = Pixels(_floats(image, card, given), valid, lambda rgb: rgb)
+        pixels = Pixels(_floats(image, card, given), valid, _as_floats)
     elif image.dtype in (np.uint8, np.uint16):
         pixels = _from_integers(image, card, valid, given)
     else:
@@ -198,11 +198,17 @@ def _checked(pixels: Pixels) -> Pixels:
     return pixels
 
 
+def _as_floats(values: Floats) -> Floats:
+    """(3, h, w) as it is, (1, h, w) as (h, w)."""
+    return values if len(values) > 1 else values[0]
+
+
 def _to_integers(rgb: Floats, dtype: np.dtype[Any]) -> Array:
-    """(3, h, w) in [0, 1] to (h, w, 3) over the whole range of an integer type."""
+    """(3, h, w) in [0, 1] to (h, w, 3), or (1, h, w) to (h, w), over the whole range of an integer type."""
     # rounded as in files
     scaled = np.moveaxis(rgb, 0, 2) * np.float32(np.iinfo(dtype).max) + np.float32(0.5)
-    return np.ascontiguousarray(scaled.astype(dtype))
+    integers = np.ascontiguousarray(scaled.astype(dtype))
+    return integers if len(rgb) > 1 else integers[:, :, 0]
 
 
 def _warn_if_dark(image: Array) -> None:

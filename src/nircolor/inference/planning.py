@@ -4,7 +4,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import glob
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -13,6 +13,7 @@ from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import OUTPUT_DRIVERS, is_image, list_files, list_folder, output_path_for
 from nircolor.imagery.files.signatures import OUTPUT_EXTENSIONS
 from nircolor.imagery.files.unread import EXTENSIONS as UNREAD_EXTENSIONS
+from nircolor.inference.confidence import SUFFIX, confidence_path
 from nircolor.texts import abbreviate, count_of
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -32,10 +33,17 @@ class Job:
     Attributes:
         path: Input file.
         output: Output file.
+        confidence: Output file for the confidence of the colours; None where it is not asked for.
     """
 
     path: Path
     output: Path
+    confidence: Path | None = None
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """All output files."""
+        return (self.output,) if self.confidence is None else (self.output, self.confidence)
 
 
 def plan(
@@ -45,13 +53,15 @@ def plan(
     recursive: bool = False,
     suffix: str = "",
     output_format: OutputFormat | None = None,
+    confidence: bool = False,
 ) -> list[Job]:
     """Find the images of files, folders and glob patterns, and the output of each.
 
     Images in a folder keep their place below it. Of a folder or a pattern, only images are taken (by their
     names, see `imagery.is_image`); other files that a pattern matches are named in a `NircolorWarning`. A
     file that is named itself is always taken. The results of an earlier run are left out: the images in an
-    output folder inside an input folder, and with a suffix those that are outputs of other inputs.
+    output folder inside an input folder, and with a suffix those that are outputs of other inputs, and
+    their confidence.
 
     Args:
         inputs: Paths and patterns.
@@ -61,10 +71,11 @@ def plan(
         suffix: Added to the names of the outputs in a folder, before the extension.
         output_format: Format of the outputs in a folder, "png", "jpg" or "tif"; by default that of the
             input.
+        confidence: Whether the confidence of the colours is written beside each output.
 
     Raises:
-        NircolorError: Nothing is found, two inputs would be written to the same output, the suffix is no
-            part of a file name, or a file name as output contradicts the suffix or the format.
+        NircolorError: Nothing is found, two outputs would be the same file, an output is another input, the
+            suffix is no part of a file name, or a file name as output contradicts the suffix or the format.
 
     Examples:
         >>> [job.output.as_posix() for job in plan(["night.png", "day.tif"], "colour")]
@@ -99,6 +110,8 @@ def plan(
         jobs = _without_results(jobs, suffix)
     if len(jobs) > 1 and all(job.output == output for job in jobs):
         raise NircolorError(f"{output}: expected a folder for {len(jobs)} images, got a file name")
+    if confidence:
+        jobs = [replace(job, confidence=confidence_path(job.output)) for job in jobs]
     _check_distinct(jobs)
     return jobs
 
@@ -155,16 +168,30 @@ def _not_made(images: list[Path], folder: Path, output: Path) -> list[Path]:
 
 
 def _check_distinct(jobs: list[Job]) -> None:
-    writers: dict[str, Path] = {}
+    """Refuse two outputs in the same file, and outputs in place of other inputs.
+
+    An output in place of its own input is an error of that image alone.
+    """
+    folders = {path.parent for job in jobs for path in (job.path, *job.outputs)}
+    real = {folder: _real(folder) for folder in folders}
+    inputs = {real[job.path.parent] / job.path.name: job.path for job in jobs}
+    writers: dict[str, str] = {}
     for job in jobs:
-        # many file systems ignore case
-        key = str(job.output.absolute()).casefold()
-        other = writers.setdefault(key, job.path)
-        if other is not job.path:
-            raise NircolorError(
-                f"{job.path}: would be written to {job.output}, and so would {other}; "
-                "colorize them into different folders"
-            )
+        for path in job.outputs:
+            written = str(job.path) if path is job.output else f"the confidence of {job.path}"
+            # many file systems ignore case
+            key = str(path.absolute()).casefold()
+            if key in writers:
+                raise NircolorError(
+                    f"{written}: would be written to {path}, and so would {writers[key]}; "
+                    "colorize them into different folders"
+                )
+            writers[key] = written
+            source = inputs.get(real[path.parent] / path.name, job.path)
+            if source is not job.path:
+                raise NircolorError(
+                    f"{written}: would be written to {path}, which is an input too; choose another folder"
+                )
 
 
 def _check_name_part(suffix: str) -> None:
@@ -187,12 +214,15 @@ def _renamed(job: Job, output: Path, suffix: str, output_format: OutputFormat | 
 
 def _without_results(jobs: list[Job], suffix: str) -> list[Job]:
     """Leave out the inputs that are outputs of other inputs, with a warning."""
-    outputs = {_real(job.output) for job in jobs}
+    # whether this run writes the confidence or not
+    outputs = {_real(path) for job in jobs for path in (job.output, confidence_path(job.output))}
     kept = [job for job in jobs if _real(job.path) not in outputs]
     if count := len(jobs) - len(kept):
+        made = [job.path.stem for job in jobs if job not in kept]
+        endings = [end for end in (suffix, suffix + SUFFIX) if any(stem.endswith(end) for stem in made)]
         warnings.warn(
-            f"left out {count_of(count, 'image')} that {'ends' if count == 1 else 'end'} in {suffix}: "
-            "results of an earlier run",
+            f"left out {count_of(count, 'image')} that {'ends' if count == 1 else 'end'} in "
+            f"{' or '.join(endings)}: results of an earlier run",
             NircolorWarning,
             stacklevel=3,
         )

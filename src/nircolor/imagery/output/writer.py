@@ -1,8 +1,11 @@
-"""Write colour images with the size, georeference and bit depth of their input, atomically."""
+"""Write images with the size, georeference and bit depth of their input, atomically."""
 
 import contextlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,12 +16,14 @@ from rasterio.windows import Window as RasterioWindow
 
 from nircolor import staging
 from nircolor.arrays import Floats, Mask
-from nircolor.errors import NircolorError, NircolorWarning, OutputExistsError
+from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery.files.locate import output_driver
 from nircolor.imagery.gdal import gdal_for, open_dataset
 from nircolor.imagery.grid import Grid
+from nircolor.imagery.metadata.carried import Metadata
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.output.metadata_writer import SOFTWARE, embed
+from nircolor.imagery.output.placing import Finished, check_free, put
 from nircolor.imagery.raster import Raster
 
 _JPEG_MAX_SIDE = 65_500
@@ -50,6 +55,7 @@ def create_like(
     depth: int | None = None,
     quality: int | None = None,
     overwrite: bool = False,
+    gray_band: str | None = None,
 ) -> "ColourWriter":
     """Create a colour image with the size, georeference and bit depth of an open image.
 
@@ -61,9 +67,10 @@ def create_like(
         depth: 8 or 16 bits per channel, by default those of the input. JPEG has always 8.
         quality: of a JPEG, 1 to 100, by default 95; other formats are lossless.
         overwrite: replace an existing file.
+        gray_band: description of the only band of a gray image, which is written instead of a colour image.
 
     Returns:
-        A writer, to be used in a ``with`` block.
+        A writer, to be used in a ``with`` block or with `together`.
 
     Raises:
         NircolorError: the extension or depth is not possible, or ``path`` is the input itself, under any
@@ -97,8 +104,9 @@ def create_like(
         depth = 8
     if quality is not None and not 1 <= quality <= 100:
         raise NircolorError(f"{path}: expected a quality from 1 to 100, got {quality}")
-    _check_free(path, raster.path, overwrite)
-    return ColourWriter(raster.grid, raster.path, path, driver, depth or raster.depth, overwrite, quality)
+    check_free(path, raster.path, overwrite)
+    depth = depth or raster.depth
+    return ColourWriter(raster.grid, raster.path, path, driver, depth, overwrite, quality, gray_band)
 
 
 def warn_of_losses(raster: Raster, driver: str) -> None:
@@ -115,58 +123,29 @@ def warn_of_losses(raster: Raster, driver: str) -> None:
         warnings.warn(NircolorWarning(problem, path=raster.path), stacklevel=2)
 
 
-def _check_free(path: Path, source: Path, overwrite: bool) -> None:
-    """Raise `NircolorError` if `path` exists and may not be replaced."""
-    if not os.path.lexists(path):
-        return
-    if path.is_dir():
-        raise NircolorError(f"{path}: expected an output file, got a folder")
-    # also by a link, and by a name in other letters where the file system ignores case
-    if source.exists() and path.exists() and path.samefile(source):
-        raise NircolorError(
-            f"{path}: is the input itself, which is never replaced; name another output, or add to its name "
-            "with --suffix _colour"
-        )
-    if overwrite:
-        return
-    raise _exists(path)
-
-
-def _exists(path: Path) -> OutputExistsError:
-    return OutputExistsError(f"{path}: exists already; it is replaced only with --overwrite")
-
-
-def _put(whole: Path, path: Path, source: Path, overwrite: bool) -> None:
-    """Move a complete file into place; without ``overwrite``, replace nothing that appeared meanwhile."""
-    _check_free(path, source, overwrite)
-    if overwrite or not _link(whole, path):
-        os.replace(whole, path)  # noqa: PTH105 - atomic
-
-
-def _link(whole: Path, path: Path) -> bool:
-    """Link a file to its place; unlike a rename, this never replaces a file.
-
-    Returns:
-        Whether it was done; not on file systems without links.
-
-    Raises:
-        NircolorError: the place is taken.
-    """
+@contextmanager
+def together(*writers: "ColourWriter") -> Iterator[None]:
+    """Context of writers whose files appear together when it ends without an error, or not at all."""
     try:
-        os.link(whole, path)
-    except FileExistsError as error:
-        raise _exists(path) from error
-    except (OSError, NotImplementedError):
-        return False
-    return True
+        for writer in writers:
+            writer._open()
+        yield
+        put([writer._finish() for writer in writers])
+        problems = {problem: writer for writer in reversed(writers) for problem in writer._problems}
+        for problem, writer in problems.items():
+            warnings.warn(NircolorWarning(problem, path=writer._source), stacklevel=4)
+    finally:
+        for writer in writers:
+            writer._discard()
 
 
 class ColourWriter:
-    """Writer of a colour image, made by `create_like`. Not for several threads.
+    """Writer of a colour image, or of a gray one, made by `create_like`. Not for several threads.
 
     The file appears, complete, when the ``with`` block ends without an error. Until then all data is in a
     hidden folder beside it, which is removed on any exception, `KeyboardInterrupt` included. GeoTIFFs keep
-    CRS, transform, ground control points and RPCs; all formats keep EXIF, XMP and a profile of sRGB.
+    CRS, transform, ground control points and RPCs; all formats keep EXIF, colour images also XMP and a
+    profile of sRGB.
 
     Invalid pixels become transparent in PNG, and where the input has an alpha channel or a mask; black in
     JPEG; in other TIFFs the nodata value of the input if the output can hold it, else 0. Valid pixels that
@@ -187,8 +166,13 @@ class ColourWriter:
         depth: int,
         overwrite: bool,
         quality: int | None = None,
+        gray_band: str | None = None,
     ) -> None:
         self.path, self.driver, self.depth = path, driver, depth
+        self._bands, self._gray_band = 3 if gray_band is None else 1, gray_band
+        if gray_band is not None:
+            metadata, tags = Metadata(exif=grid.metadata.exif), {"Description": gray_band}
+            grid = replace(grid, metadata=metadata, tags=tags)
         self._grid, self._source, self._overwrite = grid, source, overwrite
         # GDAL writes PNG, JPEG and COG in one pass, as a copy of a staged TIFF; plain TIFFs are not copied
         self._copied_as = driver if driver != "GTiff" else "COG" if _wants_overviews(grid) else None
@@ -201,6 +185,7 @@ class ColourWriter:
         if driver == "GTiff" and not self._alpha and grid.may_have_invalid:
             self._nodata = _nodata_for(grid.nodata, self._top)
         self._any_invalid = False
+        self._problems: list[str] = []
         self._pixels = 0
         self._folder: Path | None = None
         self._quality = quality
@@ -221,32 +206,39 @@ class ColourWriter:
         return folder
 
     def __enter__(self) -> Self:
+        self._context = together(self)
+        self._context.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._context.__exit__(kind, error, trace)
+
+    def _open(self) -> None:
         grid = self._grid
         self._existing_folder()
         with gdal_for(self.path, "cannot be written"):
             # a folder, not a file, so that side files of GDAL are removed with it
             self._folder = staging.create(self.path.parent)
-        try:
-            with gdal_for(self.path, "cannot be written"):
-                self._staged = self._folder / "staged.tif"
-                bands = 4 if self._alpha else 3
-                profile = _tiff_profile(grid, bands, self._dtype, final=self._copied_as is None)
-                self._dataset = open_dataset(self._staged, "w", **profile)
-                if self.driver == "GTiff":
-                    grid.georeference.write_to(self._dataset)
-                    self._dataset.update_tags(**grid.tags, TIFFTAG_SOFTWARE=SOFTWARE)
-                    if grid.nodata is not None and self._nodata is not None:
-                        self._dataset.nodata = self._nodata
-        except BaseException:
-            self._discard()
-            raise
-        return self
+        with gdal_for(self.path, "cannot be written"):
+            self._staged = self._folder / "staged.tif"
+            bands = self._bands + self._alpha
+            profile = _tiff_profile(grid, bands, self._dtype, final=self._copied_as is None)
+            self._dataset = open_dataset(self._staged, "w", **profile)
+            if self.driver == "GTiff":
+                grid.georeference.write_to(self._dataset)
+                self._dataset.update_tags(**grid.tags, TIFFTAG_SOFTWARE=SOFTWARE)
+                if self._gray_band is not None:
+                    self._dataset.set_band_description(1, self._gray_band)
+                if grid.nodata is not None and self._nodata is not None:
+                    self._dataset.nodata = self._nodata
 
     def write(self, rgb: Floats, valid: Mask | None = None, window: Window | None = None) -> None:
         """Write a window. Every pixel has to be written once, in any order, before the block ends.
 
         Args:
-            rgb: (3, h, w) float; values are clipped to [0, 1].
+            rgb: (3, h, w) float, or (1, h, w) for a gray image; values are clipped to [0, 1].
             valid: (h, w), False for invalid pixels; by default all are valid.
             window: (row0, row1, col0, col1), by default the whole image.
 
@@ -256,8 +248,9 @@ class ColourWriter:
         """
         row0, row1, col0, col1 = window or (0, self._grid.height, 0, self._grid.width)
         shape = (row1 - row0, col1 - col0)
-        if rgb.shape != (3, *shape) or (valid is not None and valid.shape != shape):
-            raise ValueError(f"expected rgb (3, {shape[0]}, {shape[1]}) and a mask to match, got {rgb.shape}")
+        expected = (self._bands, *shape)
+        if rgb.shape != expected or (valid is not None and valid.shape != shape):
+            raise ValueError(f"expected rgb {expected} and a mask to match, got {rgb.shape}")
         values = self._encode(rgb, valid)
         place = RasterioWindow(col0, row0, shape[1], shape[0])
         with gdal_for(self.path, "cannot be written"):
@@ -265,7 +258,7 @@ class ColourWriter:
         self._pixels += shape[0] * shape[1]
 
     def _encode(self, rgb: Floats, valid: Mask | None) -> np.ndarray[Any, np.dtype[Any]]:
-        """Convert to integers (3 or 4, h, w), rounded half up, with invalid pixels marked."""
+        """Convert to integers (bands and alpha, h, w), rounded half up, with invalid pixels marked."""
         # one float copy, changed in place: strips of large images take hundreds of megabytes
         scaled = np.nan_to_num(rgb, nan=0.0)
         np.clip(scaled, 0, 1, out=scaled)
@@ -284,16 +277,7 @@ class ColourWriter:
             values = np.concatenate([values, np.where(valid, self._top, 0).astype(self._dtype)[None]])
         return values
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            self._discard()
-
-    def _finish(self) -> None:
+    def _finish(self) -> Finished:
         if self._pixels != self._grid.width * self._grid.height:
             raise RuntimeError(f"{self.path}: only {self._pixels} pixels were written, not all")
         with gdal_for(self.path, "cannot be written"):
@@ -304,10 +288,8 @@ class ColourWriter:
             if self._alpha and not (self._any_invalid or self._alpha_needed):
                 self._drop_alpha()
             whole = self._staged if self._copied_as is None else self._copy(self._copied_as)
-            problems = embed(whole, self.driver, self._grid)
-            _put(whole, self.path, self._source, self._overwrite)
-        for problem in problems:
-            warnings.warn(NircolorWarning(problem, path=self._source), stacklevel=3)
+            self._problems = embed(whole, self.driver, self._grid)
+        return Finished(whole, self.path, self._source, self._overwrite)
 
     def _copy(self, driver: str) -> Path:
         """Copy the staged file to its final format."""
@@ -324,14 +306,14 @@ class ColourWriter:
     def _drop_alpha(self) -> None:
         """Copy the staged file without its alpha channel, which is opaque everywhere."""
         opaque = self._staged.with_name("opaque.tif")
-        profile = _tiff_profile(self._grid, 3, self._dtype, final=False)
+        profile = _tiff_profile(self._grid, self._bands, self._dtype, final=False)
         with (
             open_dataset(self._staged, driver="GTiff") as staged,
             open_dataset(opaque, "w", **profile) as out,
         ):
             for row in range(0, staged.height, 256):
                 strip = RasterioWindow(0, row, staged.width, min(256, staged.height - row))
-                out.write(staged.read((1, 2, 3), window=strip), window=strip)
+                out.write(staged.read(list(range(1, self._bands + 1)), window=strip), window=strip)
         check_complete(opaque, self.path)
         self._staged = opaque
 
@@ -356,11 +338,11 @@ def _wants_overviews(grid: Grid) -> bool:
 
 
 def _tiff_profile(grid: Grid, bands: int, dtype: np.dtype[Any], *, final: bool) -> dict[str, Any]:
-    """Return rasterio's creation profile for an RGB or RGBA TIFF.
+    """Return rasterio's creation profile for a gray or RGB TIFF, with alpha or without.
 
     Args:
         grid: size of the image.
-        bands: 3, or 4 with alpha.
+        bands: 1 or 3, and one more with alpha.
         dtype: type of the values.
         final: tiled and compressed; else plain strips, to be copied to PNG, JPEG or COG.
     """
@@ -370,11 +352,11 @@ def _tiff_profile(grid: Grid, bands: int, dtype: np.dtype[Any], *, final: bool) 
         "height": grid.height,
         "count": bands,
         "dtype": dtype.name,
-        "photometric": "RGB",
+        "photometric": "RGB" if bands > 2 else "MINISBLACK",
         "interleave": "pixel",
         "bigtiff": "IF_SAFER",
     }
-    if bands == 4:
+    if bands in (2, 4):
         profile["alpha"] = "NON-PREMULTIPLIED"
     if not final:
         return profile | {"blockysize": 16}

@@ -47,9 +47,33 @@ def test_models_with_all_details(nircolor):
 def test_models_as_json(nircolor):
     cards = json.loads(nircolor("models", "--json").out)
     assert [card.pop("default") for card in cards] == [True, False, False]
-    for card in cards:
-        assert Card.model_validate(card) == read_card(shipped_models()[card["name"]])
-    assert json.loads(nircolor("info", "scene", "--json").out) == {**cards[0], "default": True}
+    files = [card.pop("files") for card in cards]
+    for card, paths in zip(cards, files, strict=True):
+        path = shipped_models()[card["name"]]
+        forms = [path, path.with_suffix(".safetensors")]
+        assert paths == [str(form) for form in forms if form.exists()]
+        assert Card.model_validate(card) == read_card(path)
+    described = json.loads(nircolor("info", "scene", "--json").out)
+    assert described == {**cards[0], "default": True, "files": files[0]}
+
+
+def test_info_lists_the_forms_of_a_shipped_model(nircolor, tmp_path, tiny, monkeypatch):
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    for name in ("per_pixel", "box"):
+        (weights / f"{name}.onnx").write_bytes(tiny(name).read_bytes())
+    full = weights / "per_pixel.safetensors"
+    full.touch()
+    monkeypatch.setattr("nircolor.weights._FOLDER", weights)
+    for word in ("per_pixel", weights / "per_pixel.onnx"):
+        out = nircolor("info", word).out
+        assert f"file        {weights / 'per_pixel.onnx'} (to run)" in out
+        assert f"file        {full} (to run or to train further, in PyTorch)" in out
+    assert nircolor("info", "box").out.count("file  ") == 1
+    # another file of this name is not that model
+    other = tmp_path / "per_pixel.onnx"
+    other.write_bytes(tiny("per_pixel").read_bytes())
+    assert json.loads(nircolor("info", other, "--json").out)["files"] == [str(other)]
 
 
 def test_info_of_a_model_file(nircolor, tmp_path):

@@ -1,14 +1,17 @@
 """Models loaded into PyTorch give the results of ONNX Runtime and can be trained; other files are refused."""
 
+import shutil
+
 import numpy as np
 import onnx
 import pytest
 import torch
 from onnx import numpy_helper
 
-from nircolor import models
+from nircolor import models, weights
 from nircolor.errors import NircolorError
-from nircolor.modelfile import Size, open_session
+from nircolor.modelfile import Size, open_session, read_card, write_safetensors
+from nircolor.models.loading import initialize
 from nircolor.training.onnx_export import to_onnx, write_onnx
 from nircolor.weights import shipped_models
 from tests.models.probes import with_random_statistics, without_zeros
@@ -53,7 +56,7 @@ def edited(satellite, path, edit):
 
 @pytest.mark.parametrize("name", shipped_models())
 def test_shipped_models_compute_the_same_in_pytorch(name):
-    network = models.load(name)
+    network = models.load(shipped_models()[name])
     assert not network.training
     assert all(tensor.dtype == torch.float32 for tensor in network.parameters())
     expected, rgb = outputs(shipped_models()[name], network)
@@ -95,6 +98,67 @@ def test_an_exported_network_computes_the_same_after_loading(tmp_path, architect
     assert not any(norm.training for norm in batch_norms(loaded.train()))
 
 
+# half precision rounds other numbers in each form of a shipped model
+_MEAN_DIFFERENCE, _LARGEST_DIFFERENCE = 0.5 / 255, 0.02
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """A network with batch normalization, in both forms."""
+    folder, arguments = tmp_path_factory.mktemp("pair"), {"bands": 1, "width": 2}
+    torch.manual_seed(0)
+    network = with_random_statistics(without_zeros(models.build("sshape", arguments))).eval()
+    path = export_onnx(folder / "small.onnx", network, "sshape", arguments)
+    card = read_card(path).model_copy(update={"engine": "torch"})
+    tensors = {name: tensor.numpy() for name, tensor in network.state_dict().items()}
+    write_safetensors(tensors, path.with_suffix(".safetensors"), card)
+    return path
+
+
+def test_both_forms_of_a_model_compute_the_same(pair):
+    shipped = [path for path in shipped_models().values() if path.with_suffix(".safetensors").exists()]
+    for path in (pair, *shipped):
+        full = path.with_suffix(".safetensors")
+        one, other = read_card(path), read_card(full)
+        own = {"engine", "bytes_per_px", "scores", "multiply_adds_per_px"}
+        assert one.model_dump(exclude=own) == other.model_dump(exclude=own)
+        expected, rgb = outputs(path, models.load(full))
+        assert np.abs(expected).max() > 0.1
+        difference = np.abs(rgb - expected)
+        assert difference.mean() < _MEAN_DIFFERENCE, path
+        assert difference.max() < (1e-4 if path is pair else _LARGEST_DIFFERENCE), path
+
+
+def test_a_shipped_model_is_loaded_with_the_statistics_of_batch_normalization(pair, tmp_path, monkeypatch):
+    shutil.copy(pair, tmp_path)
+    monkeypatch.setattr(weights, "_FOLDER", tmp_path)
+    folded = [norm.running_var for norm in batch_norms(models.load("small"))]
+    assert any((variance == 1).all() for variance in folded)
+    shutil.copy(pair.with_suffix(".safetensors"), tmp_path)
+    network = models.load("small").train()
+    assert all(norm.training for norm in batch_norms(network))
+    assert not any((norm.running_var == 1).all() for norm in batch_norms(network))
+
+
+def test_a_network_starts_from_the_weights_of_a_model(pair, tmp_path, monkeypatch):
+    full = pair.with_suffix(".safetensors")
+    network = models.build("sshape", {"bands": 1, "width": 2})
+    initialize(network, "sshape", full)
+    for name, tensor in models.load(full).state_dict().items():
+        assert torch.equal(network.state_dict()[name], tensor)
+    with pytest.raises(
+        NircolorError, match=r"small\.safetensors: expected a model of architecture unet, got s"
+    ):
+        initialize(network, "unet", full)
+    other = models.build("sshape", {"bands": 1, "width": 4})
+    with pytest.raises(NircolorError, match=r"small\.safetensors: expected .* of float32 .*, got float32"):
+        initialize(other, "sshape", full)
+    shutil.copy(pair, tmp_path)
+    monkeypatch.setattr(weights, "_FOLDER", tmp_path)
+    with pytest.raises(NircolorError, match=r"small\.onnx: expected a \.safetensors model file to continue"):
+        initialize(network, "sshape", "small")
+
+
 def test_training_branches_are_not_in_an_onnx_file(tmp_path):
     """With batch normalization in dense blocks, the exported output is the network's."""
     torch.manual_seed(0)
@@ -115,7 +179,7 @@ def test_a_path_may_be_text_or_a_path_object():
 
 def test_training_a_loaded_network_starts_from_its_colours():
     """Statistics of a batch would change the colours at once where statistics are not in the file."""
-    network, nir = models.load("satellite"), torch.rand(2, 3, 32, 32)
+    network, nir = models.load(shipped_models()["satellite"]), torch.rand(2, 3, 32, 32)
     target = network(nir).detach()
     network.train()
     # its statistics are in the file, and so follow the batch

@@ -16,6 +16,7 @@ import yaml
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.inference import Colorizer
 from nircolor.metrics import psnr
+from nircolor.modelfile import read_safetensors
 from nircolor.training.cli import train_from_arguments as train
 from nircolor.training.exporting import export
 from tests.training.shipped_recipes import write_image
@@ -99,6 +100,29 @@ def test_an_extended_run_equals_one_of_that_length(tmp_path, small_recipe):
     assert any(
         not torch.equal(whole[n], whole[n.replace("state_dict", "current_model_state")]) for n in changed
     )
+
+
+def test_a_run_starts_from_a_model(tmp_path, small_recipe):
+    """Also a task that starts from ImageNet weights; a resumed run continues from its checkpoint."""
+    still = ["--model.init_args.learning_rate=0", "--model.init_args.encoder_learning_rate=0"]
+    first = small_recipe("scene", tmp_path / "first", steps=2)
+    train(["--config", str(first)])
+    export(tmp_path / "first" / "checkpoints" / "last.ckpt", tmp_path / "first.safetensors")
+    second = ["--config", str(small_recipe("scene", tmp_path / "second", steps=1)), *still]
+    second += [f"--init_from={tmp_path / 'first.safetensors'}"]
+    train(second)
+    tensors, _ = read_safetensors(tmp_path / "first.safetensors")
+    last = weights(tmp_path / "second" / "checkpoints" / "last.ckpt")
+    compared = [name for name in tensors if name.endswith("weight")]
+    assert any(name.startswith("encoder.") for name in compared)
+    for kind in ("state_dict/network", "current_model_state/network"):
+        for name in compared:
+            np.testing.assert_array_equal(last[f"{kind}.{name}"], tensors[name])
+
+    (tmp_path / "first.safetensors").unlink()
+    train([*second, "--trainer.max_steps=1"], resume=True)
+    with pytest.raises(NircolorError, match=r"first\.safetensors: no such model file"):
+        train([*second, f"--trainer.default_root_dir={tmp_path / 'third'}"])
 
 
 def test_a_run_is_not_resumed_with_another_network(tmp_path, small_recipe):

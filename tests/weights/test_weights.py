@@ -5,7 +5,7 @@ import pytest
 from nircolor import weights
 from nircolor.errors import NircolorError
 from nircolor.modelfile import read_card
-from nircolor.weights import find_model, shipped_models
+from nircolor.weights import find_model, find_weights, shipped_models
 
 
 def test_scene_is_at_most_16_mb():
@@ -32,6 +32,19 @@ def test_a_path_stays_a_path(tmp_path):
     assert find_model("models/scene.onnx").as_posix() == "models/scene.onnx"
     (tmp_path / "no_extension").touch()
     assert find_model(tmp_path / "no_extension") == tmp_path / "no_extension"
+
+
+def test_the_file_for_pytorch_is_the_one_with_all_weights(tmp_path, monkeypatch):
+    for name in ("one.onnx", "two.onnx", "two.safetensors"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(weights, "_FOLDER", tmp_path)
+    assert sorted(shipped_models()) == ["one", "two"]
+    assert [find_weights(name).name for name in ("one", "two")] == ["one.onnx", "two.safetensors"]
+    assert find_model("two") == tmp_path / "two.onnx"
+    # a path is the file that it names
+    assert find_weights(tmp_path / "two.onnx") == tmp_path / "two.onnx"
+    with pytest.raises(NircolorError, match="ships: one, two"):
+        find_weights("three")
 
 
 def test_an_unknown_name_lists_the_shipped_models():

@@ -53,16 +53,18 @@ def models(verbose: AllDetails = False, as_json: Json = False) -> None:
     nircolor models --verbose
     nircolor models --json
     """
-    cards = _shipped_cards()
+    from nircolor.weights import shipped_models
+
+    cards, paths = _shipped_cards(), shipped_models()
     if as_json:
         from nircolor.app.console import print_json
 
-        print_json([_card_record(card) for card in cards])
+        print_json([_card_record(card, paths[card.name]) for card in cards])
         return
     console = _console()
     if verbose:
         for card in cards:
-            console.print(_card_table(card))
+            console.print(_card_table(card, paths[card.name]))
         return
     from nircolor.modelfile import describe_bands
 
@@ -117,9 +119,9 @@ def info(
     if is_model_file(path):
         card = read_card(path)
         if as_json:
-            print_json(_card_record(card))
+            print_json(_card_record(card, path))
         else:
-            _console().print(_card_table(card))
+            _console().print(_card_table(card, path))
         return
     given = _as_text(bands, scale, offset, reflectance, nodata, max_pixels)
     with show_warnings(), open_input(name) as streams:
@@ -377,11 +379,20 @@ def _expected(card: "Card") -> str:
     return "reflectance" if card.encoding == "reflectance" else "values encoded like a photograph"
 
 
-def _card_record(card: "Card") -> dict[str, Any]:
-    return {**card.model_dump(mode="json"), "default": card.name == _DEFAULT}
+def _card_record(card: "Card", path: Path) -> dict[str, Any]:
+    files = [str(form) for form in _forms(path)]
+    return {**card.model_dump(mode="json"), "default": card.name == _DEFAULT, "files": files}
 
 
-def _card_table(card: "Card") -> "Table":
+def _forms(path: Path) -> list[Path]:
+    """List the files of a model: the given one and, where it ships in two forms, the other one."""
+    from nircolor.weights import find_weights, shipped_models
+
+    is_shipped = shipped_models().get(path.stem) == path
+    return list(dict.fromkeys([path, find_weights(path.stem)])) if is_shipped else [path]
+
+
+def _card_table(card: "Card", path: Path) -> "Table":
     from nircolor.modelfile import describe_bands
 
     table = _grid()
@@ -393,6 +404,9 @@ def _card_table(card: "Card") -> "Table":
         table.add_row("confidence", f"bounds {card.error_quantile:.0%} of the errors (--confidence)")
     work = f"{card.multiply_adds_per_px:,.0f} multiply-adds per pixel"
     table.add_row("network", f"{card.architecture}, {work}, runs in {card.engine}")
+    uses = {".onnx": "to run", ".safetensors": "to run or to train further, in PyTorch"}
+    for form in _forms(path):
+        table.add_row("file", f"{form} ({uses.get(form.suffix.lower(), 'to run')})")
     table.add_row("trained on", card.licence.training_data)
     table.add_row("weights", card.licence.weights)
     for score in card.scores:

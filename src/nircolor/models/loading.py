@@ -13,7 +13,7 @@ from nircolor.extras import require
 from nircolor.modelfile import Card, engine_for, read_card, read_safetensors
 from nircolor.models.architectures import build
 from nircolor.models.network import Network
-from nircolor.weights import find_model
+from nircolor.weights import find_weights
 
 _HALF_SUFFIX = "_half"
 
@@ -28,7 +28,7 @@ def load(name_or_path: str | os.PathLike[str]) -> Network:
 
     Args:
         name_or_path: A model that ships with nircolor (``"scene"``), or the path of an ``.onnx`` or
-            ``.safetensors`` model file.
+            ``.safetensors`` model file. Of a model that ships in both forms, ``.safetensors`` is loaded.
 
     Returns:
         The network with the file's weights in single precision, in evaluation mode, on the CPU.
@@ -46,7 +46,34 @@ def load(name_or_path: str | os.PathLike[str]) -> Network:
         >>> rgb.shape
         torch.Size([1, 3, 64, 64])
     """
-    return load_network(find_model(name_or_path))[0]
+    return load_network(find_weights(name_or_path))[0]
+
+
+def initialize(network: Network, architecture: str, name_or_path: str | os.PathLike[str]) -> None:
+    """Copy the weights of a model into a network, to continue training from them.
+
+    Args:
+        network: The network.
+        architecture: Its architecture, see `build`.
+        name_or_path: A model that ships with a ``.safetensors`` file, or the path of one.
+
+    Raises:
+        NircolorError: There is no such file, it is damaged, it holds another architecture or weights of other
+            shapes, or the model has an ``.onnx`` file alone.
+    """
+    path = find_weights(name_or_path)
+    if engine_for(path) != "torch":
+        raise NircolorError(
+            f"{path}: expected a .safetensors model file to continue training from, since .onnx lacks the "
+            "statistics of batch normalization"
+        )
+    tensors, card = read_safetensors(path)
+    if card.architecture != architecture:
+        raise NircolorError(
+            f"{path}: expected a model of architecture {architecture}, got {card.architecture}"
+        )
+    weights = {name: torch.from_numpy(tensor) for name, tensor in tensors.items()}
+    _load_weights(path, architecture, network, weights)
 
 
 def load_network(path: Path) -> tuple[Network, Card]:

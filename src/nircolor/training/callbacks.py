@@ -1,6 +1,7 @@
 """Callbacks of every run: averaged weights, checkpoints, progress, sample images."""
 
 import time
+from copy import deepcopy
 from typing import Any
 
 import lightning as L
@@ -9,7 +10,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, ProgressBar, 
 from lightning.pytorch.loggers import TensorBoardLogger
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
+from torch import Tensor, nn
 
 from nircolor.errors import NircolorError
 from nircolor.training.data import PairedData
@@ -42,6 +43,20 @@ class AveragedWeights(WeightAveraging):
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Keep the current weights beside the average, since extending the run needs them."""
+
+
+class InitialWeights(Callback):
+    """Start a run from the present weights of a network, also where its task sets others before a run.
+
+    Args:
+        network: The network, whose weights are copied.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self._weights = deepcopy(network.state_dict())
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: Any) -> None:
+        pl_module.network.load_state_dict(self._weights)
 
 
 class StepCheckpoint(ModelCheckpoint):

@@ -18,8 +18,15 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 import nircolor.training.tasks  # noqa: F401 (recipes name its classes)
 from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.models.loading import initialize
 from nircolor.pairs.recipe import read_recipe
-from nircolor.training.callbacks import AveragedWeights, RunProgress, SampleImages, StepCheckpoint
+from nircolor.training.callbacks import (
+    AveragedWeights,
+    InitialWeights,
+    RunProgress,
+    SampleImages,
+    StepCheckpoint,
+)
 from nircolor.training.data import PairedData
 from nircolor.training.module import SCHEDULE_STEPS, ColorizationModule
 from nircolor.training.templates import placeholders
@@ -114,6 +121,10 @@ def train_from_arguments(arguments: Sequence[str], *, resume: bool = False) -> P
                     "(--trainer.default_root_dir)"
                 )
             _check_resumable(last, cli.model, cli.trainer)
+        elif cli.config.init_from is not None:
+            initialize(cli.model.network, cli.model.hparams["architecture"], cli.config.init_from)
+            start = InitialWeights(cli.model.network)
+            cli.trainer.callbacks.insert(0, start)  # type: ignore[attr-defined]
         try:
             cli.trainer.fit(cli.model, cli.datamodule, ckpt_path=last if last.exists() else None)
         # Lightning turns Ctrl-C into SystemExit
@@ -142,6 +153,13 @@ class _Cli(LightningCLI):
         super().__init__(**kwargs)
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_argument(
+            "--init_from",
+            type=str | None,
+            default=None,
+            help="Model whose weights the run starts from, of the same architecture: a shipped one that has "
+            "a .safetensors file, or such a file.",
+        )
         parser.add_lightning_class_args(AveragedWeights, "ema")
         parser.add_lightning_class_args(StepCheckpoint, "checkpoint")
         parser.set_defaults({"checkpoint.save_last": True, "checkpoint.train_time_interval": "0:05:00"})

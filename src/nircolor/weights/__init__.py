@@ -10,13 +10,27 @@ _FOLDER = Path(__file__).parent
 
 
 def shipped_models() -> dict[str, Path]:
-    """List the shipped models: name and path of each model file.
+    """List the shipped models: name and path of each ``.onnx`` file.
 
     Examples:
         >>> sorted(shipped_models())
         ['satellite', 'satellite-1band', 'scene']
     """
     return {path.stem: path for path in sorted(_FOLDER.glob("*.onnx"))}
+
+
+def find_weights(name_or_path: str | os.PathLike[str]) -> Path:
+    """Return the file of a shipped model for PyTorch, or the given path of a model file.
+
+    It is the ``.safetensors`` file of the model where that ships as well, since an ``.onnx`` file lacks the
+    statistics of batch normalization.
+
+    Raises:
+        NircolorError: As `find_model`.
+    """
+    path = find_model(name_or_path)
+    weights = path.with_suffix(".safetensors")
+    return weights if str(name_or_path) in shipped_models() and weights.is_file() else path
 
 
 def find_model(name_or_path: str | os.PathLike[str]) -> Path:

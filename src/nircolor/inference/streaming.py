@@ -64,32 +64,25 @@ def colorize_strips(
         finished_tiles += 1
         return output[:channels]
 
-    bands = len(engine.card.bands)
-    nir = np.empty((bands, 0, source.width), np.float32)
-    valid = np.empty((0, source.width), bool)
-    carried: Floats | None = None
+    # memory holds one row of tiles, which takes hundreds of megabytes in a large image
+    nir = np.empty((len(engine.card.bands), down.tile_px, source.width), np.float32)
+    valid = np.empty((down.tile_px, source.width), bool)
+    kept, blended = 0, np.empty((channels, 0, across.padded_px), np.float32)
     for top, following, weights in zip(down.starts, (*down.starts[1:], None), down.weights, strict=True):
-        # rows shared with the previous strip are kept: some formats cannot be read backwards
         stop = min(top + down.tile_px, source.height)
-        new, new_valid = source.rows(top + nir.shape[1], stop)
-        nir = np.concatenate([nir, new], axis=1)
-        valid = np.concatenate([valid, new_valid])
-        np.copyto(nir, fill[:, None, None], where=~valid)
+        rows = stop - top
+        # rows shared with the previous strip are kept: some formats cannot be read backwards
+        nir[:, kept:rows], valid[kept:rows] = source.rows(top + kept, stop)
+        np.copyto(nir[:, kept:rows], fill[:, None, None], where=~valid[kept:rows])
 
-        padding = (0, down.tile_px - nir.shape[1]), (0, across.padded_px - source.width)
-        strip = np.pad(nir, ((0, 0), *padding), mode="symmetric")
+        output = np.zeros((channels, down.tile_px, across.padded_px), np.float32)
+        output[:, : blended.shape[1]] = blended
+        _run_strip(run, source, nir[:, :rows], across, (top, weights), view, output)
+
         finished = (stop if following is None else following) - top
-        # copied, so that the rows read are freed: a row of tiles of a large image is hundreds of megabytes
-        nir = nir[:, finished:].copy()
-        del new
-        output = np.zeros((channels, *strip.shape[1:]), np.float32)
-        _run_strip(run, source, strip, across, top, view, output)
-        del strip
-        output *= weights[:, None]
-        if carried is not None:
-            output[:, : carried.shape[1]] += carried
-        part, part_valid = output[:, :finished, : source.width], valid[:finished]
-        carried, valid = output[:, finished:].copy(), valid[finished:].copy()
+        part, part_valid = output[:, :finished, : source.width], valid[:finished].copy()
+        blended, kept = output[:, finished:].copy(), rows - finished
+        nir[:, :kept], valid[:kept] = nir[:, finished:rows], valid[finished:rows]
         saturate(part[:3], saturation)
         yield top, np.clip(part, 0, 1, out=part), part_valid
         del output, part
@@ -107,28 +100,35 @@ def saturate(rgb: Floats, saturation: float) -> None:
 def _run_strip(
     run: Callable[[Floats, Floats | None], Floats],
     source: RowSource,
-    strip: Floats,
+    nir: Floats,
     across: Axis,
-    top: int,
+    down: tuple[int, Floats],
     view: Floats | None,
     output: Floats,
 ) -> None:
-    """Run one row of tiles and add their output, blended horizontally, to (3 or 4, tile, padded width)."""
-    rows = strip.shape[1]
+    """Run one row of tiles, and add their weighted output to ``output`` (3 or 4, tile, padded width).
+
+    ``nir`` (bands, rows, width) is what the image has of them; ``down`` is the first row and the vertical
+    weights (tile,).
+    """
+    top, weights_down = down
+    height = len(weights_down)
     for left, weights in zip(across.starts, across.weights, strict=True):
         right = left + across.tile_px
         context = None
         if view is not None:
             edges = (
                 top / source.height,
-                (top + rows) / source.height,
+                (top + height) / source.height,
                 left / source.width,
                 right / source.width,
             )
             planes = np.broadcast_to(np.array(edges, np.float32)[:, None, None], (4, *view.shape[1:]))
             context = np.concatenate([view, planes])
-        tile = np.ascontiguousarray(strip[:, :, left:right])
-        output[:, :, left:right] += run(tile, context) * weights
+        tile = nir[:, :, left:right]
+        padding = (0, 0), (0, height - tile.shape[1]), (0, across.tile_px - tile.shape[2])
+        colour = run(np.pad(tile, padding, mode="symmetric"), context)
+        output[:, :, left:right] += colour * (weights_down[:, None] * weights)
 
 
 def _view(card: Card, source: RowSource) -> tuple[Floats | None, Floats]:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -43,19 +42,38 @@ class ConvNextBlock(nn.Module):
         return h + self.mix(h)
 
 
-def _level(channels_in: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels_in, width, 1), *(ConvNextBlock(width) for _ in range(_BLOCKS)))
+def _blocks(width: int) -> nn.Sequential:
+    return nn.Sequential(*(ConvNextBlock(width) for _ in range(_BLOCKS)))
+
+
+class _Up(nn.Module):
+    """Level of the decoder: 1×1 convolutions of its skip connection and of the coarser level, added; blocks.
+
+    A 1×1 convolution of both together would compute the same, but with all channels at the finer resolution:
+    it and the interpolation commute.
+    """
+
+    def __init__(self, width: int, width_below: int) -> None:
+        super().__init__()
+        self.skip = nn.Conv2d(width, width, 1)
+        self.below = nn.Conv2d(width_below, width, 1, bias=False)
+        self.blocks = _blocks(width)
+
+    def forward(self, skip: Tensor, below: Tensor) -> Tensor:
+        h = self.skip(skip) + F.interpolate(self.below(below), scale_factor=2.0, mode="bilinear")
+        merged: Tensor = self.blocks(h)
+        return merged
 
 
 class ConvNextUNet(Network):
-    """U-Net of ConvNeXt blocks on folded pixels, for colour from narrow bands on a CPU.
+    """U-Net of ConvNeXt blocks, for colour from narrow bands on a CPU.
 
     Narrow bands separate materials, so the colour of a pixel depends more on its surroundings than on the
-    content of the whole image. The network therefore takes no reduced view of the whole image. The image is
-    folded (2×2 pixels become channels). Each block mixes neighbouring pixels within a channel, by a depthwise
-    convolution, then channels within a pixel. Batch normalization and ReLU replace ConvNeXt's layer
-    normalization and GELU: on a CPU, batch normalization is folded into a convolution, and ReLU costs little.
-    A linear map of the bands is added to the output. 0.63 M parameters at the default widths.
+    content of the whole image. The network therefore takes no reduced view of the whole image. It works on
+    cells of 2×2 pixels. Each block mixes neighbouring cells within a channel, by a depthwise convolution,
+    then channels within a cell. Batch normalization and ReLU replace ConvNeXt's layer normalization and GELU:
+    on a CPU, batch normalization is folded into a convolution, and ReLU costs little. A linear map of each
+    cell is added to the output. 0.63 M parameters at the default widths.
 
     Args:
         bands: NIR bands of the input.
@@ -93,12 +111,13 @@ class ConvNextUNet(Network):
         )
         # the mean of reflectances is far from 0 and their deviation far from 1
         self.standardise = nn.BatchNorm2d(bands, affine=False)
-        self.enter = _level(bands * _FOLD_PX**2, widths[0])
-        self.down = nn.ModuleList(_level(a, b) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(_level(a + b, a) for a, b in pairwise(widths))
+        # a convolution with a stride: faster than to fold 2×2 pixels into channels first
+        self.enter = nn.Sequential(nn.Conv2d(bands, widths[0], _FOLD_PX, _FOLD_PX), _blocks(widths[0]))
+        self.down = nn.ModuleList(nn.Sequential(nn.Conv2d(a, b, 1), _blocks(b)) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(_Up(a, b) for a, b in pairwise(widths))
         self.leave = nn.Conv2d(widths[0], 3 * _FOLD_PX**2, 1)
         # a linear map from bands to colours; the rest of the network estimates the difference from it
-        self.linear = nn.Conv2d(bands, 3, 1)
+        self.linear = nn.Conv2d(bands, 3 * _FOLD_PX**2, _FOLD_PX, _FOLD_PX)
         for layer in (self.leave, self.linear):
             nn.init.zeros_(layer.weight)
             assert layer.bias is not None
@@ -112,11 +131,11 @@ class ConvNextUNet(Network):
         """
         self.check(nir)
         nir = self.standardise(nir)
-        h = self.enter(F.pixel_unshuffle(nir, _FOLD_PX))
+        h = self.enter(nir)
         skips = []
         for level in self.down:
             skips.append(h)
             h = level(F.max_pool2d(h, 2))
-        for level, skip in zip(reversed(self.up), reversed(skips), strict=True):
-            h = level(torch.cat([skip, F.interpolate(h, scale_factor=2.0, mode="bilinear")], 1))
-        return self.linear(nir) + F.pixel_shuffle(self.leave(h), _FOLD_PX)
+        for up, skip in zip(reversed(self.up), reversed(skips), strict=True):
+            h = up(skip, h)
+        return F.pixel_shuffle(self.leave(h) + self.linear(nir), _FOLD_PX)

@@ -29,12 +29,16 @@ from nircolor.imagery.raster import Raster
 _JPEG_MAX_SIDE = 65_500
 # GeoTIFFs with a longer side get overviews; smaller ones fit on a screen and are read at once
 _LARGEST_WITHOUT_OVERVIEWS_PX = 1024
+# values that are converted to integers at a time: they fit into the caches of a CPU
+_VALUES_AT_A_TIME = 1 << 20
 # GDAL's Cloud Optimized GeoTIFF: tiled, with overviews stored before the pixels, so that a viewer needs one
 # short read to show the whole image. Overviews added to a finished file would lie at its end.
 _COG_OPTIONS: dict[str, Any] = {
     "blocksize": 512,
     "compress": "DEFLATE",
     "predictor": "YES",
+    # half of the time of the default of 6; files of 8 bits are 4% larger, those of 16 bits no larger
+    "level": 3,
     # means of valid pixels: GDAL leaves out nodata and transparent pixels
     "overview_resampling": "AVERAGE",
     "bigtiff": "IF_SAFER",
@@ -251,18 +255,22 @@ class ColourWriter:
         expected = (self._bands, *shape)
         if rgb.shape != expected or (valid is not None and valid.shape != shape):
             raise ValueError(f"expected rgb {expected} and a mask to match, got {rgb.shape}")
-        values = self._encode(rgb, valid)
-        place = RasterioWindow(col0, row0, shape[1], shape[0])
-        with gdal_for(self.path, "cannot be written"):
-            self._dataset.write(values, window=place)
+        # few rows at a time: strips of large images take hundreds of megabytes
+        step = max(1, _VALUES_AT_A_TIME // (len(rgb) * shape[1]))
+        for start in range(0, shape[0], step):
+            rows = slice(start, min(start + step, shape[0]))
+            values = self._encode(rgb[:, rows], None if valid is None else valid[rows])
+            place = RasterioWindow(col0, row0 + start, shape[1], values.shape[1])
+            with gdal_for(self.path, "cannot be written"):
+                self._dataset.write(values, window=place)
         self._pixels += shape[0] * shape[1]
 
     def _encode(self, rgb: Floats, valid: Mask | None) -> np.ndarray[Any, np.dtype[Any]]:
         """Convert to integers (bands and alpha, h, w), rounded half up, with invalid pixels marked."""
-        # one float copy, changed in place: strips of large images take hundreds of megabytes
-        scaled = np.nan_to_num(rgb, nan=0.0)
-        np.clip(scaled, 0, 1, out=scaled)
-        scaled *= np.float32(self._top)
+        scaled = rgb * np.float32(self._top)
+        # NaN becomes 0, which a minimum and a maximum would keep
+        np.fmax(scaled, 0, out=scaled)
+        np.minimum(scaled, self._top, out=scaled)
         scaled += np.float32(0.5)
         # conversion to integers truncates
         values = scaled.astype(self._dtype)
@@ -360,7 +368,7 @@ def _tiff_profile(grid: Grid, bands: int, dtype: np.dtype[Any], *, final: bool) 
         profile["alpha"] = "NON-PREMULTIPLIED"
     if not final:
         return profile | {"blockysize": 16}
-    profile |= {"compress": "deflate", "predictor": 2, "num_threads": "ALL_CPUS"}
+    profile |= {"compress": "deflate", "predictor": 2, "zlevel": 3, "num_threads": "ALL_CPUS"}
     side = min(grid.width, grid.height)
     if side >= 256:  # in smaller images a tile would be mostly padding
         tile = 512 if side >= 1024 else 256

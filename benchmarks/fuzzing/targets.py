@@ -94,7 +94,7 @@ def _image(path: Path, rng: Random, tools: Path) -> Ran:
             _check_values(*raster.read(out_shape=shape), (raster.bands, *shape))
         small = height * width <= _WHOLE_PX
     if small and chance > 0.8:
-        from nircolor.inference.colorizer import Reading
+        from nircolor.inference.reading import Reading
 
         reading = Reading(
             **{name: options[name] for name in inspect.signature(Reading).parameters if name in options}

@@ -241,7 +241,7 @@ def test_an_unexpected_error_is_one_line(nircolor, tmp_path, monkeypatch, error,
     def fail(*_args, **_kwargs):
         raise error
 
-    monkeypatch.setattr("nircolor.inference.colorizer.open_raster", fail)
+    monkeypatch.setattr("nircolor.inference.reading.open_raster", fail)
     paths = [save(tmp_path / f"{i}.png", noise(1, 8, 8, seed=i), "PNG") for i in range(count)]
     words = ["colorize", *paths, "-o", tmp_path / "out"]
     outcome = nircolor(*words)

@@ -140,6 +140,17 @@ def test_a_model_has_its_card_and_predicts_like_its_colorizer(tiny):
     np.testing.assert_array_equal(predicted, colorizer.colorize(nir))
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+def test_images_of_confidence_are_no_predictions(tmp_path, suffix):
+    for name in ("a", "b"):
+        image(tmp_path / f"{name}_colour{suffix}")
+        image(tmp_path / f"{name}_colour_confidence{suffix}", bands=1)
+    one = opened(str(tmp_path), pairs("a", "b"))
+    assert one.warnings == ()
+    for pair in pairs("a", "b"):
+        assert predict(one, pair).shape == (3, 4, 6)
+
+
 def test_labels(tiny, tmp_path):
     path, other = tiny("per_pixel"), tiny("box")
     runs = open_methods([f"ours={path}", f"ours={path}", str(other)], pairs("a"), "cpu")

@@ -11,6 +11,7 @@ from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery import find_images
 from nircolor.inference import Colorizer, Device
+from nircolor.inference.confidence import without_confidence
 from nircolor.modelfile import Card
 from nircolor.pairs import Pair, read_colour
 from nircolor.pairs.pair import Bands, PairImages, listed
@@ -130,7 +131,7 @@ def _find_predictions(path: Path, pairs: Sequence[Pair]) -> tuple[dict[str, Path
     """Find the image of each pair, and return a warning about images that belong to no pair."""
     names = [pair.name for pair in pairs]
     if path.is_dir():
-        present = find_images(path, recursive=True)
+        present = without_confidence(find_images(path, recursive=True))
         stems: dict[str, list[Path]] = {}
         for file in present:
             stems.setdefault(file.relative_to(path).with_suffix("").as_posix(), []).append(file)

@@ -1,10 +1,11 @@
 """Colorize images: `colorize` for one call, `Colorizer` for a loaded model, `colorize_all` for batches."""
 
 from nircolor.inference.batch import Result, check_all, colorize, colorize_all
-from nircolor.inference.colorizer import Colorizer, FileSummary, Reading
+from nircolor.inference.colorizer import Colorizer
 from nircolor.inference.confidence import require_confidence
 from nircolor.inference.engine import Device, Engine
 from nircolor.inference.planning import Job, OutputFormat, plan
+from nircolor.inference.reading import FileSummary, Reading
 from nircolor.inference.sources import RasterSource
 
 __all__ = [

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from nircolor.arrays import Floats
 from nircolor.errors import ColourPhotographError, NircolorError, OutputExistsError
 from nircolor.imagery import GivenBands, Nodata
-from nircolor.inference.colorizer import Colorizer, FileSummary, Reading, check_file, check_saturation
+from nircolor.inference.colorizer import Colorizer, check_file, check_saturation
 from nircolor.inference.confidence import require_confidence
 from nircolor.inference.engine import Device
 from nircolor.inference.pixels import is_pil_image
 from nircolor.inference.planning import Job, OutputFormat, StrPath, plan
+from nircolor.inference.reading import FileSummary, Reading
 from nircolor.modelfile import Card
 from nircolor.parallel import Progress, clear_traceback, in_parallel
 

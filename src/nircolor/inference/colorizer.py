@@ -1,9 +1,6 @@
 """`Colorizer`: a loaded model that colorizes arrays and files."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -15,11 +12,8 @@ from nircolor.errors import NircolorError
 from nircolor.extras import require
 from nircolor.imagery import (
     ColourWriter,
-    GivenBands,
-    Nodata,
     Raster,
     create_like,
-    open_raster,
     together,
     warn_of_losses,
 )
@@ -31,7 +25,8 @@ from nircolor.inference.confidence import (
 )
 from nircolor.inference.engine import Device, Engine, open_engine
 from nircolor.inference.pixels import to_pixels
-from nircolor.inference.sources import ArraySource, RasterSource, RowSource
+from nircolor.inference.reading import FileSummary, Reading, opened, summarize
+from nircolor.inference.sources import ArraySource, RowSource
 from nircolor.inference.streaming import colorize_strips
 from nircolor.inference.tiling import round_tile, tile_size_px
 from nircolor.modelfile import Card, CardMetadata, Context, Size
@@ -44,71 +39,8 @@ if TYPE_CHECKING:
 
 # memory per input pixel of a network that was not measured; the shipped ones take 400 to 900 bytes
 _UNKNOWN_BYTES_PER_PX = 2000.0
-# more bands are summarized as a range
-_LISTED_BANDS = 6
 # far beyond any taste: a larger number is more likely a percentage
 MOST_SATURATION = 10
-
-
-@dataclass(frozen=True)
-class Reading:
-    """Properties of a file that its metadata does not state: keywords of `nircolor.open_raster`.
-
-    Attributes:
-        bands_nm: Wavelengths of the file's bands in nm, in order, or band numbers by wavelength: see
-            `nircolor.open_raster`.
-        scale: Value that maps to 1.0; for integers, a number below 1 is a factor.
-        offset: Number to add after scaling.
-        reflectance: Whether the scaled values are linear reflectance.
-        stretch: Percentiles of the image that map to 0 and 1, such as (1, 99).
-        nodata: Value of invalid pixels; "none" if no value is invalid.
-        max_pixels: Largest number of pixels that is opened.
-    """
-
-    bands_nm: GivenBands | None = None
-    scale: float | None = None
-    offset: float | None = None
-    reflectance: bool | None = None
-    stretch: tuple[float, float] | None = None
-    nodata: Nodata | None = None
-    max_pixels: int | None = None
-
-
-@dataclass(frozen=True)
-class FileSummary:
-    """How a file was read.
-
-    Attributes:
-        width, height: Size in pixels.
-        bands: Numbers of the bands that were used, from 1.
-        wavelengths_nm: Their wavelengths in nm, None where unknown.
-        scale: Value that maps to 1.0.
-        scale_rule: Reason for ``scale``.
-
-    Examples:
-        >>> str(FileSummary(640, 480, (4,), (842.0,), 10000.0, "--scale"))
-        'band 4 (842 nm), 1.0 means 10000 (--scale)'
-    """
-
-    width: int
-    height: int
-    bands: tuple[int, ...]
-    wavelengths_nm: tuple[float | None, ...]
-    scale: float
-    scale_rule: str
-
-    def __str__(self) -> str:
-        numbers = ", ".join(map(str, self.bands))
-        known = [nm for nm in self.wavelengths_nm if nm is not None]
-        wavelengths = ", ".join(f"{nm:g}" for nm in known)
-        # of a hyperspectral cube, a broad band of the model takes dozens
-        if len(self.bands) > _LISTED_BANDS:
-            numbers = f"{self.bands[0]} to {self.bands[-1]}"
-            wavelengths = f"{min(known):g} to {max(known):g}" if known else ""
-        return (
-            f"band{'s'[: len(self.bands) > 1]} {numbers}{f' ({wavelengths} nm)' if known else ''}, "
-            f"1.0 means {self.scale:g} ({self.scale_rule})"
-        )
 
 
 class Colorizer:
@@ -339,7 +271,7 @@ class Colorizer:
         check_saturation(saturation)
         if confidence:
             require_confidence(self.card)
-        with _opened(self.card, path, reading, skip_colour) as (raster, source):
+        with opened(self.card, path, reading, skip_colour) as (raster, source):
             tile_px = self._tile_for(source)
             writers = _writers(self.card, raster, Path(output), depth, quality, overwrite, confidence)
             try:
@@ -363,7 +295,7 @@ class Colorizer:
                     f"{path}: out of memory with tiles of {tile_px} px; "
                     f"use smaller ones, --tile {tile_px // 2}, or fewer --jobs"
                 ) from error
-            return _summarize(raster, source)
+            return summarize(raster, source)
 
     def _tile_for(self, source: RowSource) -> int:
         return self._tile_px or tile_size_px(self.card, source.width, self._jobs)
@@ -407,10 +339,10 @@ def check_file(
     """
     if confidence:
         require_confidence(card)
-    with _opened(card, path, reading, skip_colour) as (raster, source):
+    with opened(card, path, reading, skip_colour) as (raster, source):
         for writer in _writers(card, raster, Path(output), depth, quality, overwrite, confidence):
             writer.check_folder()
-        return _summarize(raster, source)
+        return summarize(raster, source)
 
 
 def _writers(
@@ -431,27 +363,6 @@ def _writers(
         writers.append(create_like(raster, path, depth=colour.depth, overwrite=overwrite, gray_band=text))
     warn_of_losses(raster, colour.driver)
     return writers
-
-
-@contextmanager
-def _opened(
-    card: Card, path: str | os.PathLike[str], reading: Reading | None, skip_colour: bool
-) -> Iterator[tuple[Raster, RasterSource]]:
-    """Open a file and match its bands to a model's."""
-    options = vars(reading or Reading())
-    with open_raster(path, **options, encoding=card.encoding, refuse_colour=skip_colour) as raster:
-        yield raster, RasterSource(raster, card)
-
-
-def _summarize(raster: Raster, source: RasterSource) -> FileSummary:
-    return FileSummary(
-        raster.width,
-        raster.height,
-        tuple(band + 1 for band in source.bands),
-        tuple(raster.wavelengths_nm[band] for band in source.bands),
-        raster.full_scale,
-        raster.scale_rule,
-    )
 
 
 def _complete_card(network: "nn.Module", metadata: CardMetadata) -> Card:

@@ -1,5 +1,6 @@
 """Confidence of colours: 1 minus the bound of their error that some models return."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,17 @@ def confidence_path(output: Path) -> Path:
     """
     is_tiff = OUTPUT_DRIVERS.get(output.suffix.lower()) == "GTiff"
     return output.with_name(f"{output.stem}{SUFFIX}{output.suffix if is_tiff else '.png'}")
+
+
+def without_confidence(images: Sequence[Path]) -> list[Path]:
+    """Leave out the images of confidence whose colour images are among the others.
+
+    Examples:
+        >>> [path.name for path in without_confidence([Path("a.jpg"), Path("a_confidence.png")])]
+        ['a.jpg']
+    """
+    made = {confidence_path(image) for image in images}
+    return [image for image in images if image not in made]
 
 
 def require_confidence(card: Card) -> None:

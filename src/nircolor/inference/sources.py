@@ -93,6 +93,7 @@ class RasterSource:
         used = mixture.any(0)
         self.bands = [int(band) for band in np.flatnonzero(used)]
         self._mixture = mixture[:, used]
+        self._is_mixed = not np.array_equal(self._mixture, np.eye(len(self.bands)))
 
     def rows(self, start: int, stop: int) -> tuple[Floats, Mask]:
         return self._mix(*self._raster.read((start, stop, 0, self.width), self.bands))
@@ -105,7 +106,8 @@ class RasterSource:
         return _mean_of_rows(self, len(self._mixture), (height, width), step)
 
     def _mix(self, bands: Floats, valid: Mask) -> tuple[Floats, Mask]:
-        mixed = np.tensordot(self._mixture, bands, 1)
+        # a matrix product would copy the bands of a row of tiles
+        mixed = np.tensordot(self._mixture, bands, 1) if self._is_mixed else bands
         return (encode_srgb(mixed) if self._encoded else mixed), valid
 
 

@@ -16,12 +16,12 @@ from nircolor.modelfile import Card
 _LARGEST_PX, _LARGEST_RADII = 1024, 8
 # share of the free memory that images may take; other jobs and programs need some too
 _SHARE = 0.5
-# Upper limit for each image: with the libraries, the network and GDAL's cache this stays below 2 GB. Or the
-# memory of 1.25 megapixels in the network, where that is more.
-_ENOUGH_BYTES, _ENOUGH_PX = 5 << 28, 5 << 18
-# memory of one pixel of a row of tiles: input bands as float32, colour while it is blended and written
+# Upper limit for each image, 640 MiB: with the libraries, the network and GDAL's cache this stays below 1 GB.
+# Or the memory of 1.25 megapixels in the network, where that is more.
+_ENOUGH_BYTES, _ENOUGH_PX = 5 << 27, 5 << 18
+# memory of one pixel of a row of tiles: input bands as float32, twice while they are read; blended colour
 _STRIP_BYTES_PER_BAND = 8
-_STRIP_BYTES = 32
+_STRIP_BYTES = 20
 
 
 @dataclass(frozen=True)

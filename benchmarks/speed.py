@@ -30,6 +30,8 @@ from nircolor.inference import Colorizer
 RUNS = 5
 LARGE_RUNS = 3
 TILE_PX = 1024
+# pip compiles the modules of an installation; without this, a checkout would be compiled by every process
+COMPILED = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def main() -> None:
@@ -72,7 +74,8 @@ def median(call: Callable[[], object], runs: int = RUNS) -> float:
 
 def run(*arguments: str) -> None:
     """Run the command `nircolor` in a new process."""
-    subprocess.run([sys.executable, "-m", "nircolor", *arguments], check=True, capture_output=True)
+    command = [sys.executable, "-m", "nircolor", *arguments]
+    subprocess.run(command, check=True, capture_output=True, env=COMPILED)
 
 
 def measured_run(*arguments: str) -> tuple[float, float]:
@@ -86,7 +89,7 @@ def measured_run(*arguments: str) -> tuple[float, float]:
     )
     start = time.perf_counter()
     ended = subprocess.run(
-        [sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, *arguments], check=True, stdout=subprocess.PIPE, text=True, env=COMPILED
     )
     return time.perf_counter() - start, int(ended.stdout.split()[-1]) / 1024
 
@@ -162,9 +165,9 @@ def network() -> dict[str, float]:
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
-    from nircolor.models.scene import Scene
+    from nircolor.models import build
 
-    twin = Scene(**card.arguments).eval()
+    twin = build(card.architecture, card.arguments).eval()
     inputs = torch.from_numpy(nir[None]), torch.from_numpy(context[None])
 
     def in_torch() -> None:

@@ -1,10 +1,13 @@
 """The command ``nircolor``, also as ``python -m nircolor``."""
 
+import gc
 import signal
 
 
 def main() -> None:
     """Run the command line; see `nircolor.app.main.main`."""
+    # imports create a hundred thousand objects and no garbage: search for it more rarely
+    gc.set_threshold(10_000)
     # Ctrl-C during the imports would print a traceback
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)

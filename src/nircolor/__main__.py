@@ -18,7 +18,11 @@ def main() -> None:
     stopping.install()
     from nircolor.app.main import main as run
 
-    run()
+    try:
+        run()
+    finally:
+        # Python would search all objects for garbage once more while it exits
+        gc.freeze()
 
 
 if __name__ == "__main__":

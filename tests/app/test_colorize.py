@@ -1,6 +1,7 @@
 """Tests of `nircolor colorize`: output files, messages, exit codes."""
 
 import io
+import os
 import signal
 import threading
 import time
@@ -298,3 +299,15 @@ def test_debug_prints_tracebacks_in_a_batch(nircolor, tmp_path, tiny, debug):
     outcome = nircolor(*words, *(["--debug"] if debug else []))
     assert outcome.code == 1
     assert ("Traceback" in outcome.err) is debug
+
+
+def test_numpy_gets_one_thread_unless_the_user_sets_it(nircolor, tmp_path, tiny, monkeypatch):
+    path = save(tmp_path / "a.png", noise(1, 8, 8), "PNG")
+    # set, so that it is restored after the test
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "3")
+    words = ["colorize", path, "-m", tiny("per_pixel"), "-o"]
+    assert nircolor(*words, tmp_path / "b.png").code == 0
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    assert nircolor(*words, tmp_path / "c.png").code == 0
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"

@@ -1,5 +1,6 @@
 """Command `nircolor colorize`."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -207,6 +208,9 @@ def colorize(
     wavelengths, percentiles = parse_bands(bands), _parse_percentiles(stretch)
     invalid_value = parse_nodata(nodata)
     stopping.promise("finished images are kept, no image is incomplete")
+    # before NumPy is imported: after each of its few matrix products here, OpenBLAS's threads would keep
+    # waiting actively on the cores that the network computes on
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from nircolor.app.console import ProgressBar, show_warnings
     from nircolor.app.streams import open_streams
     from nircolor.inference import Colorizer, Reading, check_all, colorize_all, plan, require_confidence

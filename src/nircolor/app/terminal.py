@@ -2,7 +2,6 @@
 
 import codecs
 import errno
-import gc
 import io
 import os
 import shlex
@@ -191,8 +190,6 @@ def _show_unraisable(unraisable: Any) -> None:
 def finish(code: int) -> int:
     """Flush the streams before the process exits.
 
-    Objects are kept from the garbage collector, which would search them all again while Python exits.
-
     Returns:
         The exit code: ``code``, or another if standard output could not be written.
     """
@@ -209,7 +206,6 @@ def finish(code: int) -> int:
         sys.stderr.flush()
     except (OSError, ValueError):
         _discard(sys.stderr)
-    gc.freeze()
     return code
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import gdal, image_size, open_raster
@@ -85,6 +86,18 @@ def test_a_flipped_byte_in_png(tmp_path):
     path = save(tmp_path / "a.png", noise(1, 64, 64), "PNG")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    _refused(path, "damaged")
+
+
+def test_a_damaged_block_among_many(tmp_path):
+    """Blocks of TIFFs are decompressed by several threads."""
+    options = {"compress": "deflate", "tiled": True, "blockxsize": 64, "blockysize": 64}
+    path = save(tmp_path / "a.tif", noise(1, 200, 220), **options)
+    with rasterio.open(path) as file:
+        start = int(file.get_tag_item("BLOCK_OFFSET_1_2", "TIFF", 1))
+    data = bytearray(path.read_bytes())
+    data[start : start + 8] = bytes(8)
     path.write_bytes(data)
     _refused(path, "damaged")
 

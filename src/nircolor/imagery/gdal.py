@@ -70,6 +70,9 @@ def open_dataset(path: Path | str, mode: str = "r", **options: Any) -> Any:
     if mode == "r" and isinstance(path, Path):
         # rasterio takes a string that begins with "/vsi" as it is, whatever characters follow
         name = f"{_ALONE}{path}" if page is None else f"GTIFF_DIR:off:{page}:{_ALONE}{path}"
+        if options.get("driver") == "GTiff":
+            # several blocks are decompressed at a time; unlike in JPEG 2000, errors are not lost
+            options["num_threads"] = "ALL_CPUS"
     with _opening, warnings.catch_warnings():  # warning filters are global: one thread at a time
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         with _without_standard_error() if options.get("driver") == "JP2OpenJPEG" else nullcontext():

@@ -267,10 +267,10 @@ class ColourWriter:
 
     def _encode(self, rgb: Floats, valid: Mask | None) -> np.ndarray[Any, np.dtype[Any]]:
         """Convert to integers (bands and alpha, h, w), rounded half up, with invalid pixels marked."""
-        scaled = rgb * np.float32(self._top)
-        # NaN becomes 0, which a minimum and a maximum would keep
-        np.fmax(scaled, 0, out=scaled)
-        np.minimum(scaled, self._top, out=scaled)
+        # `fmax` turns NaN into 0, which `clip` would keep
+        scaled = np.fmax(rgb, np.float32(0))
+        np.minimum(scaled, 1, out=scaled)
+        scaled *= np.float32(self._top)
         scaled += np.float32(0.5)
         # conversion to integers truncates
         values = scaled.astype(self._dtype)

@@ -14,6 +14,8 @@ from nircolor.parallel import Progress
 
 # a reduced view for fill values alone; models with a context use that view
 _FILL_VIEW_PX = 256
+# rows read at a time: while they are scaled, they take several times the memory that they take in the end
+_ROWS_READ = 256
 
 
 def colorize_strips(
@@ -72,8 +74,10 @@ def colorize_strips(
         stop = min(top + down.tile_px, source.height)
         rows = stop - top
         # rows shared with the previous strip are kept: some formats cannot be read backwards
-        nir[:, kept:rows], valid[kept:rows] = source.rows(top + kept, stop)
-        np.copyto(nir[:, kept:rows], fill[:, None, None], where=~valid[kept:rows])
+        for start in range(kept, rows, _ROWS_READ):
+            new = slice(start, min(start + _ROWS_READ, rows))
+            nir[:, new], valid[new] = source.rows(top + new.start, top + new.stop)
+            np.copyto(nir[:, new], fill[:, None, None], where=~valid[new])
 
         output = np.zeros((channels, down.tile_px, across.padded_px), np.float32)
         output[:, : blended.shape[1]] = blended

@@ -19,9 +19,9 @@ _SHARE = 0.5
 # Upper limit for each image, 640 MiB: with the libraries, the network and GDAL's cache this stays below 1 GB.
 # Or the memory of 1.25 megapixels in the network, where that is more.
 _ENOUGH_BYTES, _ENOUGH_PX = 5 << 27, 5 << 18
-# memory of one pixel of a row of tiles: input bands as float32, twice while they are read; blended colour
-_STRIP_BYTES_PER_BAND = 8
-_STRIP_BYTES = 20
+# memory of one pixel of a row of tiles: input bands as float32; blended colour, and buffers of GDAL
+_STRIP_BYTES_PER_BAND = 4
+_STRIP_BYTES = 26
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def test_a_large_receptive_field_gets_a_megapixel_in_one_tile(monkeypatch):
     monkeypatch.setattr(tiling, "available_bytes", lambda: 1 << 40)
     for bytes_per_px in (1000.0, 2500.0, 5000.0):
         assert 1024 <= tile_size_px(far.model_copy(update={"bytes_per_px": bytes_per_px}), 1024) < 8 * 276
-    small = far.model_copy(update={"bytes_per_px": 100.0})
+    small = far.model_copy(update={"bytes_per_px": 80.0})
     assert tile_size_px(small, 1000) == 8 * 276
     monkeypatch.setattr(tiling, "available_bytes", lambda: 1 << 20)
     assert tile_size_px(far, 1000) == 2 * 276 + 1

@@ -16,9 +16,9 @@ from nircolor.modelfile import Card
 _LARGEST_PX, _LARGEST_RADII = 1024, 8
 # share of the free memory that images may take; other jobs and programs need some too
 _SHARE = 0.5
-# Upper limit for each image, 640 MiB: with the libraries, the network and GDAL's cache this stays below 1 GB.
+# Upper limit for each image, 512 MiB: with the libraries, the network and GDAL's cache this stays below 1 GB.
 # Or the memory of 1.25 megapixels in the network, where that is more.
-_ENOUGH_BYTES, _ENOUGH_PX = 5 << 27, 5 << 18
+_ENOUGH_BYTES, _ENOUGH_PX = 1 << 29, 5 << 18
 # memory of one pixel of a row of tiles: input bands as float32; blended colour, and buffers of GDAL
 _STRIP_BYTES_PER_BAND = 4
 _STRIP_BYTES = 26

@@ -11,6 +11,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ PAGES = (
     "docs/results.md",
     "docs/captures.md",
     "docs/performance.md",
+    "docs/quality.md",
     "docs/models/satellite.md",
     "docs/models/scene.md",
     "docs/guides/colorize.md",
@@ -137,6 +139,14 @@ def benchmark(name: str, which: int = 0) -> str:
     return re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)[which].rstrip()
 
 
+def quality(heading: str, kind: str) -> str:
+    """Return a table of results/scene/quality.md: of a data set, with a given text in its head."""
+    page = (ROOT / "results/scene/quality.md").read_text(encoding="utf-8")
+    section = page.split(f"## {heading}")[1].split("## ")[0]
+    tables: list[str] = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
+    return next(table for table in tables if kind in table.splitlines()[0]).rstrip()
+
+
 def read(name: str) -> Report:
     """Read a report under results/."""
     report: Report = json.loads((ROOT / f"results/{name}/report.json").read_text(encoding="utf-8"))
@@ -183,7 +193,14 @@ SATELLITE_SHORT = (
     "satellite",
     "satellite-1band",
 )
+QUALITY = {
+    "oracles": ("VCIP 2020", "| known |"),
+    "halos": ("RGB-NIR Scene", "beside edges"),
+    "noise": ("VCIP 2020", "deviation of the noise"),
+    "saturation": ("VCIP 2020", "--saturation"),
+}
 TABLES: dict[str, Callable[[], str]] = {
+    **{f"quality-{name}": partial(quality, *which) for name, which in QUALITY.items()},
     "scene": scene,
     "nirgnn": lambda: scores("nirgnn", (PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR), printed="printed"),
     "nirgnn-differences": lambda: differences(

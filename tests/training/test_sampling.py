@@ -10,8 +10,20 @@ from nircolor.training.sampling import Augmentation, ImagePair, draw_sample, res
 
 PLAIN = Augmentation()
 STRONG = Augmentation(
-    smallest_area=0.45, aspect=0.25, zoom=(0.35, 1.5), gamma=0.25, exposure=0.15, noise=0.02
+    smallest_area=0.45,
+    aspect=0.25,
+    zoom=(0.35, 1.5),
+    gamma=0.25,
+    exposure=0.15,
+    haze=0.3,
+    blur=1.0,
+    noise=0.06,
+    compression=0.15,
+    lamp=0.1,
+    padding=0.1,
 )
+# of these, what changes the place of pixels
+MOVED = Augmentation(smallest_area=0.45, aspect=0.25, zoom=(0.35, 1.5))
 
 
 @pytest.fixture
@@ -62,7 +74,7 @@ def test_edges_give_the_position_of_the_tile(pair):
 
 def test_nir_colour_and_mask_stay_registered(pair):
     for seed in range(20):
-        sample = draw(pair, seed, replace(STRONG, gamma=0, exposure=0, noise=0))
+        sample = draw(pair, seed, MOVED)
         torch.testing.assert_close(sample["nir"][0], sample["rgb"][2], rtol=0, atol=0.02)
         # the first quarter of the columns is masked out
         assert not sample["valid"][0][sample["rgb"][1] < 0.22].any()
@@ -74,6 +86,34 @@ def test_exposure_and_gamma_change_the_input_alone(pair):
     torch.testing.assert_close(plain["rgb"], changed["rgb"])
     assert not torch.allclose(plain["nir"], changed["nir"], atol=0.01)
     assert not torch.allclose(plain["context"][0], changed["context"][0], atol=0.01)
+
+
+def test_padding_is_black_in_the_tile_the_colour_and_the_view(pair):
+    bright = ImagePair("bright", pair.pixels.float().clamp(min=0.2))
+    in_view = 0
+    for seed in range(20):
+        sample = draw(bright, seed, Augmentation(padding=1.0))
+        black = sample["nir"][0] == 0
+        assert (sample["rgb"][:, black] == 0).all()
+        assert sample["valid"][0, black].all()
+        in_view += bool((sample["context"][0] == 0).any())
+    assert in_view > 10
+
+
+def test_noise_of_a_tile_is_in_the_view_of_its_image_too(pair):
+    noisy = 0
+    for seed in range(10):
+        plain, drawn = (draw(pair, seed, a) for a in (PLAIN, Augmentation(noise=0.3)))
+        in_tile = (drawn["nir"] - plain["nir"]).std() > 0.01
+        assert in_tile == ((drawn["context"][0] - plain["context"][0]).std() > 0.005)
+        noisy += bool(in_tile)
+    assert 2 <= noisy <= 8
+
+
+def test_no_sample_is_degraded_where_none_is_to_be(pair):
+    for seed in range(10):
+        plain, drawn = (draw(pair, seed, a) for a in (PLAIN, Augmentation(noise=0.3, degraded=0)))
+        torch.testing.assert_close(drawn["nir"], plain["nir"])
 
 
 def test_images_smaller_than_a_tile_are_enlarged(pair):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nircolor.extras import require
+from nircolor.models.depthwise import DepthwiseConv2d
 
 # (repeats, kernel, stride, expansion, output channels), Table 1 of the paper
 _STAGES = (
@@ -18,7 +19,7 @@ _STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-_STEM_WIDTH = 32
+_STEM_WIDTH, _STEM_KERNEL = 32, 3
 # indices of the last block at each stride: 2, 4, 8, 16, 32
 _TAPS = (0, 2, 4, 10, 15)
 _BN_EPS = 1e-3
@@ -41,18 +42,13 @@ def imagenet_weights() -> dict[str, Tensor]:
     return state
 
 
-class _SamePadConv(nn.Conv2d):
-    """Convolution with TensorFlow's "same" padding, with which the published weights were trained."""
+def _pad_same(x: Tensor, kernel: int) -> Tensor:
+    """Pad for a stride of 2 as TensorFlow does, with which the published weights were trained.
 
-    def forward(self, x: Tensor) -> Tensor:
-        kernel, stride = self.kernel_size[0], self.stride[0]
-        if stride == 1:
-            return F.conv2d(x, self.weight, self.bias, 1, kernel // 2, 1, self.groups)
-        # at stride 2 and even sizes, one pixel less is added before than after
-        before, after = (kernel - 2) // 2, (kernel - 1) // 2
-        return F.conv2d(
-            F.pad(x, (before, after, before, after)), self.weight, self.bias, stride, 0, 1, self.groups
-        )
+    At even sizes, one pixel less is added before than after.
+    """
+    before, after = (kernel - 2) // 2, (kernel - 1) // 2
+    return F.pad(x, (before, after, before, after))
 
 
 class _InvertedResidual(nn.Module):
@@ -61,13 +57,15 @@ class _InvertedResidual(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = channels_in * expansion
-        self.expand = _SamePadConv(channels_in, hidden, 1) if expansion > 1 else None
-        self.depthwise = _SamePadConv(hidden, hidden, kernel, stride, groups=hidden)
-        self.project = _SamePadConv(hidden, channels_out, 1)
+        self.expand = nn.Conv2d(channels_in, hidden, 1) if expansion > 1 else None
+        self.depthwise = DepthwiseConv2d(hidden, kernel, stride, padding=kernel // 2 if stride == 1 else 0)
+        self.project = nn.Conv2d(hidden, channels_out, 1)
         self.skip = stride == 1 and channels_in == channels_out
 
     def forward(self, x: Tensor) -> Tensor:
         h = x if self.expand is None else F.relu6(self.expand(x))
+        if self.depthwise.stride[0] == 2:
+            h = _pad_same(h, self.depthwise.kernel_size[0])
         h = self.project(F.relu6(self.depthwise(h)))
         return x + h if self.skip else h
 
@@ -97,7 +95,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stem = _SamePadConv(1, _STEM_WIDTH, 3, 2)
+        self.stem = nn.Conv2d(1, _STEM_WIDTH, _STEM_KERNEL, 2)
         blocks: list[nn.Module] = []
         width = _STEM_WIDTH
         for repeats, kernel, stride, expansion, channels_out in _STAGES:
@@ -110,7 +108,7 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, gray: Tensor) -> list[Tensor]:
         """Compute the five feature maps, finest first."""
-        h = F.relu6(self.stem(gray * 2 - 1))
+        h = F.relu6(self.stem(_pad_same(gray * 2 - 1, _STEM_KERNEL)))
         features = []
         for i, block in enumerate(self.blocks):
             h = block(h)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nircolor.arrays import Floats, Mask
+from nircolor.training.degradations import capture, light_by_lamp, pad_black
 
 Sample = dict[str, Tensor | str]
 
@@ -30,7 +31,15 @@ class Augmentation:
         aspect: Largest change of the window's aspect ratio, natural logarithm.
         gamma: Largest change of the gamma of the NIR input, natural logarithm.
         exposure: Largest change of the exposure of the NIR input, natural logarithm.
-        noise: Largest standard deviation of Gaussian noise on the NIR input; half of the samples have none.
+        degraded: Part of the samples whose NIR input has the faults below, each with a probability of one
+            half, compression with the given one.
+        haze: Largest part of the NIR input that is a uniform veil.
+        blur: Largest standard deviation of a Gaussian blur of the NIR input, in pixels.
+        noise: Largest standard deviation of the noise of the NIR input at black; it doubles towards white, as
+            shot noise grows. Most samples have little.
+        compression: Probability that the NIR input went through JPEG, at qualities of 30 to 95.
+        lamp: Part of the samples that are lit by a lamp in the middle, in NIR and in colour.
+        padding: Part of the samples with black padding at one or two sides, in NIR and in colour.
     """
 
     smallest_area: float = 1.0
@@ -39,7 +48,13 @@ class Augmentation:
     rotate90: bool = False
     gamma: float = 0.0
     exposure: float = 0.0
+    degraded: float = 1.0
+    haze: float = 0.0
+    blur: float = 0.0
     noise: float = 0.0
+    compression: float = 0.0
+    lamp: float = 0.0
+    padding: float = 0.0
     flip: bool = True
 
 
@@ -101,28 +116,27 @@ def draw_sample(
     a = augmentation
     image = _random_window(pair.as_float(), rng, a)
     bands = len(image) - 4
-    # as at run time, the view is of the image before it is scaled and cut into tiles
-    view = None if context_px is None else resize(image[:bands], (context_px, context_px))
+    if rng.random() < a.lamp:
+        image = light_by_lamp(image, rng)
 
     height, width = image.shape[1:]
     zoom = max(math.exp(rng.uniform(*np.log(a.zoom))), tile_px / height, tile_px / width)
     image = resize(image, (max(tile_px, round(height * zoom)), max(tile_px, round(width * zoom))))
+    gamma, exposure = math.exp(rng.uniform(-a.gamma, a.gamma)), math.exp(rng.uniform(-a.exposure, a.exposure))
+    nir = torch.clamp(image[:bands] ** gamma * exposure, 0, 1)
+    if rng.random() < a.degraded:
+        nir = capture(nir, rng, haze=a.haze, blur=a.blur, noise=a.noise, compression=a.compression)
+    image = torch.cat([nir, image[bands:]])
+    if rng.random() < a.padding:
+        image = pad_black(image, rng)
+    # as at run time, the view is of the image that the tile is cut from
+    view = None if context_px is None else resize(image[:bands], (context_px, context_px))
+
     height, width = image.shape[1:]
     top, left = int(rng.integers(height - tile_px + 1)), int(rng.integers(width - tile_px + 1))
     tile = image[:, top : top + tile_px, left : left + tile_px]
     edges = (top / height, (top + tile_px) / height, left / width, (left + tile_px) / width)
-
-    gamma, exposure = math.exp(rng.uniform(-a.gamma, a.gamma)), math.exp(rng.uniform(-a.exposure, a.exposure))
-    deviation = a.noise * max(0.0, rng.uniform(-1, 1))
-
-    def exposed(x: Tensor) -> Tensor:
-        return torch.clamp(x**gamma * exposure, 0, 1)
-
-    nir = exposed(tile[:bands])
-    if deviation > 0:
-        nir = nir + deviation * torch.from_numpy(rng.standard_normal(nir.shape, dtype=np.float32))
-    tile = torch.cat([nir.clamp(0, 1), tile[bands:]])
-    return as_sample(pair.name, tile, None if view is None else exposed(view), edges)
+    return as_sample(pair.name, tile, view, edges)
 
 
 def as_sample(

@@ -1,0 +1,245 @@
+"""Measure what limits a model of photographs, on the validation splits of the training pairs.
+
+    python benchmarks/scene_quality.py --data data -o results/scene/quality
+
+Scores, halos beside edges, noise, saturation, mirrored images averaged, the calibration of the bound of the
+error, and oracles: what the score would be if a part of the colours were known. The official validation pairs
+are not read.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from nircolor import metrics
+from nircolor.errors import NircolorWarning
+from nircolor.inference import Colorizer
+from nircolor.pairs import Pair, Scenes, Vcip, read_pair, split_pairs
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+# values of each column, by row
+Rows = dict[str, list[float]]
+
+SATURATIONS = (1.0, 1.3, 1.6, 2.0)
+NOISES = (0.0, 0.02, 0.05, 0.1)
+# bounds of the error at which the calibration is listed
+BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.3)
+# cells of the coarse oracles, in pixels
+CELL_PX = 16
+# pixels whose NIR gradient is among the largest 3% are edges; halos lie 2 to 12 px beside them
+EDGE_SHARE, NEAREST_PX, FURTHEST_PX = 0.03, 2, 12
+
+
+class Image(NamedTuple):
+    """A validation pair: NIR (1, h, w), colour (3, h, w), valid pixels (h, w)."""
+
+    name: str
+    nir: Floats
+    rgb: Floats
+    valid: Mask
+
+
+def main() -> None:
+    """Measure a model on both data sets and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with vcip2020/, epfl/, scenes.csv")
+    parser.add_argument("--model", default="scene", help="name of a shipped model, or a model file")
+    parser.add_argument("--val-fraction", type=float, default=0.13, help="as in the recipe")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="file to write, without extension")
+    arguments = parser.parse_args()
+
+    table = arguments.data / "scenes.csv"
+    sets = {
+        "VCIP 2020": Vcip(arguments.data / "vcip2020", table=table),
+        "RGB-NIR Scene": Scenes(arguments.data / "epfl", table=table, drop_flagged=True),
+    }
+    colorizer = Colorizer(arguments.model)
+    results: dict[str, dict[str, Rows]] = {}
+    counts = {}
+    for name, paired in sets.items():
+        _, val = split_pairs(paired.pairs(), arguments.val_fraction)
+        counts[name] = len(val)
+        results[name] = measure(colorizer, val)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    command = shlex.join(["python", *sys.argv])
+    arguments.output.with_suffix(".json").write_text(
+        json.dumps(
+            {"command": command, "model": colorizer.card.name, "images": counts, "sets": results}, indent=1
+        )
+        + "\n"
+    )
+    text = render(command, counts, results)
+    arguments.output.with_suffix(".md").write_text(text)
+    print(text)
+
+
+def measure(colorizer: Colorizer, pairs: list[Pair]) -> dict[str, Rows]:
+    """Return the means over images of each table's rows."""
+    rows: dict[str, dict[str, list[list[float]]]] = {}
+
+    def add(table: str, row: str, values: list[float]) -> None:
+        rows.setdefault(table, {}).setdefault(row, []).append(values)
+
+    bounds, errors = [], []
+    rng = np.random.default_rng(0)
+    for image in images(pairs):
+        if colorizer.card.error_quantile is not None:
+            rgb, confidence = colorizer.colorize(image.nir, confidence=True)
+            bounds.append((1 - confidence)[image.valid])
+            errors.append(np.sqrt(np.square(rgb - image.rgb).mean(0))[image.valid])
+        else:
+            rgb = colorizer.colorize(image.nir)
+        for row, colours in candidates(image, rgb).items():
+            add("oracles", row, scores(image, colours))
+        mirrored = colorizer.colorize(np.ascontiguousarray(image.nir[..., ::-1]))[..., ::-1].astype(
+            np.float32
+        )
+        add(
+            "mirrored",
+            "averaged with its mirror image",
+            scores(image, np.asarray((rgb + mirrored) / 2, np.float32)),
+        )
+        add("halos", "model", halo(image, rgb))
+        for deviation in NOISES:
+            noise = rng.normal(0, 1, image.nir.shape) * deviation * np.sqrt(1 + 3 * image.nir)
+            noisy = np.clip(image.nir + noise, 0, 1).astype(np.float32)
+            coloured = colorizer.colorize(noisy) if deviation else rgb
+            add("noise", f"{deviation:g}", [*scores(image, coloured), speckle(coloured, noisy)])
+        for saturation in SATURATIONS:
+            vivid = colorizer.colorize(image.nir, saturation=saturation) if saturation != 1 else rgb
+            share = colourfulness(vivid, image.valid) / colourfulness(image.rgb, image.valid)
+            add("saturation", f"{saturation:g}", [*scores(image, vivid), share])
+    result = {
+        table: {row: np.mean(values, 0).round(5).tolist() for row, values in of.items()}
+        for table, of in rows.items()
+    }
+    if bounds:
+        result["confidence"] = calibration(np.concatenate(bounds), np.concatenate(errors))
+    return result
+
+
+def images(pairs: list[Pair]) -> Iterator[Image]:
+    """Read the pairs; padding counts as invalid, of which no warning is needed."""
+    for pair in pairs:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NircolorWarning)
+            yield Image(pair.name, *read_pair(pair))
+
+
+def scores(image: Image, rgb: Floats) -> list[float]:
+    """Return PSNR in dB, SSIM and angular error in degrees."""
+    arguments = rgb, image.rgb, image.valid
+    return [metrics.psnr(*arguments), metrics.ssim(*arguments), metrics.angular_error_deg(*arguments)]
+
+
+def candidates(image: Image, rgb: Floats) -> dict[str, Floats]:
+    """Return the model's colours, and what they would be if a part of the truth were known."""
+    truth, valid = image.rgb, image.valid
+
+    def mean(x: Floats) -> Floats:
+        return x[:, valid].mean(1)[:, None, None]
+
+    def gray(x: Floats) -> Floats:
+        return x.mean(0, keepdims=True)
+
+    def coarse(x: Floats) -> Floats:
+        # the mean of the valid pixels around each, as wide as a cell
+        weight = ndimage.uniform_filter(valid.astype(np.float32), CELL_PX)
+        means = np.stack([ndimage.uniform_filter(plane * valid, CELL_PX) for plane in x])
+        return means / np.maximum(weight, 1e-6)
+
+    made = {
+        "model": rgb,
+        "true mean gray": rgb + mean(gray(truth)) - mean(gray(rgb)),
+        "true mean colour": rgb + mean(truth) - mean(rgb),
+        f"true chroma over {CELL_PX} px": gray(rgb) + coarse(truth - gray(truth)),
+        "true chroma": gray(rgb) + truth - gray(truth),
+        f"true colour over {CELL_PX} px": rgb + coarse(truth) - coarse(rgb),
+        "true gray": rgb - gray(rgb) + gray(truth),
+    }
+    return {name: np.clip(x, 0, 1).astype(np.float32) for name, x in made.items()}
+
+
+def halo(image: Image, rgb: Floats) -> list[float]:
+    """Return the squared chroma error beside strong NIR edges, elsewhere, and their ratio."""
+    smooth = ndimage.uniform_filter(image.nir[0], 3)
+    gradient = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1))
+    edges = gradient > np.quantile(gradient[image.valid], 1 - EDGE_SHARE)
+    distance = ndimage.distance_transform_cdt(~edges, "chessboard")
+    beside = (distance >= NEAREST_PX) & (distance <= FURTHEST_PX) & image.valid
+    elsewhere = (distance > FURTHEST_PX) & image.valid
+
+    def chroma(x: Floats) -> Floats:
+        return x - x.mean(0)
+
+    error = np.square(chroma(rgb) - chroma(image.rgb)).sum(0)
+    near, far = float(error[beside].mean()), float(error[elsewhere].mean())
+    return [near, far, near / far]
+
+
+def speckle(rgb: Floats, nir: Floats) -> float:
+    """Return the deviation of the chroma from its surroundings, as a share of that of the NIR input."""
+
+    def fine(x: Floats) -> float:
+        return float(np.std(x - ndimage.uniform_filter(x, (0, 5, 5))))
+
+    return fine(rgb - rgb.mean(0)) / fine(nir)
+
+
+def colourfulness(rgb: Floats, valid: Mask) -> float:
+    """Return the mean distance of the channels (3, h, w) from their mean."""
+    return float(np.abs(rgb - rgb.mean(0))[:, valid].mean())
+
+
+def calibration(bounds: Floats, errors: Floats) -> Rows:
+    """Return, for pixels whose bound is below a value, their share, the share below it, and their error."""
+    rows = {}
+    for limit in BOUNDS:
+        chosen = errors[bounds < limit]
+        if len(chosen):
+            rows[f"{limit:g}"] = [
+                len(chosen) / len(errors),
+                float((chosen < limit).mean()),
+                float(np.sqrt(np.square(chosen).mean())),
+            ]
+    rows["all"] = [1.0, float((errors < bounds).mean()), float(np.sqrt(np.square(errors).mean()))]
+    return rows
+
+
+COLUMNS = {
+    "oracles": ("known", "PSNR dB", "SSIM", "angular error °"),
+    "mirrored": ("result", "PSNR dB", "SSIM", "angular error °"),
+    "halos": ("result", "chroma error beside edges", "elsewhere", "mean ratio"),
+    "noise": ("deviation of the noise at black", "PSNR dB", "SSIM", "angular error °", "speckle"),
+    "saturation": ("--saturation", "PSNR dB", "SSIM", "angular error °", "colour / truth"),
+    "confidence": ("bound below", "share of the pixels", "error below that", "root mean square error"),
+}
+
+
+def render(command: str, counts: dict[str, int], results: dict[str, dict[str, Rows]]) -> str:
+    """Render the tables in Markdown."""
+    lines = ["# Quality on the validation splits", "", f"`{command}`", ""]
+    for name, tables in results.items():
+        lines += [f"## {name}, {counts[name]} images", ""]
+        for table, columns in COLUMNS.items():
+            if table not in tables:
+                continue
+            lines += ["| " + " | ".join(columns) + " |", "|---" * len(columns) + "|"]
+            for row, values in tables[table].items():
+                lines.append(f"| {row} | " + " | ".join(f"{value:.4g}" for value in values) + " |")
+            lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

@@ -116,19 +116,21 @@ def draw_sample(
     a = augmentation
     image = _random_window(pair.as_float(), rng, a)
     bands = len(image) - 4
-    if rng.random() < a.lamp:
-        image = light_by_lamp(image, rng)
+    # a stream of their own, so that the faults do not change the other random numbers
+    (faults,) = rng.spawn(1)
+    if faults.random() < a.lamp:
+        image = light_by_lamp(image, faults)
 
     height, width = image.shape[1:]
     zoom = max(math.exp(rng.uniform(*np.log(a.zoom))), tile_px / height, tile_px / width)
     image = resize(image, (max(tile_px, round(height * zoom)), max(tile_px, round(width * zoom))))
     gamma, exposure = math.exp(rng.uniform(-a.gamma, a.gamma)), math.exp(rng.uniform(-a.exposure, a.exposure))
     nir = torch.clamp(image[:bands] ** gamma * exposure, 0, 1)
-    if rng.random() < a.degraded:
-        nir = capture(nir, rng, haze=a.haze, blur=a.blur, noise=a.noise, compression=a.compression)
+    if faults.random() < a.degraded:
+        nir = capture(nir, faults, haze=a.haze, blur=a.blur, noise=a.noise, compression=a.compression)
     image = torch.cat([nir, image[bands:]])
-    if rng.random() < a.padding:
-        image = pad_black(image, rng)
+    if faults.random() < a.padding:
+        image = pad_black(image, faults)
     # as at run time, the view is of the image that the tile is cut from
     view = None if context_px is None else resize(image[:bands], (context_px, context_px))
 

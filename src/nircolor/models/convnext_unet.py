@@ -91,6 +91,7 @@ class ConvNextUNet(Network):
         Liu et al., "A ConvNet for the 2020s", CVPR 2022.
 
     Example:
+        >>> import torch
         >>> network = ConvNextUNet(bands=3, widths=(8, 16)).eval()
         >>> network(torch.rand(1, 3, 32, 48)).shape
         torch.Size([1, 3, 32, 48])

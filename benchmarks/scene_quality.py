@@ -17,16 +17,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from nircolor import metrics
+from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorWarning
 from nircolor.inference import Colorizer
 from nircolor.pairs import Pair, Scenes, Vcip, read_pair, split_pairs
 
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
 # values of each column, by row
 Rows = dict[str, list[float]]
 

@@ -12,14 +12,6 @@ from tests.imagery.imagery_samples import load, noise, save
 
 
 @pytest.fixture
-def folder(tmp_path):
-    """Two images, in a folder and in a folder below it."""
-    gray_png(tmp_path / "in" / "a.png", seed=1)
-    save(tmp_path / "in" / "b.tif", noise(1, 30, 20, "uint16"))
-    return tmp_path / "in"
-
-
-@pytest.fixture
 def colorize(nircolor, tiny):
     """Run `nircolor colorize` with a small model."""
     return lambda *words: nircolor("colorize", *words, "-m", tiny("per_pixel"))

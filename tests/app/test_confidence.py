@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 
 from tests.app.command_line import files, gray_png
-from tests.imagery.imagery_samples import load, noise, save
-
-
-@pytest.fixture
-def folder(tmp_path):
-    gray_png(tmp_path / "in" / "a.png", seed=1)
-    save(tmp_path / "in" / "b.tif", noise(1, 30, 20, "uint16"))
-    return tmp_path / "in"
+from tests.imagery.imagery_samples import load
 
 
 @pytest.fixture

@@ -5,10 +5,11 @@ import shlex
 import sys
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from nircolor.app.fitting import DEFAULT_MODEL, Fit, fits_of, shipped_cards
 from nircolor.app.options import (
     Bands,
     Json,
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from nircolor.imagery import Raster
     from nircolor.modelfile import Card
 
-_DEFAULT: Final = "scene"
 # side of the reduced image from which ranges are computed
 _REDUCED_PX: Final = 512
 # of an image with more bands than the first number (a hyperspectral cube), only the second number is listed
@@ -55,7 +55,7 @@ def models(verbose: AllDetails = False, as_json: Json = False) -> None:
     """
     from nircolor.weights import shipped_models
 
-    cards, paths = _shipped_cards(), shipped_models()
+    cards, paths = shipped_cards(), shipped_models()
     if as_json:
         from nircolor.app.console import print_json
 
@@ -70,7 +70,7 @@ def models(verbose: AllDetails = False, as_json: Json = False) -> None:
 
     table = _grid()
     for card in cards:
-        table.add_row(f"{card.name}{' (default)' if card.name == _DEFAULT else ''}", card.summary)
+        table.add_row(f"{card.name}{' (default)' if card.name == DEFAULT_MODEL else ''}", card.summary)
         table.add_row("", f"{describe_bands(card.bands)}, {_expected(card)}; weights: {card.licence.weights}")
     console.print(table)
 
@@ -138,7 +138,7 @@ def info(
                 max_pixels=max_pixels,
             )
         with raster:
-            content = _describe(raster, _fits(raster, _input_and_output(name), given))
+            content = _describe(raster, fits_of(raster, shipped_cards()), _input_and_output(name), given)
             # warnings about the values depend on the model
             general = raster.values.warning(None)
             found = [str(one.message) for one in caught if issubclass(one.category, NircolorWarning)]
@@ -184,72 +184,14 @@ def _as_text(
     return "".join(f" {part}" for part in parts)
 
 
-class Fit(NamedTuple):
-    """Whether a model fits an image.
-
-    Attributes:
-        card: The card of the model.
-        reason: Why it does not fit, or None.
-        command: Command that colorizes the image with it, or None.
-        note: What the user should know before, or None.
-    """
-
-    card: "Card"
-    reason: str | None
-    command: str | None
-    note: str | None = None
-
-
-def _fits(raster: "Raster", paths: str, given: str) -> list[Fit]:
-    """Try all shipped models, and return them with the recommended one first.
-
-    The default comes first, except for an image from above, whose reflectance suits a satellite model: then
-    that of the most bands does.
-    """
-    fits = [_fit(raster, card, paths, given) for card in _shipped_cards()]
-    product = raster.values.product
-    from_above = product is not None or (raster.is_georeferenced and any(raster.wavelengths_nm))
-
-    def rank(fit: Fit) -> tuple[bool, bool, int]:
-        suits = from_above and fit.card.encoding == "reflectance"
-        return fit.reason is not None, not suits, -len(fit.card.bands) if suits else 0
-
-    return sorted(fits, key=rank)
-
-
-def _fit(raster: "Raster", card: "Card", paths: str, given: str) -> Fit:
-    from nircolor.imagery.values.products import LANDSAT_SURFACE, SENTINEL2
-    from nircolor.inference import RasterSource
-
-    values = raster.values
-    more, note = "", values.warning(card.encoding)
-    try:
-        RasterSource(raster, card)
-    except NircolorError as error:
-        reason = str(error).removeprefix(f"{raster.path}: ")
-        if not values.lacks_scale or str(error) != values.error(card.encoding, f"model {card.name}"):
-            return Fit(card, reason, None)
-        more, note = f" {(values.product or SENTINEL2).options}", None
-        if values.product is None:
-            note = (
-                f"{raster.path}: the scale of the values is not stated; {SENTINEL2.options} is for "
-                f"reflectance × 10000 (as Sentinel-2), {LANDSAT_SURFACE.name} needs {LANDSAT_SURFACE.options}"
-            )
-        elif values.product.note:
-            note = (
-                f"{raster.path}: the scale of the values is not stated; {values.product.options} is for "
-                f"{values.product.name} ({values.product.note})"
-            )
-    else:
-        if values.product is not None and values.lacks_scale and card.encoding == "gamma":
-            more, note = f" {values.product.options} --reflectance", None
-    command = f"nircolor colorize {paths} --model {card.name}{given}{more}"
-    return Fit(card, None, command, note)
-
-
-def _describe(raster: "Raster", fits: list[Fit]) -> dict[str, Any]:
+def _describe(raster: "Raster", fits: list[Fit], paths: str, given: str) -> dict[str, Any]:
     """Return the properties of an image as plain data: the content of ``--json``."""
     import numpy as np
+
+    def command(fit: Fit) -> str | None:
+        if fit.reason is not None:
+            return None
+        return f"nircolor colorize {paths} --model {fit.card.name}{given}{fit.options}"
 
     shape = (min(raster.height, _REDUCED_PX), min(raster.width, _REDUCED_PX))
     listed = list(range(raster.bands))
@@ -291,14 +233,14 @@ def _describe(raster: "Raster", fits: list[Fit]) -> dict[str, Any]:
             }
             for index in range(raster.bands)
         ],
-        "recommended": None if best is None else {"model": best.card.name, "command": best.command},
+        "recommended": None if best is None else {"model": best.card.name, "command": command(best)},
         "models": [
             {
                 "name": fit.card.name,
                 "summary": fit.card.summary,
                 "fits": fit.reason is None,
                 "reason": fit.reason,
-                "command": fit.command,
+                "command": command(fit),
                 "expects": _expected(fit.card),
             }
             for fit in fits
@@ -366,22 +308,13 @@ def _range(percentiles: list[float] | None) -> str:
     return f"percentiles 1, 50, 99: {low:.3f}, {middle:.3f}, {high:.3f}"
 
 
-def _shipped_cards() -> list["Card"]:
-    """Read the cards of the shipped models, the default first."""
-    from nircolor.modelfile import read_card
-    from nircolor.weights import shipped_models
-
-    paths = shipped_models()
-    return [read_card(paths[name]) for name in sorted(paths, key=lambda name: (name != _DEFAULT, name))]
-
-
 def _expected(card: "Card") -> str:
     return "reflectance" if card.encoding == "reflectance" else "values encoded like a photograph"
 
 
 def _card_record(card: "Card", path: Path) -> dict[str, Any]:
     files = [str(form) for form in _forms(path)]
-    return {**card.model_dump(mode="json"), "default": card.name == _DEFAULT, "files": files}
+    return {**card.model_dump(mode="json"), "default": card.name == DEFAULT_MODEL, "files": files}
 
 
 def _forms(path: Path) -> list[Path]:

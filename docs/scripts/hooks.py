@@ -39,6 +39,7 @@ INCLUDED = {source: page for source, page in ROOT_PAGES.items() if page != "inde
 # command -> the guide that explains it
 GUIDES = {
     "colorize": ("Colorize images", "guides/colorize.md"),
+    "serve": ("Web page and HTTP API", "guides/web.md"),
     "info": ("Files and formats", "guides/files.md"),
     "models": ("Choose a model", "guides/models.md"),
     "evaluate": ("Evaluate a colorizer", "evaluation.md"),

@@ -25,7 +25,7 @@ from nircolor.app.options import (
     Verbose,
     parse_bands,
     parse_nodata,
-    parse_numbers,
+    parse_percentiles,
 )
 from nircolor.app.report import Report, line_of
 from nircolor.app.terminal import printable, show
@@ -205,7 +205,7 @@ def colorize(
             "--confidence": confidence,
         },
     )
-    wavelengths, percentiles = parse_bands(bands), _parse_percentiles(stretch)
+    wavelengths, percentiles = parse_bands(bands), parse_percentiles(stretch)
     invalid_value = parse_nodata(nodata)
     stopping.promise("finished images are kept, no image is incomplete")
     # before NumPy is imported: after each of its few matrix products here, OpenBLAS's threads would keep
@@ -358,12 +358,3 @@ def _size(path: Path) -> int:
     # the error is reported when the file is opened
     except OSError:
         return 0
-
-
-def _parse_percentiles(text: str | None) -> tuple[float, float] | None:
-    numbers = parse_numbers(text, "--stretch")
-    if numbers is None:
-        return None
-    if len(numbers) != 2 or not 0 <= numbers[0] < numbers[1] <= 100:
-        raise NircolorError(f"--stretch: expected two percentiles, the lower one first, got {text!r}")
-    return numbers[0], numbers[1]

@@ -16,6 +16,7 @@ from nircolor.app.evaluate import evaluate
 from nircolor.app.info import info, models
 from nircolor.app.leaks import leaks
 from nircolor.app.options import OutputFolder
+from nircolor.app.serve import serve
 from nircolor.app.synthesize import synthesize
 from nircolor.app.terminal import printable
 from nircolor.app.training import TRAIN_SETTINGS, export, train
@@ -91,7 +92,7 @@ def demo(
 
 
 for title, functions in {
-    "Colorize": (colorize, models, info, demo),
+    "Colorize": (colorize, serve, models, info, demo),
     "Evaluate": (evaluate, leaks),
     "Train": (synthesize, train, export),
 }.items():

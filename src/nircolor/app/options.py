@@ -172,6 +172,24 @@ def parse_numbers(text: str | None, option: str) -> tuple[float, ...] | None:
         raise NircolorError(f"{option}: expected numbers separated by commas, got {text!r}") from None
 
 
+def parse_percentiles(text: str | None) -> tuple[float, float] | None:
+    """Parse ``--stretch``: two percentiles.
+
+    Raises:
+        NircolorError: They are not two numbers from 0 to 100, the lower one first.
+
+    Example:
+        >>> parse_percentiles("1,99")
+        (1.0, 99.0)
+    """
+    numbers = parse_numbers(text, "--stretch")
+    if numbers is None:
+        return None
+    if len(numbers) != 2 or not 0 <= numbers[0] < numbers[1] <= 100:
+        raise NircolorError(f"--stretch: expected two percentiles, the lower one first, got {text!r}")
+    return numbers[0], numbers[1]
+
+
 def parse_nodata(text: str | None) -> float | Literal["none"] | None:
     """Parse the value of ``--nodata``: a number, ``nan`` or ``none``.
 

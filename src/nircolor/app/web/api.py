@@ -1,0 +1,276 @@
+"""The HTTP API."""
+
+import asyncio
+import mimetypes
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, BackgroundTasks, File, Form, Query, Request, UploadFile
+from fastapi.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
+
+from nircolor import __version__
+from nircolor.app.web.archive import archive
+from nircolor.app.web.metrics import metrics
+from nircolor.app.web.previews import Previews
+from nircolor.app.web.schemas import (
+    ColorizeForm,
+    Health,
+    ImageState,
+    OfferedModel,
+    Options,
+    Problem,
+    ServerInfo,
+)
+from nircolor.app.web.settings import Models, Settings
+from nircolor.app.web.store import Image, NotFoundError, Store
+from nircolor.app.web.work import BusyError, Queue
+from nircolor.errors import NircolorError
+from nircolor.imagery import EXTENSIONS
+from nircolor.modelfile import describe_bands
+
+# between two looks at the state of an image whose client waits for the result
+_WAIT_S = 0.05
+_IMAGES, _ONE = "Images in steps", "One request"
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    404: {"model": Problem, "description": "No such image."},
+    409: {"model": Problem, "description": "The image is being colorized, or has no result."},
+    413: {"model": Problem, "description": "The upload is too large."},
+    422: {"model": Problem, "description": "The image or an option is not accepted."},
+    503: {"model": Problem, "description": "The server is full."},
+}
+
+
+def _problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    return {code: _PROBLEMS[code] for code in codes}
+
+
+class Api:
+    """Handlers of the API.
+
+    Args:
+        settings: Limits.
+        models: The models.
+        store: The images.
+        queue: The queue.
+        previews: Makes previews.
+    """
+
+    def __init__(
+        self, settings: Settings, models: Models, store: Store, queue: Queue, previews: Previews
+    ) -> None:
+        self._settings, self._models, self._store = settings, models, store
+        self._queue, self._previews = queue, previews
+
+    def router(self) -> APIRouter:
+        """Return the addresses of the API."""
+        router = APIRouter()
+        one, image = "/api/images/{key}", {"tags": [_IMAGES]}
+        router.add_api_route(
+            "/api/colorize", self.colorize, methods=["POST"], tags=[_ONE], responses=_problems(413, 422, 503),
+            response_class=FileResponse, summary="Colorize a file and get the result",
+        )  # fmt: skip
+        router.add_api_route(
+            "/api/images", self.add, methods=["POST"], status_code=201, response_model=ImageState,
+            responses=_problems(413, 422, 503), summary="Upload an image", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            "/api/images", self.states, methods=["GET"], response_model=list[ImageState],
+            summary="Get the state of several images", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            one, self.state, methods=["GET"], response_model=ImageState, responses=_problems(404),
+            summary="Get the state of an image", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            one, self.remove, methods=["DELETE"], status_code=204, responses=_problems(404),
+            summary="Delete an image and its result", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            f"{one}/run", self.start, methods=["POST"], status_code=202, response_model=ImageState,
+            responses=_problems(404, 409, 422), summary="Colorize an image", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            f"{one}/run", self.cancel, methods=["DELETE"], response_model=ImageState,
+            responses=_problems(404), summary="Cancel the work on an image", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            f"{one}/result", self.result, methods=["GET"], responses=_problems(404, 409),
+            response_class=FileResponse, summary="Get the result", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            f"{one}/before.jpg", self.before, methods=["GET"], responses=_problems(404, 422),
+            response_class=Response, summary="Get a preview of the image", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            f"{one}/after.jpg", self.after, methods=["GET"], responses=_problems(404, 409),
+            response_class=Response, summary="Get a preview of the result", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            "/api/archive", self.archive, methods=["GET"], responses=_problems(404, 409),
+            response_class=StreamingResponse, summary="Get several results as a ZIP", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            "/api", self.info, methods=["GET"], response_model=ServerInfo, tags=["Server"],
+            summary="Get the limits and models of the server",
+        )  # fmt: skip
+        router.add_api_route(
+            "/health", self.health, methods=["GET"], response_model=Health, tags=["Server"],
+            summary="Check that the server is up; needs no token",
+        )  # fmt: skip
+        router.add_api_route(
+            "/metrics", self.metrics, methods=["GET"], response_class=PlainTextResponse, tags=["Server"],
+            summary="Get figures for Prometheus",
+        )  # fmt: skip
+        return router
+
+    async def colorize(
+        self,
+        request: Request,
+        background: BackgroundTasks,
+        form: Annotated[ColorizeForm, Form(media_type="multipart/form-data")],
+    ) -> Response:
+        """The result has the format, size, bit depth and georeference of the file, byte for byte as from
+        `nircolor colorize`. Warnings are in headers `Nircolor-Warning`. The server keeps nothing."""
+        options = form.options
+        self._models.check(options.model)
+        image = await run_in_threadpool(self._added, form.file)
+        try:
+            self._queue.add(image, options)
+            while image.is_busy:
+                await asyncio.sleep(_WAIT_S)
+                if await request.is_disconnected():
+                    raise NotFoundError("the client has gone")
+            if image.error is not None:
+                raise NircolorError(image.error)
+        except BaseException:
+            await run_in_threadpool(self._removed, image)
+            raise
+        background.add_task(self._removed, image)
+        answer = _file(image)
+        answer.headers["Nircolor-Model"] = str(image.model)
+        for warning in image.warnings:
+            answer.headers.append("Nircolor-Warning", warning.encode("ascii", "backslashreplace").decode())
+        answer.background = background
+        return answer
+
+    def add(
+        self,
+        file: Annotated[
+            list[UploadFile],
+            File(description="The image; repeated for files that belong to it, as ENVI header and data."),
+        ],
+    ) -> ImageState:
+        """Says what the image holds and which models fit it."""
+        return self._state(self._added(file))
+
+    def states(self, id: Annotated[list[str], Query(max_length=1000)]) -> list[ImageState]:
+        """Images that do not exist any more are left out."""
+        found = []
+        for key in id:
+            try:
+                found.append(self._state(self._store.get(key)))
+            except NotFoundError:
+                continue
+        return found
+
+    def state(self, key: str) -> ImageState:
+        return self._state(self._store.get(key))
+
+    def remove(self, key: str) -> Response:
+        self._removed(self._store.get(key))
+        return Response(status_code=204)
+
+    def start(self, key: str, options: Options) -> ImageState:
+        """The image joins the queue; its state tells the progress."""
+        image = self._store.get(key)
+        self._queue.add(image, options)
+        return self._state(image)
+
+    def cancel(self, key: str) -> ImageState:
+        image = self._store.get(key)
+        self._queue.cancel(image)
+        return self._state(image)
+
+    def result(self, key: str) -> FileResponse:
+        return _file(self._store.get(key))
+
+    def before(self, key: str) -> Response:
+        """JPEG of at most 1600 px."""
+        image = self._store.get(key)
+        try:
+            return _jpeg(self._previews.before(image))
+        except NircolorError as error:
+            raise NircolorError(image.worded(str(error))) from None
+
+    def after(self, key: str) -> Response:
+        """JPEG of at most 1600 px."""
+        image = self._store.get(key)
+        _check_done(image)
+        return _jpeg(self._previews.after(image))
+
+    def archive(self, id: Annotated[list[str], Query(max_length=1000)]) -> StreamingResponse:
+        """Equal names are numbered."""
+        files = []
+        for image in map(self._store.get, id):
+            _check_done(image)
+            assert image.output is not None
+            files.append((str(image.result_name), image.output))
+        return StreamingResponse(
+            archive(files),
+            media_type="application/zip",
+            headers={"content-disposition": 'attachment; filename="nircolor.zip"'},
+        )
+
+    def info(self) -> ServerInfo:
+        offered = [
+            OfferedModel(
+                name=card.name,
+                summary=card.summary,
+                bands=describe_bands(card.bands),
+                licence=card.licence.weights,
+            )
+            for card in self._models.cards.values()
+        ]
+        settings = self._settings
+        return ServerInfo(
+            version=__version__,
+            max_upload_bytes=settings.max_upload_bytes,
+            max_pixels=settings.max_pixels,
+            keep_seconds=settings.keep_seconds,
+            extensions=sorted(EXTENSIONS),
+            models=offered,
+        )
+
+    def health(self) -> Health:
+        return Health(version=__version__)
+
+    def metrics(self) -> PlainTextResponse:
+        return PlainTextResponse(metrics(self._store, self._queue), media_type="text/plain; version=0.0.4")
+
+    def _added(self, files: Sequence[UploadFile]) -> Image:
+        return self._store.add([(file.filename or "image", file.file) for file in files])
+
+    def _removed(self, image: Image) -> None:
+        self._queue.cancel(image)
+        self._store.remove(image)
+
+    def _state(self, image: Image) -> ImageState:
+        return self._store.state_of(image, self._queue.position_of(image))
+
+
+def _check_done(image: Image) -> None:
+    if image.state != "done":
+        raise BusyError(f"{image.name}: has no result (state: {image.state})")
+
+
+def _jpeg(content: bytes) -> Response:
+    # the page adds the number of the run to the address
+    return Response(content, media_type="image/jpeg", headers={"cache-control": "private, max-age=600"})
+
+
+def _file(image: Image) -> FileResponse:
+    _check_done(image)
+    assert image.output is not None
+    media_type = mimetypes.guess_type(image.output.name)[0] or "application/octet-stream"
+    return FileResponse(image.output, media_type=media_type, filename=image.result_name)

@@ -12,7 +12,7 @@ import typer
 
 from nircolor.app import stopping
 from nircolor.app.options import DeviceName
-from nircolor.app.terminal import print_error, printable, show
+from nircolor.app.terminal import printable, show
 from nircolor.app.usage import OUT, RUN, complete_model, whole
 from nircolor.errors import NircolorError
 
@@ -116,6 +116,7 @@ def serve(
     listener = _listen(host, port)
     import uvicorn
 
+    from nircolor.app.console import errors
     from nircolor.app.web import Settings, create_app
 
     is_local = _is_loopback(host)
@@ -131,13 +132,12 @@ def serve(
     )
     app = create_app(settings)
     if not is_local and token is None:
-        print_error(
-            f"warning: everybody who reaches {host} can use this server; give a --token to prevent it"
-        )
+        text = f"warning: everybody who reaches {host} can use this server; a --token prevents it"
+        errors.print(text, style="yellow")
     address = f"http://{_in_url(host)}:{listener.getsockname()[1]}/"
     show(f"Open {printable(address)} in a browser; Ctrl-C stops the server.")
     sys.stdout.flush()
-    config = uvicorn.Config(app, log_level="error", access_log=False, server_header=False)
+    config = uvicorn.Config(app, log_level="critical", access_log=False, server_header=False)
     with listener:
         uvicorn.Server(config).run(sockets=[listener])
 

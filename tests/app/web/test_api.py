@@ -13,6 +13,7 @@ import rasterio
 
 from nircolor.app.web.store import safe_name
 from nircolor.errors import NircolorError
+from nircolor.weights import find_model
 from tests.app.command_line import gray_png
 from tests.app.web.conftest import as_files, by_command_line, finished, upload
 from tests.imagery.imagery_samples import noise, save, save_envi
@@ -219,6 +220,31 @@ def test_names_of_uploads_do_not_become_paths(client, tmp_path, photograph):
         assert not stored.startswith(".")
     with pytest.raises(NircolorError, match="at most 200 characters, got 304"):
         safe_name(f"{'a' * 300}.tif")
+
+
+@pytest.mark.parametrize(
+    "name", [b"\xff\xfe.png", b"a\x1b[31m.png", "夜.png".encode(), b"a%0d%0a.png", b'a".png', b".."]
+)
+def test_any_name_is_answered(client, name, tmp_path):
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="' + name.replace(b'"', b"%22")
+    content = gray_png(tmp_path / "a.png").read_bytes()
+    body = head + b'"\r\n\r\n' + content + b"\r\n--b--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    for path, status in (("colorize", 200), ("images", 201)):
+        assert client.post(f"/api/{path}", content=body, headers=headers).status_code == status
+    broken = body.replace(content, b"no image")
+    answer = client.post("/api/images", content=broken, headers=headers)
+    assert detail(answer).endswith(r"got a file that begins with 'no image'")
+    assert "/tmp" not in answer.text
+
+
+def test_other_models_can_be_offered(server, tiny, photograph, tmp_path):
+    with server(models=[tiny("box")]) as client:
+        assert [model["name"] for model in client.get("/api").json()["models"]][-1] == "box"
+        answer = colorize(client, photograph, model="box")
+        assert answer.content == by_command_line(photograph, tmp_path / "colour", model=tiny("box"))
+    with pytest.raises(NircolorError, match="expected a model with a name of its own, got another scene"):
+        server(models=[find_model("scene")]).__enter__()
 
 
 def test_the_name_of_a_file_is_kept_where_it_tells_the_bands(client, tmp_path):

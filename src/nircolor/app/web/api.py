@@ -10,6 +10,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response, Streami
 from starlette.concurrency import run_in_threadpool
 
 from nircolor import __version__
+from nircolor.app.terminal import printable
 from nircolor.app.web.archive import archive
 from nircolor.app.web.metrics import metrics
 from nircolor.app.web.previews import Previews
@@ -150,7 +151,8 @@ class Api:
         answer = _file(image)
         answer.headers["Nircolor-Model"] = str(image.model)
         for warning in image.warnings:
-            answer.headers.append("Nircolor-Warning", warning.encode("ascii", "backslashreplace").decode())
+            text = printable(warning).encode("ascii", "backslashreplace").decode()
+            answer.headers.append("Nircolor-Warning", text)
         answer.background = background
         return answer
 
@@ -164,7 +166,7 @@ class Api:
         """Says what the image holds and which models fit it."""
         return self._state(self._added(file))
 
-    def states(self, id: Annotated[list[str], Query(max_length=1000)]) -> list[ImageState]:
+    async def states(self, id: Annotated[list[str], Query(max_length=1000)]) -> list[ImageState]:
         """Images that do not exist any more are left out."""
         found = []
         for key in id:
@@ -174,20 +176,20 @@ class Api:
                 continue
         return found
 
-    def state(self, key: str) -> ImageState:
+    async def state(self, key: str) -> ImageState:
         return self._state(self._store.get(key))
 
     def remove(self, key: str) -> Response:
         self._removed(self._store.get(key))
         return Response(status_code=204)
 
-    def start(self, key: str, options: Options) -> ImageState:
+    async def start(self, key: str, options: Options) -> ImageState:
         """The image joins the queue; its state tells the progress."""
         image = self._store.get(key)
         self._queue.add(image, options)
         return self._state(image)
 
-    def cancel(self, key: str) -> ImageState:
+    async def cancel(self, key: str) -> ImageState:
         image = self._store.get(key)
         self._queue.cancel(image)
         return self._state(image)
@@ -222,7 +224,7 @@ class Api:
             headers={"content-disposition": 'attachment; filename="nircolor.zip"'},
         )
 
-    def info(self) -> ServerInfo:
+    async def info(self) -> ServerInfo:
         offered = [
             OfferedModel(
                 name=card.name,
@@ -242,10 +244,10 @@ class Api:
             models=offered,
         )
 
-    def health(self) -> Health:
+    async def health(self) -> Health:
         return Health(version=__version__)
 
-    def metrics(self) -> PlainTextResponse:
+    async def metrics(self) -> PlainTextResponse:
         return PlainTextResponse(metrics(self._store, self._queue), media_type="text/plain; version=0.0.4")
 
     def _added(self, files: Sequence[UploadFile]) -> Image:

@@ -96,7 +96,7 @@ def _add_pages(app: FastAPI, settings: Settings) -> None:
         return Response(NIR_IMAGE.read_bytes(), media_type="image/jpeg")
 
     def login(token: Annotated[str, Form()] = "") -> Response:
-        if settings.token is None or is_token(token, settings.token):
+        if settings.token is None or is_token(token.encode("utf-8", "replace"), settings.token):
             return signed_in(settings.token or "")
         return HTMLResponse(_page("login.html").replace(" hidden", "", 1), 401)
 

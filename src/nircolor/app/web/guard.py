@@ -77,7 +77,7 @@ class Guard:
         if token is None or path.startswith(_PUBLIC):
             return None
         scheme, _, value = headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer" and is_token(value.strip(), token):
+        if scheme.lower() == "bearer" and is_token(value.strip().encode("latin-1"), token):
             return None
         if hmac.compare_digest(_cookie_in(headers), cookie_of(token)):
             return None
@@ -107,9 +107,9 @@ def too_large(settings: Settings) -> str:
     return f"upload: expected at most {megabytes:,.0f} MB (nircolor serve --max-upload), got more"
 
 
-def is_token(given: str, token: str) -> bool:
-    """Compare a token in constant time."""
-    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode())
+def is_token(given: bytes, token: str) -> bool:
+    """Compare a token, as encoded in UTF-8, in constant time."""
+    return hmac.compare_digest(given, token.encode())
 
 
 def cookie_of(token: str) -> str:

@@ -1,5 +1,6 @@
 """Uploaded images and their results, on disk for a limited time."""
 
+import os
 import re
 import secrets
 import shutil
@@ -97,11 +98,10 @@ class Image:
 
     def worded(self, message: str) -> str:
         """Return a message with the uploaded names in place of paths on the server."""
-        for part in ("in", "out"):
-            message = message.replace(f"{self.folder / part}/", "")
         for stored, uploaded in self.names.items():
-            if stored != uploaded:
-                message = message.replace(stored, uploaded)
+            message = message.replace(str(self.folder / "in" / stored), uploaded)
+        for part in ("in", "out"):
+            message = message.replace(f"{self.folder / part}{os.sep}", "")
         return message
 
 
@@ -160,6 +160,9 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)
             names = {safe_name(name): name for name, _ in files}
             raise NircolorError(Image(key, "", folder, folder, names).worded(str(error))) from None
+        except OSError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise FullError(f"the upload cannot be stored ({error.strerror or error})") from error
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise

@@ -149,11 +149,20 @@ async def _answer_problem(_request: Any, error: Exception) -> JSONResponse:
 async def _answer_invalid(_request: Any, error: RequestValidationError) -> JSONResponse:
     """Answer a malformed request with one line: the first field that is wrong."""
     first = error.errors()[0]
-    place = [str(part) for part in first["loc"] if part not in ("body", "query", "path")]
+    name = str(first["loc"][1]) if len(first["loc"]) > 1 else "body"
     given = first.get("input")
-    got = f", got {given!r:.60}" if isinstance(given, str | int | float) else ""
-    name = f"{'.'.join(place)}: " if place else ""
-    return JSONResponse({"detail": f"{name}{first['msg'][:1].lower()}{first['msg'][1:]}{got}"}, 422)
+    got = f"{given!r:.60}" if isinstance(given, str | int | float) else "none"
+    if name == "file":
+        detail = f"file: expected a file, as in -F file=@night.png, got {got}"
+    elif first["type"] == "json_invalid":
+        detail = "body: expected options as JSON, got something else"
+    elif first["type"] == "extra_forbidden":
+        detail = f"{name}: no such option"
+    else:
+        # pydantic's wordings, such as "Input should be a valid number, unable to parse string as a number"
+        expected = first["msg"].partition(", ")[0].removeprefix("Input should be ")
+        detail = f"{name}: expected {expected[:1].lower()}{expected[1:]}, got {got}"
+    return JSONResponse({"detail": detail}, 422)
 
 
 async def _answer_bug(_request: Any, error: Exception) -> JSONResponse:

@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import socket
 import struct
 import zipfile
 import zlib
@@ -273,6 +274,15 @@ def test_the_description_is_complete(client):
             assert operation["summary"] in page
     assert "https://" not in page
     assert json.dumps(description).count("unexpected") == 0
+
+
+def test_the_server_calls_nobody(server, photograph, monkeypatch):
+    called = []
+    monkeypatch.setattr(socket.socket, "connect", lambda _self, address: called.append(address))
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *address, **_: called.append(address))
+    with server() as client:
+        assert colorize(client, photograph).status_code == 200
+    assert not called
 
 
 def test_health_and_metrics(server, photograph):

@@ -152,7 +152,9 @@ def test_a_header_with_its_data_beside_other_images_and_a_bad_file(open_page, tm
     bad = tmp_path / "bad.png"
     bad.write_text("<VRTDataset/>")
     page = open_page()
-    add(page, header.with_suffix(".raw"), bad, header, gray_png(tmp_path / "a.png"))
+    world = tmp_path / "a.pgw"
+    world.write_text("10\n0\n0\n-10\n500000\n5000000\n")
+    add(page, header.with_suffix(".raw"), bad, world, header, gray_png(tmp_path / "a.png"))
     names = page.locator("#list .title").all_inner_texts()
     states = dict(zip(names, page.locator("#list .state").all_inner_texts(), strict=True))
     assert states == {"cube.hdr": "done, scene", "bad.png": "cannot be read", "a.png": "done, scene"}

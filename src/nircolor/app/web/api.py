@@ -3,6 +3,7 @@
 import asyncio
 import mimetypes
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, BackgroundTasks, File, Form, Query, Request, UploadFile
@@ -66,7 +67,8 @@ class Api:
     def router(self) -> APIRouter:
         """Return the addresses of the API."""
         router = APIRouter()
-        one, image = "/api/images/{key}", {"tags": [_IMAGES]}
+        one = "/api/images/{key}"
+        image: dict[str, Any] = {"tags": [_IMAGES]}
         router.add_api_route(
             "/api/colorize", self.colorize, methods=["POST"], tags=[_ONE], responses=_problems(413, 422, 503),
             response_class=FileResponse, summary="Colorize a file and get the result",
@@ -208,16 +210,12 @@ class Api:
     def after(self, key: str) -> Response:
         """JPEG of at most 1600 px."""
         image = self._store.get(key)
-        _check_done(image)
-        return _jpeg(self._previews.after(image))
+        return _jpeg(self._previews.after(image, _output_of(image)))
 
     def archive(self, id: Annotated[list[str], Query(max_length=1000)]) -> StreamingResponse:
         """Equal names are numbered."""
-        files = []
-        for image in map(self._store.get, id):
-            _check_done(image)
-            assert image.output is not None
-            files.append((str(image.result_name), image.output))
+        images = [self._store.get(key) for key in id]
+        files = [(str(image.result_name), _output_of(image)) for image in images]
         return StreamingResponse(
             archive(files),
             media_type="application/zip",
@@ -261,9 +259,11 @@ class Api:
         return self._store.state_of(image, self._queue.position_of(image))
 
 
-def _check_done(image: Image) -> None:
-    if image.state != "done":
+def _output_of(image: Image) -> Path:
+    output = image.output
+    if image.state != "done" or output is None:
         raise BusyError(f"{image.name}: has no result (state: {image.state})")
+    return output
 
 
 def _jpeg(content: bytes) -> Response:
@@ -272,7 +272,6 @@ def _jpeg(content: bytes) -> Response:
 
 
 def _file(image: Image) -> FileResponse:
-    _check_done(image)
-    assert image.output is not None
-    media_type = mimetypes.guess_type(image.output.name)[0] or "application/octet-stream"
-    return FileResponse(image.output, media_type=media_type, filename=image.result_name)
+    output = _output_of(image)
+    media_type = mimetypes.guess_type(output.name)[0] or "application/octet-stream"
+    return FileResponse(output, media_type=media_type, filename=image.result_name)

@@ -146,8 +146,9 @@ async def _answer_problem(_request: Any, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, status)
 
 
-async def _answer_invalid(_request: Any, error: RequestValidationError) -> JSONResponse:
+async def _answer_invalid(_request: Any, error: Exception) -> JSONResponse:
     """Answer a malformed request with one line: the first field that is wrong."""
+    assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     name = str(first["loc"][1]) if len(first["loc"]) > 1 else "body"
     given = first.get("input")

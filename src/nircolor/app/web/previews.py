@@ -1,6 +1,7 @@
 """Previews of images: browsers show neither 16-bit TIFF nor ENVI files."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -36,9 +37,9 @@ class Previews:
         """
         return self._cached(image, f"before-{image.run}.jpg", self._render_before)
 
-    def after(self, image: Image) -> bytes:
-        """Return a JPEG of the result."""
-        return self._cached(image, f"after-{image.run}.jpg", self._render_after)
+    def after(self, image: Image, output: Path) -> bytes:
+        """Return a JPEG of the result, whose file is ``output``."""
+        return self._cached(image, f"after-{image.run}.jpg", lambda _image: _render_after(output))
 
     def _cached(self, image: Image, name: str, render: Callable[[Image], Floats]) -> bytes:
         path = image.folder / name
@@ -79,10 +80,10 @@ class Previews:
         stretched: Floats = ((nir - low) / max(high - low, 1e-6)).astype(np.float32)
         return stretched
 
-    def _render_after(self, image: Image) -> Floats:
-        assert image.output is not None
-        with open_raster(image.output, bands_nm=_RGB_NM) as raster:
-            return raster.read(None, None, _reduced(raster.height, raster.width))[0]
+
+def _render_after(output: Path) -> Floats:
+    with open_raster(output, bands_nm=_RGB_NM) as raster:
+        return raster.read(None, None, _reduced(raster.height, raster.width))[0]
 
 
 def _reduced(height: int, width: int) -> tuple[int, int]:

@@ -38,7 +38,7 @@ class FullError(Exception):
     """The server cannot take another image now."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Image:
     """An uploaded image.
 

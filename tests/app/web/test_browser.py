@@ -178,6 +178,25 @@ def test_an_error_names_the_option_and_the_page_leads_to_it(open_page, tmp_path)
     assert page.locator("#list .state").inner_text() == "done, scene"
 
 
+def test_drop(open_page, photograph):
+    page = open_page()
+    page.locator("body[data-ready]").wait_for()
+    dropped = page.evaluate_handle(
+        """content => {
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Uint8Array(content)], "dropped.tif"));
+            return transfer;
+        }""",
+        list(photograph.read_bytes()),
+    )
+    page.dispatch_event("body", "dragenter", {"dataTransfer": dropped})
+    assert page.get_by_text("Drop to add").is_visible()
+    page.dispatch_event("body", "drop", {"dataTransfer": dropped})
+    settle(page)
+    assert not page.get_by_text("Drop to add").is_visible()
+    assert page.locator("#list").inner_text().split("\n")[:2] == ["dropped.tif", "done, scene"]
+
+
 def test_two_users_at_once(open_page, tmp_path):
     paths = [gray_png(tmp_path / name / f"{name}.png", seed=seed) for seed, name in enumerate("ab")]
     pages = [open_page(), open_page()]

@@ -9,6 +9,7 @@ import pytest
 from nircolor.app.web.store import Store
 from tests.app.command_line import gray_png
 from tests.app.web.conftest import as_files, by_command_line, finished, upload
+from tests.imagery.imagery_samples import noise, save
 
 
 @pytest.fixture
@@ -50,6 +51,18 @@ def test_images_wait_for_their_turn(client, gate, tmp_path):
     for key, path in zip(keys, paths, strict=True):
         assert finished(client, key)["state"] == "done"
         assert client.get(f"/api/images/{key}/result").content == by_command_line(path, tmp_path / "colour")
+
+
+def test_a_preview_adds_no_warnings(server, gate, tmp_path):
+    path = save(tmp_path / "dark.tif", noise(1, 40, 56, "uint16") // 32)
+    # here, since pytest records warnings for each part of a test
+    with server() as client:
+        key = start(client, path, model="scene")
+        assert gate.entered.wait(10)
+        assert client.get(f"/api/images/{key}/before.jpg").status_code == 200
+        assert state_of(client, key)["warnings"] == []
+        gate.opened.set()
+        assert "--scale 4095" in finished(client, key)["warnings"][0]
 
 
 def test_cancel(client, gate, photograph):

@@ -111,19 +111,11 @@ def _page(name: str) -> str:
 
 
 def _collect_warnings(store: Store) -> None:
-    """Add each warning about an image to those of the image, for as long as Python's warnings are changed.
-
-    Its file tells which image it is about, as threads work on several.
-    """
+    """Give warnings about images to the store, for as long as Python's warnings are changed."""
 
     def show(message: Warning | str, *_place: Any, **_details: Any) -> None:
-        if not isinstance(message, NircolorWarning):
-            return
-        image = store.owner_of(message.path)
-        if image is not None and image.state == "running":
-            text = image.worded(message.problem)
-            if text not in image.warnings:
-                image.warnings.append(text)
+        if isinstance(message, NircolorWarning):
+            store.add_warning(message)
 
     warnings.showwarning = show
     warnings.simplefilter("always", NircolorWarning)

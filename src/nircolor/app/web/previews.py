@@ -45,7 +45,7 @@ class Previews:
         path = image.folder / name
         with image.lock:
             if not path.exists():
-                with self._store.readers:
+                with self._store.reading():
                     content = encode_jpeg(render(image), quality=88).data
                 for older in image.folder.glob(f"{name.split('-')[0]}-*.jpg"):
                     older.unlink()

@@ -8,7 +8,8 @@ import tempfile
 import threading
 import time
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,7 +18,7 @@ from nircolor import staging
 from nircolor.app.fitting import fits_of
 from nircolor.app.web.schemas import Fit, ImageState, Options, ResultFile, State
 from nircolor.app.web.settings import Models, Settings
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import list_files, open_raster
 from nircolor.texts import abbreviate
 
@@ -124,8 +125,32 @@ class Store:
         self._folder = staging.create(Path(tempfile.gettempdir()))
         self._images: dict[str, Image] = {}
         self._lock = threading.Lock()
-        self.readers = threading.BoundedSemaphore(_READERS)
+        self._readers = threading.BoundedSemaphore(_READERS)
+        self._thread = threading.local()
         self.uploaded = 0
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Context for reading images beside the queue; some at a time, and without their warnings."""
+        with self._readers:
+            self._thread.is_reading = True
+            try:
+                yield
+            finally:
+                self._thread.is_reading = False
+
+    def add_warning(self, warning: NircolorWarning) -> None:
+        """Add a warning to those of the image that it concerns, if it comes from the work on it.
+
+        Threads work on several images: the file tells which one it is.
+        """
+        found = re.search(r"[/\\]image-([\w-]+)[/\\]", warning.path or "")
+        image = None if found is None else self._images.get(found[1])
+        if image is None or image.state != "running" or getattr(self._thread, "is_reading", False):
+            return
+        text = image.worded(warning.problem)
+        if text not in image.warnings:
+            image.warnings.append(text)
 
     def close(self) -> None:
         """Delete everything."""
@@ -154,7 +179,7 @@ class Store:
         folder = self._folder / f"image-{key}"
         try:
             image = self._stored(key, folder, files)
-            with self.readers:
+            with self.reading():
                 self._inspect(image)
         except NircolorError as error:
             shutil.rmtree(folder, ignore_errors=True)
@@ -201,11 +226,6 @@ class Store:
         for image in list(self._images.values()):
             if not image.is_busy and now - image.since > self._settings.keep_seconds:
                 self.remove(image)
-
-    def owner_of(self, path: str | None) -> Image | None:
-        """Return the image whose folder a file is in."""
-        found = re.search(r"[/\\]image-([\w-]+)[/\\]", path or "")
-        return None if found is None else self._images.get(found[1])
 
     def state_of(self, image: Image, position: int) -> ImageState:
         """Describe an image for clients.

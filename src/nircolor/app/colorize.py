@@ -134,6 +134,16 @@ def colorize(
             rich_help_panel=OUT,
         ),
     ] = None,
+    cog: Annotated[
+        bool | None,
+        typer.Option(
+            "--cog/--no-cog",
+            help="Write TIFF outputs as Cloud Optimized GeoTIFF, or as plain ones. Default: cloud optimized "
+            "if georeferenced and larger than 1024 pixels.",
+            rich_help_panel=OUT,
+            show_default=False,
+        ),
+    ] = None,
     saturation: Annotated[
         float,
         typer.Option(
@@ -234,6 +244,7 @@ def colorize(
             ),
             "depth": None if depth is None else int(depth),
             "quality": quality,
+            "cog": cog,
             "overwrite": overwrite,
             "skip_existing": skip_existing,
             "skip_colour": skip_colour,
@@ -280,6 +291,7 @@ class Options(TypedDict):
     reading: "Reading"
     depth: int | None
     quality: int | None
+    cog: bool | None
     overwrite: bool
     skip_existing: bool
     skip_colour: bool

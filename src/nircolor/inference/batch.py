@@ -66,6 +66,7 @@ def colorize(
     suffix: str = "",
     depth: int | None = None,
     quality: int | None = None,
+    cog: bool | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     skip_colour: bool = False,
@@ -142,6 +143,7 @@ def colorize(
     suffix: str = "",
     depth: int | None = None,
     quality: int | None = None,
+    cog: bool | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     skip_colour: bool = False,
@@ -187,6 +189,8 @@ def colorize(
         suffix: Added to the names of the files in an output folder, such as "_colour".
         depth: 8 or 16 bits per channel of the output files; by default as in the input.
         quality: 1 to 100, for JPEG only; by default 95.
+        cog: Write TIFF outputs as Cloud Optimized GeoTIFF, or not; by default those that are georeferenced
+            and have a side of more than 1024 pixels.
         overwrite: Replace existing outputs.
         skip_existing: Keep existing outputs and skip their inputs.
         skip_colour: Skip colour photographs: images whose three channels differ and have no wavelengths.
@@ -210,7 +214,7 @@ def colorize(
     file_options = {
         "bands_nm": bands_nm, "stretch": stretch, "nodata": nodata, "max_pixels": max_pixels,
         "output_format": output_format, "suffix": suffix or None, "depth": depth, "quality": quality,
-        "overwrite": overwrite, "skip_existing": skip_existing, "skip_colour": skip_colour,
+        "cog": cog, "overwrite": overwrite, "skip_existing": skip_existing, "skip_colour": skip_colour,
         "recursive": recursive,
     }  # fmt: skip
     if not isinstance(image, str | os.PathLike):
@@ -255,6 +259,7 @@ def colorize(
             reading=Reading(bands_nm, scale, offset, reflectance, stretch, nodata, max_pixels),
             depth=depth,
             quality=quality,
+            cog=cog,
             overwrite=overwrite,
             skip_existing=skip_existing,
             skip_colour=skip_colour,
@@ -284,6 +289,7 @@ def colorize_all(
     reading: Reading | None = None,
     depth: int | None = None,
     quality: int | None = None,
+    cog: bool | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     skip_colour: bool = False,
@@ -299,7 +305,7 @@ def colorize_all(
         colorizer: The model, made for ``jobs=parallel``.
         jobs: Inputs and outputs, as from `plan`.
         parallel: Number of files in work at the same time.
-        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality``, ``overwrite`` and
+        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality``, ``cog``, ``overwrite`` and
             ``saturation``.
         skip_existing: Skip jobs whose output exists, or appears before they are finished.
         skip_colour: Skip colour photographs.
@@ -312,6 +318,7 @@ def colorize_all(
         reading=reading,
         depth=depth,
         quality=quality,
+        cog=cog,
         overwrite=overwrite,
         skip_colour=skip_colour,
         saturation=saturation,
@@ -343,6 +350,7 @@ def check_all(
     reading: Reading | None = None,
     depth: int | None = None,
     quality: int | None = None,
+    cog: bool | None = None,
     overwrite: bool = False,
     skip_existing: bool = False,
     skip_colour: bool = False,
@@ -352,7 +360,7 @@ def check_all(
     Args:
         card: Card of the model.
         jobs: Inputs and outputs, as from `plan`.
-        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality`` and ``overwrite``.
+        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality``, ``cog`` and ``overwrite``.
         skip_existing: Skip jobs whose output exists.
         skip_colour: Skip colour photographs.
     """
@@ -362,6 +370,7 @@ def check_all(
         reading=reading,
         depth=depth,
         quality=quality,
+        cog=cog,
         overwrite=overwrite,
         skip_colour=skip_colour,
     )

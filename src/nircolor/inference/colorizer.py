@@ -1,6 +1,7 @@
 """`Colorizer`: a loaded model that colorizes arrays and files."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -241,6 +242,8 @@ class Colorizer:
         skip_colour: bool = False,
         saturation: float = 1.0,
         confidence: bool = False,
+        cog: bool | None = None,
+        creation_options: Mapping[str, str] | None = None,
         on_progress: Progress | None = None,
     ) -> "FileSummary":
         """Colorize a file into a file of the same size, bit depth and georeferencing.
@@ -259,6 +262,9 @@ class Colorizer:
             saturation: As for `colorize`.
             confidence: Also write the confidence (see `colorize`) as a gray image beside the output:
                 ``NAME_confidence.tif`` for a TIFF, else ``NAME_confidence.png``. The largest integer means 1.
+            cog: Write a TIFF as Cloud Optimized GeoTIFF, or not; by default if it is georeferenced and has a
+                side of more than 1024 pixels.
+            creation_options: Creation options of GDAL's driver, which replace the usual ones.
             on_progress: Called with the pixels done and those of the image.
 
         Returns:
@@ -273,7 +279,9 @@ class Colorizer:
             require_confidence(self.card)
         with opened(self.card, path, reading, skip_colour) as (raster, source):
             tile_px = self._tile_for(source)
-            writers = _writers(self.card, raster, Path(output), depth, quality, overwrite, confidence)
+            writers = _writers(
+                self.card, raster, Path(output), depth, quality, overwrite, confidence, cog, creation_options
+            )
             try:
                 with together(*writers):
                     for top, part, valid in colorize_strips(
@@ -321,6 +329,7 @@ def check_file(
     overwrite: bool = False,
     skip_colour: bool = False,
     confidence: bool = False,
+    cog: bool | None = None,
 ) -> FileSummary:
     """Check whether a file can be colorized as `Colorizer.colorize_file` would, without writing anything.
 
@@ -340,7 +349,7 @@ def check_file(
     if confidence:
         require_confidence(card)
     with opened(card, path, reading, skip_colour) as (raster, source):
-        for writer in _writers(card, raster, Path(output), depth, quality, overwrite, confidence):
+        for writer in _writers(card, raster, Path(output), depth, quality, overwrite, confidence, cog):
             writer.check_folder()
         return summarize(raster, source)
 
@@ -353,14 +362,26 @@ def _writers(
     quality: int | None,
     overwrite: bool,
     confidence: bool,
+    cog: bool | None = None,
+    creation_options: Mapping[str, str] | None = None,
 ) -> list[ColourWriter]:
     """Return the writer of the colour, and that of the confidence where it is asked for; warn of losses."""
-    colour = create_like(raster, output, depth=depth, quality=quality, overwrite=overwrite)
+    shared: dict[str, Any] = {
+        "overwrite": overwrite,
+        "model": card.name,
+        "creation_options": creation_options,
+    }
+    colour = create_like(raster, output, depth=depth, quality=quality, cog=cog, **shared)
     writers = [colour]
     if confidence:
         path, text = confidence_path(output), describe_confidence(card)
         # as the colour image, which is of 8 bits in a JPEG
-        writers.append(create_like(raster, path, depth=colour.depth, overwrite=overwrite, gray_band=text))
+        is_tiff = colour.driver == "GTiff"
+        writers.append(
+            create_like(
+                raster, path, depth=colour.depth, gray_band=text, cog=cog if is_tiff else None, **shared
+            )
+        )
     warn_of_losses(raster, colour.driver)
     return writers
 

@@ -13,6 +13,8 @@ from nircolor.imagery.metadata.carried import adapted_xmp
 from nircolor.imagery.metadata.exif import Exif, adapted, append_exif, exif_block, in_order
 
 SOFTWARE = f"nircolor {__version__}"
+# value of the tag NIRCOLOR_COLOURS of a TIFF
+ESTIMATED = "estimated from near-infrared, not measured"
 # content of a JPEG segment
 _MAX_SEGMENT = 65_533
 _PROFILE_PIECE = _MAX_SEGMENT - 14
@@ -34,19 +36,34 @@ _XMP, _ICC, _ORIENTATION, _SOFTWARE_TAG = 700, 34675, 274, 305
 _COG_INTACT, _COG_EDITED = b"KNOWN_INCOMPATIBLE_EDITION=NO\n ", b"KNOWN_INCOMPATIBLE_EDITION=YES\n"
 
 
-def embed(path: Path, driver: str, grid: Grid) -> list[str]:
+def software(model: str | None) -> str:
+    """Return the text about the software that made an image: it says that colours are estimated.
+
+    All formats have a place for it, which nothing of the input occupies.
+
+    Args:
+        model: name of the model that estimates the colours; None for other images.
+    """
+    return SOFTWARE if model is None else f"{SOFTWARE}, colours estimated by model {model}"
+
+
+def embed(
+    path: Path, driver: str, grid: Grid, software: str = SOFTWARE, *, keep_cog: bool = False
+) -> list[str]:
     """Add metadata to a complete image file, which is replaced.
 
     Args:
         path: the file, in a folder where a second one may be made.
         driver: "PNG", "JPEG" or "GTiff".
         grid: size and metadata of the image.
+        software: text about the software.
+        keep_cog: leave out metadata that would make a Cloud Optimized GeoTIFF an ordinary one.
 
     Returns:
         Messages about metadata that does not fit into the format.
     """
     metadata = grid.metadata
-    exif = adapted(metadata.exif or Exif(), grid.width, grid.height, SOFTWARE, is_rotated=grid.is_rotated)
+    exif = adapted(metadata.exif or Exif(), grid.width, grid.height, software, is_rotated=grid.is_rotated)
     problems = []
     xmp = None
     if metadata.xmp is not None:
@@ -55,12 +72,12 @@ def embed(path: Path, driver: str, grid: Grid) -> list[str]:
         except ValueError as error:
             problems.append(f"its XMP is not carried over ({error})")
     if driver == "GTiff":
-        return problems + _embed_in_tiff(path, exif, xmp, metadata.icc)
+        return problems + _embed_in_tiff(path, exif, xmp, metadata.icc, keep_cog=keep_cog)
     if driver == "JPEG":
         inserted, unfit = _segments(exif, xmp, metadata.icc)
         problems += unfit
     else:
-        inserted = _chunks(exif, xmp, grid)
+        inserted = _chunks(exif, xmp, grid, software)
     whole = path.with_name(f"with-metadata{path.suffix}")
     with path.open("rb") as old, whole.open("wb") as new:
         # after the signature and IHDR of a PNG, or the JFIF header of a JPEG
@@ -101,9 +118,9 @@ def _segments(exif: Exif, xmp: bytes | None, icc: bytes | None) -> tuple[bytes, 
     return written, problems
 
 
-def _chunks(exif: Exif, xmp: bytes | None, grid: Grid) -> bytes:
+def _chunks(exif: Exif, xmp: bytes | None, grid: Grid, software: str) -> bytes:
     """Return the chunks of a PNG."""
-    texts = {"Software": SOFTWARE.encode()}
+    texts = {"Software": software.encode()}
     for name in _PNG_TEXTS:
         if name in grid.tags:
             texts[name.replace("_", " ")] = grid.tags[name].encode()
@@ -120,7 +137,9 @@ def _chunks(exif: Exif, xmp: bytes | None, grid: Grid) -> bytes:
     )
 
 
-def _embed_in_tiff(path: Path, exif: Exif, xmp: bytes | None, icc: bytes | None) -> list[str]:
+def _embed_in_tiff(
+    path: Path, exif: Exif, xmp: bytes | None, icc: bytes | None, *, keep_cog: bool
+) -> list[str]:
     """Append a first directory with more tags than GDAL can write; the old one remains unused."""
     with path.open("r+b") as file:
         reader = TiffTags(file)
@@ -133,6 +152,8 @@ def _embed_in_tiff(path: Path, exif: Exif, xmp: bytes | None, icc: bytes | None)
             added[_ICC] = TagValue(7, len(icc), icc)
         if not (exif.photo or exif.gps or set(added) - set(present) - {_ORIENTATION, _SOFTWARE_TAG}):
             return []
+        if keep_cog:
+            return ["its EXIF and XMP are left out: in a Cloud Optimized GeoTIFF (--cog) they have no place"]
         end = file.seek(0, os.SEEK_END)
         start = end + end % 2
         appended, pointers = append_exif(

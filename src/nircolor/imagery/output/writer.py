@@ -1,9 +1,11 @@
 """Write images with the size, georeference and bit depth of their input, atomically."""
 
 import contextlib
+import logging.handlers
 import os
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +24,7 @@ from nircolor.imagery.gdal import gdal_for, open_dataset
 from nircolor.imagery.grid import Grid
 from nircolor.imagery.metadata.carried import Metadata
 from nircolor.imagery.orientation import Window
-from nircolor.imagery.output.metadata_writer import SOFTWARE, embed
+from nircolor.imagery.output.metadata_writer import ESTIMATED, embed, software
 from nircolor.imagery.output.placing import Finished, check_free, put
 from nircolor.imagery.raster import Raster
 
@@ -44,6 +46,8 @@ _COG_OPTIONS: dict[str, Any] = {
     "bigtiff": "IF_SAFER",
     "num_threads": "ALL_CPUS",
 }
+# properties of the image that rasterio takes beside creation options
+_RESERVED_OPTIONS = {"driver", "width", "height", "count", "dtype", "crs", "transform", "nodata"}
 _COPY_OPTIONS: dict[str, dict[str, Any]] = {
     # a third of the time of zlib's default of 6, for files that are 4% larger
     "PNG": {"zlevel": 3},
@@ -60,6 +64,9 @@ def create_like(
     quality: int | None = None,
     overwrite: bool = False,
     gray_band: str | None = None,
+    model: str | None = None,
+    cog: bool | None = None,
+    creation_options: Mapping[str, str] | None = None,
 ) -> "ColourWriter":
     """Create a colour image with the size, georeference and bit depth of an open image.
 
@@ -72,13 +79,18 @@ def create_like(
         quality: of a JPEG, 1 to 100, by default 95; other formats are lossless.
         overwrite: replace an existing file.
         gray_band: description of the only band of a gray image, which is written instead of a colour image.
+        model: name of the model that estimates the colours; all formats state it in their metadata.
+        cog: write a TIFF as Cloud Optimized GeoTIFF, or not. By default if it is georeferenced and has a
+            side of more than 1024 pixels.
+        creation_options: creation options of GDAL's driver ("PNG", "JPEG", "GTiff" or "COG"), which replace
+            the usual ones.
 
     Returns:
         A writer, to be used in a ``with`` block or with `together`.
 
     Raises:
         NircolorError: the extension or depth is not possible, or ``path`` is the input itself, under any
-            name, or exists and ``overwrite`` is not set.
+            name, or exists and ``overwrite`` is not set, or ``cog`` is set for another format.
 
     Example:
         >>> import tempfile
@@ -108,9 +120,16 @@ def create_like(
         depth = 8
     if quality is not None and not 1 <= quality <= 100:
         raise NircolorError(f"{path}: expected a quality from 1 to 100, got {quality}")
+    if cog and driver != "GTiff":
+        raise NircolorError(f"{path}: --cog needs an output that ends in .tif; add --format tif")
+    options = {name.lower(): value for name, value in (creation_options or {}).items()}
+    if reserved := sorted(_RESERVED_OPTIONS & options.keys()):
+        raise NircolorError(f"{path}: expected a creation option of {driver}, got {reserved[0]}")
     check_free(path, raster.path, overwrite)
     depth = depth or raster.depth
-    return ColourWriter(raster.grid, raster.path, path, driver, depth, overwrite, quality, gray_band)
+    return ColourWriter(
+        raster.grid, raster.path, path, driver, depth, overwrite, quality, gray_band, model, cog, options
+    )
 
 
 def warn_of_losses(raster: Raster, driver: str) -> None:
@@ -171,6 +190,9 @@ class ColourWriter:
         overwrite: bool,
         quality: int | None = None,
         gray_band: str | None = None,
+        model: str | None = None,
+        cog: bool | None = None,
+        creation_options: Mapping[str, str] | None = None,
     ) -> None:
         self.path, self.driver, self.depth = path, driver, depth
         self._bands, self._gray_band = 3 if gray_band is None else 1, gray_band
@@ -179,7 +201,11 @@ class ColourWriter:
             grid = replace(grid, metadata=metadata, tags=tags)
         self._grid, self._source, self._overwrite = grid, source, overwrite
         # GDAL writes PNG, JPEG and COG in one pass, as a copy of a staged TIFF; plain TIFFs are not copied
-        self._copied_as = driver if driver != "GTiff" else "COG" if _wants_overviews(grid) else None
+        wants_cog = _wants_overviews(grid) if cog is None else cog
+        self._copied_as = driver if driver != "GTiff" else "COG" if wants_cog else None
+        self._must_stay_cog = bool(cog)
+        self._model, self._software = model, software(model)
+        self._options = dict(creation_options or {})
         self._dtype: np.dtype[Any] = np.dtype(np.uint8 if depth == 8 else np.uint16)
         self._top = 2**depth - 1
         keeps_alpha = grid.has_alpha or grid.has_mask
@@ -229,12 +255,20 @@ class ColourWriter:
             self._staged = self._folder / "staged.tif"
             bands = self._bands + self._alpha
             profile = _tiff_profile(grid, bands, self._dtype, final=self._copied_as is None)
-            self._dataset = open_dataset(self._staged, "w", **profile)
+            if self._copied_as is None:
+                profile = _with_options(profile, self._options)
+            with _checked_options(self.path, self._options if self._copied_as is None else {}):
+                self._dataset = open_dataset(self._staged, "w", **profile)
             if self.driver == "GTiff":
                 grid.georeference.write_to(self._dataset)
-                self._dataset.update_tags(**grid.tags, TIFFTAG_SOFTWARE=SOFTWARE)
+                self._dataset.update_tags(**grid.tags, TIFFTAG_SOFTWARE=self._software)
+                if self._model is not None:
+                    self._dataset.update_tags(NIRCOLOR_MODEL=self._model, NIRCOLOR_COLOURS=ESTIMATED)
                 if self._gray_band is not None:
                     self._dataset.set_band_description(1, self._gray_band)
+                elif self._model is not None:
+                    for band, colour in enumerate(("red", "green", "blue"), 1):
+                        self._dataset.set_band_description(band, f"{colour} (estimated)")
                 if grid.nodata is not None and self._nodata is not None:
                     self._dataset.nodata = self._nodata
 
@@ -296,7 +330,9 @@ class ColourWriter:
             if self._alpha and not (self._any_invalid or self._alpha_needed):
                 self._drop_alpha()
             whole = self._staged if self._copied_as is None else self._copy(self._copied_as)
-            self._problems = embed(whole, self.driver, self._grid)
+            self._problems = embed(
+                whole, self.driver, self._grid, self._software, keep_cog=self._must_stay_cog
+            )
         return Finished(whole, self.path, self._source, self._overwrite)
 
     def _copy(self, driver: str) -> Path:
@@ -305,7 +341,11 @@ class ColourWriter:
         options = dict(_COPY_OPTIONS[driver])
         if driver == "JPEG" and self._quality is not None:
             options["quality"] = self._quality
-        with open_dataset(self._staged, driver="GTiff") as staged:
+        options = _with_options(options, self._options)
+        with (
+            open_dataset(self._staged, driver="GTiff") as staged,
+            _checked_options(self.path, self._options),
+        ):
             rasterio.shutil.copy(staged, whole, driver=driver, strict=False, **options)
         if driver == "COG":
             check_complete(whole, self.path)
@@ -338,6 +378,33 @@ def _nodata_for(nodata: float | None, top: int) -> int:
     """Return the nodata value of the input if it is an integer in 0..top, else 0."""
     fits = nodata is not None and np.isfinite(nodata) and nodata == int(nodata) and 0 <= nodata <= top
     return int(nodata) if fits and nodata is not None else 0
+
+
+def _with_options(usual: dict[str, Any], given: Mapping[str, str]) -> dict[str, Any]:
+    """Replace creation options; those of the usual compression do not apply to another one."""
+    if "compress" in given:
+        usual = {name: value for name, value in usual.items() if name not in ("predictor", "zlevel", "level")}
+    return usual | dict(given)
+
+
+@contextmanager
+def _checked_options(path: Path, given: Mapping[str, str]) -> Iterator[None]:
+    """Context for a call with creation options, which GDAL ignores with a warning where they are wrong."""
+    if not given:
+        yield
+        return
+    log, found = logging.getLogger("rasterio._env"), logging.handlers.BufferingHandler(100)
+    log.addHandler(found)
+    propagate, log.propagate = log.propagate, False
+    try:
+        yield
+    finally:
+        log.propagate = propagate
+        log.removeHandler(found)
+    for record in found.buffer:
+        message = re.sub(r"^CPLE_\w+ in ", "", record.getMessage())
+        if "creation option" in message:
+            raise NircolorError(f"{path}: cannot be written ({message.rstrip('.')})")
 
 
 def _wants_overviews(grid: Grid) -> bool:

@@ -13,10 +13,11 @@ import typer
 from nircolor.app import stopping
 from nircolor.app.options import DeviceName
 from nircolor.app.terminal import printable, show
-from nircolor.app.usage import OUT, RUN, complete_model, whole
+from nircolor.app.usage import RUN, complete_model, whole
 from nircolor.errors import NircolorError
 
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+ADDRESS: Final = "Address"
 LIMITS: Final = "Limits"
 
 
@@ -25,7 +26,7 @@ def serve(
         str,
         typer.Option(
             help="Address to listen on; 0.0.0.0 for all of this computer, which others can reach then.",
-            rich_help_panel=OUT,
+            rich_help_panel=ADDRESS,
         ),
     ] = "127.0.0.1",
     port: Annotated[
@@ -34,7 +35,7 @@ def serve(
             parser=whole(0, 65535),
             metavar="N",
             help="Port to listen on; 0 for any that is free.",
-            rich_help_panel=OUT,
+            rich_help_panel=ADDRESS,
         ),
     ] = 8000,
     token: Annotated[
@@ -43,7 +44,7 @@ def serve(
             metavar="TEXT",
             help="Secret that the page asks for and that requests of the API must have.",
             envvar="NIRCOLOR_TOKEN",
-            rich_help_panel=OUT,
+            rich_help_panel=ADDRESS,
         ),
     ] = None,
     model: Annotated[

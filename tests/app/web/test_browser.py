@@ -289,6 +289,15 @@ def test_an_upload_that_is_too_large_is_not_sent(open_page, photograph):
         assert page.get_by_role("alert").inner_text().startswith("night.tif: expected at most 1 kB, got 5 kB")
 
 
+def test_the_page_says_when_an_image_is_deleted(open_page, photograph):
+    with serving(keep_seconds=1) as hasty:
+        page = open_page(address=hasty)
+        add(page, photograph)
+        sync_api.expect(page.locator("#list .state")).to_have_text("deleted")
+        assert "was deleted from the server" in page.get_by_role("alert").inner_text()
+        assert not page.locator("#download").is_visible()
+
+
 def test_signing_in(open_page, photograph):
     with serving(token="open sesame") as closed:
         page = open_page(address=closed)

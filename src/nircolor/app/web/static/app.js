@@ -31,7 +31,7 @@ async function call(method, path, body) {
 
 function makeItem(name, files, state = null) {
   const item = { name, files, state, error: null, sent: 0, phase: state ? "stored" : "waiting", options: {},
-    stop: new AbortController(), shown: "" };
+    stop: new AbortController(), shown: "", timed: null };
   item.row = makeRow(item);
   items.push(item);
   $("list").append(item.row.line);
@@ -115,7 +115,7 @@ async function poll() {
     for (const item of busy.slice(0, 50)) {
       const state = states.get(item.state.id);
       if (state) item.state = state;
-      else Object.assign(item, { phase: "rejected", error: `${item.name}: the server has deleted it` });
+      else setGone(item);
       if (!isBusy(item)) say(`${item.name}: ${words(item)}`);
       render(item);
     }
@@ -123,8 +123,26 @@ async function poll() {
   polling = false;
 }
 
+/** Note that the server has deleted an image, or will have. */
+function setGone(item) {
+  Object.assign(item, { phase: "gone", error: `${item.name}: was deleted from the server after its time` });
+}
+
+function watchTime(item) {
+  if (item.timed === item.state) return;
+  item.timed = item.state;
+  clearTimeout(item.timer);
+  if (isBusy(item)) return;
+  const later = () => {
+    setGone(item);
+    render(item);
+  };
+  item.timer = setTimeout(later, Math.min(1000 * (item.state.expires_in + 1), 2 ** 31 - 1));
+}
+
 async function remove(item) {
   item.stop.abort();
+  clearTimeout(item.timer);
   item.row.line.remove();
   const place = items.indexOf(item);
   items.splice(place, 1);
@@ -143,7 +161,7 @@ const problem = (item) => item.error ?? (item.state?.state === "failed" ? item.s
 function words(item) {
   if (item.phase === "waiting") return "waiting";
   if (item.phase === "uploading") return item.sent < 1 ? `uploading ${Math.floor(item.sent * 100)}%` : "reading";
-  if (problem(item)) return item.phase === "rejected" ? "cannot be read" : "failed";
+  if (problem(item)) return { rejected: "cannot be read", gone: "deleted" }[item.phase] ?? "failed";
   const { state, position, progress, model } = item.state;
   if (state === "queued") return position ? `${position} before it` : "next";
   if (state === "running") return `${Math.floor(progress * 100)}%`;
@@ -197,6 +215,7 @@ function render(item) {
     thumb.hidden = false;
     blank.hidden = true;
   }
+  watchTime(item);
   if (item === chosen) renderChosen();
   renderTotals();
 }
@@ -264,7 +283,7 @@ function renderChosen() {
 }
 
 function renderImages(item, stored) {
-  $("stage").hidden = item.phase === "rejected";
+  $("stage").hidden = ["rejected", "gone"].includes(item.phase);
   $("compare").hidden = !stored;
   if (!stored) {
     $("before").removeAttribute("src");

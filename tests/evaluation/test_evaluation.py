@@ -125,7 +125,10 @@ def test_evaluating_the_split_train_gives_a_warning(pairs, tiny, tmp_path):
 
 @pytest.mark.parametrize(("with_training", "times"), [(True, 1), (False, 2)])
 def test_files_are_opened_once_or_twice(pairs, tiny, tmp_path, monkeypatch, with_training, times):
-    """Once with training pairs; twice without, since the baselines are then fitted on the set itself."""
+    """Once with training pairs; twice without, since the baselines are then fitted on the set itself.
+
+    The search for leaks at any scale reads the images again.
+    """
     training = tmp_path / "training"
     for side in ("nir", "rgb"):
         (training / side).mkdir(parents=True)
@@ -141,7 +144,7 @@ def test_files_are_opened_once_or_twice(pairs, tiny, tmp_path, monkeypatch, with
         return original(path, **options)
 
     monkeypatch.setattr(pair_module, "open_raster", counted)
-    evaluate(tiny("per_pixel"), pairs, training=training if with_training else None)
+    evaluate(tiny("per_pixel"), pairs, training=training if with_training else None, same_scale=True)
     folders = [pairs, training] if with_training else [pairs]
     counts = {path: opened.count(path) for folder in folders for path in folder.glob("*/*.png")}
     assert set(counts.values()) == {times}

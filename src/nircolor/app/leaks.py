@@ -1,7 +1,8 @@
 """Command `nircolor leaks`."""
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -20,42 +21,64 @@ def leaks(
     same_scale: Annotated[
         bool,
         typer.Option(
-            "--same-scale", help="Do not search for enlarged crops: faster, sufficient for satellite data."
+            "--same-scale",
+            help="Find only copies of the same scale and orientation: faster, sufficient for satellite data.",
         ),
     ] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", metavar="FILE", help="Write a page that shows the matches side by side."),
+    ] = None,
     table: SplitTable = None,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """List images that two sets share: copies, re-encodings, shifts and crops (extra: evaluate).
+    """List images that two sets share, in whatever form (extra: evaluate).
 
-    Prints one row of CSV per shared image. The exit code is 1 if there are any.
+    Finds copies, encoded again, retouched, cropped, scaled, squashed, mirrored or rotated; and other
+    photographs of the same place. Prints one row of CSV per match, with its evidence. If both sets are the
+    same, duplicates within it are listed. The exit code is 1 if there are matches or unreadable images.
 
     \b
     nircolor leaks data/test data/train > shared.csv
-    nircolor leaks data/test data/train --json > shared.json
+    nircolor leaks data/test data/train --html shared.html
     """
     from nircolor.extras import require
 
     require("skimage", extra="evaluate", what="nircolor leaks")
     from nircolor.app.console import ProgressBar, errors, print_json, show_warnings
-    from nircolor.pairs.leaks import compare_images, open_for_comparison, write_leaks
+    from nircolor.pairs.compared import open_for_comparison
+    from nircolor.pairs.leaks import compare_images, leak_row, write_leaks
 
     with (
         show_warnings(unit="images", options=False, quiet=quiet),
         ProgressBar("comparisons", quiet=quiet) as bar,
     ):
         images, others = open_for_comparison(first, second, table)
-        found = compare_images(images, others, same_scale=same_scale, on_progress=bar.update)
+        check = compare_images(images, others, same_scale=same_scale, on_progress=bar.update)
+        if html is not None:
+            from nircolor.evaluation.leak_page import write_leak_page
+
+            write_leak_page(check, images, others, html, title=f"{first} and {second}")
+    for one in check.unreadable:
+        errors.print(f"not compared: {one.reason}")
     if as_json:
-        leaked = [asdict(leak) for leak in found]
-        print_json({"images": len(images), "training_images": len(others), "leaks": leaked})
-    elif found:
-        shown = [replace(one, name=printable(one.name), other=printable(one.other)) for one in found]
-        write_leaks(shown, sys.stdout)
-    if not quiet:
-        errors.print(
-            f"{len(found)} of {len(images)} images of {first} are among the {len(others)} of {second}"
+        print_json(
+            {
+                "images": check.images,
+                "training_images": check.others,
+                "within": check.within,
+                "leaks": [leak_row(leak) for leak in check.leaks],
+                "unclear": list(check.unclear),
+                "unreadable": [one._asdict() for one in check.unreadable],
+            }
         )
-    if found:
+    else:
+        write_leaks(
+            [replace(one, name=printable(one.name), other=printable(one.other)) for one in check.leaks],
+            sys.stdout,
+        )
+    if not quiet:
+        errors.print(check.summary)
+    if check.leaks or check.unreadable:
         sys.exit(1)

@@ -17,11 +17,14 @@ from nircolor.evaluation.report import FILES, write_report
 from nircolor.evaluation.scores import CONVENTIONS
 from nircolor.inference import Device
 from nircolor.pairs import OpenedSet, Pair, PairedSet, open_set
-from nircolor.pairs.leaks import Thumbnail, compare_thumbnails, compared_pairs
+from nircolor.pairs.compared import compared_pairs
+from nircolor.pairs.leaks import compare_thumbnails
 from nircolor.pairs.opened_set import SetSource
 from nircolor.pairs.pair import Bands, PairImages, listed
+from nircolor.pairs.texture_search import Thumbnail
 from nircolor.parallel import Progress
 from nircolor.staging import staging_folder
+from nircolor.texts import count_of
 
 FIGURE = "figure.png"
 _PACKAGES = ("nircolor", "numpy", "scipy", "scikit-image", "rasterio", "onnxruntime")
@@ -185,10 +188,15 @@ def _evaluate(
     names = tuple(dict.fromkeys(row.name for row in scored.rows))
     seen: list[SeenImage] = []
     if training_pairs:
-        leaks = compare_thumbnails(
+        check = compare_thumbnails(
             thumbnails, training_thumbnails, same_scale=same_scale, on_progress=steps.part(len(pairs))
         )
-        seen = [SeenImage(leak.name, leak.other, leak.description) for leak in leaks]
+        seen = [SeenImage(leak.name, leak.other, leak.description) for leak in check.best]
+        if check.unclear:
+            scored.warnings.append(
+                f"{count_of(len(check.unclear), 'image')} with too little texture to tell whether training "
+                f"contains them: {listed(check.unclear)}"
+            )
         if evaluated.tables & frozenset().union(*(one.tables for one in training)):
             seen += _seen_places([pair for pair in pairs if pair.name in names], training_pairs, seen)
     elif len({pair.place for pair in pairs}) == 1:

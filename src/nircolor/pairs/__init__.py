@@ -16,11 +16,12 @@ from nircolor.pairs.paired_set import PairedSet
 from nircolor.pairs.splits import split_pairs, write_splits
 
 if TYPE_CHECKING:
-    from nircolor.pairs.leaks import Leak, find_leaks
+    from nircolor.pairs.leaks import Leak, LeakCheck, find_leaks
 
 __all__ = [
     "Folders",
     "Leak",
+    "LeakCheck",
     "MultiBandFiles",
     "OpenedSet",
     "Pair",
@@ -39,7 +40,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     # training reads pairs without the packages that `leaks` needs (extra `evaluate`)
-    if name in ("Leak", "find_leaks"):
+    if name in ("Leak", "LeakCheck", "find_leaks"):
         from nircolor.pairs import leaks
 
         return getattr(leaks, name)

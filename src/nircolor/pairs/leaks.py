@@ -1,92 +1,155 @@
-"""Find leaks: images that two data sets share, as exact copies or in another form.
+"""Find leaks: images that two data sets share, as copies, in a modified form, or as views of the same place.
 
 A score on a test set that contains training images says little about new images. A published test set of this
-field contains training images under new names.
+field contains training images under new names; a published training set contains the photographs from which
+the test images were cropped, squashed to squares.
 """
 
 import csv
-import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
-from functools import lru_cache
-from itertools import product
-from pathlib import Path
-from typing import IO, Literal, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import groupby
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
 
-from nircolor.arrays import Floats
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import find_images, open_raster
-from nircolor.pairs.correlation import correlate, overlap_px, scaled, texture_of
-from nircolor.pairs.opened_set import Role, SetSource, open_set
-from nircolor.pairs.pair import Bands, Pair, read_colour, read_pair
+from nircolor.extras import install_command
+from nircolor.pairs.compared import ComparedImage, open_for_comparison
+from nircolor.pairs.feature_search import search_features
+from nircolor.pairs.matching import Details, Match, judge
+from nircolor.pairs.opened_set import SetSource
+from nircolor.pairs.texture_search import Thumbnail, copies, search_texture
 from nircolor.parallel import Progress
+from nircolor.texts import count_of
 
-# mean side of the thumbnails for comparing all images, and of the larger views for verifying suspects
-_THUMBNAIL_PX, _DETAIL_PX = 64, 256
-# crops down to half a side are searched, in steps of an eighth of an octave, then in finer steps
-_STEPS, _FINE_STEPS = 8, 32
-# minimum correlation of the texture in a leak, and minimum excess over the correlation at other shifts. In
-# the images used to choose these values, copies down to JPEG quality 10 reached 0.53 and 0.42. Different
-# images may correlate more (straight shores in satellite patches), but then at other shifts too: the excess
-# was at most 0.38
-_MIN_CORRELATION, _MIN_EXCESS = 0.5, 0.4
-# smaller overlaps may correlate by chance; their minimum correlation is higher, up to the second value
-_LARGE_OVERLAP_PX, _MIN_IF_SMALL = 10_000, 0.8
-# above this correlation, an image is a leak even without the excess: for example a re-encoded field with a
-# single edge. Different patches of this kind reached 0.83
-_CERTAIN = 0.93
-# minimum excess in thumbnails for verification, and maximum number of suspects per image
-_SUSPECT_EXCESS, _MAX_SUSPECTS = 0.1, 4
-# number of larger views kept in memory, about half a megabyte each
-_DETAILS_KEPT = 64
-
-Views = Mapping[str, Floats]
-Kind = Literal["exact copy", "same view", "shifted", "rescaled"]
+Kind = Literal["exact copy", "same photograph", "same place"]
+KINDS: tuple[Kind, ...] = ("exact copy", "same photograph", "same place")
 
 
 @dataclass(frozen=True)
 class Leak:
-    """An image of one set that another set contains too.
+    """An image of one set that another set contains too, or whose place another set shows.
 
     Attributes:
         name: Name of the image.
         other: Name of the image in the other set.
-        kind: ``exact copy``: equal pixels. ``same view``: re-encoded, retouched or photographed again.
-            ``shifted``: the same, shifted. ``rescaled``: a crop at another scale.
+        kind: ``exact copy``: equal pixels. ``same photograph``: encoded again, retouched, cropped, scaled,
+            squashed, mirrored or rotated. ``same place``: another photograph of what this one shows, or the
+            same one altered beyond recognition, such as NIR and colour.
         view: Which images of the pairs match: ``NIR`` or ``colour``; ``image`` for single images.
-        correlation: Correlation of the texture where they overlap; 1 for an exact copy.
-        scale: Size of objects in the other image relative to this one, accurate to about 2%.
+        matches: Number of local features that agree with ``transform``; 0 if the images were compared by
+            texture only.
+        agreement: Share of the common textured area where the details of both images agree, 0 to 1.
+        overlap: Share of this image that the other one shows, 0 to 1.
+        other_overlap: Share of the other image that this one shows, 0 to 1.
+        transform: Affine map (a, b, c, d, e, f) of this image to the other one, in pixels from the centre of
+            the top left pixel: x' = a x + b y + c, y' = d x + e y + f.
     """
 
     name: str
     other: str
     kind: Kind
     view: str
-    correlation: float
-    scale: float
+    matches: int
+    agreement: float
+    overlap: float
+    other_overlap: float
+    transform: tuple[float, float, float, float, float, float]
+
+    @property
+    def scales(self) -> tuple[float, float]:
+        """Size of objects in the other image relative to this one, along this image's x and y."""
+        a, b, _, d, e, _ = self.transform
+        return float(np.hypot(a, d)), float(np.hypot(b, e))
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether one image is a mirror image of the other."""
+        a, b, _, d, e, _ = self.transform
+        return a * e < b * d
+
+    @property
+    def turned_deg(self) -> float:
+        """Clockwise angle by which this image is turned, -180 to 180, after mirroring left to right."""
+        a, _, _, d, _, _ = self.transform
+        sign = -1 if self.mirrored else 1
+        return float(np.degrees(np.arctan2(sign * d, sign * a)))
 
     @property
     def description(self) -> str:
-        """Summary in one phrase: ``rescaled, 1.33 times as large there; correlation of NIR 0.93``."""
-        size = f", {self.scale:.2f} times as large there" if self.kind == "rescaled" else ""
-        return f"{self.kind}{size}; correlation of {self.view} {self.correlation:.2f}"
+        """Summary: ``same photograph, scaled 0.40 × 0.75; 100% in 38% of the other; 210 matches, NIR``."""
+        parts: list[str] = [self.kind]
+        across, down = self.scales
+        if max(abs(across - 1), abs(down - 1)) >= 0.02:
+            alike = abs(across - down) < 0.02 * down
+            parts.append(f"scaled {across:.2f}" if alike else f"scaled {across:.2f} × {down:.2f}")
+        if self.mirrored:
+            parts.append("mirrored")
+        if abs(self.turned_deg) >= 2:
+            parts.append(f"turned {self.turned_deg:.0f}°")
+        if self.kind == "exact copy":
+            return f"{self.kind} of the {self.view}" if self.view != "image" else self.kind
+        evidence = f"{self.matches} matches" if self.matches else "compared by texture"
+        details = "details" if self.view == "image" else f"details of {self.view}"
+        return (
+            f"{', '.join(parts)}; {self.overlap:.0%} of it shows {self.other_overlap:.0%} of the other; "
+            f"{evidence}, {self.agreement:.0%} of the {details} agree"
+        )
+
+
+class Unreadable(NamedTuple):
+    """An image that could not be read, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True)
-class ComparedImage:
-    """An image, or a pair, to compare with others.
+class LeakCheck:
+    """Result of comparing two sets.
 
     Attributes:
-        name: Name for `Leak`.
-        read: Function that returns its views, arrays (channels, h, w) by name: NIR and colour of a pair.
+        leaks: All matches, sorted by name; those of one image in the order of `KINDS`, then by evidence.
+        images: Number of images compared.
+        others: Number of images of the other set.
+        unclear: Names of images with too little texture to tell, such as sky or snow.
+        unreadable: Images of either set that could not be read, and were left out.
+        within: Whether a set was compared with itself: ``leaks`` are duplicates within it, each pair once.
     """
 
-    name: str
-    read: Callable[[], Views]
+    leaks: tuple[Leak, ...]
+    images: int
+    others: int
+    unclear: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+    within: bool = False
+
+    def names(self, *kinds: Kind) -> list[str]:
+        """Return the names of the images that leak, of all kinds or of some."""
+        return list(dict.fromkeys(leak.name for leak in self.leaks if not kinds or leak.kind in kinds))
+
+    @property
+    def best(self) -> list[Leak]:
+        """The best match of each image."""
+        return [next(group) for _, group in groupby(self.leaks, key=lambda leak: leak.name)]
+
+    @property
+    def summary(self) -> str:
+        """One sentence: how many images leak, by kind, and about how many nothing can be said."""
+        counts = {kind: len(self.names(kind)) for kind in KINDS}
+        found = ", ".join(f"{kind} {count}" for kind, count in counts.items() if count)
+        where = "other images of the set" if self.within else f"the {self.others} training images"
+        text = f"{len(self.names())} of {count_of(self.images, 'image')} match {where}"
+        text += f" ({found})" if found else ""
+        if self.unclear:
+            text += f"; cannot tell for {len(self.unclear)} with too little texture"
+        if self.unreadable:
+            text += f"; {len(self.unreadable)} could not be read"
+        return text
 
 
 def find_leaks(
@@ -96,53 +159,34 @@ def find_leaks(
     table: str | os.PathLike[str] | None = None,
     same_scale: bool = False,
     on_progress: Progress | None = None,
-) -> list[Leak]:
-    """Find images of an evaluated set that a training set contains too.
+) -> LeakCheck:
+    """Find images of an evaluated set that a training set contains too, in any form.
 
-    Finds exact copies and images of the same texture: re-encoded, brightened, shifted by up to half a side,
-    or cropped to at least about half a side and enlarged. Does not find mirrored or rotated copies, or other
-    views of the same place.
+    Finds exact copies, and photographs that were encoded again, retouched, cropped to a fifth of the area,
+    scaled, squashed up to 1:3, mirrored or rotated. Other photographs of the same place are reported as such.
 
     Args:
         evaluated: Evaluated set, as for `open_set`, or any folder of images. If a folder is not a set of
             pairs, its single images are compared, with a warning.
-        training: Set to compare with.
+        training: Set to compare with. If it is the evaluated set, duplicates within it are found.
         table: CSV of groups and splits of both sets, see `PairedSet`.
-        same_scale: Do not search for enlarged or reduced copies, which is faster. For satellite images.
-        on_progress: Called with the comparisons done and their total number.
+        same_scale: Find only copies of the same scale and orientation, which is faster. For satellite images.
+        on_progress: Called with the amount of work done and its total.
 
     Returns:
-        Leaks, sorted by name; for each image the best match.
+        The matches with their evidence, and the images for which there is no answer.
 
     Raises:
-        NircolorError: A set cannot be opened, or an image cannot be read.
+        NircolorError: A set cannot be opened, or none of its images can be read.
 
     Example:
-        >>> for leak in find_leaks("test/", "train/"):  # doctest: +SKIP
-        ...     print(leak.name, leak.other, leak.description)
-        validation_0012 mountain_0082 rescaled, 1.31 times as large there; correlation of NIR 0.95
+        >>> check = find_leaks("test/", "train/")  # doctest: +SKIP
+        >>> for leak in check.best:  # doctest: +SKIP
+        ...     print(leak.name, leak.other, leak.kind, leak.matches)
+        validation_0012 mountain_0082 same photograph 174
     """
     images, others = open_for_comparison(evaluated, training, table)
     return compare_images(images, others, same_scale=same_scale, on_progress=on_progress)
-
-
-def open_for_comparison(
-    evaluated: SetSource, training: SetSource, table: str | os.PathLike[str] | None = None
-) -> tuple[list[ComparedImage], list[ComparedImage]]:
-    """Open two sets for `compare_images`: as pairs if both are sets of pairs, else as single images.
-
-    Args:
-        evaluated: As for `find_leaks`.
-        training: As for `find_leaks`.
-        table: As for `find_leaks`.
-
-    Raises:
-        NircolorError: A set cannot be opened.
-    """
-    opened = _open(evaluated, "evaluated", table), _open(training, "training", table)
-    as_pairs = all(pairs for pairs, _ in opened)
-    images, others = (pairs if as_pairs else single for pairs, single in opened)
-    return images, others
 
 
 def compare_images(
@@ -151,276 +195,169 @@ def compare_images(
     *,
     same_scale: bool = False,
     on_progress: Progress | None = None,
-) -> list[Leak]:
+) -> LeakCheck:
     """Find images that are also among ``others``; see `find_leaks`.
 
     Args:
         images: Images to look for.
-        others: Images to compare with.
+        others: Images to compare with. If both have the same files, duplicates among them are found.
         same_scale: See `find_leaks`.
         on_progress: See `find_leaks`.
 
     Raises:
-        NircolorError: An image cannot be read.
+        NircolorError: None of the images, or none of the others, can be read.
     """
-    own, their = ([Thumbnail.of(one) for one in side] for side in (images, others))
-    return compare_thumbnails(own, their, same_scale=same_scale, on_progress=on_progress)
+    within = bool(images) and bool(images[0].files) and [i.files for i in images] == [o.files for o in others]
+    unreadable: list[Unreadable] = []
+
+    def reduced(side: Sequence[ComparedImage]) -> list[Thumbnail]:
+        found = []
+        for one in side:
+            try:
+                found.append(Thumbnail.of(one))
+            except NircolorError as error:
+                unreadable.append(Unreadable(one.name, str(error)))
+        if side and not found:
+            raise NircolorError(unreadable[-1].reason)
+        return found
+
+    own = reduced(images)
+    return compare_thumbnails(
+        own, own if within else reduced(others), same_scale=same_scale, on_progress=on_progress,
+        unreadable=unreadable,
+    )  # fmt: skip
 
 
 def compare_thumbnails(
-    own: "Sequence[Thumbnail]",
-    their: "Sequence[Thumbnail]",
+    own: Sequence[Thumbnail],
+    their: Sequence[Thumbnail],
     *,
     same_scale: bool = False,
     on_progress: Progress | None = None,
-) -> list[Leak]:
-    """Find leaks from thumbnails; only suspects are read again.
+    unreadable: Sequence[Unreadable] = (),
+) -> LeakCheck:
+    """Find leaks from thumbnails; the images are read again where details are needed.
 
-    Exact copies are found by a hash of the pixels. For the other images, thumbnails are correlated at
-    seventeen relative scales, and the best matches are verified on larger views.
+    Exact copies are found by a hash of the pixels, other images by local features, those with few features by
+    their texture.
 
     Args:
         own: Thumbnails of the images to look for.
-        their: Thumbnails of the images to compare with.
+        their: Thumbnails of the images to compare with; if it is ``own`` itself, duplicates are found.
         same_scale: See `find_leaks`.
         on_progress: See `find_leaks`.
+        unreadable: Images that were left out before.
 
     Raises:
-        NircolorError: An image cannot be read.
+        NircolorError: An image cannot be read again.
     """
-    found = dict(_copies(own, their))
-    unmatched = [one for one in own if one.image not in found]
-    suspects: dict[ComparedImage, list[_Suspect]] = {one.image: [] for one in unmatched}
-    views = dict.fromkeys(view for one in own for view in one.grays)
-    rounds = list(_rounds(unmatched, their, same_scale))
-    for done, (some, some_others, factor) in enumerate(rounds):
-        if on_progress is not None:
-            on_progress(done, len(rounds))
-        for view in views:
-            for suspect in _suspects(some, some_others, view, factor):
-                suspects[suspect.image.image].append(suspect)
-    # cached, because an image is often a suspect for several others
-    detailed = lru_cache(_DETAILS_KEPT)(_detailed)
-    for image, candidates in suspects.items():
-        # dict.fromkeys removes duplicates: the first of both lists is often the same
-        likeliest = dict.fromkeys(
-            [
-                *sorted(candidates, key=lambda suspect: -suspect.excess)[:_MAX_SUSPECTS],
-                *sorted(candidates, key=lambda suspect: -suspect.correlation)[:1],
-            ]
+    within = own is their
+    found: list[Match] = list(copies(own, their, within))
+    copied = {match.image for match in found}
+    rest = [one for one in own if within or one.image not in copied]
+    by_features = not same_scale and _has_opencv()
+    plain = rest
+    share = 0.9 if by_features else 0.0
+
+    def part(start: float, size: float) -> Progress | None:
+        if on_progress is None:
+            return None
+        return lambda done, total: on_progress(start + size * done / max(total, 1), 1.0)
+
+    details = Details()
+    if by_features:
+        matches, plain = search_features(rest, their, within, part(0.0, share))
+        found += matches
+    texture = search_texture(plain, their, same_scale, within, part(share, 1 - share))
+    known = {(match.image, match.other) for match in found}
+    for match in texture:
+        # within a set, two images may find each other
+        if (match.image, match.other) not in known and not (within and (match.other, match.image) in known):
+            found.append(match)
+            known.add((match.image, match.other))
+    leaks = [leak for leak in (_leak(match, details) for match in _one_per_pair(found)) if leak is not None]
+    matched = {id(match.image) for match, _ in leaks}
+    few = {id(one) for one in plain} if by_features else set()
+    unclear = [
+        one.name for one in own if id(one.image) not in matched and (id(one) in few or not one.textured)
+    ]
+    order = {id(one.image): place for place, one in enumerate(own)}
+    leaks.sort(
+        key=lambda item: (
+            item[1].name, order[id(item[0].image)], KINDS.index(item[1].kind), -item[1].matches,
+            -item[1].agreement,
         )
-        leaks = [
-            leak for leak in (_verify(one, same_scale, detailed) for one in likeliest) if leak is not None
-        ]
-        if leaks:
-            found[image] = max(leaks, key=lambda leak: leak.correlation)
+    )  # fmt: skip
     if on_progress is not None:
-        on_progress(len(rounds), len(rounds))
-    return sorted(found.values(), key=lambda leak: leak.name)
+        on_progress(1.0, 1.0)
+    return LeakCheck(
+        tuple(leak for _, leak in leaks), len(own), len(their), tuple(unclear), tuple(unreadable), within
+    )
 
 
 def write_leaks(leaks: Sequence[Leak], file: IO[str]) -> None:
-    """Write leaks as CSV, one row per leak, with the fields of `Leak` as columns."""
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(field.name for field in fields(Leak))
+    """Write leaks as CSV, one row per leak, with the keys of `leak_row` as columns."""
+    writer: csv.DictWriter[str] | None = None
     for leak in leaks:
-        *words, correlation, scale = astuple(leak)
-        writer.writerow([*words, f"{correlation:.3f}", f"{scale:.3f}"])
+        row = leak_row(leak)
+        if writer is None:
+            writer = csv.DictWriter(file, list(row), lineterminator="\n")
+            writer.writeheader()
+        writer.writerow(row | {"transform": " ".join(f"{value:.6g}" for value in leak.transform)})
 
 
-def compared_pairs(pairs: Sequence[Pair], bands: Bands = None) -> list[ComparedImage]:
-    """Prepare pairs for comparison; multi-band files are compared by colour only if ``bands`` is None."""
-    return [ComparedImage(pair.name, lambda pair=pair: _views(pair, bands)) for pair in pairs]  # type: ignore[misc]
+def leak_row(leak: Leak) -> dict[str, Any]:
+    """Return a leak as plain values, with shares in percent."""
+    across, down = leak.scales
+    return {
+        "name": leak.name,
+        "other": leak.other,
+        "kind": leak.kind,
+        "view": leak.view,
+        "matches": leak.matches,
+        "agreement_percent": round(100 * leak.agreement),
+        "overlap_percent": round(100 * leak.overlap),
+        "other_overlap_percent": round(100 * leak.other_overlap),
+        "scale_x": round(across, 3),
+        "scale_y": round(down, 3),
+        "mirrored": leak.mirrored,
+        "turned_deg": round(leak.turned_deg, 1),
+        "transform": [float(f"{value:.6g}") for value in leak.transform],
+    }
 
 
-def compared_sides(pairs: Sequence[Pair]) -> list[ComparedImage]:
-    """Prepare NIR and colour images of pairs for comparison with single images (`compared_files`)."""
-    return [
-        ComparedImage(f"{one.name} ({view})", lambda one=one, view=view: {"image": one.read()[view]})  # type: ignore[misc]
-        for pair, one in zip(pairs, compared_pairs(pairs), strict=True)
-        for view in (["colour"] if pair.nir == pair.rgb else ["NIR", "colour"])
-    ]
-
-
-def compared_files(folder: Path) -> list[ComparedImage]:
-    """Prepare all images of a folder and its subfolders for comparison.
-
-    Raises:
-        NircolorError: There are no images.
-    """
-    files = find_images(folder, recursive=True)
-    if not files:
-        raise NircolorError(f"{folder}: expected images, found none")
-    return [
-        ComparedImage(path.relative_to(folder).as_posix(), lambda path=path: {"image": _read(path)})  # type: ignore[misc]
-        for path in files
-    ]
-
-
-@dataclass(frozen=True, eq=False)
-class Thumbnail:
-    """Reduced gray views of an image, and hashes of its pixels.
-
-    Attributes:
-        image: The image.
-        grays: Gray views (h, w) by name.
-        reduction: Factor of the reduction, at most 1.
-        digests: Hash of the pixels of each view that is not of one colour.
-    """
-
-    image: ComparedImage
-    grays: dict[str, Floats]
-    reduction: float
-    digests: dict[str, bytes]
-
-    @property
-    def name(self) -> str:
-        """Name of the image."""
-        return self.image.name
-
-    @classmethod
-    def of(
-        cls, image: ComparedImage, views: Views | None = None, side_px: int = _THUMBNAIL_PX
-    ) -> "Thumbnail":
-        """Reduce an image to a mean side of ``side_px``; a smaller image is kept as it is.
-
-        Args:
-            image: The image.
-            views: Its views, if they have been read already.
-            side_px: Mean side of the result.
-        """
-        views = image.read() if views is None else views
-        reduction = min(1.0, side_px / float(np.sqrt(next(iter(views.values()))[0].size)))
-        return cls(
-            image,
-            {view: scaled(pixels.mean(axis=0), reduction) for view, pixels in views.items()},
-            reduction,
-            # two black images are not copies of each other
-            {view: _digest(pixels) for view, pixels in views.items() if pixels.min() < pixels.max()},
-        )
-
-
-class _Suspect(NamedTuple):
-    """Two images with similar thumbnails; objects are ``scale`` times as large in the other one."""
-
-    image: "Thumbnail"
-    other: "Thumbnail"
-    view: str
-    correlation: float
-    excess: float
-    scale: float
-
-
-def _open(
-    source: SetSource, role: Role, table: str | os.PathLike[str] | None
-) -> tuple[list[ComparedImage], list[ComparedImage]]:
-    """Return a set as pairs and as single images; any other folder as single images only."""
-    try:
-        opened = open_set(source, role, table=table)
-    except NircolorError as error:
-        if table is not None or not isinstance(source, str | os.PathLike) or not Path(source).is_dir():
-            raise
-        single = compared_files(Path(source))
-        warnings.warn(
-            f"{source}: compared as {len(single)} single images, because it is not a set of pairs: {error}",
-            NircolorWarning,
-            stacklevel=4,
-        )
-        return [], single
-    return compared_pairs(opened.pairs, opened.bands), compared_sides(opened.pairs)
-
-
-def _digest(image: Floats) -> bytes:
-    # 16 bits, so that 8-bit and 16-bit versions of an image are equal; tobytes() does not contain the shape
-    pixels = np.rint(65535 * image).astype("<u2")
-    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).digest()
-
-
-def _copies(own: Sequence[Thumbnail], their: Sequence[Thumbnail]) -> Iterator[tuple[ComparedImage, Leak]]:
-    known = {item: one.name for one in reversed(their) for item in one.digests.items()}
-    for one in own:
-        for view, digest in one.digests.items():
-            if (view, digest) in known:
-                yield one.image, Leak(one.name, known[view, digest], "exact copy", view, 1.0, 1.0)
-                break
-
-
-def _rounds(
-    own: Sequence[Thumbnail], their: Sequence[Thumbnail], same_scale: bool
-) -> Iterator[tuple[Sequence[Thumbnail], Sequence[Thumbnail], float]]:
-    """Yield thumbnails to compare, and the assumed size of objects in the others relative to the first."""
-    if not same_scale:
-        for step in range(-_STEPS, _STEPS + 1):
-            yield own, their, 2 ** (step / _STEPS)
-        return
-    # thumbnails of images of different size have different scales
-    for a, b in product({one.reduction for one in own}, {one.reduction for one in their}):
-        yield [one for one in own if one.reduction == a], [one for one in their if one.reduction == b], b / a
-
-
-def _suspects(
-    own: Sequence[Thumbnail], their: Sequence[Thumbnail], view: str, factor: float
-) -> Iterator[_Suspect]:
-    """Find the best matches of each of ``own`` if objects in ``their`` images are larger by ``factor``."""
-    images, others = ([one for one in side if view in one.grays] for side in (own, their))
-    if not images or not others:
-        return
-    found = correlate(
-        *_at_one_scale([one.grays[view] for one in images], [o.grays[view] for o in others], factor)
+def _has_opencv() -> bool:
+    if find_spec("cv2") is not None:
+        return True
+    warnings.warn(
+        "leaks: without OpenCV, only copies and uniformly scaled crops are found; for all forms: "
+        f"{install_command('evaluate')}",
+        NircolorWarning,
+        stacklevel=3,
     )
-    excess = found.correlation - found.runner_up
-    for row, one in enumerate(images):
-        for best in {int(excess[row].argmax()), int(found.correlation[row].argmax())}:
-            values = float(found.correlation[row, best]), float(excess[row, best])
-            if values[0] >= _CERTAIN or values[1] >= _SUSPECT_EXCESS:
-                scale = factor * one.reduction / others[best].reduction
-                yield _Suspect(one, others[best], view, *values, scale)
+    return False
 
 
-def _detailed(thumbnail: Thumbnail) -> Thumbnail:
-    """Read an image again as a larger view, unless the thumbnail has its full resolution."""
-    return thumbnail if thumbnail.reduction == 1 else Thumbnail.of(thumbnail.image, side_px=_DETAIL_PX)
+def _one_per_pair(matches: Sequence[Match]) -> list[Match]:
+    """Keep the best match of each two images: they may match by NIR and by colour."""
+    best: dict[tuple[int, int], Match] = {}
+    for match in matches:
+        key = id(match.image), id(match.other)
+        if key not in best or match.matches > best[key].matches:
+            best[key] = match
+    return list(best.values())
 
 
-def _verify(suspect: _Suspect, same_scale: bool, detailed: Callable[[Thumbnail], Thumbnail]) -> Leak | None:
-    """Compare two images on larger views; return None if they are no leak."""
-    a, b = detailed(suspect.image), detailed(suspect.other)
-    own, their = a.grays[suspect.view], b.grays[suspect.view]
-    best: Leak | None = None
-    steps = 0 if same_scale else _FINE_STEPS // _STEPS // 2
-    for step in range(-steps, steps + 1):
-        scale = suspect.scale * 2 ** (step / _FINE_STEPS)
-        textures = _at_one_scale([own], [their], scale * b.reduction / a.reduction)
-        found = correlate(*textures)
-        correlation = float(found.correlation[0, 0])
-        shared_px = overlap_px(textures[0][0].shape, textures[1][0].shape, found.shifts_px[0, 0])
-        minimum = min(_MIN_IF_SMALL, _MIN_CORRELATION * max(1.0, (_LARGE_OVERLAP_PX / shared_px) ** 0.5))
-        distinct = correlation - float(found.runner_up[0, 0]) >= _MIN_EXCESS
-        better = best is None or correlation > best.correlation
-        if better and correlation >= minimum and (distinct or correlation >= _CERTAIN):
-            shifted = np.abs(found.shifts_px[0, 0]).max() > 1 or own.shape != their.shape
-            same = abs(scale - 1) < 2 ** (0.5 / _FINE_STEPS) - 1
-            kind: Kind = "rescaled" if not same else "shifted" if shifted else "same view"
-            best = Leak(a.name, b.name, kind, suspect.view, correlation, scale)
-    return best
-
-
-def _at_one_scale(own: Sequence[Floats], their: Sequence[Floats], factor: float) -> list[list[Floats]]:
-    """Return textures at one scale: ``their`` images are reduced if ``factor`` is above 1, else ``own``."""
-    return [
-        [texture_of(scaled(gray, min(1.0, reduction))) for gray in grays]
-        for grays, reduction in ((own, factor), (their, 1 / factor))
-    ]
-
-
-def _views(pair: Pair, bands: Bands) -> Views:
-    if bands is None and pair.nir == pair.rgb:
-        # it is unknown which of the bands are NIR
-        return {"colour": read_colour(pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale)[0]}
-    nir, rgb, _ = read_pair(pair, bands)
-    return {"NIR": nir, "colour": rgb}
-
-
-def _read(path: Path) -> Floats:
-    with open_raster(path) as raster:
-        return raster.read()[0]
+def _leak(match: Match, details: Details) -> tuple[Match, Leak] | None:
+    kind: Kind = "exact copy"
+    agreement = overlap = other_overlap = 1.0
+    if not match.copy:
+        judged = judge(match, details)
+        if judged is None:
+            return None
+        kind, agreement, overlap, other_overlap = judged
+    a, b, c, d, e, f = (float(value) for value in match.matrix.ravel())
+    return match, Leak(
+        match.image.name, match.other.name, kind, match.view, match.matches, agreement, overlap,
+        other_overlap, (a, b, c, d, e, f),
+    )  # fmt: skip

@@ -105,7 +105,7 @@ def _fitted(
     others: Sequence[Features],
     place: Mapping[int, int] | None,
 ) -> Iterator[Match]:
-    """Fit a map to each candidate. ``place``: position of images in their set, of which later ones are kept."""
+    """Fit a map to each candidate; within a set, to those whose ``place`` in it follows."""
     for candidate in candidates:
         image, other = one.thumbnail.image, known[candidate.image].image
         if place is not None and place[id(other)] <= place[id(image)]:

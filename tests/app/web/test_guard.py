@@ -43,7 +43,7 @@ def test_a_browser_signs_in_with_a_form(server):
 
 def test_an_upload_that_is_too_large(server, photograph):
     with server(max_upload_bytes=1000) as client:
-        expected = "upload: expected at most 0 MB (nircolor serve --max-upload), got more"
+        expected = "request: expected at most 0.001 MB (nircolor serve --max-upload), got more"
         answer = upload(client, photograph)
         assert (answer.status_code, answer.json()["detail"]) == (413, expected)
         # a length that is not stated
@@ -53,6 +53,17 @@ def test_an_upload_that_is_too_large(server, photograph):
             headers={"content-type": "multipart/form-data; boundary=b"},
         )
         assert answer.status_code == 413, answer.text
+
+
+def test_options_that_are_too_long(client):
+    """Unlike files, they are kept in memory."""
+    for content in (b"[" * 200_000, (b"[" * 1000 for _ in range(200))):
+        answer = client.post(
+            "/api/images/x/run", content=content, headers={"content-type": "application/json"}
+        )
+        assert (answer.status_code, answer.json()["detail"]) == (
+            413, "request: expected at most 0.1 MB, got more",
+        )  # fmt: skip
 
 
 def test_other_web_sites_cannot_use_the_server(server, photograph):

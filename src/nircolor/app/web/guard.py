@@ -16,6 +16,8 @@ App = Callable[..., Awaitable[None]]
 COOKIE: Final = "nircolor"
 # what may be fetched without the token: nothing in it is secret
 _PUBLIC: Final = ("/health", "/login", "/static/")
+# of options and of the token
+_LARGEST_TEXT_BYTES: Final = 100_000
 _HEADERS: Final = {
     # the page loads its own files only, and nobody may embed it
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -53,7 +55,7 @@ class Guard:
             await send(message)
 
         answer = self._refusal(scope, headers) or self._login(scope, headers) or self._app
-        await answer(scope, self._limited(receive), send_with_headers)
+        await answer(scope, self._limited(receive, self._limit(headers)), send_with_headers)
 
     def _refusal(self, scope: Any, headers: dict[str, str]) -> Any:
         settings = self._settings
@@ -68,9 +70,14 @@ class Guard:
         ):
             return _problem(403, "expected a request of the server's own page, got one of another web site")
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > settings.max_upload_bytes:
-            return _problem(413, too_large(settings))
+        if not length.isdecimal() or int(length) > self._limit(headers):
+            return _problem(413, _too_large(self._limit(headers)))
         return None
+
+    def _limit(self, headers: dict[str, str]) -> int:
+        """Return the largest size of a request; only files are written to disk while they are received."""
+        is_upload = headers.get("content-type", "").lower().startswith("multipart/form-data")
+        return self._settings.max_upload_bytes if is_upload else _LARGEST_TEXT_BYTES
 
     def _login(self, scope: Any, headers: dict[str, str]) -> Any:
         token, path = self._settings.token, scope["path"]
@@ -86,7 +93,7 @@ class Guard:
         detail = "expected the token of the server, as in the header Authorization: Bearer TOKEN"
         return _problem(401, detail, {"www-authenticate": "Bearer"})
 
-    def _limited(self, receive: Any) -> Any:
+    def _limited(self, receive: Any, limit: int) -> Any:
         """Count the bytes of a body whose length is not stated, or stated wrongly."""
         count = 0
 
@@ -94,17 +101,11 @@ class Guard:
             nonlocal count
             message = await receive()
             count += len(message.get("body", b""))
-            if count > self._settings.max_upload_bytes:
-                raise HTTPException(413, too_large(self._settings))
+            if count > limit:
+                raise HTTPException(413, _too_large(limit))
             return message
 
         return counted
-
-
-def too_large(settings: Settings) -> str:
-    """Message about an upload that is too large."""
-    megabytes = settings.max_upload_bytes / 1e6
-    return f"upload: expected at most {megabytes:,.0f} MB (nircolor serve --max-upload), got more"
 
 
 def is_token(given: bytes, token: str) -> bool:
@@ -137,6 +138,11 @@ def _name_of(host: str) -> str:
     if host.startswith("["):
         return host.partition("]")[0] + "]"
     return host.partition(":")[0].lower()
+
+
+def _too_large(limit: int) -> str:
+    option = "" if limit == _LARGEST_TEXT_BYTES else " (nircolor serve --max-upload)"
+    return f"request: expected at most {limit / 1e6:g} MB{option}, got more"
 
 
 def _problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:

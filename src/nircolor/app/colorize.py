@@ -29,7 +29,7 @@ from nircolor.app.options import (
 )
 from nircolor.app.report import Report, line_of
 from nircolor.app.terminal import printable, show
-from nircolor.app.usage import IN, OUT, RUN, number, whole
+from nircolor.app.usage import IN, OUT, RUN, VIDEO, number, time_in_seconds, whole
 from nircolor.errors import NircolorError
 from nircolor.parallel import Progress
 
@@ -43,7 +43,8 @@ def colorize(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Image files, folders or patterns such as 'a/*.tif'; - reads one image from standard input.",
+            help="Images, videos, folders, or patterns such as 'a/*.tif'; - reads one file from standard "
+            "input. frame_%04d.png is a sequence, whose images are frames of a video.",
         ),
     ],
     # not a path, which would lose the difference between "-" and "./-", and a slash at the end
@@ -53,7 +54,8 @@ def colorize(
             "--output",
             "-o",
             metavar="OUTPUT",
-            help="Output folder; for a single image also a file name, or - for standard output.",
+            help="Output folder; for a single image or video also a file name, or - for standard output. A "
+            "sequence becomes a video, or images in a folder or with a pattern.",
             rich_help_panel=OUT,
         ),
     ],
@@ -174,6 +176,41 @@ def colorize(
         ),
     ] = None,
     device: DeviceName = "auto",
+    start: Annotated[
+        float | None,
+        typer.Option(
+            parser=time_in_seconds,
+            metavar="TIME",
+            help="Where to start in a video: seconds, or 1:02:30.5.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = None,
+    end: Annotated[
+        float | None,
+        typer.Option(
+            parser=time_in_seconds,
+            metavar="TIME",
+            help="Where to stop in a video, as --start.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = None,
+    sequence: Annotated[
+        bool,
+        typer.Option(
+            "--sequence",
+            help="The images of a folder or pattern are frames of one video, in the order of their names.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = False,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            parser=number(0.001, 1000),
+            metavar="NUMBER",
+            help="Frames per second of a sequence that becomes a video. Default: 25.",
+            rich_help_panel=VIDEO,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -189,13 +226,14 @@ def colorize(
     """Colorize near-infrared images: PNG, JPEG, TIFF, ENVI and other files, folders of them, or patterns.
 
     The output has the name, size, bit depth and georeferencing of its input. If an image fails, the others
-    continue.
+    continue. Videos (extra video) keep their frames, time stamps and sound, and their colours do not flicker.
 
     \b
     nircolor colorize night.png -o night_colour.png
     nircolor colorize images/ -o colour/ --recursive --skip-existing
     nircolor colorize images/ -o images/ --suffix _colour --format png
     nircolor colorize flight.tif -o colour/ --bands 780,850,940 --scale 4095
+    nircolor colorize clip.mp4 -o colour.mp4
     nircolor colorize - -o - < night.png > night_colour.png
     """
     if skip_existing and overwrite:
@@ -235,6 +273,10 @@ def colorize(
             suffix=suffix,
             output_format=output_format,
             confidence=confidence,
+            sequence=sequence,
+            start=start,
+            end=end,
+            fps=fps,
         )
         _check_quality(quality, work)
         shown.unit = "images" if len(work) > 1 else ""
@@ -307,7 +349,9 @@ def _check_streams(inputs: "Sequence[str]", output: str, given: dict[str, bool |
 
 
 def _check_quality(quality: int | None, work: "Sequence[Job]") -> None:
-    if quality is None or any(job.output.suffix.lower() in (".jpg", ".jpeg") for job in work):
+    if quality is None or any(
+        path.suffix.lower() in (".jpg", ".jpeg") for job in work for path in job.outputs[:1]
+    ):
         return
     found = ", ".join(sorted({job.output.suffix for job in work}))
     raise NircolorError(f"--quality: expected JPEG outputs (--format jpg), got {found}")
@@ -321,7 +365,7 @@ class BatchProgress:
 
     def __init__(self, bar: "ProgressBar", jobs: "Sequence[Job]") -> None:
         self._bar = bar
-        self._sizes = {job: _size(job.path) for job in jobs}
+        self._sizes = {job: sum(map(_size, job.inputs)) for job in jobs}
         self._fractions = dict.fromkeys(jobs, 0.0)
         self._finished = 0
         self._lock = threading.Lock()

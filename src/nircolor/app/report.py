@@ -61,10 +61,15 @@ class Report:
         if failures and len(self._results) == 1:
             path, error = failures[0]
             raise NircolorError(describe(error, path)) from error
-        done = sum(result.error is None and not result.skipped for result in self._results)
+        done = [result.job for result in self._results if result.error is None and not result.skipped]
+        clips = [job.clip for job in done if job.clip is not None]
+        videos = sum(not clip.frames for clip in clips)
+        frames = sum(len(clip.frames) for clip in clips)
         existing = sum(result.reason == "output exists" for result in self._results)
         colour = [str(result.job.path) for result in self._results if result.reason == "colour photograph"]
-        parts = [count_of(done, "image"), work]
+        counted = {"image": len(done) - len(clips) + frames, "video": videos}
+        parts = [count_of(n, noun) for noun, n in counted.items() if n or (noun == "image" and not videos)]
+        parts.append(work)
         if existing:
             parts.append(f"{existing} skipped")
         if colour:

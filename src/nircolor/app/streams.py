@@ -122,7 +122,10 @@ def _spool(path: Path) -> Path:
 def _extension(source: Path, reads: bool) -> str:
     from nircolor.imagery import output_path_for
     from nircolor.imagery.files.locate import locate
+    from nircolor.imagery.video import is_video
 
+    if is_video(source):
+        return ".mkv"
     return _BY_DRIVER.get(locate(source).driver, ".tif") if reads else output_path_for(source, "").suffix
 
 

@@ -13,7 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from nircolor.errors import NircolorError
 
 # titles of the groups of options in the help of a command, and of the options without a group
-IN, OUT, RUN = "Input", "Output", "Model and processing"
+IN, OUT, RUN, VIDEO = "Input", "Output", "Model and processing", "Video"
 _OTHER = "Options"
 # key of the values of options as they were written, for messages
 _GIVEN = "nircolor.given"
@@ -88,7 +88,7 @@ def _write_groups(formatter: Any, rows: Iterable[tuple[str, Any]]) -> None:
     for title, row in rows:
         if row is not None:
             groups.setdefault(title, []).append(row)
-    order = ["Arguments", IN, OUT, RUN, *(title for title in groups if title != _OTHER), _OTHER]
+    order = ["Arguments", IN, OUT, RUN, VIDEO, *(title for title in groups if title != _OTHER), _OTHER]
     for title in sorted(groups, key=order.index):
         with formatter.section(title):
             formatter.write_dl(groups[title])
@@ -210,6 +210,22 @@ def number(low: float, high: float) -> Callable[[str], float]:
         return value
 
     return parse
+
+
+def time_in_seconds(text: str) -> float:
+    """Parse a time: seconds, minutes and seconds, or hours, minutes and seconds; for `typer.Option`.
+
+    Examples:
+        >>> time_in_seconds("90.5"), time_in_seconds("1:02:03")
+        (90.5, 3723.0)
+    """
+    try:
+        parts = [float(part) for part in text.split(":")]
+    except ValueError:
+        parts = []
+    if not 1 <= len(parts) <= 3 or not all(0 <= part < math.inf for part in parts):
+        raise typer.BadParameter(f"expected seconds such as 90.5, or a time such as 1:02:30, got '{text}'")
+    return sum(part * 60**i for i, part in enumerate(reversed(parts)))
 
 
 def complete_model(incomplete: str) -> list[str]:

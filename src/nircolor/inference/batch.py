@@ -71,6 +71,10 @@ def colorize(
     skip_existing: bool = False,
     skip_colour: bool = False,
     recursive: bool = False,
+    sequence: bool = False,
+    start: float | None = None,
+    end: float | None = None,
+    fps: float | None = None,
     jobs: int = 1,
 ) -> list[Result]: ...
 
@@ -148,6 +152,10 @@ def colorize(
     skip_existing: bool = False,
     skip_colour: bool = False,
     recursive: bool = False,
+    sequence: bool = False,
+    start: float | None = None,
+    end: float | None = None,
+    fps: float | None = None,
     jobs: int = 1,
 ) -> Any:
     """Colorize a file, a folder, an array or a PIL image.
@@ -156,6 +164,8 @@ def colorize(
 
     - **A file** is written to ``output``, a file name or a folder, with the same size, bit depth and
       georeferencing. An error of the file is raised.
+    - **A video** (extra ``video``), or a sequence of images such as ``frame_%04d.png``, becomes a video with
+      colours that do not flicker.
     - **A folder**, or a pattern such as ``night/*.png``: all its images are written into the folder
       ``output``. An image that fails does not stop the others: check ``error`` of the results.
     - **An array or a PIL image** is returned in colour, as described in `Colorizer.colorize`: floats
@@ -195,6 +205,11 @@ def colorize(
         skip_existing: Keep existing outputs and skip their inputs.
         skip_colour: Skip colour photographs: images whose three channels differ and have no wavelengths.
         recursive: Include the images in subfolders.
+        sequence: The images of a folder or pattern are the frames of one video, in the order of their names;
+            so they are for ``frame_%04d.png``, and where the output is a video.
+        start: Seconds to leave out at the beginning of a video.
+        end: Seconds after which a video ends.
+        fps: Frames per second of a sequence of images that becomes a video, by default 25.
         jobs: Number of files colorized at the same time.
 
     Returns:
@@ -215,7 +230,7 @@ def colorize(
         "bands_nm": bands_nm, "stretch": stretch, "nodata": nodata, "max_pixels": max_pixels,
         "output_format": output_format, "suffix": suffix or None, "depth": depth, "quality": quality,
         "cog": cog, "overwrite": overwrite, "skip_existing": skip_existing, "skip_colour": skip_colour,
-        "recursive": recursive,
+        "recursive": recursive, "sequence": sequence, "start": start, "end": end, "fps": fps,
     }  # fmt: skip
     if not isinstance(image, str | os.PathLike):
         if not isinstance(image, np.ndarray) and not is_pil_image(image):
@@ -245,6 +260,10 @@ def colorize(
         suffix=suffix,
         output_format=output_format,
         confidence=confidence,
+        sequence=sequence,
+        start=start,
+        end=end,
+        fps=fps,
     )
     parallel = max(1, min(jobs, len(work)))
     colorizer = _loaded(model, device, tile_px, parallel)
@@ -336,6 +355,7 @@ def colorize_all(
             job.path,
             job.output,
             confidence=job.confidence is not None,
+            clip=job.clip,
             on_progress=on_progress,
         )
         return _attempt(job, skip_existing, work)
@@ -375,9 +395,8 @@ def check_all(
         skip_colour=skip_colour,
     )
     for job in jobs:
-        yield _attempt(
-            job, skip_existing, partial(check, job.path, job.output, confidence=job.confidence is not None)
-        )
+        work = partial(check, job.path, job.output, confidence=job.confidence is not None, clip=job.clip)
+        yield _attempt(job, skip_existing, work)
 
 
 def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> Result:
@@ -409,7 +428,7 @@ def _is_done(job: Job) -> bool:
     """
     existing = [path for path in job.outputs if path.exists()]
     # an input that is its own output has not been colorized: let it fail rather than skip it
-    if not existing or any(path.samefile(job.path) for path in existing):
+    if not existing or (job.path.exists() and any(path.samefile(job.path) for path in existing)):
         return False
     missing = [path for path in job.outputs if path not in existing]
     if missing:

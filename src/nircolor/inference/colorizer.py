@@ -1,7 +1,7 @@
 """`Colorizer`: a loaded model that colorizes arrays and files."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -18,6 +18,7 @@ from nircolor.imagery import (
     together,
     warn_of_losses,
 )
+from nircolor.imagery.video import is_video
 from nircolor.inference.confidence import (
     confidence_of,
     confidence_path,
@@ -30,6 +31,7 @@ from nircolor.inference.reading import FileSummary, Reading, opened, summarize
 from nircolor.inference.sources import ArraySource, RowSource
 from nircolor.inference.streaming import colorize_strips
 from nircolor.inference.tiling import round_tile, tile_size_px
+from nircolor.inference.video import Clip, Options, check_video, colorize_video
 from nircolor.modelfile import Card, CardMetadata, Context, Size
 from nircolor.parallel import Progress
 from nircolor.weights import find_model
@@ -223,7 +225,7 @@ class Colorizer:
         pixels = to_pixels(image, self.card, valid, scale, offset, reflectance)
         source = ArraySource(pixels.nir, pixels.valid)
         strips = colorize_strips(
-            self._engine, source, self._tile_for(source), saturation=saturation, with_error=confidence
+            self._engine, source, self.tile_for(source), saturation=saturation, with_error=confidence
         )
         output = np.concatenate([part for _, part, _ in strips], axis=1)
         if not confidence:
@@ -244,15 +246,17 @@ class Colorizer:
         confidence: bool = False,
         cog: bool | None = None,
         creation_options: Mapping[str, str] | None = None,
+        clip: Clip | None = None,
         on_progress: Progress | None = None,
     ) -> "FileSummary":
         """Colorize a file into a file of the same size, bit depth and georeferencing.
 
         The output appears when it is complete; after an error nothing is left of it. With ``confidence``, two
-        files appear together.
+        files appear together. A video becomes a video with the same frames, time stamps and sound (extra
+        ``video``); its colours are averaged over time where the near-infrared image does not change.
 
         Args:
-            path: Image to colorize: in any format that `open_raster` reads.
+            path: Image to colorize, in any format that `open_raster` reads, or a video.
             output: File to write; its extension selects the format.
             reading: Properties of the file that its metadata does not state.
             depth: 8 or 16 bits per channel; by default as in the input.
@@ -265,6 +269,7 @@ class Colorizer:
             cog: Write a TIFF as Cloud Optimized GeoTIFF, or not; by default if it is georeferenced and has a
                 side of more than 1024 pixels.
             creation_options: Creation options of GDAL's driver, which replace the usual ones.
+            clip: Part of a video, or the images that are its frames.
             on_progress: Called with the pixels done and those of the image.
 
         Returns:
@@ -277,8 +282,19 @@ class Colorizer:
         check_saturation(saturation)
         if confidence:
             require_confidence(self.card)
+        if clip is not None or is_video(path):
+            options = Options(reading or Reading(), depth, quality, overwrite, skip_colour, confidence)
+            return colorize_video(
+                self,
+                Path(path),
+                Path(output),
+                clip or Clip(),
+                options,
+                saturation=saturation,
+                on_progress=on_progress,
+            )
         with opened(self.card, path, reading, skip_colour) as (raster, source):
-            tile_px = self._tile_for(source)
+            tile_px = self.tile_for(source)
             writers = _writers(
                 self.card, raster, Path(output), depth, quality, overwrite, confidence, cog, creation_options
             )
@@ -305,7 +321,23 @@ class Colorizer:
                 ) from error
             return summarize(raster, source)
 
-    def _tile_for(self, source: RowSource) -> int:
+    def colorize_source(
+        self,
+        source: RowSource,
+        tile_px: int,
+        on_progress: Progress | None = None,
+        *,
+        saturation: float = 1.0,
+        on_view: Callable[[Floats], Floats] | None = None,
+    ) -> Floats:
+        """Colorize an image that is read in rows to (3, h, w): see `streaming.colorize_strips`."""
+        strips = colorize_strips(
+            self._engine, source, tile_px, on_progress, saturation=saturation, on_view=on_view
+        )
+        return np.concatenate([part for _, part, _ in strips], axis=1)
+
+    def tile_for(self, source: RowSource) -> int:
+        """Return the side of the tiles for an image, in pixels."""
         return self._tile_px or tile_size_px(self.card, source.width, self._jobs)
 
 
@@ -330,6 +362,7 @@ def check_file(
     skip_colour: bool = False,
     confidence: bool = False,
     cog: bool | None = None,
+    clip: Clip | None = None,
 ) -> FileSummary:
     """Check whether a file can be colorized as `Colorizer.colorize_file` would, without writing anything.
 
@@ -348,6 +381,9 @@ def check_file(
     """
     if confidence:
         require_confidence(card)
+    if clip is not None or is_video(path):
+        options = Options(reading or Reading(), depth, quality, overwrite, skip_colour, confidence)
+        return check_video(card, Path(path), Path(output), clip or Clip(), options)
     with opened(card, path, reading, skip_colour) as (raster, source):
         for writer in _writers(card, raster, Path(output), depth, quality, overwrite, confidence, cog):
             writer.check_folder()

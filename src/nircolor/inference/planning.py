@@ -5,15 +5,21 @@ import re
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from glob import glob
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.imagery import OUTPUT_DRIVERS, is_image, list_files, list_folder, output_path_for
+from nircolor.extras import install_command
+from nircolor.imagery import OUTPUT_DRIVERS, Listing, is_image, list_files, list_folder, output_path_for
 from nircolor.imagery.files.signatures import OUTPUT_EXTENSIONS
 from nircolor.imagery.files.unread import EXTENSIONS as UNREAD_EXTENSIONS
+from nircolor.imagery.files.unread import VIDEO
+from nircolor.imagery.video import VIDEO_OUTPUTS, is_video, is_video_name, video_output_name
 from nircolor.inference.confidence import SUFFIX, confidence_path
+from nircolor.inference.video import Clip, frame_path, frames_of_pattern, is_pattern
 from nircolor.texts import abbreviate, count_of
 
 StrPath: TypeAlias = str | os.PathLike[str]
@@ -28,21 +34,30 @@ _OTHER_FORMATS = {*OUTPUT_EXTENSIONS, *UNREAD_EXTENSIONS, ".img", ".onnx", ".saf
 
 @dataclass(frozen=True)
 class Job:
-    """One image to colorize.
+    """One image, video or sequence of images to colorize.
 
     Attributes:
-        path: Input file.
-        output: Output file.
+        path: Input file; for a sequence its folder or pattern.
+        output: Output file; for a sequence also a folder or pattern.
         confidence: Output file for the confidence of the colours; None where it is not asked for.
+        clip: Part of a video, or the images of a sequence; None for an image.
     """
 
     path: Path
     output: Path
     confidence: Path | None = None
+    clip: Clip | None = None
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """All input files."""
+        return self.clip.frames if self.clip is not None and self.clip.frames else (self.path,)
 
     @property
     def outputs(self) -> tuple[Path, ...]:
         """All output files."""
+        if self.clip is not None and self.clip.frames and not is_video_name(self.output):
+            return tuple(frame_path(self.output, i, frame) for i, frame in enumerate(self.clip.frames, 1))
         return (self.output,) if self.confidence is None else (self.output, self.confidence)
 
 
@@ -54,14 +69,18 @@ def plan(
     suffix: str = "",
     output_format: OutputFormat | None = None,
     confidence: bool = False,
+    sequence: bool = False,
+    start: float | None = None,
+    end: float | None = None,
+    fps: float | None = None,
 ) -> list[Job]:
     """Find the images of files, folders and glob patterns, and the output of each.
 
-    Images in a folder keep their place below it. Of a folder or a pattern, only images are taken (by their
-    names, see `imagery.is_image`); other files that a pattern matches are named in a `NircolorWarning`. A
-    file that is named itself is always taken. The results of an earlier run are left out: the images in an
-    output folder inside an input folder, and with a suffix those that are outputs of other inputs, and
-    their confidence.
+    Videos count as images where PyAV is installed. Images in a folder keep their place below it. Of a folder
+    or a pattern, only images are taken (by their names, see `imagery.is_image`); other files that a
+    pattern matches are named in a `NircolorWarning`. A file that is named itself is always taken. The
+    results of an earlier run are left out: the images in an output folder inside an input folder, and
+    with a suffix those that are outputs of other inputs, and their confidence.
 
     Args:
         inputs: Paths and patterns.
@@ -72,6 +91,11 @@ def plan(
         output_format: Format of the outputs in a folder, "png", "jpg" or "tif"; by default that of the
             input.
         confidence: Whether the confidence of the colours is written beside each output.
+        sequence: The images of each folder or pattern are the frames of one video, in the order of their
+            names. So they are for a pattern such as ``frame_%04d.png``, and where the output is a video.
+        start: Seconds to leave out at the beginning of videos and sequences.
+        end: Seconds after which videos and sequences end.
+        fps: Frames per second of a sequence.
 
     Raises:
         NircolorError: Nothing is found, two outputs would be the same file, an output is another input, the
@@ -89,20 +113,33 @@ def plan(
     all_inputs = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
     for given in all_inputs:
         text, path = os.fspath(given), Path(given)
-        if path.is_dir():
+        is_glob = not path.exists() and any(sign in text for sign in "*?[")
+        if not path.exists() and is_pattern(text):
+            jobs.append(_sequence_job(path, frames_of_pattern(text), target, start, end, fps))
+        elif path.is_dir():
             listing = list_folder(path, recursive)
-            if listing.unread:
-                warnings.warn(NircolorWarning(listing.unread_summary(), path=path), stacklevel=2)
-            found = _not_made(listing.images, path, output)
+            videos = _videos_of(listing, path)
+            is_sequence = sequence or _is_video_file(target)
+            found = _not_made(
+                listing.images if is_sequence else sorted(listing.images + videos), path, output
+            )
             if not found:
                 hint = "" if recursive else " (--recursive looks into its folders)"
                 raise NircolorError(f"{path}: expected images in this folder, found none{hint}")
-            jobs += [Job(image, output_path_for(image, target, root=path)) for image in found]
-        elif not path.exists() and any(sign in text for sign in "*?["):
-            jobs += [Job(image, output_path_for(image, target)) for image in _matches(text)]
+            if is_sequence:
+                jobs.append(_sequence_job(path, tuple(found), target, start, end, fps))
+            else:
+                jobs += [_file_job(image, target, path) for image in found]
+        elif is_glob and (sequence or _is_video_file(target)):
+            jobs.append(_sequence_job(path, tuple(_matches(text, videos=False)), target, start, end, fps))
+        elif is_glob:
+            jobs += [_file_job(image, target) for image in _matches(text)]
         else:
-            _check_extension(target, single=len(all_inputs) == 1)
-            jobs.append(Job(path, output_path_for(path, target)))
+            if not is_video(path):
+                _check_extension(target, single=len(all_inputs) == 1)
+            jobs.append(_file_job(path, target))
+    jobs = [_with_times(job, start, end) for job in jobs]
+    _check_clips(jobs, start, end, fps, sequence)
     # an image may be named twice, as by a folder and by itself
     jobs = _without_envi_data(list(dict.fromkeys(jobs)))
     jobs = [_renamed(job, output, suffix, output_format) for job in jobs]
@@ -116,28 +153,103 @@ def plan(
     return jobs
 
 
-def _matches(pattern: str) -> list[Path]:
+def _file_job(path: Path, target: str, root: Path | None = None) -> Job:
+    """The job of an image or video; videos that are not written in their format become .mp4."""
+    if not is_video(path):
+        return Job(path, output_path_for(path, target, root=root))
+    if _is_video_file(target):
+        return Job(path, Path(target), clip=Clip())
+    extension = Path(target).suffix.lower()
+    if extension in _OTHER_FORMATS | OUTPUT_DRIVERS.keys() and not (
+        target.endswith(_SEPARATORS) or Path(target).is_dir()
+    ):
+        raise NircolorError(
+            f"{target}: expected a folder, or a name that ends in {', '.join(VIDEO_OUTPUTS)} for a video; "
+            f"a folder of this name is {target}/"
+        )
+    folder = Path(target) if root is None else Path(target) / path.parent.relative_to(root)
+    return Job(path, folder / video_output_name(path), clip=Clip())
+
+
+def _sequence_job(
+    path: Path,
+    frames: tuple[Path, ...],
+    target: str,
+    start: float | None,
+    end: float | None,
+    fps: float | None,
+) -> Job:
+    rate = None if fps is None else Fraction(fps).limit_denominator(1001)
+    if rate is not None and not _is_video_file(target):
+        raise NircolorError(f"--fps: expected a video as output, got {target}")
+    extension = Path(target).suffix.lower()
+    if not _is_video_file(target) and not is_pattern(target) and extension in OUTPUT_DRIVERS:
+        raise NircolorError(
+            f"{target}: expected a folder, a pattern such as colour_%04d.png, or a video for a sequence, "
+            "got the name of one image"
+        )
+    return Job(path, Path(target), clip=Clip(start, end, frames, rate))
+
+
+def _is_video_file(target: str) -> bool:
+    is_folder = target.endswith(_SEPARATORS) or Path(target).is_dir()
+    return Path(target).suffix.lower() in VIDEO_OUTPUTS and not is_folder
+
+
+def _with_times(job: Job, start: float | None, end: float | None) -> Job:
+    return job if job.clip is None or job.clip.frames else replace(job, clip=Clip(start, end))
+
+
+def _check_clips(
+    jobs: list[Job], start: float | None, end: float | None, fps: float | None, sequence: bool
+) -> None:
+    """Refuse options of videos that have no effect."""
+    if (start is not None or end is not None) and not any(job.clip for job in jobs):
+        raise NircolorError(f"--{'end' if start is None else 'start'}: expected a video, got images")
+    if not any(job.clip and job.clip.frames for job in jobs):
+        if sequence:
+            raise NircolorError("--sequence: expected a folder or pattern of images, got single files")
+        if fps is not None:
+            raise NircolorError("--fps: expected a sequence of images, got files that are none")
+
+
+def _videos_of(listing: Listing, place: StrPath) -> list[Path]:
+    """Take the videos out of the files that are not read, and warn of the others."""
+    videos = sorted(path for path, kind in listing.unread.items() if kind is VIDEO)
+    can_read = find_spec("av") is not None
+    for path in videos:
+        del listing.unread[path]
+    if videos and not can_read:
+        names = abbreviate([path.name for path in videos], 3)
+        problem = f"left out {count_of(len(videos), 'video')}: {names}; {install_command('video')} reads them"
+        warnings.warn(NircolorWarning(problem, path=place), stacklevel=3)
+    if listing.unread:
+        warnings.warn(NircolorWarning(listing.unread_summary(), path=place), stacklevel=3)
+    return videos if can_read else []
+
+
+def _matches(pattern: str, *, videos: bool = True) -> list[Path]:
     """The images that match a pattern, for shells that do not expand patterns, and quoted ones."""
     # unlike pathlib's, this glob leaves out hidden files
     files = sorted(file for file in map(Path, glob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
     listing = list_files(files)
     known = {*listing.images, *listing.unread, *listing.envi_data}
     others = [str(file) for file in files if file not in known]
-    if not listing.images:
+    found = sorted(listing.images + _videos_of(listing, pattern)) if videos else listing.images
+    if not found:
         hint = f" among {len(files)} files; name a file to try it whatever its name" if files else ""
         raise NircolorError(f"{pattern}: expected images that match, found none{hint}")
-    if listing.unread:
-        warnings.warn(NircolorWarning(listing.unread_summary(), path=pattern), stacklevel=3)
     if others:
         names = abbreviate(others, 3)
         noun = "1 file that is no image" if len(others) == 1 else f"{len(others)} files that are not images"
         warnings.warn(NircolorWarning(f"left out {noun}: {names}", path=pattern), stacklevel=3)
-    return listing.images
+    return found
 
 
 def _without_envi_data(jobs: list[Job]) -> list[Job]:
     """Leave out ENVI data files whose headers are inputs too, as of a pattern that the shell expands."""
-    envi = [job.path for job in jobs if job.path.suffix.lower() == ".hdr" or not is_image(job.path)]
+    images = [job for job in jobs if job.clip is None]
+    envi = [job.path for job in images if job.path.suffix.lower() == ".hdr" or not is_image(job.path)]
     data = set(list_files(path for path in envi if path.is_file()).envi_data)
     return [job for job in jobs if job.path not in data]
 
@@ -172,9 +284,9 @@ def _check_distinct(jobs: list[Job]) -> None:
 
     An output in place of its own input is an error of that image alone.
     """
-    folders = {path.parent for job in jobs for path in (job.path, *job.outputs)}
+    folders = {path.parent for job in jobs for path in (*job.inputs, *job.outputs)}
     real = {folder: _real(folder) for folder in folders}
-    inputs = {real[job.path.parent] / job.path.name: job.path for job in jobs}
+    inputs = {real[path.parent] / path.name: path for job in jobs for path in job.inputs}
     writers: dict[str, str] = {}
     for job in jobs:
         for path in job.outputs:
@@ -203,8 +315,11 @@ def _renamed(job: Job, output: Path, suffix: str, output_format: OutputFormat | 
     """Apply the suffix and the format to an output in a folder."""
     path = job.output
     if path != output:
-        extension = f".{output_format}" if output_format else path.suffix
-        return Job(job.path, path.with_name(f"{path.stem}{suffix}{extension}"))
+        # formats are those of images
+        extension = f".{output_format}" if output_format and job.clip is None else path.suffix
+        return replace(job, output=path.with_name(f"{path.stem}{suffix}{extension}"))
+    if job.clip is not None and not suffix:
+        return job
     if suffix:
         raise NircolorError(f"{output}: expected a folder with --suffix, got a file name")
     if output_format and OUTPUT_DRIVERS[path.suffix.lower()] != OUTPUT_DRIVERS[f".{output_format}"]:

@@ -26,6 +26,7 @@ def colorize_strips(
     *,
     saturation: float = 1.0,
     with_error: bool = False,
+    on_view: Callable[[Floats], Floats] | None = None,
 ) -> Iterator[tuple[int, Floats, Mask]]:
     """Colorize an image from top to bottom.
 
@@ -40,6 +41,8 @@ def colorize_strips(
         on_progress: Called with the pixels done and those of the image, at least once per tile.
         saturation: Factor on the distance of each pixel's colour from its gray.
         with_error: Add the bound of the colour's error as a fourth channel, for a model that returns it.
+        on_view: Called with the reduced view of the whole image (bands, s, s), for a model that takes one;
+            returns the view to use instead.
 
     Yields:
         First row, colour (3, rows, width) in [0, 1], or (4, rows, width), and valid pixels (rows, width).
@@ -50,6 +53,8 @@ def colorize_strips(
         for side in (source.height, source.width)
     )
     view, fill = _view(engine.card, source)
+    if view is not None and on_view is not None:
+        view = on_view(view)
 
     pixels = source.height * source.width
     channels = 4 if with_error else 3

@@ -43,11 +43,11 @@ CAMERA_RAW = _kind(
     "srw x3f",
     b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM", b"II\x1a\0\0\0HEAPCCDR",
 )  # fmt: skip
-_VIDEO = _kind(
+VIDEO = _kind(
     "video",
     "export its images first, for example with ffmpeg",
-    "avi m2ts m4v mkv mov mp4 mpeg mpg mts webm wmv",
-    b"\x1aE\xdf\xa3", b"\0\0\x01\xba",
+    "3gp avi flv m2ts m4v mjpeg mjpg mkv mov mp4 mpeg mpg mts nut ogv ts webm wmv y4m",
+    b"\x1aE\xdf\xa3", b"\0\0\x01\xba", b"YUV4MPEG2", b"FLV\1", b"nut/multimedia container\0",
 )  # fmt: skip
 _HEIF = _kind("HEIC and AVIF", _TO_TIFF, "avif heic heif hif")
 _RADIANCE = _kind("Radiance HDR", _TO_TIFF, "", b"#?RADIANCE", b"#?RGBE")
@@ -57,7 +57,7 @@ _WITH_MARK = _kind(
     "UTF-8-marked ENVI header", "save it as plain text, without the mark", "", b"\xef\xbb\xbfENVI"
 )
 _KINDS = (
-    CAMERA_RAW, _VIDEO, _HEIF, _RADIANCE, _ENVI_LIKE, _WITH_MARK,
+    CAMERA_RAW, VIDEO, _HEIF, _RADIANCE, _ENVI_LIKE, _WITH_MARK,
     _kind("GIF", _TO_TIFF, "gif", b"GIF87a", b"GIF89a"),
     _kind("Photoshop", _TO_TIFF, "psb psd", b"8BPS"),
     _kind("OpenEXR", _TO_TIFF, "exr", b"v/1\x01"),
@@ -79,7 +79,7 @@ _KINDS = (
 
 _BY_EXTENSION = {extension: kind for kind in _KINDS for extension in kind.extensions}
 EXTENSIONS = frozenset(_BY_EXTENSION)
-# brands of the container that HEIC, AVIF, CR3 and video share; all other brands are video
+# brands of the container that HEIC, AVIF, CR3 and videos share; all other brands are videos
 _BRANDS = {b"crx ": CAMERA_RAW} | dict.fromkeys(
     (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1"), _HEIF
 )
@@ -93,9 +93,9 @@ def kind_of_name(path: Path) -> UnreadKind | None:
 def kind_of_content(start: bytes) -> UnreadKind | None:
     """Return the kind of file that begins with ``start`` (`START_BYTES`), None where it is none of these."""
     if start[4:8] == b"ftyp":
-        return _BRANDS.get(start[8:12], _VIDEO)
+        return _BRANDS.get(start[8:12], VIDEO)
     if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
-        return _VIDEO
+        return VIDEO
     return next((kind for kind in _KINDS if start.startswith(kind.signatures)), None)
 
 

@@ -115,6 +115,7 @@ class VideoReader:
         self.depth = bit_depth(str(self.path), self.stream.format.name, bits)
         self.time_base: Fraction = self.stream.time_base
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
+        self._longest_step = 1 / self.rate
         self.matrix: list[int] | None = None
         self.is_lossless = self.stream.codec_context.name in (
             "ffv1",
@@ -143,11 +144,7 @@ class VideoReader:
     @property
     def offset(self) -> Fraction:
         """Seconds to subtract from time stamps, so that a part begins at 0."""
-        return (
-            Fraction(self._start or 0).limit_denominator(1_000_000) + self._first
-            if self._start
-            else Fraction(0)
-        )
+        return _exact(self._start or 0) + self._first if self._start else Fraction(0)
 
     @property
     def _first(self) -> Fraction:
@@ -165,10 +162,10 @@ class VideoReader:
         if self._start:
             with suppress(av.FFmpegError):  # a pipe is read from its beginning
                 self._container.seek(
-                    int((self._first + Fraction(self._start)) / self.time_base), stream=self.stream
+                    int((self._first + _exact(self._start)) / self.time_base), stream=self.stream
                 )
-        start = self._first + Fraction(self._start or 0)
-        end = None if self._end is None else self._first + Fraction(self._end)
+        start = self._first + _exact(self._start or 0)
+        end = None if self._end is None else self._first + _exact(self._end)
         undecoded, broken, last, decoded = 0, None, None, 0
         others = set(self.others)
         packets = self._container.demux(self.stream, *self.others)
@@ -204,6 +201,8 @@ class VideoReader:
                 time = frame.pts if frame.pts is not None else 0 if last is None else last + step
                 if last is not None and time <= last:
                     time = last + 1
+                if last is not None:
+                    self._longest_step = max(self._longest_step, (time - last) * self.time_base)
                 last, decoded = time, decoded + 1
                 seconds = time * self.time_base
                 if seconds < start:
@@ -242,7 +241,7 @@ class VideoReader:
             whole = self._container.duration / 1e6 if self._container.duration and not self.others else None
         if whole is None or last is None:
             return False
-        return float(last * self.time_base - self._first) + 2.5 / float(self.rate) < whole
+        return float(last * self.time_base - self._first) + 2.5 * float(self._longest_step) < whole
 
     def _check(self, frame: Any, seconds: float) -> None:
         if frame.interlaced_frame:
@@ -296,6 +295,10 @@ def _plain_file(path: Path) -> str:
         raise NircolorError(f"{path}: cannot be read ({error.strerror or error})") from error
     # a scheme such as "file:" keeps FFmpeg from taking a colon in the name for another one
     return f"file:{path.absolute()}"
+
+
+def _exact(seconds: float) -> Fraction:
+    return Fraction(seconds).limit_denominator(1_000_000)
 
 
 def _reason(error: Exception) -> str:

@@ -96,7 +96,11 @@ class VideoWriter:
         check_video_output(path, source, overwrite)
         self._path, self._source, self._overwrite = path, source, overwrite
         self._size, self._rate, self._time_base, self._like = size, rate, time_base, like
+        self._first: int | None = None
+        self._slot = -1
         is_odd = bool(size[0] % 2 or size[1] % 2)
+        # AVI numbers its frames
+        self._unit = 1 / rate if path.suffix.lower() == ".avi" else time_base
         self._coding = _coding(path.suffix.lower(), depth, like is not None and like.is_lossless, is_odd)
         if path.suffix.lower() == ".webm" and (is_odd or min(size) < 64):
             raise NircolorError(
@@ -132,9 +136,9 @@ class VideoWriter:
         coding, like = self._coding, self._like
         stream: Any = self._container.add_stream(coding.codec, rate=self._rate, options=dict(coding.options))
         stream.width, stream.height, stream.pix_fmt = *self._size, coding.pix_fmt
-        stream.time_base = self._time_base
+        stream.time_base = self._unit
         context = stream.codec_context
-        context.time_base = self._time_base
+        context.time_base = self._unit
         is_rgb = coding.codec == "ffv1"
         context.color_range = _FULL if coding.levels.is_full else _LIMITED
         context.colorspace = _RGB if is_rgb else coding.levels.matrix
@@ -188,12 +192,14 @@ class VideoWriter:
         """
         import av
 
+        if self._path.suffix.lower() == ".avi":
+            time, duration = self._numbered(time), 1
         frame = av.VideoFrame(*self._size, self._coding.pix_fmt)
         if self._coding.codec == "ffv1":
             fill_rgb(frame, rgb, self._coding.levels.depth)
         else:
             fill_ycbcr(frame, rgb, self._coding.levels)
-        frame.pts, frame.time_base, frame.duration = time, self._time_base, duration
+        frame.pts, frame.time_base, frame.duration = time, self._unit, duration
         frame.color_range = _FULL if self._coding.levels.is_full else _LIMITED
         with self._translated():
             if not self._is_started:
@@ -202,6 +208,19 @@ class VideoWriter:
             for packet in self._waiting:
                 self._copy(packet)
             self._waiting.clear()
+
+    def _numbered(self, time: int) -> int:
+        """Return the number of a frame at a constant rate, or raise `NircolorError`."""
+        self._first = time if self._first is None else self._first
+        exact = (time - self._first) * self._time_base * self._rate
+        number = round(exact)
+        if number <= self._slot or abs(exact - number) > Fraction(1, 3):
+            raise NircolorError(
+                f"{self._path}: AVI holds a constant frame rate, those of the input "
+                "come at irregular times; name an output that ends in .mkv"
+            )
+        self._slot = number
+        return number
 
     def copy(self, packet: Any) -> None:
         """Add a packet of another stream of the input; packets before the first frame are held back."""

@@ -55,6 +55,12 @@ class AreaMean:
             covered = _sum_columns(valid, self._out_shape[1])
         self._weight[first:last] += cover @ covered
 
+    def plus(self, other: "AreaMean") -> "AreaMean":
+        """Return the means over the strips of both; neither is changed."""
+        both = AreaMean(len(self._total), self._shape, self._out_shape)
+        both._total, both._weight = self._total + other._total, self._weight + other._weight
+        return both
+
     def result(self) -> tuple[Floats, Mask]:
         """Return means (bands, h, w), float32, and a mask (h, w), False (and mean 0) where none was valid."""
         valid = self._weight > 1e-6

@@ -1,6 +1,7 @@
 """Run a model on an image of any size in rows of tiles; memory is bounded by one row of tiles."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +19,25 @@ _FILL_VIEW_PX = 256
 _ROWS_READ = 256
 
 
+@dataclass(frozen=True)
+class Part:
+    """Place of a window in its image.
+
+    Attributes:
+        top, left: First row and column of the window.
+        height, width: Of the whole image.
+        view: The card's reduced view of the whole image, None for models without a context.
+        fill: (bands,) values of invalid pixels.
+    """
+
+    top: int
+    left: int
+    height: int
+    width: int
+    view: Floats | None
+    fill: Floats
+
+
 def colorize_strips(
     engine: Engine,
     source: RowSource,
@@ -27,6 +47,7 @@ def colorize_strips(
     saturation: float = 1.0,
     with_error: bool = False,
     on_view: Callable[[Floats], Floats] | None = None,
+    part: "Part | None" = None,
 ) -> Iterator[tuple[int, Floats, Mask]]:
     """Colorize an image from top to bottom.
 
@@ -43,6 +64,7 @@ def colorize_strips(
         with_error: Add the bound of the colour's error as a fourth channel, for a model that returns it.
         on_view: Called with the reduced view of the whole image (bands, s, s), for a model that takes one;
             returns the view to use instead.
+        part: Where ``source`` lies in a larger image, and a view of that; None if it is the whole image.
 
     Yields:
         First row, colour (3, rows, width) in [0, 1], or (4, rows, width), and valid pixels (rows, width).
@@ -52,9 +74,12 @@ def colorize_strips(
         cut(side, tile_px, size.tile_overlap_px, size.multiple_of, size.minimum)
         for side in (source.height, source.width)
     )
-    view, fill = _view(engine.card, source)
-    if view is not None and on_view is not None:
-        view = on_view(view)
+    if part is None:
+        view, fill = reduced_view(engine.card, source)
+        if view is not None and on_view is not None:
+            view = on_view(view)
+        part = Part(0, 0, source.height, source.width, view, fill)
+    fill = part.fill
 
     pixels = source.height * source.width
     channels = 4 if with_error else 3
@@ -86,15 +111,15 @@ def colorize_strips(
 
         output = np.zeros((channels, down.tile_px, across.padded_px), np.float32)
         output[:, : blended.shape[1]] = blended
-        _run_strip(run, source, nir[:, :rows], across, (top, weights), view, output)
+        _run_strip(run, nir[:, :rows], across, (top, weights), part, output)
 
         finished = (stop if following is None else following) - top
-        part, part_valid = output[:, :finished, : source.width], valid[:finished].copy()
+        colour, part_valid = output[:, :finished, : source.width], valid[:finished].copy()
         blended, kept = output[:, finished:].copy(), rows - finished
         nir[:, :kept], valid[:kept] = nir[:, finished:rows], valid[finished:rows]
-        saturate(part[:3], saturation)
-        yield top, np.clip(part, 0, 1, out=part), part_valid
-        del output, part
+        saturate(colour[:3], saturation)
+        yield top, np.clip(colour, 0, 1, out=colour), part_valid
+        del output, colour
 
 
 def saturate(rgb: Floats, saturation: float) -> None:
@@ -108,11 +133,10 @@ def saturate(rgb: Floats, saturation: float) -> None:
 
 def _run_strip(
     run: Callable[[Floats, Floats | None], Floats],
-    source: RowSource,
     nir: Floats,
     across: Axis,
     down: tuple[int, Floats],
-    view: Floats | None,
+    part: "Part",
     output: Floats,
 ) -> None:
     """Run one row of tiles, and add their weighted output to ``output`` (3 or 4, tile, padded width).
@@ -125,28 +149,37 @@ def _run_strip(
     for left, weights in zip(across.starts, across.weights, strict=True):
         right = left + across.tile_px
         context = None
-        if view is not None:
+        if part.view is not None:
             edges = (
-                top / source.height,
-                (top + height) / source.height,
-                left / source.width,
-                right / source.width,
+                (part.top + top) / part.height,
+                (part.top + top + height) / part.height,
+                (part.left + left) / part.width,
+                (part.left + right) / part.width,
             )
-            planes = np.broadcast_to(np.array(edges, np.float32)[:, None, None], (4, *view.shape[1:]))
-            context = np.concatenate([view, planes])
+            planes = np.broadcast_to(np.array(edges, np.float32)[:, None, None], (4, *part.view.shape[1:]))
+            context = np.concatenate([part.view, planes])
         tile = nir[:, :, left:right]
         padding = (0, 0), (0, height - tile.shape[1]), (0, across.tile_px - tile.shape[2])
         colour = run(np.pad(tile, padding, mode="symmetric"), context)
         output[:, :, left:right] += colour * (weights_down[:, None] * weights)
 
 
-def _view(card: Card, source: RowSource) -> tuple[Floats | None, Floats]:
+def reduced_view(card: Card, source: RowSource) -> tuple[Floats | None, Floats]:
     """Compute the card's reduced view, or None, and the fill values (bands,) of invalid pixels."""
     if card.context is None and not source.may_have_invalid:
         return None, np.zeros(len(card.bands), np.float32)
+    return view_of(card, *source.reduced(*view_shape(card, source.height, source.width)))
+
+
+def view_shape(card: Card, height: int, width: int) -> tuple[int, int]:
+    """Return the shape to which an image is averaged for `view_of`."""
     # area averages over valid pixels for most of the reduction, then the filter that training uses
     side = 4 * card.context.size_px if card.context else _FILL_VIEW_PX
-    image, valid = source.reduced(min(source.height, side), min(source.width, side))
+    return min(height, side), min(width, side)
+
+
+def view_of(card: Card, image: Floats, valid: Mask) -> tuple[Floats | None, Floats]:
+    """Compute the reduced view, or None, and the fill values from area averages of `view_shape`."""
     fill = fill_values(image, valid)
     if card.context is None:
         return None, fill

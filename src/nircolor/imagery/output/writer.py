@@ -17,7 +17,7 @@ import rasterio.shutil
 from rasterio.windows import Window as RasterioWindow
 
 from nircolor import staging
-from nircolor.arrays import Floats, Mask
+from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery.files.locate import output_driver
 from nircolor.imagery.gdal import gdal_for, open_dataset
@@ -213,7 +213,7 @@ class ColourWriter:
         self._alpha_needed = keeps_alpha
         self._nodata: int | None = None
         if driver == "GTiff" and not self._alpha and grid.may_have_invalid:
-            self._nodata = _nodata_for(grid.nodata, self._top)
+            self._nodata = nodata_for(grid.nodata, self._top)
         self._any_invalid = False
         self._problems: list[str] = []
         self._pixels = 0
@@ -300,21 +300,10 @@ class ColourWriter:
         self._pixels += shape[0] * shape[1]
 
     def _encode(self, rgb: Floats, valid: Mask | None) -> np.ndarray[Any, np.dtype[Any]]:
-        """Convert to integers (bands and alpha, h, w), rounded half up, with invalid pixels marked."""
-        # `fmax` turns NaN into 0, which `clip` would keep
-        scaled = np.fmax(rgb, np.float32(0))
-        np.minimum(scaled, 1, out=scaled)
-        scaled *= np.float32(self._top)
-        scaled += np.float32(0.5)
-        # conversion to integers truncates
-        values = scaled.astype(self._dtype)
+        """Convert to integers (bands and alpha, h, w), with invalid pixels marked."""
         valid = np.ones(rgb.shape[1:], bool) if valid is None else valid
-        if self._nodata is not None:
-            inside = self._nodata - 1 if self._nodata == self._top else self._nodata + 1
-            values[values == self._nodata] = inside
-        if not valid.all():
-            self._any_invalid = True
-            values[:, ~valid] = 0 if self._nodata is None else self._nodata
+        values = to_integers(rgb, valid, self._dtype, self._nodata)
+        self._any_invalid = self._any_invalid or not valid.all()
         if self._alpha:
             values = np.concatenate([values, np.where(valid, self._top, 0).astype(self._dtype)[None]])
         return values
@@ -374,7 +363,31 @@ class ColourWriter:
             self._folder = None
 
 
-def _nodata_for(nodata: float | None, top: int) -> int:
+def to_integers(rgb: Floats, valid: Mask, dtype: np.dtype[Any], nodata: int | None) -> Array:
+    """Convert colours in [0, 1] to integers, rounded half up.
+
+    Args:
+        rgb: (bands, h, w).
+        valid: (h, w), False for invalid pixels.
+        dtype: uint8 or uint16.
+        nodata: value of invalid pixels, from which valid ones are kept away; None for 0, without that.
+    """
+    top = int(np.iinfo(dtype).max)
+    # `fmax` turns NaN into 0, which `clip` would keep
+    scaled = np.fmax(rgb, np.float32(0))
+    np.minimum(scaled, 1, out=scaled)
+    scaled *= np.float32(top)
+    scaled += np.float32(0.5)
+    # conversion to integers truncates
+    values = scaled.astype(dtype)
+    if nodata is not None:
+        values[values == nodata] = nodata - 1 if nodata == top else nodata + 1
+    if not valid.all():
+        values[:, ~valid] = 0 if nodata is None else nodata
+    return values
+
+
+def nodata_for(nodata: float | None, top: int) -> int:
     """Return the nodata value of the input if it is an integer in 0..top, else 0."""
     fits = nodata is not None and np.isfinite(nodata) and nodata == int(nodata) and 0 <= nodata <= top
     return int(nodata) if fits and nodata is not None else 0

@@ -54,7 +54,7 @@ def test_the_summary_has_rows_of_plain_values():
     assert (ridge["subset"], ridge["images"], ridge["method"]) == ("All 6 images", 6, "ridge")
     assert (ridge["psnr_db"], ridge["psnr_db_low"]) == (math.inf, math.inf)
     assert scene["angular_error_deg"] == 3.0
-    assert set(scene) == {"subset", "images", "method"} | {
+    assert set(scene) == {"subset", "images", "places", "method"} | {
         f"{measure.key}{end}" for measure in MEASURES for end in ("", "_low", "_high")
     }
 

@@ -83,3 +83,71 @@ def test_intervals_of_the_median():
 def test_ratios_are_summarized_by_their_median():
     assert average([0.5, 1.0, math.inf], SHARPNESS)[0] == 1.0
     assert average([1.0, 2.0, 6.0], PSNR)[0] == 3.0
+
+
+# places
+
+
+def test_images_of_one_place_count_as_one_observation():
+    """The interval over 40 places of 5 equal images each is that over the 40 places, not over 200 images."""
+    values = RNG.normal(15, 3, 40)
+    repeated, places = np.repeat(values, 5), np.repeat(np.arange(40), 5)
+    for centre in ("mean", "median"):
+        expected = bootstrap_interval(values, centre=centre)
+        assert bootstrap_interval(repeated, centre=centre, places=list(places)) == pytest.approx(expected)
+    assert np.ptp(bootstrap_interval(repeated)) < 0.6 * np.ptp(
+        bootstrap_interval(repeated, places=list(places))
+    )
+
+
+@pytest.mark.parametrize("centre", ["mean", "median"])
+def test_places_of_different_size_match_resampling_by_hand(centre):
+    places = ["a", "b", "b", "c", "c", "c", "d", "e", "e", "f"]
+    values = RNG.normal(0, 1, len(places))
+    values[3] = math.inf
+    found = bootstrap_interval(values, places=places, centre=centre, resamples=4000)
+    middle = np.mean if centre == "mean" else np.median
+    rng = np.random.default_rng(1)
+    by_hand = [
+        middle(np.concatenate([values[np.array(places) == name] for name in rng.choice([*"abcdef"], 6)]))
+        for _ in range(4000)
+    ]
+    expected = np.quantile(by_hand, [0.025, 0.975], method="inverted_cdf")
+    assert found == pytest.approx(tuple(expected), abs=0.08)
+
+
+@pytest.mark.parametrize("centre", ["mean", "median"])
+def test_images_of_unknown_place_are_places_of_their_own(centre):
+    values = list(RNG.normal(0, 1, 30))
+    assert bootstrap_interval(values, places=range(30), centre=centre) == bootstrap_interval(
+        values, centre=centre
+    )
+
+
+def test_the_interval_over_places_covers_the_true_mean():
+    """Scores of a place share most of their deviation: the interval over images covers far too rarely."""
+    places = list(np.repeat(np.arange(20), 4))
+    covered = {"places": 0, "images": 0}
+    for _ in range(300):
+        values = np.repeat(RNG.normal(0, 1, 20), 4) + RNG.normal(0, 0.3, 80)
+        for name, of in (("places", places), ("images", None)):
+            low, high = bootstrap_interval(values, 0.8, resamples=500, places=of)
+            covered[name] += low <= 0 <= high
+    assert covered["places"] / 300 == pytest.approx(0.8, abs=0.08)
+    assert covered["images"] / 300 < 0.6
+
+
+def test_few_places_have_no_interval_however_many_images():
+    assert math.isnan(bootstrap_interval(RNG.normal(0, 1, 40), places=[0, 1, 2, 3] * 10).low)
+    assert not math.isnan(bootstrap_interval(RNG.normal(0, 1, 40), places=[0, 1, 2, 3, 4] * 8).low)
+    with pytest.raises(ValueError, match="places: expected one for each of 2 values, got 3"):
+        bootstrap_interval([1.0, 2.0], places=[1, 2, 3])
+
+
+def test_differences_and_averages_resample_places_too():
+    a, places = RNG.normal(15, 4, 30), list(np.repeat(np.arange(10), 3))
+    b = a - np.repeat(RNG.normal(0.2, 0.5, 10), 3)
+    assert np.ptp(average(a, PSNR, places)[1]) == np.ptp(bootstrap_interval(a, places=places))
+    by_place, by_image = paired_difference(a, b, PSNR, places), paired_difference(a, b, PSNR)
+    assert by_place.mean == by_image.mean
+    assert by_place.high - by_place.low > 1.3 * (by_image.high - by_image.low)

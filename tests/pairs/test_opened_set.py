@@ -21,7 +21,7 @@ def test_the_role_selects_the_split_of_vcip(tmp_path):
     assert open_set(root, "training").pairs == Vcip(root).pairs()
     assert open_set(root, "evaluated", split="train").pairs == Vcip(root).pairs()
     assert "2 training pairs" in open_set(root, "training").title
-    with pytest.raises(NircolorError, match="'train' or 'validation', got 'test'"):
+    with pytest.raises(NircolorError, match="pairs of the split test, got splits: validation"):
         open_set(root, "evaluated", split="test")
 
 

@@ -184,7 +184,7 @@ def tables_for_screen(evaluation: "Evaluation", width: int) -> str:
             ),
             strict=True,
         )
-        parts.append("\n".join([printable(table.title), *("  ".join(row).rstrip() for row in rows)]) + "\n")
+        parts.append("\n".join([printable(table.heading), *("  ".join(row).rstrip() for row in rows)]) + "\n")
     if left_out:
         parts.append(
             f"{left_out} more measures: in the report (-o FOLDER), with --json or on a wider terminal\n"

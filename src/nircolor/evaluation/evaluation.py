@@ -1,5 +1,6 @@
 """`Evaluation`: the result of an evaluation, with summary statistics."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 from nircolor.evaluation.scores import MEASURES, Measure, Row, by_method, ranking
 from nircolor.evaluation.statistics import Interval, PairedDifference, average, paired_difference
 from nircolor.modelfile import Card
+from nircolor.texts import count_of
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,18 @@ class Method:
     kind: Literal["model", "folder", "baseline"]
     origin: tuple[str, ...]
     card: Card | None = None
+
+
+class Places(NamedTuple):
+    """Places that the evaluated images show; intervals resample places, each with all its images.
+
+    Attributes:
+        source: How they are known: from the table, or from the leak check, which found images that match.
+        of: Place of each image, by its name.
+    """
+
+    source: Literal["table", "leak check"]
+    of: Mapping[str, str]
 
 
 class Subset(NamedTuple):
@@ -66,12 +80,22 @@ class Total(NamedTuple):
 
 
 class ScoreTable(NamedTuple):
-    """Summary of a subset: ``totals`` by method and measure, and comparisons of methods."""
+    """Summary of a subset: ``totals`` by method and measure, and comparisons of methods.
+
+    ``places`` is the number of places that the intervals resample; None if places are unknown, where they
+    resample images.
+    """
 
     title: str
     names: tuple[str, ...]
+    places: int | None
     totals: dict[str, dict[str, Total]]
     comparisons: list[MethodComparison]
+
+    @property
+    def heading(self) -> str:
+        """Title with the number of places, where it is known."""
+        return self.title if self.places is None else f"{self.title}, {count_of(self.places, 'place')}"
 
 
 @dataclass(frozen=True, repr=False)
@@ -91,6 +115,7 @@ class Evaluation:
         command: Command or call that made the evaluation, for reports.
         versions: Versions of the packages on which the scores depend.
         conventions: Description of the measures, one line each.
+        places: Places of the images; None if they are unknown.
         seen: Images that training contains too.
         failures: Images that could not be scored and were left out for all methods, one line each.
         warnings: Warnings, such as permuted names, one line each.
@@ -104,6 +129,7 @@ class Evaluation:
     command: str
     versions: dict[str, str]
     conventions: tuple[str, ...]
+    places: Places | None = None
     seen: tuple[SeenImage, ...] = ()
     failures: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -112,12 +138,13 @@ class Evaluation:
         """Return the tables as rows of plain values, for example for ``pandas.DataFrame``.
 
         Returns:
-            One dict per subset and method: ``subset``, ``images`` (their number), ``method``, and for each
-            measure (``psnr_db``, ``ssim``, ``angular_error_deg``, …) the mean, or the median of ratios,
-            with its 95% interval as ``psnr_db_low`` and ``psnr_db_high`` (NaN for fewer than 5 images).
+            One dict per subset and method: ``subset``, ``images`` (their number), ``places`` (their number,
+            None if unknown), ``method``, and for each measure (``psnr_db``, ``ssim``, ``angular_error_deg``,
+            …) the mean, or the median of ratios, with its 95% interval as ``psnr_db_low`` and
+            ``psnr_db_high`` (NaN for fewer than 5 places, or images if places are unknown).
         """
         return [
-            {"subset": table.title, "images": len(table.names), "method": label}
+            {"subset": table.title, "images": len(table.names), "places": table.places, "method": label}
             | {
                 key: value
                 for measure, total in totals.items()
@@ -139,12 +166,16 @@ class Evaluation:
             if not columns:
                 continue
             totals: dict[str, dict[str, Total]] = {method.label: {} for method in self.methods}
+            places = self._places_of(subset)
             for measure in MEASURES:
-                found = {label: average(columns[label][measure.key], measure) for label in totals}
+                found = {label: average(columns[label][measure.key], measure, places) for label in totals}
                 lowest = np.min([measure.cost(value) for value, _ in found.values()])
                 for label, (value, ends) in found.items():
                     totals[label][measure.key] = Total(value, ends, bool(measure.cost(value) == lowest))
-            tables.append(ScoreTable(subset.title, subset.names, totals, self.comparisons(subset)))
+            number_of_places = None if places is None else len(set(places))
+            tables.append(
+                ScoreTable(subset.title, subset.names, number_of_places, totals, self.comparisons(subset))
+            )
         return tables
 
     def rows_of(self, subset: Subset) -> list[Row]:
@@ -152,13 +183,20 @@ class Evaluation:
         names = set(subset.names)
         return [row for row in self.rows if row.name in names]
 
+    def _places_of(self, subset: Subset) -> list[str] | None:
+        """Return the place of each image of a subset, in the order of the rows; None if they are unknown."""
+        if self.places is None:
+            return None
+        return [self.places.of[name] for name in dict.fromkeys(row.name for row in self.rows_of(subset))]
+
     def comparisons(self, subset: Subset) -> list[MethodComparison]:
         """Compare each model or folder with each one before it and with each baseline."""
         columns = by_method(self.rows_of(subset))
         evaluated = [method.label for method in self.methods if method.kind != "baseline"]
         baselines = [method.label for method in self.methods if method.kind == "baseline"]
+        places = self._places_of(subset)
         return [
-            MethodComparison(one, other, _differences(columns[one], columns[other]))
+            MethodComparison(one, other, _differences(columns[one], columns[other], places))
             for place, one in enumerate(evaluated)
             for other in [*evaluated[:place], *baselines]
         ]
@@ -175,7 +213,7 @@ class Evaluation:
         return [names[place] for place in ranking(psnr_db)]
 
     def __str__(self) -> str:
-        return "\n".join(f"{table.title}\n\n{_markdown(table)}" for table in self.tables())
+        return "\n".join(f"{table.heading}\n\n{_markdown(table)}" for table in self.tables())
 
     def _repr_markdown_(self) -> str:
         # used by Jupyter to show the tables
@@ -214,7 +252,10 @@ def interval(ends: Interval, measure: Measure) -> str:
     return "" if np.isnan(ends.low) else f"{number(ends.low, measure)} to {number(ends.high, measure)}"
 
 
-def _differences(one: dict[str, list[float]], other: dict[str, list[float]]) -> dict[str, PairedDifference]:
+def _differences(
+    one: dict[str, list[float]], other: dict[str, list[float]], places: list[str] | None
+) -> dict[str, PairedDifference]:
     return {
-        measure.key: paired_difference(one[measure.key], other[measure.key], measure) for measure in MEASURES
+        measure.key: paired_difference(one[measure.key], other[measure.key], measure, places)
+        for measure in MEASURES
     }

@@ -202,6 +202,7 @@ def _render(
     return environment.get_template(name).render(
         evaluation=evaluation,
         tables=tables,
+        resampled="images" if evaluation.places is None else f"places (by the {evaluation.places.source})",
         introduction=_introduction(evaluation, tables),
         first=evaluation.evaluated()[0].label,
         evaluated=[method.label for method in evaluation.evaluated()],

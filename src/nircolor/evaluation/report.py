@@ -117,6 +117,8 @@ def record(evaluation: Evaluation, tables: list[ScoreTable], *, per_image: bool 
             "conventions": evaluation.conventions,
             "warnings": evaluation.warnings,
             "failures": evaluation.failures,
+            # of the images that intervals resample together; null: images are resampled one by one
+            "places": evaluation.places and {"source": evaluation.places.source, "of": evaluation.places.of},
             "seen": [asdict(one) for one in evaluation.seen],
             "methods": [_method(one) for one in evaluation.methods],
             "summary": [_table(one) for one in tables],
@@ -168,6 +170,7 @@ def _table(table: ScoreTable) -> dict[str, Any]:
     return {
         "title": table.title,
         "images": table.names,
+        "places": table.places,
         "methods": {
             label: {
                 measure.key: {

@@ -9,12 +9,19 @@ from pathlib import Path
 
 from nircolor.errors import NircolorError
 from nircolor.evaluation.baselines import distinct_bands, fitted_baselines
-from nircolor.evaluation.evaluation import Evaluation, Method, SeenImage, Subset
+from nircolor.evaluation.evaluation import Evaluation, Method, Places, SeenImage, Subset
 from nircolor.evaluation.gallery import Gallery, write_figure
 from nircolor.evaluation.methods import MethodRun, Methods, open_methods
 from nircolor.evaluation.protocol import score_all
 from nircolor.evaluation.report import FILES, write_report
 from nircolor.evaluation.scores import CONVENTIONS
+from nircolor.evaluation.training_sets import (
+    TrainingSet,
+    find_places,
+    open_training,
+    seen_places,
+    seen_single,
+)
 from nircolor.inference import Device
 from nircolor.pairs import OpenedSet, Pair, PairedSet, open_set
 from nircolor.pairs.compared import compared_pairs
@@ -61,10 +68,12 @@ def evaluate(
         data: Pairs to evaluate on: a folder, two folders as ``"NIR,RGB"``, a YAML file, or a `PairedSet`; see
             `nircolor.pairs.open_set`.
         training: One or more sets on which the models were trained. Evaluated images that are also in
-            these sets are reported separately, and the trivial colorizers are fitted on them.
+            these sets are reported separately, and the trivial colorizers are fitted on them. A folder that
+            is not a set of pairs is only searched for the evaluated images.
         split: Split of ``data`` to use. By default ``test`` if there is one, else all pairs, provided that
             they do not mix training or validation pairs with others. ``Evaluation.data`` states the split.
-        table: CSV of groups and splits of ``data`` and ``training``; see `nircolor.pairs.PairedSet`.
+        table: CSV of groups and splits of ``data``; see `nircolor.pairs.PairedSet`. It holds for training
+            sets as well, unless it does not have a row for each of their pairs.
         output: Folder for a report (`nircolor.evaluation.write_report`). By default none is written.
         images: Maximum number of images in the report.
         figure: Names of pairs for a figure ``figure.png`` in ``output``.
@@ -99,7 +108,7 @@ def evaluate(
         gallery = None if folder is None or not (images or figure) else Gallery(images_folder)
         evaluated = open_set(data, "evaluated", split=split, table=table)
         sets = [] if training is None else _as_list(training)
-        opened = [open_set(one, "training", table=table) for one in sets]
+        opened = [open_training(one, table) for one in sets]
         evaluation = _evaluate(
             methods, evaluated, opened, figure, average_px, same_scale, given_gray, device, gallery, command,
             on_progress,
@@ -127,7 +136,7 @@ def _as_list(training: SetSource | Sequence[SetSource]) -> list[SetSource]:
 def _evaluate(
     methods: Methods,
     evaluated: OpenedSet,
-    training: Sequence[OpenedSet],
+    training: Sequence[TrainingSet],
     figure: Collection[str],
     average_px: int,
     same_scale: bool,
@@ -152,7 +161,9 @@ def _evaluate(
     # scoring reports pairs that cannot be read and continues without them
     bands = distinct_bands(opened, evaluated.bands, pairs)
     set_bands = evaluated.bands or bands[0]
-    steps = _Steps(on_progress, 2 * len(pairs) + len(training_pairs) if training_pairs else 2 * len(pairs))
+    single = [image for one in training for image in one.images]
+    total = 2 * len(pairs) + len(training_pairs) + (len(pairs) if single else 0)
+    steps = _Steps(on_progress, total)
     # make thumbnails for the leak detection while scoring, so that each file is read once
     thumbnails: list[Thumbnail] = []
     training_thumbnails: list[Thumbnail] = []
@@ -198,25 +209,44 @@ def _evaluate(
                 f"contains them: {listed(check.unclear)}"
             )
         if evaluated.tables & frozenset().union(*(one.tables for one in training)):
-            seen += _seen_places([pair for pair in pairs if pair.name in names], training_pairs, seen)
-    elif len({pair.place for pair in pairs}) == 1:
+            seen += seen_places([pair for pair in pairs if pair.name in names], training_pairs, seen)
+    if single:
+        seen += seen_single(pairs, single, same_scale, steps.part(len(pairs)))
+    if not training_pairs and len({pair.place for pair in pairs}) == 1:
         scored.warnings.append(
             "all pairs show one place: the trivial colorizers that need fitting are left out"
         )
     if any(pair.split == "train" for pair in pairs):
         scored.warnings.append("the evaluated pairs are of the split train, which models are trained on")
+    scored.warnings.extend(one.warning for one in training if one.warning is not None)
+    places = find_places([pair for pair in pairs if pair.name in names], seen, searched=bool(training))
     return Evaluation(
         data=evaluated.title,
         training=", ".join(one.title for one in training),
         methods=tuple(_grouped(runs)),
         rows=tuple(scored.rows),
         subsets=tuple(_subsets(names, seen)),
+        places=places,
         seen=tuple(seen),
         failures=tuple(scored.failures),
         warnings=tuple(scored.warnings),
-        conventions=tuple(_conventions(average_px, bool(training), given_gray, runs)),
+        conventions=tuple(_conventions(average_px, places, bool(training), given_gray, runs)),
         command=command,
         versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
+    )
+
+
+def _interval_convention(places: Places | None) -> str:
+    means = "Means over images (medians for ratios) with 95% bootstrap intervals"
+    if places is None:
+        return (
+            f"{means} over images (10,000 resamples; none for fewer than 5 images). The places of the images "
+            "are unknown; if places have several images, these intervals are too narrow."
+        )
+    return (
+        f"{means} over places (10,000 resamples; none for fewer than 5 places): images of one place are not "
+        "independent, so places are resampled, each with all its images. By the "
+        f"{places.source}, the images show {count_of(len(set(places.of.values())), 'place')}."
     )
 
 
@@ -265,19 +295,6 @@ def _grouped(runs: Sequence[MethodRun]) -> list[Method]:
     ]
 
 
-def _seen_places(
-    pairs: Sequence[Pair], training: Sequence[Pair], seen: Sequence[SeenImage]
-) -> list[SeenImage]:
-    """Find further pairs whose group is in training; groups can be compared only within one table."""
-    found = {one.name for one in seen}
-    names = {pair.group: pair.name for pair in reversed(training) if pair.group is not None}
-    return [
-        SeenImage(pair.name, names[pair.group], "another image of the place, by the table")
-        for pair in pairs
-        if pair.name not in found and pair.group in names
-    ]
-
-
 def _subsets(names: tuple[str, ...], seen: Sequence[SeenImage]) -> list[Subset]:
     known = {one.name for one in seen}
     parts = [Subset(f"All {len(names)} images" if len(names) > 1 else "The one image", names)]
@@ -288,12 +305,12 @@ def _subsets(names: tuple[str, ...], seen: Sequence[SeenImage]) -> list[Subset]:
     return parts
 
 
-def _conventions(average_px: int, trained: bool, given_gray: bool, runs: Sequence[MethodRun]) -> list[str]:
+def _conventions(
+    average_px: int, places: Places | None, trained: bool, given_gray: bool, runs: Sequence[MethodRun]
+) -> list[str]:
     lines = [
         *CONVENTIONS,
-        "Means over images (medians for ratios) with 95% bootstrap intervals over images (10,000 resamples; "
-        "none for fewer than 5 images). "
-        "Images of one place are not independent: intervals are too narrow if places have several images.",
+        _interval_convention(places),
         "Paired comparisons: mean of the differences on the same images, its 95% bootstrap interval, and "
         "the fraction of images won. For ratios, their distances from 1 in powers of 2 are "
         "compared. The PSNR of a perfect image counts as 100 dB in comparisons.",

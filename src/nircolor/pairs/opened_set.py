@@ -129,7 +129,8 @@ def _select(pairs: list[Pair], role: Role, split: str | None, text: str) -> list
 
 
 def _vcip_split(role: Role, split: str | None) -> str:
-    return split or ("train" if role == "training" else "validation")
+    # any other split is one of the table's
+    return split if split in ("train", "validation") else "train" if role == "training" else "validation"
 
 
 def _recognize(text: str, role: Role, split: str | None, table: str | os.PathLike[str] | None) -> PairedSet:

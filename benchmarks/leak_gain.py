@@ -102,8 +102,8 @@ def write_pair(pair: Pair, folder: Path, height: float, width: float) -> None:
         image = imread(source)
         shape = (round(image.shape[0] * height), round(image.shape[1] * width), *image.shape[2:])
         target.mkdir(parents=True, exist_ok=True)
-        scaled = np.rint(resize(image, shape, anti_aliasing=True) * 255).astype(np.uint8)
-        imsave(target / f"{pair.name}.png", scaled, check_contrast=False)
+        scaled = resize(image, shape, anti_aliasing=True)  # type: ignore[no-untyped-call]
+        imsave(target / f"{pair.name}.png", np.rint(scaled * 255).astype(np.uint8), check_contrast=False)
 
 
 def sides(folder: Path) -> tuple[Path, Path]:
@@ -128,9 +128,8 @@ def trained(
     """
     torch.manual_seed(seed)
     network = models.build("unet", {"bands": 1, "width": 12, "norm": "batch"})
-    averaged = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99), use_buffers=True
-    )
+    average = torch.optim.swa_utils.get_ema_multi_avg_fn(0.99)  # type: ignore[no-untyped-call]
+    averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=average, use_buffers=True)
     optimizer = torch.optim.Adam(network.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step in range(steps):
@@ -139,17 +138,19 @@ def trained(
             rng = np.random.default_rng([seed, index])
             pairs = leaked if rng.random() < share else training
             samples.append(draw_sample(pairs[int(rng.random() * len(pairs))], rng, Augmentation(), TILE_PX))
-        nir, rgb, valid = (torch.stack([one[key] for one in samples]) for key in ("nir", "rgb", "valid"))  # type: ignore[arg-type]
+        nir, rgb, valid = (
+            torch.stack([torch.as_tensor(one[key]) for one in samples]) for key in ("nir", "rgb", "valid")
+        )
         loss = losses.squared_error(network(nir), rgb, valid)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
         averaged.update_parameters(network)
         if (step + 1) % 100 == 0:
             print(f"{label(share)}, seed {seed}: step {step + 1}, loss {loss.item():.4f}", file=sys.stderr)
-    result: models.Network = averaged.module.eval()
-    return result
+    network.load_state_dict(averaged.module.state_dict())
+    return network.eval()
 
 
 if __name__ == "__main__":

@@ -199,6 +199,7 @@ QUALITY = {
     "noise": ("VCIP 2020", "deviation of the noise"),
     "saturation": ("VCIP 2020", "--saturation"),
 }
+LEAKS = ("no leak", "8% of samples leaked", "30% of samples leaked")
 TABLES: dict[str, Callable[[], str]] = {
     **{f"quality-{name}": partial(quality, *which) for name, which in QUALITY.items()},
     "scene": scene,
@@ -217,6 +218,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "satellite-differences": lambda: differences("satellite", SATELLITE, (PSNR, SSIM, ANGLE, SHARP)),
     "captures": lambda: scores("captures", (PSNR, SSIM, ANGLE, COLOUR)),
     "captures-camera": lambda: scores("captures-camera", (PSNR, SSIM, ANGLE, COLOUR)),
+    "field": lambda: scores("field", (PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR)),
+    "leak_gain": lambda: scores("leak_gain", (PSNR, SSIM, ANGLE, WHOLE), only=LEAKS),
+    "leak_gain-differences": lambda: differences(
+        "leak_gain", [(one, LEAKS[0]) for one in LEAKS[1:]], (PSNR, SSIM, ANGLE, WHOLE)
+    ),
     "synthesize": lambda: benchmark("synthesize"),
     "speed": lambda: benchmark("speed"),
     "large_raster": lambda: benchmark("large_raster"),

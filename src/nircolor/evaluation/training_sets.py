@@ -8,7 +8,8 @@ from pathlib import Path
 from nircolor.errors import NircolorError
 from nircolor.evaluation.evaluation import Places, SeenImage
 from nircolor.pairs import Pair, PairedSet, open_set
-from nircolor.pairs.leaks import ComparedImage, Leak, compare_images, compared_files, compared_sides
+from nircolor.pairs.compared import ComparedImage, compared_files, compared_sides
+from nircolor.pairs.leaks import KINDS, Leak, compare_images
 from nircolor.pairs.opened_set import SetSource
 from nircolor.parallel import Progress
 from nircolor.texts import count_of
@@ -73,11 +74,10 @@ def seen_single(
     pairs: Sequence[Pair], images: Sequence[ComparedImage], same_scale: bool, on_progress: Progress
 ) -> list[SeenImage]:
     """Find pairs whose NIR or colour is among single images; of both, the better match."""
+    check = compare_images(compared_sides(pairs), images, same_scale=same_scale, on_progress=on_progress)
     best: dict[str, Leak] = {}
-    for leak in compare_images(compared_sides(pairs), images, same_scale=same_scale, on_progress=on_progress):
-        name, _, _ = leak.name.rpartition(" (")
-        if name not in best or leak.correlation > best[name].correlation:
-            best[name] = leak
+    for leak in sorted(check.leaks, key=lambda leak: (KINDS.index(leak.kind), -leak.matches)):
+        best.setdefault(leak.name.rpartition(" (")[0], leak)
     return [SeenImage(name, leak.other, leak.description) for name, leak in best.items()]
 
 

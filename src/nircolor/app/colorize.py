@@ -43,8 +43,9 @@ def colorize(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Images, videos, folders, or patterns such as 'a/*.tif'; - reads one file from standard "
-            "input. frame_%04d.png is a sequence, whose images are frames of a video.",
+            help="Images, videos, folders, products such as S2A_….SAFE, or patterns such as 'a/*.tif'; - reads "
+            "one file from standard input. frame_%04d.png is a sequence, whose images are frames of a video. "
+            "FILE@NM is a band: all of these are one image.",
         ),
     ],
     # not a path, which would lose the difference between "-" and "./-", and a slash at the end
@@ -234,6 +235,8 @@ def colorize(
     nircolor colorize images/ -o images/ --suffix _colour --format png
     nircolor colorize flight.tif -o colour/ --bands 780,850,940 --scale 4095
     nircolor colorize clip.mp4 -o colour.mp4
+    nircolor colorize S2B_MSIL2A_….SAFE -o colour/ -m satellite
+    nircolor colorize b7.tif@783 b8.tif@842 b9.tif@945 -o colour.tif -m satellite
     nircolor colorize - -o - < night.png > night_colour.png
     """
     if skip_existing and overwrite:
@@ -261,11 +264,13 @@ def colorize(
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from nircolor.app.console import ProgressBar, show_warnings
     from nircolor.app.streams import open_streams
+    from nircolor.imagery import join_bands
     from nircolor.inference import Colorizer, Reading, check_all, colorize_all, plan, require_confidence
     from nircolor.modelfile import read_card
     from nircolor.weights import find_model
 
-    with show_warnings(quiet=quiet) as shown, open_streams(inputs, output, output_format) as paths:
+    given = join_bands(inputs)
+    with show_warnings(quiet=quiet) as shown, open_streams(given, output, output_format) as paths:
         work = plan(
             paths.inputs,
             paths.output,

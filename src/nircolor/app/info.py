@@ -76,11 +76,12 @@ def models(verbose: AllDetails = False, as_json: Json = False) -> None:
 
 
 def info(
-    name: Annotated[
-        str,
+    names: Annotated[
+        list[str],
         typer.Argument(
             metavar="FILE",
-            help="Image, model file, or name of a shipped model; - reads an image from standard input.",
+            help="Image, product, model file, or name of a shipped model; the bands of one image as FILE@NM; "
+            "- reads an image from standard input.",
         ),
     ],
     bands: Bands = None,
@@ -99,16 +100,20 @@ def info(
     \b
     nircolor info night.png
     nircolor info flight.tif --bands 780,850,940
+    nircolor info b7.tif@783 b8.tif@842
     nircolor info landsat.tif --scale 0.0000275 --offset -0.2
     nircolor info satellite
     """
     wavelengths, invalid_value = parse_bands(bands), parse_nodata(nodata)
     from nircolor.app.console import print_json, show_warnings
     from nircolor.app.streams import open_input
-    from nircolor.imagery import open_raster
+    from nircolor.imagery import join_bands, open_raster
     from nircolor.modelfile import is_model_file, read_card
     from nircolor.weights import shipped_models
 
+    name, *more = join_bands(names)
+    if more:
+        raise NircolorError(f"{more[0]}: expected one image or model, got {len(names)}")
     path = Path(name)
     if name != "-" and not path.exists():
         path = shipped_models().get(name, path)

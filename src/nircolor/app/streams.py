@@ -68,6 +68,8 @@ def open_streams(inputs: Sequence[str], output: str, output_format: str | None) 
     Raises:
         NircolorError: ``-`` is not the only input, a stream is a terminal, or the output has no name.
     """
+    from nircolor.imagery import stack_path
+
     reads, sends = _STREAM in inputs, output == _STREAM
     if not (reads or sends):
         yield Paths(list(inputs), output)
@@ -78,7 +80,7 @@ def open_streams(inputs: Sequence[str], output: str, output_format: str | None) 
         )
     if sends and sys.stdout.isatty():
         raise NircolorError("-o -: an image is not written to a terminal; redirect it, as with > colour.png")
-    if sends and Path(inputs[0]).is_dir():
+    if sends and Path(inputs[0]).is_dir() and stack_path(inputs[0]) is None:
         raise NircolorError(f"-o -: expected one image, got the folder {inputs[0]}")
     with staging_folder(Path(tempfile.gettempdir())) as folder, _naming_streams(folder):
         source = _spool(folder / _INPUT) if reads else Path(inputs[0])

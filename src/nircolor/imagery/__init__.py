@@ -18,6 +18,8 @@ from nircolor.imagery.output.data_uris import EncodedImage, encode_jpeg, encode_
 from nircolor.imagery.output.writer import ColourWriter, create_like, together, warn_of_losses
 from nircolor.imagery.raster import Raster
 from nircolor.imagery.reduction import AreaMean
+from nircolor.imagery.stacks.find import stack_path
+from nircolor.imagery.stacks.listed import join_bands
 from nircolor.imagery.validity.invalid import Nodata, fill_invalid, fill_values
 from nircolor.imagery.values.calibration import Calibration, References
 from nircolor.imagery.values.reflectance import encode_srgb
@@ -49,10 +51,12 @@ __all__ = [
     "find_images",
     "image_size",
     "is_image",
+    "join_bands",
     "list_files",
     "list_folder",
     "open_raster",
     "output_path_for",
+    "stack_path",
     "together",
     "warn_of_losses",
 ]

@@ -5,6 +5,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from math import isqrt
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,9 @@ from nircolor.imagery.metadata.xmp import xmp_properties
 from nircolor.imagery.orientation import of_tiff as tiff_orientation
 from nircolor.imagery.orientation import parse as parse_orientation
 from nircolor.imagery.orientation import swaps_axes
-from nircolor.imagery.raster import DAMAGED, Raster, read_reduced
+from nircolor.imagery.raster import DAMAGED, FileRaster, Raster, read_reduced
+from nircolor.imagery.stacks.find import find_stack, stack_path
+from nircolor.imagery.stacks.raster import StackRaster
 from nircolor.imagery.stored import StoredImage, check_size
 from nircolor.imagery.validity.invalid import Nodata, check_nodata
 from nircolor.imagery.validity.padding import find_padding
@@ -60,7 +63,7 @@ def open_raster(
     max_pixels: int | None = None,
     encoding: Encoding | None = None,
     refuse_colour: bool = False,
-) -> "Raster":
+) -> Raster:
     """Open a PNG, JPEG, TIFF, GeoTIFF, JPEG 2000, WebP, BMP, PGM, PPM, ENVI or NumPy image.
 
     A raw ENVI capture with dark and white references beside it (`imagery.values.calibration`) is read as
@@ -76,7 +79,9 @@ def open_raster(
     in memory up to 96 MiB.
 
     Args:
-        path: the image; for ENVI its header or its data file.
+        path: the image; for ENVI its header or its data file. Also an image in several files
+            (`imagery.stacks`): the folder of a Sentinel-2 product or Landsat scene, the name of a set such as
+            ``flight/IMG_0001``, or a list of files and wavelengths, ``b7.tif@783,b8.tif@842``.
         bands_nm: wavelength of each band in nm, in the order of the file; or a mapping from wavelength to
             the number of the band that has it, from 1, which leaves the other bands unknown; or
             ``{"nir": number}`` to read that band alone, as a near-infrared one of unknown wavelength.
@@ -120,10 +125,58 @@ def open_raster(
         >>> nir.shape, round(float(nir[0, 0, 0]), 3), bool(valid.all())
         ((1, 2, 4), 0.2, True)
     """
+    stack = find_stack(path)
+    if stack is None:
+        return _open_file(
+            path,
+            bands_nm=bands_nm,
+            scale=scale,
+            offset=offset,
+            reflectance=reflectance,
+            stretch=stretch,
+            nodata=nodata,
+            max_pixels=max_pixels,
+            encoding=encoding,
+            refuse_colour=refuse_colour,
+        )
+    if stretch is not None:
+        _check_stretch_alone(stack.path, scale, offset, reflectance)
+    open_band = partial(
+        _open_file,
+        scale=scale,
+        offset=offset,
+        reflectance=reflectance,
+        nodata=stack.nodata if nodata is None else nodata,
+        max_pixels=max_pixels,
+        warns_of_values=False,
+    )
+    raster = StackRaster(stack, open_band, bands_nm=bands_nm, stretch=stretch)
+    problem = raster.values.warning(encoding)
+    if problem:
+        text = problem.removeprefix(f"{stack.path}: ")
+        warnings.warn(NircolorWarning(text, path=stack.path), stacklevel=2)
+    return raster
+
+
+def _open_file(
+    path: str | os.PathLike[str],
+    *,
+    bands_nm: GivenBands | None = None,
+    scale: float | None = None,
+    offset: float | None = None,
+    reflectance: bool | None = None,
+    stretch: tuple[float, float] | None = None,
+    nodata: Nodata | None = None,
+    max_pixels: int | None = None,
+    encoding: Encoding | None = None,
+    refuse_colour: bool = False,
+    warns_of_values: bool = True,
+) -> FileRaster:
+    """Open a file as `open_raster` does, with or without the warning about its values."""
     file = locate(path)
     header = {} if file.header is None else envi_files.read_header(file.path, file.header, file.data)
-    if stretch is not None and any(option is not None for option in (scale, offset, reflectance)):
-        raise NircolorError(f"{file.path}: expected either --stretch or --scale, --offset and --reflectance")
+    if stretch is not None:
+        _check_stretch_alone(file.path, scale, offset, reflectance)
     raw = scale is None and offset is None and stretch is None
     references = find_references(file.header) if file.header and raw and reflectance is not False else None
     pages = find_pages(file.path, file.data) if file.driver == "GTiff" else None
@@ -180,7 +233,7 @@ def open_raster(
         meanings = tuple(known[i - 1] for i in data)
         if bands_nm is not None:
             meanings = given_bands(file.path, bands_nm, data, meanings)
-        bands, names = tuple(info.nm for info in meanings), tuple(info.name for info in meanings)
+        names = tuple(info.name for info in meanings)
         if references is not None:
             rule: scaling.Scale | Calibration = load_calibration(Cube(file.path), references)
         elif stretch is not None:
@@ -206,13 +259,12 @@ def open_raster(
             None if stored.padding is None else stored.padding.warning(),
             None if undeclared is None else undeclared.warning(),
             roles.warning(file.path, layout) if bands_nm is None else None,
-            values.warning(encoding),
+            values.warning(encoding) if warns_of_values else None,
         ):
             if warning:
                 problem = warning.removeprefix(f"{file.path}: ")
-                warnings.warn(NircolorWarning(problem, path=file.path), stacklevel=2)
-    sources = tuple(None if info.nm is None else info.source or "pages" for info in meanings)
-    return Raster(file, stored, grid, orientation, values, bands, names, sources)
+                warnings.warn(NircolorWarning(problem, path=file.path), stacklevel=3)
+    return FileRaster(file, stored, grid, values, meanings, orientation)
 
 
 def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -233,6 +285,9 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         ...     image_size(path)
         (3, 4)
     """
+    if stack_path(path) is not None:
+        with open_raster(path) as raster:
+            return raster.height, raster.width
     file = locate(path)
     if file.header is not None:
         envi_files.read_header(file.path, file.header, file.data)
@@ -242,6 +297,11 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         size = _upright_size(dataset, orientation)
         dataset.close()
     return size
+
+
+def _check_stretch_alone(path: Path, *options: float | None) -> None:
+    if any(option is not None for option in options):
+        raise NircolorError(f"{path}: expected either --stretch or --scale, --offset and --reflectance")
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """`Raster`: an open image, read by windows as float32 in [0, 1], upright, with a mask of valid pixels."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -10,6 +12,7 @@ from rasterio.transform import Affine
 
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.imagery import orientation
+from nircolor.imagery.bands.band_info import BandInfo
 from nircolor.imagery.files.locate import ImageFile
 from nircolor.imagery.gdal import gdal_for
 from nircolor.imagery.grid import Grid
@@ -29,7 +32,7 @@ _LARGEST = 1e30
 DAMAGED = "the image is damaged or cut off"
 
 
-class Raster:
+class Raster(ABC):
     """An open image, made by `open_raster`. Several threads may read it; attributes remain after `close`.
 
     Attributes:
@@ -50,33 +53,41 @@ class Raster:
         may_have_invalid: whether pixels can be invalid.
         values: scale of the values, and whether they suit a model.
         orientation: EXIF orientation, 1 to 8, that is applied; 1 for none.
+        files: all files that are read.
+        missing: bands that metadata lists and that are not there, as text for the user.
+        is_registered: whether all bands show the same place in a pixel.
         georeference: location on Earth; `crs` and `transform` are parts of it.
     """
 
     def __init__(
         self,
-        file: ImageFile,
-        stored: StoredImage,
+        path: Path,
+        driver: str,
         grid: Grid,
-        orientation: int,
         values: Values,
-        wavelengths_nm: tuple[float | None, ...],
-        names: tuple[str | None, ...],
-        wavelength_sources: tuple[str | None, ...],
+        bands: Sequence[BandInfo],
+        *,
+        orientation: int = 1,
+        is_colour_photograph: bool = False,
+        may_have_invalid: bool = False,
     ) -> None:
-        self.path, self.driver = file.path, file.driver
+        self.path, self.driver = path, driver
         self.grid = grid
         self.height, self.width = grid.height, grid.width
         self.dtype, self.depth = grid.dtype, grid.depth
         self.nodata, self.georeference = grid.nodata, grid.georeference
         self.has_alpha, self.has_mask = grid.has_alpha, grid.has_mask
-        self.may_have_invalid = grid.may_have_invalid or stored.padding is not None
-        self.bands = stored.layout.bands
-        self.is_colour_photograph = stored.layout.is_colour
-        self.wavelengths_nm, self.names = wavelengths_nm, names
-        self.wavelength_sources = wavelength_sources
+        self.may_have_invalid = grid.may_have_invalid or may_have_invalid
+        self.bands = len(bands)
+        self.is_colour_photograph = is_colour_photograph
+        self.wavelengths_nm = tuple(info.nm for info in bands)
+        self.names = tuple(info.name for info in bands)
+        self.wavelength_sources = tuple(None if info.nm is None else info.source or "pages" for info in bands)
         self.values, self.orientation = values, orientation
-        self._stored, self._scale = stored, values.scale
+        self.files: tuple[Path, ...] = (path,)
+        self.missing: tuple[str, ...] = ()
+        self.is_registered = True
+        self._scale = values.scale
 
     @property
     def crs(self) -> CRS | None:
@@ -164,9 +175,67 @@ class Raster:
             raise ValueError(f"bands {list(bands)} are not all among the {self.bands} of the image")
         if out_shape is not None and min(out_shape) < 1:
             raise ValueError(f"expected a shape of at least 1 x 1, got {out_shape}")
+        shape = None if out_shape == (row1 - row0, col1 - col0) else out_shape
+        return self._load(window, bands, shape)
+
+    @abstractmethod
+    def _load(
+        self, window: Window, bands: Sequence[int], out_shape: tuple[int, int] | None
+    ) -> tuple[Floats, Mask]:
+        """Read what `read` returns; a shape is given where it is not that of the window."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the file; a second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class FileRaster(Raster):
+    """An open image in one file.
+
+    Args:
+        file: the file.
+        stored: its dataset.
+        grid: its size, type and georeference.
+        values: its scale.
+        bands: meaning of each data band.
+        orientation: EXIF orientation to apply.
+    """
+
+    def __init__(
+        self,
+        file: ImageFile,
+        stored: StoredImage,
+        grid: Grid,
+        values: Values,
+        bands: Sequence[BandInfo],
+        orientation: int,
+    ) -> None:
+        super().__init__(
+            file.path,
+            file.driver,
+            grid,
+            values,
+            bands,
+            orientation=orientation,
+            is_colour_photograph=stored.layout.is_colour,
+            may_have_invalid=stored.padding is not None,
+        )
+        self._stored = stored
+
+    def _load(
+        self, window: Window, bands: Sequence[int], out_shape: tuple[int, int] | None
+    ) -> tuple[Floats, Mask]:
         place = orientation.stored_window(window, self.orientation, self.height, self.width)
         with gdal_for(self.path, DAMAGED):
-            if out_shape is None or out_shape == (row1 - row0, col1 - col0):
+            if out_shape is None:
                 values, valid = read_scaled(self._stored, self._scale, place, bands)
             else:
                 shape = out_shape[::-1] if orientation.swaps_axes(self.orientation) else out_shape
@@ -177,16 +246,7 @@ class Raster:
         )
 
     def close(self) -> None:
-        """Close the file; a second call does nothing."""
         self._stored.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def read_scaled(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from nircolor.arrays import Floats
 from nircolor.errors import ColourPhotographError, NircolorError, OutputExistsError
-from nircolor.imagery import GivenBands, Nodata
+from nircolor.imagery import GivenBands, Nodata, stack_path
 from nircolor.inference.colorizer import Colorizer, check_file, check_saturation
 from nircolor.inference.confidence import require_confidence
 from nircolor.inference.engine import Device
@@ -286,8 +286,8 @@ def colorize(
         )
     }
     error = results[work[0]].error
-    if error is not None and [job.path for job in work] == [Path(image)]:
-        # the input is a file, not a folder or a pattern
+    if error is not None and [job.path for job in work] == [stack_path(image) or Path(image)]:
+        # the input is one image, not a folder or a pattern
         raise error
     return [results[job] for job in work]
 

@@ -13,7 +13,16 @@ from typing import Literal, TypeAlias
 
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.extras import install_command
-from nircolor.imagery import OUTPUT_DRIVERS, Listing, is_image, list_files, list_folder, output_path_for
+from nircolor.imagery import (
+    OUTPUT_DRIVERS,
+    Listing,
+    is_image,
+    join_bands,
+    list_files,
+    list_folder,
+    output_path_for,
+    stack_path,
+)
 from nircolor.imagery.files.signatures import OUTPUT_EXTENSIONS
 from nircolor.imagery.files.unread import EXTENSIONS as UNREAD_EXTENSIONS
 from nircolor.imagery.files.unread import VIDEO
@@ -76,11 +85,12 @@ def plan(
 ) -> list[Job]:
     """Find the images of files, folders and glob patterns, and the output of each.
 
-    Videos count as images where PyAV is installed. Images in a folder keep their place below it. Of a folder
-    or a pattern, only images are taken (by their names, see `imagery.is_image`); other files that a
-    pattern matches are named in a `NircolorWarning`. A file that is named itself is always taken. The
-    results of an earlier run are left out: the images in an output folder inside an input folder, and
-    with a suffix those that are outputs of other inputs, and their confidence.
+    Files that make one image, such as a Sentinel-2 product or a list of bands, are one input
+    (`imagery.stack_path`). Videos count as images where PyAV is installed. Images in a folder keep their place below it. Of a folder or a pattern, only
+    images are taken (by their names, see `imagery.is_image`); other files that a pattern matches are named in
+    a `NircolorWarning`. A file that is named itself is always taken. The results of an earlier run are left
+    out: the images in an output folder inside an input folder, and with a suffix those that are outputs of
+    other inputs, and their confidence.
 
     Args:
         inputs: Paths and patterns.
@@ -110,12 +120,17 @@ def plan(
     target, output = os.fspath(output), Path(output)
     _check_name_part(suffix)
     jobs = []
-    all_inputs = [inputs] if isinstance(inputs, str | os.PathLike) else list(inputs)
-    for given in all_inputs:
-        text, path = os.fspath(given), Path(given)
+    several = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    all_inputs = join_bands([os.fspath(one) for one in several])
+    for text in all_inputs:
+        path = Path(text)
+        stack = stack_path(path)
         is_glob = not path.exists() and any(sign in text for sign in "*?[")
         if not path.exists() and is_pattern(text):
             jobs.append(_sequence_job(path, frames_of_pattern(text), target, start, end, fps))
+        elif stack is not None:
+            _check_extension(target, single=len(all_inputs) == 1)
+            jobs.append(Job(stack, output_path_for(stack, target)))
         elif path.is_dir():
             listing = list_folder(path, recursive)
             videos = _videos_of(listing, path)
@@ -231,7 +246,8 @@ def _videos_of(listing: Listing, place: StrPath) -> list[Path]:
 def _matches(pattern: str, *, videos: bool = True) -> list[Path]:
     """The images that match a pattern, for shells that do not expand patterns, and quoted ones."""
     # unlike pathlib's, this glob leaves out hidden files
-    files = sorted(file for file in map(Path, glob(pattern, recursive=True)) if file.is_file())  # noqa: PTH207
+    found = sorted(map(Path, glob(pattern, recursive=True)))  # noqa: PTH207
+    files = [file for file in found if file.is_file() or stack_path(file) is not None]
     listing = list_files(files)
     known = {*listing.images, *listing.unread, *listing.envi_data}
     others = [str(file) for file in files if file not in known]

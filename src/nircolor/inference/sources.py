@@ -8,7 +8,7 @@ from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.imagery import Raster, encode_srgb
 from nircolor.imagery.reduction import AreaMean
-from nircolor.modelfile import Card, match_bands
+from nircolor.modelfile import Card, match_raster
 
 # values of a file read at a time for a reduced view: 16 MB as float32
 _STRIP_VALUES = 4 << 20
@@ -83,9 +83,7 @@ class RasterSource:
         if raster.is_colour_photograph and len(card.bands) == 1:
             mixture = np.full((1, raster.bands), 1 / raster.bands, np.float32)
         else:
-            mixture = match_bands(
-                card.bands, raster.wavelengths_nm, str(raster.path), f"model {card.name}", raster.names
-            )
+            mixture = match_raster(card.bands, raster, f"model {card.name}")
         error = raster.values.error(card.encoding, f"model {card.name}")
         if error is not None:
             raise NircolorError(error)

@@ -1,6 +1,6 @@
 """Model files: the model card, reading and writing files, and matching a file's bands to a model."""
 
-from nircolor.modelfile.bands import describe_bands, match_bands
+from nircolor.modelfile.bands import describe_bands, match_bands, match_raster
 from nircolor.modelfile.card import (
     CARD_KEY,
     Band,
@@ -39,6 +39,7 @@ __all__ = [
     "first_fault",
     "is_model_file",
     "match_bands",
+    "match_raster",
     "open_session",
     "read_card",
     "read_safetensors",

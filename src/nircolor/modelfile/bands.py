@@ -1,11 +1,13 @@
 """Match the bands of a file to those of a model by wavelength."""
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from nircolor.arrays import Floats
-from nircolor.errors import NircolorError
+from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.imagery import Raster
 from nircolor.imagery.bands.sensors import ROLE_RANGES_NM, TYPICAL_NM, is_generic, possible_sensors, role_of
 from nircolor.modelfile.card import Band
 from nircolor.texts import abbreviate, count_of
@@ -64,6 +66,40 @@ def match_bands(
             f"{count_of(len(names), 'band')} without wavelengths{_quoted(names)}{_advice(bands, names)}"
         )
     return np.eye(len(bands), dtype=np.float32)
+
+
+def match_raster(bands: Sequence[Band], raster: Raster, wanted_by: str) -> Floats:
+    """Compute the weights that mix the bands of an open image into the wanted bands, as `match_bands` does.
+
+    Args:
+        bands: Wanted bands.
+        raster: The image.
+        wanted_by: What the bands are for, for messages.
+
+    Returns:
+        (wanted bands, image's bands) float32; each row sums to 1.
+
+    Raises:
+        NircolorError: A band is missing; the message lists the bands of the image, and those that its
+            metadata lists but that are not there.
+
+    Warns:
+        NircolorWarning: Bands of a camera with several lenses, which show different places in a pixel, are
+            used together.
+    """
+    try:
+        mixture = match_bands(bands, raster.wavelengths_nm, str(raster.path), wanted_by, raster.names)
+    except NircolorError as error:
+        if not raster.missing:
+            raise
+        raise NircolorError(f"{error}; missing or damaged: {abbreviate(raster.missing, 3)}") from error
+    if not raster.is_registered and mixture.any(0).sum() > 1:
+        problem = (
+            "the lenses of the camera show different places in a pixel, and the bands are not aligned: "
+            "colours may have fringes; align the bands first"
+        )
+        warnings.warn(NircolorWarning(problem, path=raster.path), stacklevel=3)
+    return mixture
 
 
 def describe_bands(bands: Sequence[Band]) -> str:

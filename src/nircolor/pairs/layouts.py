@@ -247,7 +247,8 @@ def _by_name(part: _Part, parts: Iterable[_Part]) -> dict[str, Path]:
     longer = tuple(s.suffix for s in parts if s.folder == part.folder and len(s.suffix) > len(part.suffix))
     found: dict[str, Path] = {}
     for path in find_images(part.folder, recursive=True):
-        stem = path.relative_to(part.folder).with_suffix("").as_posix()
+        # the folder may be a product, which is one image
+        stem = path.stem if path == part.folder else path.relative_to(part.folder).with_suffix("").as_posix()
         if not stem.endswith(part.suffix) or stem.endswith(longer):
             continue
         name = stem.removesuffix(part.suffix)

@@ -15,7 +15,7 @@ from nircolor.imagery import Nodata, Raster, encode_srgb, fill_invalid, open_ras
 from nircolor.imagery.bands.sensors import role_of
 from nircolor.imagery.values.reflectance import Values
 from nircolor.imagery.values.scaling import Encoding
-from nircolor.modelfile import Band, describe_bands, match_bands
+from nircolor.modelfile import Band, describe_bands, match_raster
 from nircolor.texts import count_of
 
 # NIR bands to read, in order; None = the one band of the file
@@ -258,7 +258,7 @@ class _Files:
         self, path: Path, scale: float | None, bands: Sequence[Band], description: str
     ) -> tuple[Floats, Mask, Values]:
         raster = self.open_for_bands(path, scale, bands, description)
-        mixture = match_bands(bands, raster.wavelengths_nm, str(path), description, raster.names)
+        mixture = match_raster(bands, raster, description)
         used = np.flatnonzero(mixture.any(0))
         values, valid = raster.read(None, used.tolist())
         return np.tensordot(mixture[:, used], values, 1), valid, raster.values

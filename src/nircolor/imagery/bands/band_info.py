@@ -91,7 +91,7 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
         [file_name, *(value for key, value in (keyed | _keyed(header)).items() if key in _PRODUCT_KEYS)]
         + [value for key in ("make", "model", "rigname", "cameraname") for value in xmp.get(key, ())]
     )[:10_000]
-    wavelengths = xmp.get("centralwavelength") or xmp.get("bandfreq") or []
+    wavelengths = _wavelengths_in_xmp(xmp)
     sources = (
         _listed(header.get("wavelength"), unit, count),
         [from_tags(band) for band in band_tags],
@@ -110,6 +110,20 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
         for found in zip(*sources, strict=True)
     ]
     return tuple(BandInfo(nm, name, source) for (nm, source), name in zip(known, names, strict=True))
+
+
+def nm_of_xmp(xmp: Mapping[str, Sequence[str]]) -> float | None:
+    """Return the centre in nm that the XMP of a file of one band states, or None.
+
+    Args:
+        xmp: properties, as from `metadata.xmp.xmp_properties`.
+    """
+    stated = _wavelengths_in_xmp(xmp)
+    return _in_nm(stated[0], "") if len(stated) == 1 else None
+
+
+def _wavelengths_in_xmp(xmp: Mapping[str, Sequence[str]]) -> Sequence[str]:
+    return xmp.get("centralwavelength") or xmp.get("bandfreq") or []
 
 
 def without_colours(known: Sequence[BandInfo]) -> tuple[BandInfo, ...]:

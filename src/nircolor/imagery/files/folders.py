@@ -16,6 +16,7 @@ from nircolor.imagery.files.unread import (
     kind_of_content,
     kind_of_name,
 )
+from nircolor.imagery.stacks.find import is_product, stacks_among
 from nircolor.texts import abbreviate, count_of
 
 # a summary names this many files
@@ -48,7 +49,9 @@ def find_images(folder: str | os.PathLike[str], recursive: bool = False) -> list
     """List the images in a folder.
 
     Hidden files and folders, dark and white references, links to folders, and ``.hdr`` files that are not
-    ENVI headers with a data file are left out.
+    ENVI headers with a data file are left out. Files that make one image (`imagery.stacks`) are one entry:
+    the folder of a Sentinel-2 product or Landsat scene, which is not looked into, or the common start of the
+    names of a camera's set, ``IMG_0001``.
 
     Args:
         folder: the folder.
@@ -68,6 +71,9 @@ def list_folder(folder: str | os.PathLike[str], recursive: bool = False) -> List
     """List the images in a folder as `find_images` does, and the files that look like images."""
     folder = Path(folder)
     listing = Listing()
+    if is_product(folder):
+        listing.images.append(folder)
+        return listing
     try:
         _add_folder(folder, recursive, listing)
     except OSError as error:
@@ -83,7 +89,12 @@ def list_files(files: Iterable[str | os.PathLike[str]]) -> Listing:
     """
     listing = Listing()
     siblings: dict[Path, envi_files.Siblings] = {}
-    paths = [Path(file) for file in files]
+    paths = []
+    for path in map(Path, files):
+        if path.is_dir() and is_product(path):
+            listing.images.append(path)
+        else:
+            paths.append(path)
     for path in paths:
         if path.parent not in siblings:
             siblings[path.parent] = envi_files.Siblings(path.parent)
@@ -105,9 +116,16 @@ def _add_folder(folder: Path, recursive: bool, listing: Listing) -> None:
     entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
     has_headers = any(entry.suffix.lower() == ".hdr" for entry in entries)
     siblings = envi_files.Siblings(folder) if has_headers else None
+    stacks = stacks_among(entries)
+    listing.images += stacks
+    in_stacks = {file for files in stacks.values() for file in files}
     for entry in entries:
+        if entry in in_stacks:
+            continue
         if entry.is_dir():
-            if recursive and not entry.is_symlink():
+            if not entry.is_symlink() and is_product(entry):
+                listing.images.append(entry)
+            elif recursive and not entry.is_symlink():
                 try:
                     _add_folder(entry, recursive, listing)
                 except PermissionError:

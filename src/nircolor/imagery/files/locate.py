@@ -7,6 +7,7 @@ from pathlib import Path
 from nircolor.errors import NircolorError
 from nircolor.imagery.files import envi_files, unread
 from nircolor.imagery.files.signatures import EXTENSIONS, OUTPUT_DRIVERS, OUTPUT_EXTENSIONS, driver_of
+from nircolor.imagery.stacks.listed import parse as parse_list
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,8 @@ def output_path_for(
         input_path: the input.
         output: a file, if it ends in one of `OUTPUT_DRIVERS` and is no existing folder; else a folder, in
             which the input keeps its name. Formats that are not written become ``.tif`` where they can hold
-            a georeference or many bands (ENVI, JPEG 2000, NumPy), else ``.png``.
+            a georeference or many bands (ENVI, JPEG 2000, NumPy, products), else ``.png``. A list of bands
+            has the name of the first.
         root: the folder that was searched; subfolders below it are kept in the output folder.
 
     Example:
@@ -132,6 +134,9 @@ def output_path_for(
         'out/day 1/cube.tif'
     """
     input_path, folder = Path(input_path), Path(output)
+    listed = parse_list(input_path)
+    if listed is not None:
+        input_path = listed[0][0]
     if folder.suffix.lower() in OUTPUT_DRIVERS and not folder.is_dir() and not str(output).endswith(os.sep):
         return folder
     name, extension = input_path.name, input_path.suffix.lower()
@@ -141,6 +146,8 @@ def output_path_for(
             if is_image(input_path) and extension != ".hdr"
             else envi_files.stem(input_path).name
         )
+        if extension == ".safe":
+            stem = input_path.stem
         name = stem + OUTPUT_EXTENSIONS.get(extension, ".tif")
     if root is not None:
         folder /= input_path.parent.relative_to(root)

@@ -66,6 +66,7 @@ _KINDS = (
     _kind("one-bit PNM", "save as PNG", "pbm", b"P1", b"P4"),
     _kind("PAM and PFM", _TO_TIFF, "pam pfm", b"P7\n", b"PF\n", b"Pf\n"),
     _kind("ICO, PCX, TGA and XCF", _TO_TIFF, "ico pcx tga xcf", b"gimp xcf"),
+    _kind("ZIP and TAR", "unpack it first", "tar tgz zip"),
     _kind("NumPy archive", "save one array as .npy", "npz"),
     _kind("HDF and NetCDF", "save the bands as GeoTIFF or .npy", "cdf h4 h5 hdf hdf5 he4 he5 nc nc4",
           b"\x89HDF\r\n\x1a\n", b"\x0e\x03\x13\x01", b"CDF\x01", b"CDF\x02"),

@@ -1,12 +1,14 @@
-"""Metadata files of satellite products: Landsat's `…_MTL.txt` beside a band, Sentinel-2's `MTD_MSIL….xml`.
+"""Metadata files of satellite products: Landsat's `…_MTL.txt`, `.json`, `.xml`, Sentinel-2's `MTD_MSIL….xml`.
 
-They are searched for only where the file name is that of the product's band, read as text, and never given to
-GDAL or an XML parser.
+They are searched for only where the file name is that of the product's band, and never given to GDAL.
 """
 
+import json
 import re
 from pathlib import Path
+from typing import TypeAlias
 
+from nircolor.imagery.metadata.safe_xml import parse_xml
 from nircolor.imagery.metadata.text_files import read_text
 
 _LANDSAT = re.compile(
@@ -18,6 +20,11 @@ _SENTINEL2 = re.compile(r"T\d{2}[A-Z]{3}_\d{8}T\d{6}_(?P<band>B\d[\dA])", re.IGN
 _DEPTH = 5
 _UNIT = re.compile(r"<(?:\w+:)?(?:L2A_)?(?:BOA_)?QUANTIFICATION_VALUE\b[^>]{0,100}>\s*([\d.]+)\s*<")
 _ADDED = re.compile(r"<(?:\w+:)?(?:BOA|RADIO)_ADD_OFFSET\s+band_id=\"(\d+)\"\s*>\s*(-?[\d.]+)\s*<")
+# fields by group
+Groups: TypeAlias = dict[str, dict[str, str]]
+_SURFACE = "LEVEL2_SURFACE_REFLECTANCE_PARAMETERS"
+# of Collection 2, and as Collection 1 called it
+_LEVEL1 = ("LEVEL1_RADIOMETRIC_RESCALING", "RADIOMETRIC_RESCALING")
 # the bands by band_id
 _BANDS = ("1", "2", "3", "4", "5", "6", "7", "8", "8a", "9", "10", "11", "12")
 
@@ -34,8 +41,10 @@ def tags_beside(path: Path) -> tuple[dict[str, str], str]:
     """
     landsat, sentinel2 = _LANDSAT.match(path.name), _SENTINEL2.match(path.name)
     if landsat is not None:
-        file = path.with_name(f"{landsat['scene']}_MTL.txt")
-        return _of_landsat(_text(file, path), is_surface=landsat["surface"] is not None), file.name
+        groups, file = landsat_groups(path.with_name(landsat["scene"]), path)
+        wanted = (_SURFACE,) if landsat["surface"] is not None else _LEVEL1
+        fields = [item for group in wanted for item in groups.get(group, {}).items()]
+        return {key.lower(): value for key, value in fields if key.startswith("REFLECTANCE_")}, file
     if sentinel2 is not None:
         for folder in list(path.absolute().parents)[:_DEPTH]:
             for name in ("MTD_MSIL2A.xml", "MTD_MSIL1C.xml"):
@@ -45,18 +54,51 @@ def tags_beside(path: Path) -> tuple[dict[str, str], str]:
     return {}, ""
 
 
-def _of_landsat(text: str, *, is_surface: bool) -> dict[str, str]:
-    """Parse the group of surface or of top-of-atmosphere reflectance; both have the same fields."""
-    level1 = ("LEVEL1_RADIOMETRIC_RESCALING", "RADIOMETRIC_RESCALING")
-    wanted = ("LEVEL2_SURFACE_REFLECTANCE_PARAMETERS",) if is_surface else level1
-    group, fields = "", {}
+def landsat_groups(scene: Path, image: Path | None = None) -> tuple[Groups, str]:
+    """Return the groups of fields in a Landsat scene's metadata, and the name of the file.
+
+    Args:
+        scene: start of the names of the scene's files, with their folder.
+        image: one of them, to which a link must belong; by default any of this folder.
+    """
+    for extension, parse in ((".txt", _of_text), (".json", _of_json), (".xml", _of_xml)):
+        file = scene.with_name(f"{scene.name}_MTL{extension}")
+        text = _text(file, image or file)
+        if text:
+            try:
+                return parse(text), file.name
+            except (ValueError, RecursionError):
+                continue
+    return {}, ""
+
+
+def _of_text(text: str) -> Groups:
+    groups: Groups = {}
+    group = ""
     for line in text.splitlines():
         key, _, value = (part.strip() for part in line.partition("="))
         if key == "GROUP":
             group = value
-        elif group in wanted and key.startswith("REFLECTANCE_"):
-            fields[key.lower()] = value
-    return fields
+        elif value and key != "END_GROUP":
+            groups.setdefault(group, {})[key] = value.strip('"')
+    return groups
+
+
+def _of_json(text: str) -> Groups:
+    content = json.loads(text)
+    found = content.get("LANDSAT_METADATA_FILE") if isinstance(content, dict) else None
+    groups = found.items() if isinstance(found, dict) else ()
+    return {
+        group: {key: str(value) for key, value in fields.items()}
+        for group, fields in groups
+        if isinstance(fields, dict)
+    }
+
+
+def _of_xml(text: str) -> Groups:
+    return {
+        group.tag: {field.tag: (field.text or "").strip() for field in group} for group in parse_xml(text)
+    }
 
 
 def _of_sentinel2(text: str, band: str) -> dict[str, str]:

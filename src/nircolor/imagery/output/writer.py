@@ -125,7 +125,8 @@ def create_like(
     options = {name.lower(): value for name, value in (creation_options or {}).items()}
     if reserved := sorted(_RESERVED_OPTIONS & options.keys()):
         raise NircolorError(f"{path}: expected a creation option of {driver}, got {reserved[0]}")
-    check_free(path, raster.path, overwrite)
+    for file in raster.files:
+        check_free(path, file, overwrite)
     depth = depth or raster.depth
     return ColourWriter(
         raster.grid, raster.path, path, driver, depth, overwrite, quality, gray_band, model, cog, options

@@ -43,9 +43,9 @@ def colorize(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="Images, videos, folders, products such as S2A_….SAFE, or patterns such as 'a/*.tif'; - reads "
-            "one file from standard input. frame_%04d.png is a sequence, whose images are frames of a video. "
-            "FILE@NM is a band: all of these are one image.",
+            help="Images, videos, folders, products such as S2A_….SAFE, or patterns such as 'a/*.tif'; - "
+            "reads one file from standard input. frame_%04d.png is a sequence, whose images are frames of a "
+            "video. FILE@NM is a band; all bands are one image.",
         ),
     ],
     # not a path, which would lose the difference between "-" and "./-", and a slash at the end

@@ -86,11 +86,11 @@ def plan(
     """Find the images of files, folders and glob patterns, and the output of each.
 
     Files that make one image, such as a Sentinel-2 product or a list of bands, are one input
-    (`imagery.stack_path`). Videos count as images where PyAV is installed. Images in a folder keep their place below it. Of a folder or a pattern, only
-    images are taken (by their names, see `imagery.is_image`); other files that a pattern matches are named in
-    a `NircolorWarning`. A file that is named itself is always taken. The results of an earlier run are left
-    out: the images in an output folder inside an input folder, and with a suffix those that are outputs of
-    other inputs, and their confidence.
+    (`imagery.stack_path`). Videos count as images where PyAV is installed. Images in a folder keep their
+    place below it. Of a folder or a pattern, only images are taken (by their names, see `imagery.is_image`);
+    other files that a pattern matches are named in a `NircolorWarning`. A file that is named itself is
+    always taken. The results of an earlier run are left out: the images in an output folder inside an input
+    folder, and with a suffix those that are outputs of other inputs, and their confidence.
 
     Args:
         inputs: Paths and patterns.

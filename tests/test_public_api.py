@@ -22,6 +22,7 @@ def test_every_public_name_can_be_imported():
     pytest.importorskip("torch")
     pytest.importorskip("skimage")
     pytest.importorskip("colour")
+    pytest.importorskip("cv2")
     for name in nircolor.__all__:
         assert name in dir(nircolor)
         assert getattr(nircolor, name) is not None

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from nircolor.imagery import open_raster
     from nircolor.inference import Colorizer, colorize
     from nircolor.pairs import find_leaks
+    from nircolor.pairs.alignment import align
     from nircolor.spectral import synthesize
 
 __version__ = "0.1.0"
@@ -59,6 +60,7 @@ __all__ = [
     "NircolorError",
     "NircolorWarning",
     "__version__",
+    "align",
     "colorize",
     "evaluate",
     "find_leaks",
@@ -71,6 +73,7 @@ __all__ = [
 # public name -> module that defines it, and extra that the module needs
 _LAZY = {
     "Colorizer": ("nircolor.inference", None),
+    "align": ("nircolor.pairs.alignment", "align"),
     "colorize": ("nircolor.inference", None),
     "evaluate": ("nircolor.evaluation", "evaluate"),
     "find_leaks": ("nircolor.pairs", "evaluate"),
@@ -80,7 +83,7 @@ _LAZY = {
     "synthesize": ("nircolor.spectral", "spectral"),
 }
 # a package of each extra that is in no other
-_PACKAGES = {"evaluate": "skimage", "spectral": "colour", "train": "torch"}
+_PACKAGES = {"align": "cv2", "evaluate": "skimage", "spectral": "colour", "train": "torch"}
 
 
 def __getattr__(name: str) -> Any:

@@ -11,6 +11,7 @@ import typer
 
 from nircolor import __version__
 from nircolor.app import terminal
+from nircolor.app.align import align
 from nircolor.app.colorize import colorize
 from nircolor.app.evaluate import evaluate
 from nircolor.app.info import info, models
@@ -94,7 +95,7 @@ def demo(
 for title, functions in {
     "Colorize": (colorize, serve, models, info, demo),
     "Evaluate": (evaluate, leaks),
-    "Train": (synthesize, train, export),
+    "Train": (align, synthesize, train, export),
 }.items():
     for function in functions:
         settings = TRAIN_SETTINGS if function is train else {}

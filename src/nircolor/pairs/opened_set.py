@@ -137,19 +137,19 @@ def _recognize(text: str, role: Role, split: str | None, table: str | os.PathLik
     root = Path(text)
     if not root.exists() and text.count(",") == 1:
         nir, rgb = (Path(part) for part in text.split(","))
-        return _match_folders(nir, rgb, None, table)
+        return match_folders(nir, rgb, None, table)
     if not root.is_dir():
         raise NircolorError(f"{text}: expected {_FORMS}, found nothing there")
     if (root / "NIR").is_dir() and (root / "RGB-Registered").is_dir():
         return _build_set("Vcip", {"root": root, "split": _vcip_split(role, split), "table": table}, text)
     inside = {path.name.lower(): path for path in root.iterdir() if path.is_dir()}
     if {"nir", "rgb"} <= inside.keys():
-        return _match_folders(inside["nir"], inside["rgb"], inside.get("mask"), table)
+        return match_folders(inside["nir"], inside["rgb"], inside.get("mask"), table)
     files = find_images(root, recursive=True)
     stems = [path.stem for path in files]
     if any(stem.endswith(_NIR_SUFFIXES[1:]) for stem in stems):
         mask = root if any(stem.endswith(_MASK_SUFFIX) for stem in stems) else None
-        return _match_folders(root, root, mask, table)
+        return match_folders(root, root, mask, table)
     if files:
         with warnings.catch_warnings():
             # reading the pixels gives the same warnings
@@ -161,7 +161,7 @@ def _recognize(text: str, role: Role, split: str | None, table: str | os.PathLik
     raise NircolorError(f"{text}: expected {_FORMS}, got {len(files)} images of another kind")
 
 
-def _match_folders(nir: Path, rgb: Path, mask: Path | None, table: str | os.PathLike[str] | None) -> Folders:
+def match_folders(nir: Path, rgb: Path, mask: Path | None, table: str | os.PathLike[str] | None) -> Folders:
     """Match two folders by name, with the suffixes that give the most pairs."""
     stems = [
         {path.relative_to(folder).with_suffix("").as_posix() for path in find_images(folder, recursive=True)}

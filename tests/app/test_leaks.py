@@ -106,6 +106,10 @@ def test_a_page_shows_the_matches(nircolor, sets):
     assert "v0" in text
     assert "t2" in text
     assert list(page.parent.iterdir()) == [page]
+    # an image is not replaced by mistake
+    assert ".html" in nircolor.refused(
+        "leaks", sets / "test", sets / "train", "--html", sets / "test/nir/v1.png"
+    )
 
 
 def test_a_set_with_itself(nircolor, sets):

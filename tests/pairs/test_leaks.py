@@ -10,6 +10,7 @@ from scipy.ndimage import gaussian_filter, rotate, zoom
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.pairs import Folders, MultiBandFiles, Vcip, find_leaks
 from nircolor.pairs.compared import ComparedImage, compared_files, compared_pairs
+from nircolor.pairs.features import find_features, fit_map
 from nircolor.pairs.leaks import compare_images
 from tests.pairs.images import noise, write
 
@@ -89,6 +90,18 @@ def planted():
         for seed, (name, (change, *_)) in enumerate(PLANTED.items())
     ]
     return [compared("new", scene(100)), *changed, compared("new too", scene(101))]
+
+
+@needs_opencv
+def test_descriptors_of_a_mirrored_image_are_found_without_computing_them_again():
+    gray = scene(5)[0]
+    own, mirrored = (
+        find_features(gray, gray.shape).mirrored(),
+        find_features(gray[:, ::-1].copy(), gray.shape),
+    )
+    fit = fit_map(own, mirrored)
+    assert fit.matrix == pytest.approx(np.array([[-1, 0, SIDE - 1], [0, 1, 0]]), abs=0.1)
+    assert fit.matches > 0.7 * len(mirrored.points)
 
 
 @needs_opencv
@@ -175,7 +188,7 @@ def test_duplicates_within_a_set_are_listed_once(tmp_path):
         write(tmp_path / f"{name}.png", values if name != "b" else noise(1, 64, 80))
     files = compared_files(tmp_path)
     check = compare_images(files, compared_files(tmp_path))
-    assert [(leak.name, leak.other) for leak in check.leaks] == [("a.png", "c.png")]
+    assert [(leak.name, leak.other, leak.kind) for leak in check.leaks] == [("a.png", "c.png", "exact copy")]
     assert check.within
     assert "other images of the set" in check.summary
 

@@ -9,6 +9,7 @@ import typer
 
 from nircolor.app.options import Json, Quiet, SplitTable
 from nircolor.app.terminal import printable
+from nircolor.errors import NircolorError
 
 
 def leaks(
@@ -46,6 +47,8 @@ def leaks(
     from nircolor.extras import require
 
     require("skimage", extra="evaluate", what="nircolor leaks")
+    if html is not None and html.suffix.lower() not in (".html", ".htm"):
+        raise NircolorError(f"{html}: expected a file name that ends in .html for --html")
     from nircolor.app.console import ProgressBar, errors, print_json, show_warnings
     from nircolor.pairs.compared import open_for_comparison
     from nircolor.pairs.leaks import compare_images, leak_row, write_leaks

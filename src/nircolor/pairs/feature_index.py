@@ -16,8 +16,8 @@ _SAMPLE, _ROUNDS = 60_000, 4
 _NEIGHBOURS, _MAX_SQUARED = 4, 0.5
 # votes agree if they imply a similar turn and scale: 45 degrees, one octave
 _TURN, _OCTAVES = 45.0, 1.0
-# descriptors searched at once, which bounds the memory
-_CHUNK = 50_000
+# descriptors compared with the centres at once, which bounds the memory
+_CHUNK = 5_000
 
 
 class Candidate(NamedTuple):
@@ -47,13 +47,7 @@ class FeatureIndex:
         descriptors = np.concatenate([one.descriptors for one in images])
         image = np.repeat(np.arange(len(images), dtype=np.int32), [len(one.points) for one in images])
         self._centres = _k_means(descriptors, max(1, len(descriptors) // _PER_CELL))
-        cells = np.concatenate(
-            [
-                _nearest(descriptors[start : start + _CHUNK], self._centres, 1)[:, 0]
-                for start in range(0, len(descriptors), _CHUNK)
-            ]
-            or [np.zeros(0, np.int64)]
-        )
+        cells = _nearest(descriptors, self._centres, 1)[:, 0]
         order = np.argsort(cells, kind="stable")
         self._descriptors, self._image = descriptors[order], image[order]
         self._angles = np.concatenate([one.angles for one in images])[order]
@@ -154,8 +148,13 @@ def _nearest(
     a: NDArray[np.float32] | Descriptors, centres: NDArray[np.float32], count: int
 ) -> NDArray[np.int64]:
     """Return the indices (n, count) of the nearest centres."""
-    distances = squared_distances(a, centres)
     count = min(count, len(centres))
-    if count == 1:
-        return distances.argmin(axis=1)[:, None]
-    return np.argpartition(distances, count - 1, axis=1)[:, :count]
+    found = np.zeros((len(a), count), np.int64)
+    for start in range(0, len(a), _CHUNK):
+        distances = squared_distances(a[start : start + _CHUNK], centres)
+        found[start : start + _CHUNK] = (
+            distances.argmin(axis=1)[:, None]
+            if count == 1
+            else np.argpartition(distances, count - 1, axis=1)[:, :count]
+        )
+    return found

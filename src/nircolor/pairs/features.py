@@ -101,7 +101,8 @@ def find_features(
     found, raw = [found[place] for place in strongest], raw[strongest]
     ratios = np.array([image_size[1] / size[0], image_size[0] / size[1]])
     px = float(np.sqrt(image_size[0] * image_size[1] / (height * width)))
-    points = (np.array([one.pt for one in found]).reshape(-1, 2) + 0.5) * ratios - 0.5
+    # OpenCV's positions are a quarter of a pixel too far right and down
+    points = (np.array([one.pt for one in found]).reshape(-1, 2) + 0.25) * ratios - 0.5
     roots = np.sqrt(raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-6))
     return Features(
         points.astype(np.float32),

@@ -343,7 +343,7 @@ def _one_per_pair(matches: Sequence[Match]) -> list[Match]:
     best: dict[tuple[int, int], Match] = {}
     for match in matches:
         key = id(match.image), id(match.other)
-        if key not in best or match.matches > best[key].matches:
+        if key not in best or (match.copy, match.matches) > (best[key].copy, best[key].matches):
             best[key] = match
     return list(best.values())
 

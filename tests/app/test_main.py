@@ -68,7 +68,7 @@ def test_in_a_separate_process(tmp_path):
     [
         ("colorise", "no such command 'colorise'; did you mean 'colorize'? (see nircolor --help)"),
         ("--frob", "--frob: no such option of nircolor (see nircolor --help)"),
-        ("colorize --nodat 3", "--nodat: no such option of nircolor colorize; did you mean --nodata?"),
+        ("colorize --overwrit", "--overwrit: no such option of nircolor colorize; did you mean --overwrite?"),
         ("colorize a.png", "--output: missing; the form is: nircolor colorize INPUT... --output OUTPUT"),
         ("colorize -o out", "INPUT...: missing; the form is: nircolor colorize INPUT... --output OUTPUT"),
         ("colorize a -o b --depth 12", "--depth: '12' is not one of '8', '16'"),

@@ -11,8 +11,8 @@ _MOST_FRAMES = 12
 # a difference of the near-infrared values is a change from the first multiple of the noise on, partly, and
 # entirely from the second
 _UNCHANGED, _CHANGED = 2.5, 5.0
-# half the step of 8 bits: less is never a change
-_LEAST_NOISE = 0.5 / 255
+# one step of 8 bits: no camera has less noise
+_LEAST_NOISE = 1 / 255
 # side of the windows in which differences are averaged, which lets small contrasts stand out from the noise
 _WINDOW_PX = 5
 # a quarter of the differences of a normal distribution are smaller than this share of its deviation
@@ -104,8 +104,11 @@ class Steadying:
         self._count = 1 + unchanged * np.minimum(count, _MOST_FRAMES - 1)
         added = before - frame
         if not (float(down).is_integer() and float(right).is_integer()):
-            # moved by parts of a pixel, which blurs: the average is kept of areas, not of details
-            added = np.stack([box_mean(plane) for plane in added])
+            # moved by parts of a pixel, which blurs: brightness keeps the details of the frame itself, while
+            # the eye, and most videos, resolve colour less
+            gray = added[1:].mean(0)
+            added[1:] += box_mean(gray, 3) - gray
+            added[0] = box_mean(added[0])
         frame += (1 - 1 / self._count) * unchanged * added
         self._average = frame
         return np.clip(frame[1:], 0, 1)

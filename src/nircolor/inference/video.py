@@ -92,7 +92,7 @@ def colorize_video(
     Raises:
         NircolorError: as for `Colorizer.colorize_file`.
     """
-    run = _Run(colorizer, saturation, on_progress)
+    run = VideoRun(colorizer, saturation, on_progress)
     if clip.frames:
         return _colorize_sequence(run, path, output, clip, options)
     return _colorize_file(run, path, output, clip, options)
@@ -114,8 +114,18 @@ def check_video(card: Card, path: Path, output: Path, clip: Clip, options: Optio
         return _summary(reader, options.reading)
 
 
-class _Run:
-    """Colorize frames one after the other."""
+class VideoRun:
+    """Colorize frames one after the other.
+
+    Args:
+        colorizer: the model.
+        saturation: as for `Colorizer.colorize`.
+        on_progress: called with the pixels done and an estimate of those of the video.
+
+    Attributes:
+        frames: number of frames so far.
+        expected: expected number of frames, 0 where unknown.
+    """
 
     def __init__(self, colorizer: "Colorizer", saturation: float, on_progress: Progress | None) -> None:
         self.card = colorizer.card
@@ -143,7 +153,7 @@ class _Run:
             self._on_progress(self.frames * pixels + done, frames * pixels)
 
 
-def _colorize_file(run: _Run, path: Path, output: Path, clip: Clip, options: Options) -> FileSummary:
+def _colorize_file(run: VideoRun, path: Path, output: Path, clip: Clip, options: Options) -> FileSummary:
     from nircolor.imagery.video.reading import VideoFrame
     from nircolor.imagery.video.writing import VideoWriter
 
@@ -244,7 +254,7 @@ def _summary(reader: "VideoReader", reading: Reading) -> FileSummary:
     )
 
 
-def _colorize_sequence(run: _Run, path: Path, output: Path, clip: Clip, options: Options) -> FileSummary:
+def _colorize_sequence(run: VideoRun, path: Path, output: Path, clip: Clip, options: Options) -> FileSummary:
     _check_options(path, options, is_video=False)
     rate = clip.rate or DEFAULT_RATE
     first, last = (None if t is None else round(t * rate) for t in (clip.start, clip.end))
@@ -271,7 +281,7 @@ def _colorize_sequence(run: _Run, path: Path, output: Path, clip: Clip, options:
 
 
 def _sequence_to_video(
-    run: _Run, output: Path, frames: tuple[Path, ...], rate: Fraction, options: Options
+    run: VideoRun, output: Path, frames: tuple[Path, ...], rate: Fraction, options: Options
 ) -> FileSummary:
     from nircolor.imagery.video.writing import VideoWriter
 

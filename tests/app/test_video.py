@@ -1,0 +1,101 @@
+"""`nircolor colorize` with videos and sequences of images."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests import tiny_models
+from tests.imagery.imagery_samples import load, save
+from tests.video_samples import read_video, rgb_of, texture, write_video
+
+pytest.importorskip("av", reason="needs the extra video")
+
+
+@pytest.fixture
+def model(tmp_path):
+    return tiny_models.per_pixel(tmp_path / "tiny.onnx")
+
+
+def clip(path, count=4, **options):
+    frames = [np.rint(255 * np.roll(texture(), 3 * i, 1)) for i in range(count)]
+    return write_video(path, frames, **options)
+
+
+def test_a_video_becomes_a_video(nircolor, model, tmp_path):
+    path = clip(tmp_path / "a.mkv")
+    done = nircolor("colorize", path, "-o", tmp_path / "b.mkv", "-m", model)
+    assert (done.code, done.out) == (0, "")
+    assert done.err.startswith("1 video, ")
+    nir = texture()
+    expected = np.stack([nir, nir / 2, 1 - nir])
+    assert np.abs(rgb_of(read_video(tmp_path / "b.mkv")[0]) - expected).max() < 0.01
+
+
+def test_a_folder_of_images_and_videos(nircolor, model, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    clip(folder / "a.mkv")
+    save(folder / "b.png", np.full((1, 48, 64), 100, np.uint8))
+    (folder / "c.mp4").write_bytes(b"text")
+    done = nircolor("colorize", folder, "-o", tmp_path / "out", "-m", model)
+    assert done.code == 1
+    assert "1 image, 1 video" in done.err
+    assert "c.mp4: expected a video" in done.err
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.mkv", "b.png"]
+
+
+def test_a_part_of_a_video(nircolor, model, tmp_path):
+    path = clip(tmp_path / "a.mkv", 10)
+    assert (
+        nircolor(
+            "colorize", path, "-o", tmp_path / "b.mkv", "-m", model, "--start", "0.12", "--end", "0:00.2"
+        ).code
+        == 0
+    )
+    assert [frame.pts for frame in read_video(tmp_path / "b.mkv")] == [0, 40]
+
+
+@pytest.mark.parametrize("given", ["in/f_%03d.png", "in", "in/*.png"])
+def test_a_sequence_becomes_a_video(nircolor, model, tmp_path, given):
+    (tmp_path / "in").mkdir()
+    for i in range(3):
+        save(tmp_path / "in" / f"f_{i:03d}.png", np.full((1, 48, 64), 100 + i, np.uint8))
+    done = nircolor("colorize", tmp_path / given, "-o", tmp_path / "b.mkv", "-m", model, "--fps", 10)
+    assert done.code == 0
+    assert "3 images" in done.err
+    assert [round(float(f.pts * f.time_base), 3) for f in read_video(tmp_path / "b.mkv")] == [0, 0.1, 0.2]
+
+
+def test_a_sequence_becomes_images_of_its_depth(nircolor, model, tmp_path):
+    for i in (1, 2):
+        save(tmp_path / f"f_{i}.png", np.full((1, 48, 64), 20000, np.uint16))
+    assert nircolor("colorize", tmp_path / "f_%d.png", "-o", tmp_path / "c_%d.png", "-m", model).code == 0
+    pixels = load(tmp_path / "c_2.png")[0]
+    assert pixels.dtype == np.uint16
+    assert abs(int(pixels[0].max()) - 20000) <= 1
+
+
+def test_bad_input_is_refused_in_one_line_and_nothing_is_written(nircolor, model, tmp_path):
+    path = clip(tmp_path / "a.mkv")
+    before = sorted(tmp_path.iterdir())
+    for words, message in [
+        (("-o", tmp_path / "b.png"), "for a video"),
+        (("-o", tmp_path / "b.mkv", "--stretch", "1,99"), "--stretch is for images"),
+        (("-o", tmp_path / "b.mkv", "--confidence"), "confidence"),
+        (("-o", tmp_path / "b.mkv", "--start", "9"), "expected frames, found none"),
+        (("-o", tmp_path / "b.mkv", "--start", "x"), "--start: expected seconds such as 90.5"),
+        (("-o", tmp_path / "b.mkv", "--fps", "5"), "--fps: expected a sequence of images"),
+        (("-o", path), "is the input itself"),
+    ]:
+        assert message in nircolor.refused("colorize", path, "-m", model, *words)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_colour_videos_are_skipped_or_warned_of(nircolor, model, tmp_path):
+    path = clip(tmp_path / "a.mkv", pix_fmt="yuv444p", chroma=(90, 170))
+    done = nircolor("colorize", path, "-o", tmp_path / "b.mkv", "-m", model)
+    assert "looks like a colour video, not near-infrared" in done.err
+    done = nircolor("colorize", path, "-o", tmp_path / "c.mkv", "-m", model, "--skip-colour", "--json")
+    assert json.loads(done.out)[0]["status"] == "skipped"
+    assert not (tmp_path / "c.mkv").exists()

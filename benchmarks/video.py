@@ -2,9 +2,10 @@
 
     python benchmarks/video.py -o benchmarks/results/video
 
-Flicker is the mean change of the colours between two frames, in 8-bit steps, at the pixels that show the same
-point of the scene: a still scene with noise, and a camera that pans over it by whole and by half pixels. The
-scene is the image of `nircolor demo`.
+Flicker is the mean change of the colours between two frames, in 8-bit steps, at the pixels that show the
+same point of the scene: a still scene with noise, and a camera that pans over it by whole and by half pixels.
+Chroma is the colour without the mean of its channels: where the image moves by parts of a pixel, the noise of
+the brightness is left as it is. The scene is the image of `nircolor demo`.
 """
 
 import argparse
@@ -56,9 +57,9 @@ def sequences(scene: Floats) -> Iterator[tuple[str, list[Floats], int, int]]:
     """Yield name, frames (h, w), frames between two that are compared, and the pixels moved between them."""
     random = np.random.default_rng(0)
 
-    def seen(top: int, left: int, image: Floats) -> Floats:
+    def seen(top: int, left: int, image: Floats, noise: float = NOISE) -> Floats:
         view = image[top : top + HEIGHT, left : left + WIDTH]
-        return (view + random.normal(0, NOISE, view.shape)).clip(0, 1).astype(np.float32)
+        return (view + random.normal(0, noise, view.shape)).clip(0, 1).astype(np.float32)
 
     yield "still", [seen(200, 300, scene) for _ in range(FRAMES)], 1, 0
     yield "pan, 6 px per frame", [seen(200, 100 + 6 * i, scene) for i in range(FRAMES)], 1, 6
@@ -68,7 +69,9 @@ def sequences(scene: Floats) -> Iterator[tuple[str, list[Floats], int, int]]:
         halves.append(part.reshape(part.shape[0] // 2, 2, -1, 2).mean((1, 3)))
     # 7 pixels of the whole image are 3.5 of the half one
     moves = [7 * i for i in range(FRAMES)]
-    yield "pan, 3.5 px per frame", [seen(100, 60 + x // 2, halves[x % 2]) for x in moves], 2, 7
+    for noise, text in ((NOISE, ""), (0, ", no noise")):
+        frames = [seen(100, 60 + x // 2, halves[x % 2], noise) for x in moves]
+        yield f"pan, 3.5 px per frame{text}", frames, 2, 7
 
 
 def flicker(colorizer: nircolor.Colorizer, frames: list[Floats], lag: int, right: int) -> dict[str, float]:
@@ -79,14 +82,23 @@ def flicker(colorizer: nircolor.Colorizer, frames: list[Floats], lag: int, right
         source = ArraySource(nir[None])
         alone.append(colorizer.colorize_source(source, colorizer.tile_for(source)))
         averaged.append(run.colorize(source))
-    found = {"frame by frame": change(alone, lag, right), "averaged": change(averaged, lag, right)}
-    return {**found, "ratio": found["frame by frame"] / found["averaged"]}
+    found = {}
+    for kind in ("colour", "chroma"):
+        before, after = (change(one, lag, right, chroma=kind == "chroma") for one in (alone, averaged))
+        found |= {
+            f"{kind}, frame by frame": before,
+            f"{kind}, averaged": after,
+            f"{kind}, ratio": before / after,
+        }
+    return found
 
 
-def change(images: list[Floats], lag: int, right: int) -> float:
+def change(images: list[Floats], lag: int, right: int, *, chroma: bool = False) -> float:
     """Compute the mean change of aligned pixels in 8-bit steps, without the border."""
     pairs = zip(images[SETTLED:], images[SETTLED + lag :], strict=False)
     moved = [after[:, :, : WIDTH - right] - before[:, :, right:] for before, after in pairs]
+    if chroma:
+        moved = [difference - difference.mean(0) for difference in moved]
     return float(np.mean([np.abs(difference[:, 8:-8, 8:-8]).mean() for difference in moved]) * 255)
 
 
@@ -115,13 +127,11 @@ def report(results: dict[str, Any]) -> str:
         "",
         f"{results['machine']}, {results['cores']} cores, model {results['model']}.",
         "",
-        "| flicker in 8-bit steps | frame by frame | averaged | ratio |",
-        "|---|---|---|---|",
+        "| flicker in 8-bit steps | colour, frame by frame | averaged | ratio | chroma | averaged | ratio |",
+        "|---|---|---|---|---|---|---|",
     ]
     for name, found in results["flicker"].items():
-        lines.append(
-            f"| {name} | {found['frame by frame']:.2f} | {found['averaged']:.2f} | {found['ratio']:.1f} |"
-        )
+        lines.append(f"| {name} | {' | '.join(f'{value:.2f}' for value in found.values())} |")
     lines += ["", "| frames per second | frame by frame | averaged |", "|---|---|---|"]
     for size, found in results["frames_per_second"].items():
         lines.append(f"| {size} | {found['frame by frame']:.2f} | {found['averaged']:.2f} |")

@@ -82,7 +82,7 @@ def flicker(colorizer: nircolor.Colorizer, frames: list[Floats], lag: int, right
         source = ArraySource(nir[None])
         alone.append(colorizer.colorize_source(source, colorizer.tile_for(source)))
         averaged.append(run.colorize(source))
-    found = {}
+    found: dict[str, float] = {}
     for kind in ("colour", "chroma"):
         before, after = (change(one, lag, right, chroma=kind == "chroma") for one in (alone, averaged))
         found |= {

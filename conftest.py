@@ -26,6 +26,7 @@ _NEEDED_BY = {
     "safetensors": ["modelfile/test_safetensors_file.py"],
     "numba": ["models/graph", "models/test_nirgnn.py"],
     "colour": ["app/test_synthesize.py", "spectral"],
+    "ray": ["inference/test_cluster.py"],
     "rioxarray": ["test_xarray.py", "xarray.py"],
     "fastapi": ["app/web"],
     "skimage": ["app/test_evaluate.py", "evaluation", "metrics.py", "test_metrics.py"],

@@ -212,6 +212,16 @@ def colorize(
             rich_help_panel=VIDEO,
         ),
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            "--cluster",
+            metavar="auto|ADDRESS",
+            help="Colorize on a cluster of Ray; auto: that of RAY_ADDRESS, or else one on this machine. "
+            "Inputs and output may then be addresses such as s3://bucket/folder.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
     dry_run: Annotated[
         bool,
         typer.Option(
@@ -269,6 +279,47 @@ def colorize(
     from nircolor.modelfile import read_card
     from nircolor.weights import find_model
 
+    addresses = [text for text in (*inputs, output) if "://" in text]
+    if cluster is None and addresses:
+        raise NircolorError(f"{addresses[0]}: addresses are read and written with --cluster alone")
+    if cluster is not None:
+        if device != "auto":
+            raise NircolorError("--device: not with --cluster, whose workers run on CPUs")
+        from nircolor.app.cluster import run_on_cluster
+
+        refused = {
+            "--confidence": confidence,
+            "--dry-run": dry_run,
+            "--json": as_json,
+            "--sequence": sequence,
+            "--start": start is not None,
+            "--end": end is not None,
+            "--fps": fps is not None,
+            "FILE@NM": join_bands(inputs) != list(inputs),
+        }
+        _check_cluster(inputs, output, refused)
+        run_on_cluster(
+            inputs,
+            output,
+            cluster,
+            model,
+            tile,
+            {"recursive": recursive, "suffix": suffix, "output_format": output_format},
+            {
+                "reading": Reading(
+                    wavelengths, scale, offset, reflectance, percentiles, invalid_value, max_pixels
+                ),
+                "depth": None if depth is None else int(depth),
+                "quality": quality,
+                "cog": cog,
+                "overwrite": overwrite,
+                "skip_colour": skip_colour,
+                "saturation": saturation,
+            },
+            skip_existing=skip_existing,
+            quiet=quiet,
+        )
+        return
     given = join_bands(inputs)
     with show_warnings(quiet=quiet) as shown, open_streams(given, output, output_format) as paths:
         work = plan(
@@ -351,6 +402,15 @@ def _check_streams(inputs: "Sequence[str]", output: str, given: dict[str, bool |
             raise NircolorError(f"{option}: expected an output file or folder, got standard output (-o -)")
     if list(inputs) == ["-"] and given["--recursive"]:
         raise NircolorError("--recursive: expected a folder as input, got standard input (-)")
+
+
+def _check_cluster(inputs: "Sequence[str]", output: str, given: dict[str, bool]) -> None:
+    """Refuse what does not work on a cluster."""
+    if "-" in (*inputs, output):
+        raise NircolorError("--cluster: expected files, folders or addresses, got a stream (-)")
+    for option, value in given.items():
+        if value:
+            raise NircolorError(f"{option}: not with --cluster")
 
 
 def _check_quality(quality: int | None, work: "Sequence[Job]") -> None:

@@ -22,6 +22,7 @@ PAGES = (
     "docs/captures.md",
     "docs/performance.md",
     "docs/quality.md",
+    "docs/field.md",
     "docs/models/satellite.md",
     "docs/models/scene.md",
     "docs/guides/colorize.md",

@@ -1,10 +1,13 @@
 """Tests of `match_bands`: bands are found by wavelength, or the error lists the bands of the file."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from nircolor.errors import NircolorError
 from nircolor.modelfile import Band, describe_bands, match_bands
+from nircolor.spectral.weights import gaussian_weights
 from tests.tiny_models import BROAD, THREE
 
 
@@ -153,3 +156,21 @@ def test_names_that_are_not_understood_are_not_taken_by_position(names):
 )
 def test_other_quantities_than_near_infrared_are_refused(name):
     assert f"({name})" in refused(BROAD, [None], [name])
+
+
+@pytest.mark.parametrize("step_nm", [1.36, 2.72, 5.44])
+def test_a_narrow_band_of_a_cube_is_the_mean_of_training(step_nm):
+    nm = np.arange(397.0, 1004.5, step_nm)
+    wanted = Band(center_nm=850, fwhm_nm=10, tolerance_nm=5)
+    weights = match_bands([wanted], nm.tolist(), "cube.hdr", "model a")[0]
+    trained = gaussian_weights(Path("cube.hdr"), nm, 850, 10)
+    np.testing.assert_allclose(weights, trained, atol=1e-6)
+
+
+def test_few_bands_are_no_cube():
+    sentinel2 = [704.1, 740.5, 782.8, 832.8, 864.7, 945.1]
+    wanted = Band(center_nm=842, fwhm_nm=50, tolerance_nm=15)
+    assert match_bands([wanted], sentinel2, "a.SAFE", "model a").tolist() == [[0, 0, 0, 1, 0, 0]]
+    # at the end of a cube, the nearest band
+    nm = np.arange(400.0, 851, 2).tolist()
+    assert match_bands([Band(center_nm=850, fwhm_nm=10, tolerance_nm=5)], nm, "a", "b")[0, -1] == 1

@@ -10,7 +10,7 @@ from nircolor.imagery.cube import Cube
 from nircolor.imagery.files.envi_header import expected_bytes, parse_header
 from nircolor.simulation import Camera, fx10_nm, write_capture
 from nircolor.simulation.__main__ import main
-from nircolor.simulation.camera import REFERENCE_LINES
+from nircolor.simulation.camera import REFERENCE_LINES, halogen
 from tests.simulation.small_camera import small_camera
 
 PREFIXES = ("", "DARKREF_", "WHITEREF_")
@@ -114,7 +114,7 @@ def test_noise_is_shot_noise_and_read_noise(tmp_path) -> None:
 def test_the_defaults_use_the_range_of_the_converter_without_saturation() -> None:
     camera = Camera()
     assert camera.gain.shape == camera.dark.shape == (448, 1024)
-    assert 10 <= camera.dark.min() < camera.dark.max() < 100
+    assert 250 <= camera.dark.min() < camera.dark.max() < 300
     for tint_ms in (camera.tint_ms, camera.white_tint_ms):
         brightest = (camera.dark + camera.gain * tint_ms).max()
         assert 0.7 * 4095 < brightest < 4095 - 6 * math.sqrt(brightest / camera.electrons_per_count)
@@ -132,14 +132,14 @@ def test_overexposure_saturates_at_the_limit_of_the_converter() -> None:
         np.testing.assert_array_equal(exposed == exposed.max(), exposed >= 2**bits - 1)
 
 
-def test_the_illuminant_replaces_the_halogen_lamp() -> None:
+def test_the_illuminant_replaces_sunlight() -> None:
     nm = fx10_nm(112)
     blue, red = np.searchsorted(nm, [450, 900])
-    cold, halogen = (
+    lamp, sun = (
         (camera.gain[blue] / camera.gain[red]).mean()
-        for camera in (small_camera(illuminant=1000 / nm), small_camera())
+        for camera in (small_camera(illuminant=halogen(nm)), small_camera())
     )
-    assert cold > 4 * halogen
+    assert sun > 4 * lamp
 
 
 def test_the_bytes_depend_on_the_seed_and_not_on_the_blocks(tmp_path) -> None:

@@ -69,7 +69,7 @@ def test_bands_and_colour_match_the_scene(tmp_path, record, interleave, byte_ord
 
 @pytest.mark.filterwarnings("ignore::colour.utilities.ColourRuntimeWarning")
 def test_a_colour_chart(tmp_path, record):
-    """With noise, a halogen lamp, another exposure of white and a dark offset, ΔE2000 stays below 1."""
+    """With noise, sunlight, another exposure of white and a dark offset, ΔE2000 stays below 1."""
     spectra = list(colour.SDS_COLOURCHECKERS["BabelColor Average"].values())
     wavelengths_nm = fx10_nm(224)
     patches = np.stack([np.interp(wavelengths_nm, sd.wavelengths, sd.values) for sd in spectra], 1)

@@ -14,6 +14,9 @@ from nircolor.texts import abbreviate, count_of
 
 # wavelengths in files are rounded, often to 1 nm
 _ROUNDING_NM = 0.5
+# times the width at half maximum: where a Gaussian has fallen to a thousandth, as in `spectral.weights`, and
+# the largest distance of bands that sample it
+_REACH, _WIDEST_GAP = 1.58, 0.6
 
 
 def match_bands(
@@ -25,12 +28,13 @@ def match_bands(
 ) -> Floats:
     """Compute the weights that mix the bands of a file into the wanted bands.
 
-    A narrow band takes the file's nearest band within its tolerance. A broad band takes the mean of all the
-    file's bands within its width, or the nearest one within its tolerance where there is none. A single broad
-    band also takes those that are called near-infrared, where no band has a wavelength. Any other file
-    without wavelengths must have exactly the wanted bands, in their order. Names must not contradict them; of
-    several bands they must be generic ("Band 1", "gray") or tell the role of one, since others may belong to
-    another order.
+    A narrow band takes the file's nearest band within its tolerance; of a hyperspectral file, whose bands
+    lie closer than its width, a Gaussian mean of that width, as training data has it. A broad band takes
+    the mean of all the file's bands within its width, or the nearest one within its tolerance where there
+    is none. A single broad band also takes those that are called near-infrared, where no band has a
+    wavelength. Any other file without wavelengths must have exactly the wanted bands, in their order. Names
+    must not contradict them; of several bands they must be generic ("Band 1", "gray") or tell the role of
+    one, since others may belong to another order.
 
     Args:
         bands: Wanted bands.
@@ -124,6 +128,9 @@ def _weights(
     distances = np.array([np.inf if nm is None else abs(nm - band.center_nm) for nm in wavelengths_nm])
     chosen = distances <= band.fwhm_nm / 2 if band.is_broad else np.zeros(len(distances), bool)
     nearest = int(distances.argmin())
+    sampled = _gaussian(band, wavelengths_nm) if distances[nearest] <= band.tolerance_nm else None
+    if sampled is not None and not band.is_broad:
+        return sampled
     if distances[nearest] <= band.tolerance_nm + _ROUNDING_NM:
         chosen[nearest] = True
     if not chosen.any():
@@ -132,6 +139,33 @@ def _weights(
             f"for {wanted_by}, got {_listing(wavelengths_nm)}{_quoted(names)}"
         )
     return (chosen / chosen.sum()).astype(np.float32)
+
+
+def _gaussian(band: Band, wavelengths_nm: Sequence[float | None]) -> Floats | None:
+    """Weights (file's bands,) of a Gaussian response, as of training data that is made from captures.
+
+    The nearest band of a hyperspectral camera alone would be noisier than what the model was trained on.
+
+    Returns:
+        The weights, or None where the file's bands do not sample the width of the wanted band.
+    """
+    nm = np.array([np.inf if nm is None else nm for nm in wavelengths_nm], np.float64)
+    reach = _REACH * band.fwhm_nm
+    grid = np.arange(np.ceil(band.center_nm - reach), band.center_nm + reach)
+    inside = np.flatnonzero((nm >= grid[0]) & (nm <= grid[-1]))
+    inside = inside[np.argsort(nm[inside])]
+    at_nm = nm[inside]
+    half = band.fwhm_nm / 2
+    if len(at_nm) < 3 or at_nm[0] > band.center_nm - half or at_nm[-1] < band.center_nm + half:
+        return None
+    gaps = np.diff(at_nm)
+    if gaps.max() > _WIDEST_GAP * band.fwhm_nm or gaps.min() <= 0:
+        return None
+    response = np.exp(-4 * np.log(2) * ((grid - band.center_nm) / band.fwhm_nm) ** 2)
+    weights = np.zeros(len(nm))
+    # between neighbouring bands the spectrum is taken as a straight line
+    weights[inside] = [response @ np.interp(grid, at_nm, unit) for unit in np.eye(len(at_nm))]
+    return (weights / weights.sum()).astype(np.float32)
 
 
 def _listing(wavelengths_nm: Sequence[float | None]) -> str:

@@ -21,6 +21,16 @@ _FWHM_NM: Final = 5.5
 _LAMP_K: Final = 2900.0
 _HALF_VIEW_DEG: Final = 19.0
 _BLOCK_LINES: Final = 16
+# nm and signal of a white reference in sunlight, as measured with an FX10 (tests/spectral/fx10_lines.npz):
+# oxygen absorbs at 760 nm and water at 820 and 940 nm, where a fifth of the signal at 850 nm is left
+_WHITE_IN_SUNLIGHT: Final = (
+    (397, 0.130), (410, 0.239), (425, 0.310), (440, 0.490), (455, 0.605), (470, 0.725), (485, 0.834),
+    (500, 0.799), (515, 0.783), (530, 0.936), (545, 0.996), (560, 0.926), (575, 0.866), (590, 0.870),
+    (605, 0.943), (620, 0.937), (640, 0.861), (660, 0.776), (680, 0.789), (700, 0.755), (715, 0.734),
+    (725, 0.633), (740, 0.685), (755, 0.594), (760.5, 0.394), (768, 0.495), (780, 0.526), (800, 0.430),
+    (818, 0.310), (830, 0.321), (850, 0.300), (870, 0.267), (885, 0.234), (897, 0.175), (910, 0.143),
+    (922, 0.134), (932, 0.068), (940, 0.059), (950, 0.055), (965, 0.063), (980, 0.065), (1004.5, 0.049),
+)  # fmt: skip
 # nm and quantum efficiency of a silicon sensor behind a grating and a lens for visible light
 _RESPONSE: Final = ((390, 0.25), (450, 0.45), (550, 0.6), (700, 0.55), (800, 0.4), (900, 0.22), (1010, 0.06))
 # order of the axes (bands, lines, samples) in the file
@@ -50,7 +60,7 @@ def halogen(wavelengths_nm: Array) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A line-scan camera with its lens and lamps.
+    """A line-scan camera with its lens and light; dark level, noise and response are those of a real FX10.
 
     It counts ``dark + gain * reflectance * exposure in ms`` with noise, as integers of ``bits`` bits. With
     the default values, a reflectance of 1 does not saturate.
@@ -61,7 +71,7 @@ class Camera:
         tint_ms: Exposure time of the scene and the dark reference.
         white_tint_ms: Exposure time of the white reference.
         bits: Bits of the converter.
-        illuminant: Power of the light, (bands,) in any unit; None for a halogen lamp.
+        illuminant: Power of the light, (bands,) in any unit, such as `halogen`; None for sunlight.
         counts_per_ms: Signal of a reflectance of 1 in the brightest band and column.
         read_noise_counts: Standard deviation of the read noise.
         electrons_per_count: Sets the shot noise; infinite for none.
@@ -77,30 +87,33 @@ class Camera:
     bits: int = 12
     illuminant: Array | None = None
     counts_per_ms: float = 400.0
-    read_noise_counts: float = 1.5
-    electrons_per_count: float = 80.0
+    read_noise_counts: float = 3.3
+    electrons_per_count: float = 48.0
     sensor_id: int = 1
     interleave: Literal["bil", "bip", "bsq"] = "bil"
     byte_order: Literal[0, 1] = 0
 
     @cached_property
     def dark(self) -> Floats:
-        """Counts without light, (bands, samples) float32; every column has its own amplifier."""
+        """Counts without light, (bands, samples) float32; pixels differ more than columns and bands."""
         rng = np.random.default_rng((self.sensor_id, 0))
-        columns = 45 + 5 * rng.standard_normal(self.samples)
-        pixels = 2 * rng.standard_normal((self.wavelengths_nm.size, self.samples))
+        columns = 274 + 0.65 * rng.standard_normal(self.samples)
+        pixels = 3.6 * rng.standard_normal((self.wavelengths_nm.size, self.samples))
         return np.clip(columns + pixels, 10, None).astype(np.float32)
 
     @cached_property
     def gain(self) -> Floats:
-        """Counts per ms for a reflectance of 1, (bands, samples) float32: lamp, lens and sensor."""
+        """Counts per ms for a reflectance of 1, (bands, samples) float32: light, lens and sensor."""
         nm = self.wavelengths_nm
-        light = halogen(nm) if self.illuminant is None else self.illuminant
+        if self.illuminant is None:
+            white = np.interp(nm, *np.transpose(_WHITE_IN_SUNLIGHT))
+        else:
+            white = self.illuminant * np.interp(nm, *np.transpose(_RESPONSE))
         across = np.linspace(-1, 1, self.samples) * math.tan(math.radians(_HALF_VIEW_DEG))
         lens = np.cos(np.arctan(across)) ** 4
         rng = np.random.default_rng((self.sensor_id, 1))
-        pixels = 1 + 0.01 * rng.standard_normal((nm.size, self.samples))
-        relative = (light * np.interp(nm, *np.transpose(_RESPONSE)))[:, None] * lens * pixels
+        pixels = 1 + 0.004 * rng.standard_normal((nm.size, self.samples))
+        relative = white[:, None] * lens * pixels
         return (self.counts_per_ms * relative / relative.max()).astype(np.float32)
 
     def expose(self, reflectance: Floats, tint_ms: float, rng: np.random.Generator) -> npt.NDArray[np.uint16]:

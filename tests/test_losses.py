@@ -15,6 +15,7 @@ from nircolor.losses import (
     edge_map,
     gradient_loss,
     log_squared_error,
+    quantile_loss,
     rgb_to_gray,
     sobel,
     squared_error,
@@ -282,3 +283,16 @@ def test_edges_pixel_by_pixel(batch):
         assert edge_map(target)[n, 0, y, x].item() == pytest.approx(length)
         errors.append((predicted[n, 0, y, x].item() - length) ** 2)
     assert edge_loss(predicted, target, valid).item() == pytest.approx(sum(errors) / len(errors))
+
+
+@pytest.mark.parametrize("quantile", [0.5, 0.9])
+def test_the_quantile_loss_is_least_at_the_quantile_of_the_valid_pixels(quantile):
+    error = torch.linspace(0, 1, 101, dtype=torch.float64).view(1, 1, 1, 101)
+    valid = torch.ones_like(error)
+    # as if the largest errors were masked
+    spoilt = torch.cat([error, torch.full_like(error, 5.0)], 3)
+    mask = torch.cat([valid, torch.zeros_like(valid)], 3)
+    candidates = torch.linspace(0, 1, 51)
+    losses = [quantile_loss(torch.full_like(spoilt, c.item()), spoilt, mask, quantile) for c in candidates]
+    best = candidates[int(torch.stack(losses).argmin())]
+    assert best == pytest.approx(quantile, abs=0.02)

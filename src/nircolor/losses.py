@@ -59,6 +59,26 @@ def log_squared_error(predicted: Tensor, target: Tensor, valid: Tensor, floor: f
     return (error + floor).log().mean()
 
 
+def quantile_loss(bound: Tensor, error: Tensor, valid: Tensor, quantile: float) -> Tensor:
+    """Return the pinball loss of a predicted quantile: minimal where ``error`` stays below it that often.
+
+    Source: Koenker, Bassett, "Regression Quantiles", Econometrica 1978.
+
+    Args:
+        bound: Predicted quantile, (N, C, H, W).
+        error: What it bounds, (N, C, H, W).
+        valid: Mask, (N, 1, H, W).
+        quantile: Share of cases in which ``error`` is to be below ``bound``, 0 to 1.
+
+    Examples:
+        >>> bound, error = (torch.tensor(x).view(1, 1, 1, 2) for x in ([0.2, 0.2], [0.1, 0.3]))
+        >>> round(quantile_loss(bound, error, torch.ones(1, 1, 1, 2), 0.9).item(), 3)
+        0.05
+    """
+    missing = error - bound
+    return _mean(torch.maximum(quantile * missing, (quantile - 1) * missing), valid)
+
+
 def box_ssim_loss(
     predicted: Tensor, target: Tensor, valid: Tensor, window: int = 9, stride: int = 2
 ) -> Tensor:

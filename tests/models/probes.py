@@ -26,7 +26,8 @@ def measured_receptive_field_px(network, height):
     rows = height // 2 + places
     nir = torch.zeros(len(places), network.bands, height, network.minimum_px, dtype=torch.float64)
     nir[places, :, rows] = 1
-    image, row = (network(nir).amax((1, 3)) > 0).nonzero(as_tuple=True)
+    changed = network(nir) != network(torch.zeros_like(nir))
+    image, row = changed.amax((1, 3)).nonzero(as_tuple=True)
     return int((row - rows[image]).abs().max())
 
 

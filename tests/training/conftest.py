@@ -30,12 +30,19 @@ def data_root(tmp_path_factory) -> Path:
         nir, rgb = rng.integers(0, 256, (1, 64, 64), np.uint8), rng.integers(0, 256, (3, 64, 64), np.uint8)
         write_image(root / f"vcip2020/NIR/field_{i}_nir.png", nir)
         write_image(root / f"vcip2020/RGB-Registered/field_{i}_rgb_reg.png", rgb)
+        write_image(root / f"pseudo_nir/targets/vcip2020/field_{i}_nir.png", nir.repeat(3, 0))
         # two images of each place; some of the places are in the other set too
         rows.append(("vcip2020", f"field_{i}", i // 2, "train", 0))
     for i in range(3):
-        write_image(root / f"epfl/street/{i}_nir.png", rng.integers(0, 256, (1, 70, 90), np.uint8))
+        nir = rng.integers(0, 256, (1, 70, 90), np.uint8)
+        write_image(root / f"epfl/street/{i}_nir.png", nir)
+        write_image(root / f"pseudo_nir/targets/epfl/street/{i}_nir.png", nir.repeat(3, 0))
         write_image(root / f"epfl/street/{i}_rgb.jpg", rng.integers(0, 256, (3, 70, 90), np.uint8))
         rows.append(("epfl", f"street/{i}", i, "train", 0))
+    for i in range(3):
+        rgb = rng.integers(0, 256, (3, 64, 64), np.uint8)
+        write_image(root / f"photographs/coast/{i}.jpg", rgb)
+        write_image(root / f"pseudo_nir/images/coast/{i}.png", rgb[:1])
     mask = np.full((1, 70, 90), 255, np.uint8)
     mask[:, :, :40] = 0
     write_image(root / "epfl/street/0_mask.png", mask)

@@ -12,7 +12,7 @@ import torch
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
 from nircolor.modelfile import Size, read_card, read_safetensors
-from nircolor.models import ARCHITECTURES, Network
+from nircolor.models import ARCHITECTURES, Network, load
 from nircolor.models.nirgnn import NirGnn
 from nircolor.training import costs
 from nircolor.training import exporting as module
@@ -315,3 +315,18 @@ def test_a_file_with_other_results_is_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "run_file", lambda *args: run_file(*args) + np.float32(2e-4))
     match = r"a\.safetensors: the exported network differs from the trained one by 0\.0002"
     _refused(tmp_path, match, _checkpoint(tmp_path), tmp_path / "a.safetensors")
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_bound_of_the_error_is_calibrated_as_the_last_validation_found(tmp_path):
+    network = random_network("scene")
+    path = save_checkpoint(tmp_path / "a.ckpt", network, "scene")
+    content = torch.load(path, weights_only=True)
+    torch.save(content | {"error_factor": 1.5}, path)
+    export(path, tmp_path / "a.safetensors")
+    inputs = [torch.rand(1, 1, 32, 32), torch.rand(1, 5, network.context_px, network.context_px)]
+    with torch.no_grad():
+        expected = network(*inputs)
+        found = load(tmp_path / "a.safetensors")(*inputs)
+    expected[:, 3] *= 1.5
+    torch.testing.assert_close(found, expected)

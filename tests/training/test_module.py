@@ -16,6 +16,7 @@ from nircolor.losses import (
     rgb_to_gray,
     structure_loss,
 )
+from nircolor.training.module import calibration_factor
 from nircolor.training.tasks import (
     ContentTask,
     LogErrorTask,
@@ -292,3 +293,54 @@ def test_a_checkpoint_has_every_argument_of_its_network():
         "window_px": 49,
         "bn_momentum": 0.001,
     }
+
+
+def scene(**settings):
+    arguments = {"context_width": 4, "widths": [4, 6], "context_px": 32}
+    return SceneTask(arguments, CARD | {"bands": CARD["bands"][:1]}, **settings)
+
+
+@pytest.mark.parametrize("frozen", [0, 5])
+def test_frozen_blocks_of_the_encoder_are_not_trained(batch, frozen):
+    module = at(scene(frozen_blocks=frozen), 0)
+    inputs = batch | {"nir": batch["nir"][:, :1], "context": torch.rand(2, 5, 32, 32)}
+    # the output starts from the gray image, where the encoder has no gradient
+    torch.nn.init.normal_(module.network.leave.weight)
+    sum(module.objective(module.outputs(inputs), inputs).values()).backward()
+    encoder = module.network.encoder
+    trained = [p.grad is not None for b in (encoder.stem, *encoder.blocks) for p in b.parameters()]
+    first = sum(1 for b in (encoder.stem, *encoder.blocks[:5]) for _ in b.parameters())
+    assert not any(trained[:first]) if frozen else all(trained[:first])
+    assert all(trained[first:])
+    rates = [group["lr"] for group in module.configure_optimizers()["optimizer"].param_groups]
+    assert rates[0] < rates[1]
+
+
+def test_the_bound_holds_for_the_planned_share_after_the_calibration():
+    """Bounds that are wrong by a factor that depends on their size: every group must hold."""
+    generator = torch.Generator().manual_seed(0)
+    bounds = torch.rand(20_000, generator=generator) * 0.3 + 0.01
+    errors = bounds * torch.rand(20_000, generator=generator) * (1 + bounds)
+    factor = calibration_factor(bounds, errors, 0.9)
+    for low, high in [(0, 0.05), (0.05, 0.15), (0.15, 0.4)]:
+        group = (bounds >= low) & (bounds < high)
+        assert (errors[group] <= bounds[group] * factor).float().mean() > 0.89
+    assert 0.9 * 1.25 < factor < 0.9 * 1.31
+
+
+def test_a_validation_calibrates_the_bound_and_the_checkpoint_holds_the_factor(batch):
+    module = at(scene(), 0)
+    module.log_dict = lambda *_, **__: None
+    inputs = batch | {"nir": batch["nir"][:, :1], "context": torch.rand(2, 5, 32, 32)}
+    module.validation_step(inputs, 0)
+    module.on_validation_epoch_end()
+    with torch.no_grad():
+        output = module.network_output(inputs)
+    error = (output[:, :3].clamp(0, 1) - batch["rgb"]).square().mean(1, keepdim=True).sqrt()
+    valid = batch["valid"] > 0
+    assert (error <= output[:, 3:] * module.error_factor)[valid].float().mean() > 0.85
+    checkpoint = {}
+    module.on_save_checkpoint(checkpoint)
+    resumed = at(scene(), 0)
+    resumed.on_load_checkpoint(checkpoint)
+    assert resumed.error_factor == module.error_factor != 1.0

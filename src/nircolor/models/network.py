@@ -59,6 +59,10 @@ class Network(nn.Module):
     error_quantile: float | None = None
     engine: ClassVar[Literal["onnxruntime", "torch"]] = "onnxruntime"
 
+    def scale_error(self, factor: float) -> None:
+        """Multiply the fourth channel of all future outputs by ``factor``; for an ``error_quantile``."""
+        raise NotImplementedError
+
     def check(self, nir: Tensor) -> None:
         """Check the shape of an input; inputs are never padded silently.
 

@@ -1,5 +1,6 @@
 """Network for one broad NIR band and any scene (`scene`)."""
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -7,8 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nircolor.models.depthwise import DepthwiseConv2d
 from nircolor.models.efficientnet_lite import EfficientNetLite0
 from nircolor.models.network import Network, check_counts, check_widths
+
+# Pixels of a cell of 2 × 2 at half resolution.
+_CELL = 4
+# The first convolution has a stride of 2.
+_STEM_KERNEL_PX = 4
+# Ratio of the channels between the 1×1 convolutions of a block to those outside.
+_EXPANSION = 3
+# How far the learned part of the guide can move away from the brightness.
+_GUIDE_RANGE = 0.25
+_FIRST_BOUND = 0.15
 
 
 class _ContextDecoder(nn.Module):
@@ -31,20 +43,26 @@ class _ContextDecoder(nn.Module):
         return h
 
 
-class _ContextualConv(nn.Module):
-    """3×3 convolution, scale and shift per pixel by the context map, ReLU."""
+class _Block(nn.Module):
+    """Residual block: depthwise convolution, batch norm, 1×1 convolution, ReLU, 1×1 convolution."""
 
-    def __init__(self, channels_in: int, channels_out: int, context_width: int) -> None:
+    def __init__(self, width: int, kernel_size: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels_in, channels_out, 3, padding=1)
-        self.film = nn.Conv2d(context_width, 2 * channels_out, 1)
+        self.mix = nn.Sequential(
+            DepthwiseConv2d(width, kernel_size, padding=kernel_size // 2, bias=False),
+            nn.BatchNorm2d(width),
+            nn.Conv2d(width, _EXPANSION * width, 1),
+            nn.ReLU(),
+            nn.Conv2d(_EXPANSION * width, width, 1),
+        )
 
-    def forward(self, x: Tensor, grid: Tensor, edges: Tensor) -> Tensor:
-        # operations that commute with the interpolation run before it, on the few cells of the map
-        scale, shift = self.film(grid).chunk(2, dim=1)
-        size = (x.shape[2], x.shape[3])
-        gain, offset = (sample_window(cells, edges, size) for cells in (1 + scale, shift))
-        return F.relu(self.conv(x) * gain + offset)
+    def forward(self, h: Tensor) -> Tensor:
+        return h + self.mix(h)
+
+
+def _blocks(level: int, width: int) -> list[_Block]:
+    count, kernel_size = _block_sizes(level)
+    return [_Block(width, kernel_size) for _ in range(count)]
 
 
 def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
@@ -73,24 +91,46 @@ def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
     return rows[:, None] @ grid @ columns[:, None].transpose(2, 3)
 
 
+def slice_grid(grid: Tensor, guide: Tensor) -> Tensor:
+    """Interpolate linearly between the levels of a bilateral grid, at each pixel as its guide says.
+
+    Source: Gharbi et al., "Deep Bilateral Learning for Real-Time Image Enhancement", SIGGRAPH 2017.
+
+    Args:
+        grid: (N, levels, C, h, w).
+        guide: (N, 1, h, w), clipped to 0 to 1: 0 is the first level, 1 the last.
+
+    Returns:
+        (N, C, h, w).
+    """
+    levels = grid.shape[1]
+    position = guide.clamp(0, 1) * (levels - 1)
+    level = torch.arange(levels, device=grid.device, dtype=guide.dtype)[:, None, None]
+    weights = F.relu(1 - (position - level).abs()).to(grid.dtype)
+    return (grid * weights[:, :, None]).sum(1)
+
+
 class Scene(Network):
     """Compact network that colorizes one broad NIR band on a CPU.
 
     It consists of two parts:
 
     - **Context**: an encoder trained on photographs (EfficientNet-Lite0) and a top-down decoder turn a
-      reduced view of the *whole* image into a map of its content (sky, meadow, rock, a wall). The cost of
-      this does not grow with the image, and all tiles of an image share it.
-    - **Detail**: a small U-Net runs on the tile at half resolution (pixels are folded into channels and
-      back). At each of its levels the part of the map that the tile covers is interpolated to the level's
-      size, and scales and shifts the features (FiLM, here per pixel).
+      reduced view of the *whole* image into a coarse map of its content (sky, meadow, rock, a wall). The cost
+      of this does not grow with the image, and all tiles of an image share it. The map is a bilateral grid:
+      each cell holds features for several levels of brightness, so that sky and tree can differ within a
+      cell.
+    - **Detail**: a U-Net of ConvNeXt-like blocks runs on the tile at half resolution. A guide, computed from
+      the tile, chooses the level of the grid at each pixel: what is added to the features has the edges of
+      the tile, although the cells are large.
 
-    3.2 M parameters with the defaults. The untrained network returns the gray image: its input in all three
-    channels.
+    The untrained network returns the gray image: its input in all three channels.
 
     Args:
-        context_width: Channels of the context map.
+        context_width: Channels of the top-down decoder.
         widths: Channels of the detail U-Net at 1/2, 1/4, 1/8, … of the tile's resolution.
+        grid_levels: Levels of brightness of the bilateral grid.
+        grid_channels: Features in each of its levels.
         context_px: Side of the reduced view of the whole image, a multiple of 32.
         dropout: Fraction of the encoder's channels that are dropped in training, at least 0 and below 1.
 
@@ -101,11 +141,12 @@ class Scene(Network):
         - ``nir``: (N, 1, h, w) in [0, 1]; h and w are multiples of 2 to the power of the number of widths, 16
           by default.
         - ``context``: (N, 5, context_px, context_px), see `forward`.
-        - Output: (N, 3, h, w), not clipped.
+        - Output: (N, 4, h, w), not clipped: red, green, blue, and the bound that the error of this colour
+          (root mean square over the channels) stays below in 90% of cases.
 
     Reference:
-        Tan, Le, "EfficientNet", ICML 2019; Perez et al., "FiLM: Visual Reasoning with a General Conditioning
-        Layer", AAAI 2018.
+        Tan, Le, "EfficientNet", ICML 2019; Gharbi et al., "Deep Bilateral Learning for Real-Time Image
+        Enhancement", SIGGRAPH 2017; Liu et al., "A ConvNet for the 2020s", CVPR 2022.
 
     Example:
         >>> network = Scene(context_width=8, widths=(8, 16), context_px=64).eval()
@@ -113,42 +154,68 @@ class Scene(Network):
         >>> edges = torch.tensor([0.0, 0.5, 0.25, 1.0])  # top, bottom, left, right
         >>> context = torch.cat([view, edges.view(1, 4, 1, 1).expand(1, 4, 64, 64)], 1)
         >>> network(nir, context).shape
-        torch.Size([1, 3, 32, 48])
+        torch.Size([1, 4, 32, 48])
     """
+
+    error_quantile = 0.9
 
     def __init__(
         self,
         context_width: int = 48,
-        widths: Sequence[int] = (24, 32, 48, 64),
+        widths: Sequence[int] = (32, 48, 64, 96),
+        grid_levels: int = 8,
+        grid_channels: int = 12,
         context_px: int = 256,
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        check_counts(context_width=context_width, context_px=context_px)
+        check_counts(context_width=context_width, grid_channels=grid_channels, context_px=context_px)
+        check_counts(2, grid_levels=grid_levels)
         check_widths(widths)
         if context_px % 32:
             raise ValueError(f"context_px: expected a multiple of 32, got {context_px}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout: expected at least 0 and below 1, got {dropout}")
-        self.context_px = context_px
+        self.context_px, self.grid_levels = context_px, grid_levels
         # half resolution first, then one pooling for each further level
         self.multiple_of = self.minimum_px = 2 ** len(widths)
-        # within the tile: one cell of 2, 4, 8, … px for each of five 3×3 windows (first and last convolution,
-        # encoder, decoder, interpolation)
-        self.receptive_field_px = 5 * (self.multiple_of - 1)
+        self.receptive_field_px = _receptive_field_px(len(widths))
         self.encoder = EfficientNetLite0()
         self.context = _ContextDecoder(self.encoder.channels[1:], context_width, dropout)
-        self.enter = _ContextualConv(4, widths[0], context_width)
-        self.down = nn.ModuleList(_ContextualConv(a, b, context_width) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(_ContextualConv(a + b, a, context_width) for a, b in pairwise(widths))
-        self.leave = nn.Conv2d(widths[0], 12, 3, padding=1)
-        # the network starts from the gray image, so that the first steps learn colour only
-        nn.init.zeros_(self.leave.weight)
-        assert self.leave.bias is not None
-        nn.init.zeros_(self.leave.bias)
+        self.grid = nn.Conv2d(context_width, grid_levels * grid_channels, 1)
+        self.stem = nn.Sequential(
+            nn.Conv2d(1, widths[0], _STEM_KERNEL_PX, 2, padding=_STEM_KERNEL_PX // 2 - 1),
+            nn.ReLU(),
+            *_blocks(0, widths[0]),
+        )
+        self.guide = nn.Sequential(nn.Conv2d(widths[0], 16, 1), nn.ReLU(), nn.Conv2d(16, 1, 1))
+        pairs = list(enumerate(pairwise(widths)))
+        self.first = nn.Sequential(*_blocks(0, widths[0]))
+        self.down = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(a, b, 1), *_blocks(level + 1, b)) for level, (a, b) in pairs
+        )
+        self.narrow = nn.ModuleList(nn.Conv2d(b, a, 1) for _, (a, b) in pairs)
+        self.up = nn.ModuleList(nn.Sequential(*_blocks(level, a)) for level, (a, _) in pairs)
+        self.film_down = nn.ModuleList(nn.Conv2d(grid_channels, 2 * width, 1) for width in widths)
+        self.film_up = nn.ModuleList(nn.Conv2d(grid_channels, 2 * width, 1) for width in widths[:-1])
+        self.leave = nn.Conv2d(widths[0], 3 * _CELL, 1)
+        self.error = nn.Sequential(nn.Conv2d(widths[0], widths[0], 1), nn.ReLU())
+        self.bound = nn.Conv2d(widths[0], _CELL, 1)
+        # the network starts from the gray image, so that the first steps learn colour only, and from a bound
+        # of a typical size
+        for layer, bias in ((self.leave, 0.0), (self.bound, math.log(_FIRST_BOUND))):
+            nn.init.zeros_(layer.weight)
+            assert layer.bias is not None
+            nn.init.constant_(layer.bias, bias)
+
+    @torch.no_grad()
+    def scale_error(self, factor: float) -> None:
+        """Multiply the bound of the error by ``factor``, by changing the weights of its last layer."""
+        assert self.bound.bias is not None
+        self.bound.bias += math.log(factor)
 
     def forward(self, nir: Tensor, context: Tensor) -> Tensor:
-        """Compute the colour of one tile.
+        """Compute the colour of one tile and the bound of its error.
 
         Args:
             nir: (N, 1, h, w) in [0, 1]; h and w are multiples of ``multiple_of``.
@@ -156,7 +223,7 @@ class Scene(Network):
                 top, bottom, left and right edge of the tile, each a constant plane, 0 to 1 across the image.
 
         Returns:
-            (N, 3, h, w), not clipped.
+            (N, 4, h, w), not clipped.
 
         Raises:
             ValueError: ``nir`` or ``context`` has another shape.
@@ -165,16 +232,44 @@ class Scene(Network):
         expected = (nir.shape[0], 5, self.context_px, self.context_px)
         if not torch.compiler.is_compiling() and context.shape != expected:
             raise ValueError(f"context: expected {expected}, got {tuple(context.shape)}")
-        pyramid = self.encoder(context[:, :1])
-        grid = self.context(pyramid[1:])
+        grid = self.grid(self.context(self.encoder(context[:, :1])[1:]))
         edges = context[:, 1:, 0, 0]
 
-        h = self.enter(F.pixel_unshuffle(nir, 2), grid, edges)
+        h = self.stem(nir)
+        size = (h.shape[2], h.shape[3])
+        # brightness alone chooses the level at first
+        guide = F.avg_pool2d(nir, 2) + _GUIDE_RANGE * torch.tanh(self.guide(h))
+        sampled = sample_window(grid, edges.to(grid.dtype), size)
+        features = slice_grid(sampled.view(nir.shape[0], self.grid_levels, -1, *size), guide)
+        h = self.first(h + self.enter(features))
         skips = []
-        for conv in self.down:
+        for level in self.down:
             skips.append(h)
-            h = conv(F.avg_pool2d(h, 2), grid, edges)
-        for conv, skip in zip(reversed(self.up), reversed(skips), strict=True):
-            h = F.interpolate(h, scale_factor=2.0, mode="bilinear")
-            h = conv(torch.cat([skip, h], 1), grid, edges)
-        return nir + F.pixel_shuffle(self.leave(h), 2)
+            h = level(F.max_pool2d(h, 2))
+        decoder = zip(self.narrow, self.up, skips, strict=True)
+        for narrow, level, skip in reversed(list(decoder)):
+            # fewer channels are interpolated, and added rather than concatenated: the same algebra, faster
+            h = level(skip + F.interpolate(narrow(h), scale_factor=2.0, mode="bilinear"))
+        # the bound follows the colour, and must not pull it
+        bound = self.bound(self.error(h.detach()))
+        output = F.pixel_shuffle(torch.cat([self.leave(h), bound], 1), 2)
+        return torch.cat([nir + output[:, :3], output[:, 3:].exp()], 1)
+
+
+def _block_sizes(level: int) -> tuple[int, int]:
+    """Return the number of blocks at a level of the U-Net and the side of their kernels."""
+    # what costs most where there are most pixels comes where there are fewer
+    return (1 if level < 2 else 2), (3 if level == 0 else 5)
+
+
+def _receptive_field_px(levels: int) -> int:
+    cells_px = [2 ** (level + 1) for level in range(levels)]
+    radii_px = [
+        px * count * (kernel // 2)
+        for px, (count, kernel) in zip(cells_px, map(_block_sizes, range(levels)), strict=True)
+    ]
+    # blocks: before the context, in the encoder and in the decoder (the coarsest level is in both)
+    blocks_px = radii_px[0] + 2 * sum(radii_px[:-1]) + radii_px[-1]
+    # interpolation from a level adds half a cell; then comes the position of a pixel in its cell of the
+    # coarsest level, and what the first convolution sees beyond its cell
+    return blocks_px + sum(cells_px[1:]) // 2 + cells_px[-1] - 1 + _STEM_KERNEL_PX // 2 - 1

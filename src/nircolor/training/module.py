@@ -21,8 +21,12 @@ Batch = dict[str, Any]
 # Loss terms by name.
 Terms = dict[str, Tensor]
 
-# Key of a checkpoint: length of the schedules in steps.
-SCHEDULE_STEPS = "schedule_steps"
+# Keys of a checkpoint: length of the schedules in steps; the factor on the bound of the error for the export.
+SCHEDULE_STEPS, ERROR_FACTOR = "schedule_steps", "error_factor"
+
+# Of the pixels of a validation image, one in so many is used to calibrate the bound of the error.
+_CALIBRATION_STRIDE = 13
+_CALIBRATION_GROUPS = 10
 
 # Reading a loss waits for the GPU, so losses are collected and read together.
 _STEPS_BETWEEN_LOSS_CHECKS = 25
@@ -52,6 +56,8 @@ class ColorizationModule(L.LightningModule):
     Attributes:
         network: The network in training.
         bands: NIR bands of its input, from ``card``.
+        error_factor: Factor on the network's bound of the error that makes it hold on the validation images
+            of the last validation; applied by `export`.
 
     Raises:
         NircolorError: Unknown architecture or arguments; ``card`` is not valid or its number of bands is not
@@ -85,7 +91,9 @@ class ColorizationModule(L.LightningModule):
                 f"the recipe: expected card.bands to list the network's {self.network.bands} bands, "
                 f"got {len(self.bands)}"
             )
+        self.error_factor = 1.0
         self._schedule_steps: int | None = None
+        self._bounds: list[Tensor] = []
         self._unchecked: list[_Step] = []
 
     @abstractmethod
@@ -174,9 +182,14 @@ class ColorizationModule(L.LightningModule):
         self.check_losses()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        predicted = self._colour(batch).float().clamp(0, 1)
+        output = self.network_output(batch).float()
+        predicted = output[:, :3].clamp(0, 1)
         target, valid = batch["rgb"], batch["valid"]
         chosen = valid.expand_as(target) > 0
+        if self.network.error_quantile is not None:
+            error = (predicted - target).square().mean(1, keepdim=True).sqrt()
+            pixels = torch.stack([output[:, 3:][valid > 0], error[valid > 0]])
+            self._bounds.append(pixels[:, ::_CALIBRATION_STRIDE].cpu())
         metrics = {
             "val/psnr": peak_signal_noise_ratio(predicted[chosen], target[chosen], data_range=1.0),
             "val/ssim": 1 - ssim_loss(predicted, target, valid),
@@ -185,14 +198,24 @@ class ColorizationModule(L.LightningModule):
         self.log_dict(metrics, batch_size=len(target), sync_dist=True)
         return predicted
 
+    def on_validation_epoch_end(self) -> None:
+        """Compute the factor that calibrates the bound of the error, from the images of this process."""
+        quantile = self.network.error_quantile
+        if quantile is not None and self._bounds:
+            bounds, errors = torch.cat(self._bounds, 1)
+            self.error_factor = calibration_factor(bounds, errors, quantile)
+        self._bounds = []
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # an error here keeps the previous checkpoint, since the file is not written yet
         self.check_losses()
         self._check_weights()
         checkpoint[SCHEDULE_STEPS] = self.schedule_steps
+        checkpoint[ERROR_FACTOR] = self.error_factor
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._schedule_steps = checkpoint.get(SCHEDULE_STEPS)
+        self.error_factor = checkpoint.get(ERROR_FACTOR, 1.0)
 
     def check_losses(self) -> None:
         """Stop all processes together if a loss since the last check is NaN or infinite in any of them.
@@ -223,6 +246,27 @@ class ColorizationModule(L.LightningModule):
 
     def _colour(self, batch: Batch) -> Tensor:
         return self.network_output(batch)[:, :3]
+
+
+def calibration_factor(bounds: Tensor, errors: Tensor, quantile: float) -> float:
+    """Return the factor on predicted bounds with which they hold, for small and for large bounds alike.
+
+    Pixels are grouped by their bound; the result is the largest factor that any group needs.
+
+    Args:
+        bounds: Predicted bounds, (pixels,), above 0.
+        errors: Errors of these pixels, (pixels,).
+        quantile: Share of the pixels of each group whose error is to be at most the bound times the factor.
+
+    Examples:
+        >>> bounds = torch.linspace(0.1, 0.2, 1000)
+        >>> errors = bounds * torch.linspace(0, 2, 100).repeat(10)
+        >>> round(calibration_factor(bounds, errors, 0.9), 2)
+        1.8
+    """
+    order = bounds.argsort()
+    ratios = (errors / bounds)[order]
+    return max(group.quantile(quantile).item() for group in ratios.tensor_split(_CALIBRATION_GROUPS))
 
 
 def _single(outputs: Any) -> Any:

@@ -17,6 +17,7 @@ from nircolor.losses import (
     edge_loss,
     gradient_loss,
     log_squared_error,
+    quantile_loss,
     rgb_to_gray,
     squared_error,
     structure_loss,
@@ -28,6 +29,8 @@ from nircolor.models.structure_aware import Branches, StructureAware
 from nircolor.training.module import Batch, ColorizationModule, Terms
 
 _FINAL_COSINE = 0.02
+# Images of photographs above 40 dB gain nothing by a smaller error.
+_SCENE_FLOOR = 1e-4
 
 
 def half_cosine(step: int, steps: int, warmup_steps: int = 0) -> float:
@@ -272,18 +275,22 @@ class LogErrorTask(ColorizationModule):
 class SceneTask(ColorizationModule):
     """Train `nircolor.models.Scene`, starting from an encoder with ImageNet weights.
 
-    The squared error dominates the loss, so that uncertain colours tend to their mean.
+    The logarithm of each image's squared error dominates the loss. The bound of the error is trained beside
+    the colour and does not change it.
 
     Args:
         arguments: See `ColorizationModule`.
         card: See `ColorizationModule`.
         learning_rate: Largest learning rate of the new layers; it falls along half a cosine to 2% of it.
         encoder_learning_rate: Largest learning rate of the encoder, with the same schedule.
+        frozen_blocks: First blocks of the encoder that keep the ImageNet weights, 0 to 16. They hold edges
+            and textures, and are the most expensive to train.
         warmup_steps: Steps of linear rise.
         weight_decay: Weight decay of AdamW.
-        squared: Weight of the squared error.
+        log_error: Weight of the logarithm of the squared error.
         absolute: Weight of the absolute error.
         ssim: Weight of 1 − SSIM with box windows.
+        bound: Weight of the quantile loss of the bound.
     """
 
     network: Scene
@@ -294,34 +301,46 @@ class SceneTask(ColorizationModule):
         arguments: Mapping[str, Any] | None = None,
         card: Mapping[str, Any] | None = None,
         learning_rate: float = 1e-3,
-        encoder_learning_rate: float = 3e-4,
+        encoder_learning_rate: float = 1.5e-4,
+        frozen_blocks: int = 5,
         warmup_steps: int = 100,
-        weight_decay: float = 0.01,
-        squared: float = 5.0,
-        absolute: float = 0.5,
+        weight_decay: float = 0.05,
+        log_error: float = 0.1,
+        absolute: float = 0.2,
         ssim: float = 0.15,
+        bound: float = 0.5,
     ) -> None:
         super().__init__("scene", arguments, card)
         self.learning_rate, self.encoder_learning_rate = learning_rate, encoder_learning_rate
         self.warmup_steps, self.weight_decay = warmup_steps, weight_decay
-        self.squared, self.absolute, self.ssim = squared, absolute, ssim
+        self.log_error, self.absolute, self.ssim, self.bound = log_error, absolute, ssim, bound
+        if frozen_blocks:
+            for layer in (self.network.encoder.stem, *self.network.encoder.blocks[:frozen_blocks]):
+                layer.requires_grad_(False)
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
             # a resumed run replaces them with its own weights afterwards
             self.network.encoder.load_imagenet(imagenet_weights())
 
+    def outputs(self, batch: Batch) -> Tensor:
+        return self.network_output(batch)
+
     def objective(self, outputs: Tensor, batch: Batch) -> Terms:
-        pair = outputs, batch["rgb"], batch["valid"]
+        rgb, valid = batch["rgb"], batch["valid"]
+        pair = outputs[:, :3], rgb, valid
+        error = (outputs[:, :3].detach().clamp(0, 1) - rgb).square().mean(1, keepdim=True).sqrt()
         return {
-            "squared": self.squared * squared_error(*pair),
+            "log_error": self.log_error * log_squared_error(*pair, floor=_SCENE_FLOOR),
             "absolute": self.absolute * absolute_error(*pair),
             "ssim": self.ssim * box_ssim_loss(*pair),
+            "bound": self.bound * quantile_loss(outputs[:, 3:], error, valid, Scene.error_quantile),
         }
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        encoder = list(self.network.encoder.parameters())
-        rest = [p for name, p in self.network.named_parameters() if not name.startswith("encoder.")]
+        trained = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad]
+        encoder = [p for name, p in trained if name.startswith("encoder.")]
+        rest = [p for name, p in trained if not name.startswith("encoder.")]
         groups = [
             {"params": encoder, "lr": self.encoder_learning_rate},
             {"params": rest, "lr": self.learning_rate},

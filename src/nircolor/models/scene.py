@@ -65,6 +65,12 @@ def _blocks(level: int, width: int) -> list[_Block]:
     return [_Block(width, kernel_size) for _ in range(count)]
 
 
+def _modulated(h: Tensor, film: Tensor) -> Tensor:
+    """Scale and shift features by a map of both, (N, 2C, h, w); ReLU."""
+    gain, shift = film.chunk(2, 1)
+    return F.relu(h * (1 + gain) + shift)
+
+
 def sample_window(grid: Tensor, edges: Tensor, size: tuple[int, int]) -> Tensor:
     """Interpolate a map of the whole image bilinearly over a window of the image.
 
@@ -121,8 +127,8 @@ class Scene(Network):
       each cell holds features for several levels of brightness, so that sky and tree can differ within a
       cell.
     - **Detail**: a U-Net of ConvNeXt-like blocks runs on the tile at half resolution. A guide, computed from
-      the tile, chooses the level of the grid at each pixel: what is added to the features has the edges of
-      the tile, although the cells are large.
+      the tile, chooses the level of the grid at each pixel: what scales and shifts the features at each
+      level of the U-Net (FiLM) has the edges of the tile, although the cells are large.
 
     The untrained network returns the gray image: its input in all three channels.
 
@@ -164,7 +170,7 @@ class Scene(Network):
         context_width: int = 48,
         widths: Sequence[int] = (32, 48, 64, 96),
         grid_levels: int = 8,
-        grid_channels: int = 12,
+        grid_channels: int = 16,
         context_px: int = 256,
         dropout: float = 0.1,
     ) -> None:
@@ -241,15 +247,19 @@ class Scene(Network):
         guide = F.avg_pool2d(nir, 2) + _GUIDE_RANGE * torch.tanh(self.guide(h))
         sampled = sample_window(grid, edges.to(grid.dtype), size)
         features = slice_grid(sampled.view(nir.shape[0], self.grid_levels, -1, *size), guide)
-        h = self.first(h + self.enter(features))
+        pooled = [features]
+        for _ in self.down:
+            pooled.append(F.avg_pool2d(pooled[-1], 2))
+        h = self.first(_modulated(h, self.film_down[0](features)))
         skips = []
-        for level in self.down:
+        for i, level in enumerate(self.down, 1):
             skips.append(h)
-            h = level(F.max_pool2d(h, 2))
-        decoder = zip(self.narrow, self.up, skips, strict=True)
-        for narrow, level, skip in reversed(list(decoder)):
+            h = level[0](F.max_pool2d(h, 2))
+            h = level[1:](_modulated(h, self.film_down[i](pooled[i])))
+        for i in reversed(range(len(self.up))):
             # fewer channels are interpolated, and added rather than concatenated: the same algebra, faster
-            h = level(skip + F.interpolate(narrow(h), scale_factor=2.0, mode="bilinear"))
+            h = skips[i] + F.interpolate(self.narrow[i](h), scale_factor=2.0, mode="bilinear")
+            h = self.up[i](_modulated(h, self.film_up[i](pooled[i])))
         # the bound follows the colour, and must not pull it
         bound = self.bound(self.error(h.detach()))
         output = F.pixel_shuffle(torch.cat([self.leave(h), bound], 1), 2)

@@ -34,8 +34,16 @@ NOISES = (0.0, 0.02, 0.05, 0.1)
 BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.3)
 # cells of the coarse oracles, in pixels
 CELL_PX = 16
-# pixels whose NIR gradient is among the largest 3% are edges; halos lie 2 to 12 px beside them
-EDGE_SHARE, NEAREST_PX, FURTHEST_PX = 0.03, 2, 12
+# Edges of large regions: the NIR gradient is a local maximum above the first value, and the means of 25 px on
+# both sides differ by more than the second. Pixels beside them are compared with others further away.
+EDGE_GRADIENT, EDGE_CONTRAST = 0.04, 0.25
+REGION_PX, REGION_DISTANCE_PX = 25, 16
+BESIDE_PX, FURTHER_PX = (2, 12), (16, 48)
+BESIDE_WINDOW_PX, FURTHER_WINDOW_PX = 33, 97
+# share of a window that must consist of such pixels
+SMALLEST_SHARE = 0.1
+# the true chroma changes by less than this, so that a change is a halo
+UNCHANGED = 4 / 255
 
 
 class Image(NamedTuple):
@@ -107,7 +115,8 @@ def measure(colorizer: Colorizer, pairs: list[Pair]) -> dict[str, Rows]:
             "averaged with its mirror image",
             scores(image, np.asarray((rgb + mirrored) / 2, np.float32)),
         )
-        add("halos", "model", halo(image, rgb))
+        if found := halo(image, rgb):
+            add("halos", "change towards an edge", found)
         for deviation in NOISES:
             noise = rng.normal(0, 1, image.nir.shape) * deviation * np.sqrt(1 + 3 * image.nir)
             noisy = np.clip(image.nir + noise, 0, 1).astype(np.float32)
@@ -169,20 +178,47 @@ def candidates(image: Image, rgb: Floats) -> dict[str, Floats]:
 
 
 def halo(image: Image, rgb: Floats) -> list[float]:
-    """Return the squared chroma error beside strong NIR edges, elsewhere, and their ratio."""
-    smooth = ndimage.uniform_filter(image.nir[0], 3)
-    gradient = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1))
-    edges = gradient > np.quantile(gradient[image.valid], 1 - EDGE_SHARE)
+    """Return how much the chroma changes towards an edge where the true chroma does not: model, truth.
+
+    Chroma beside an edge is compared with chroma further away on the same side of it, both averaged locally,
+    so that texture does not count.
+
+    Returns:
+        Root mean square over the pixels in 8-bit steps; nothing for an image without such edges.
+    """
+    nir = image.nir[0]
+    gradient = np.hypot(*(ndimage.gaussian_filter(nir, 1, order) for order in ((0, 1), (1, 0))))
+    mean = ndimage.uniform_filter(nir, REGION_PX)
+    contrast = np.hypot(
+        *(
+            np.roll(mean, REGION_DISTANCE_PX, axis) - np.roll(mean, -REGION_DISTANCE_PX, axis)
+            for axis in (0, 1)
+        )
+    )
+    peaks = (gradient >= ndimage.maximum_filter(gradient, 5)) & (gradient > EDGE_GRADIENT)
+    edges = ndimage.binary_dilation(peaks & (contrast > EDGE_CONTRAST))
     distance = ndimage.distance_transform_cdt(~edges, "chessboard")
-    beside = (distance >= NEAREST_PX) & (distance <= FURTHEST_PX) & image.valid
-    elsewhere = (distance > FURTHEST_PX) & image.valid
+    bright = nir > ndimage.uniform_filter(nir, FURTHER_WINDOW_PX)
 
-    def chroma(x: Floats) -> Floats:
-        return x - x.mean(0)
+    changes = []
+    for side in (bright, ~bright):
+        beside, further = (
+            (side & image.valid & (distance >= least) & (distance <= most)).astype(np.float32)
+            for least, most in (BESIDE_PX, FURTHER_PX)
+        )
+        near, chosen = local_chroma([rgb, image.rgb], beside, BESIDE_WINDOW_PX)
+        far, chosen_further = local_chroma([rgb, image.rgb], further, FURTHER_WINDOW_PX)
+        change = np.square(near - far).sum(1)[:, chosen & chosen_further]
+        changes.append(change[:, change[1] < UNCHANGED**2])
+    found = np.concatenate(changes, 1)
+    return (255 * np.sqrt(found.mean(1))).tolist() if found.size else []
 
-    error = np.square(chroma(rgb) - chroma(image.rgb)).sum(0)
-    near, far = float(error[beside].mean()), float(error[elsewhere].mean())
-    return [near, far, near / far]
+
+def local_chroma(colours: list[Floats], chosen: Floats, window_px: int) -> tuple[Floats, Mask]:
+    """Return the mean chroma of the chosen pixels in a window around each, and where there are enough."""
+    share = ndimage.uniform_filter(chosen, window_px)
+    sums = [[ndimage.uniform_filter(plane * chosen, window_px) for plane in x - x.mean(0)] for x in colours]
+    return np.asarray(sums) / np.maximum(share, 1e-3), share > SMALLEST_SHARE
 
 
 def speckle(rgb: Floats, nir: Floats) -> float:
@@ -217,7 +253,7 @@ def calibration(bounds: Floats, errors: Floats) -> Rows:
 COLUMNS = {
     "oracles": ("known", "PSNR dB", "SSIM", "angular error °"),
     "mirrored": ("result", "PSNR dB", "SSIM", "angular error °"),
-    "halos": ("result", "chroma error beside edges", "elsewhere", "mean ratio"),
+    "halos": ("chroma where it does not change in truth", "model, 8-bit steps", "truth, 8-bit steps"),
     "noise": ("deviation of the noise at black", "PSNR dB", "SSIM", "angular error °", "speckle"),
     "saturation": ("--saturation", "PSNR dB", "SSIM", "angular error °", "colour / truth"),
     "confidence": ("bound below", "share of the pixels", "error below that", "root mean square error"),

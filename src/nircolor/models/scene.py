@@ -253,6 +253,7 @@ class Scene(Network):
         h = self.first(_modulated(h, self.film_down[0](features)))
         skips = []
         for i, level in enumerate(self.down, 1):
+            assert isinstance(level, nn.Sequential)
             skips.append(h)
             h = level[0](F.max_pool2d(h, 2))
             h = level[1:](_modulated(h, self.film_down[i](pooled[i])))

@@ -283,8 +283,6 @@ class SceneTask(ColorizationModule):
         card: See `ColorizationModule`.
         learning_rate: Largest learning rate of the new layers; it falls along half a cosine to 2% of it.
         encoder_learning_rate: Largest learning rate of the encoder, with the same schedule.
-        frozen_blocks: First blocks of the encoder that keep the ImageNet weights, 0 to 16. They hold edges
-            and textures, and are the most expensive to train.
         warmup_steps: Steps of linear rise.
         weight_decay: Weight decay of AdamW.
         log_error: Weight of the logarithm of the squared error.
@@ -302,7 +300,6 @@ class SceneTask(ColorizationModule):
         card: Mapping[str, Any] | None = None,
         learning_rate: float = 1e-3,
         encoder_learning_rate: float = 1.5e-4,
-        frozen_blocks: int = 5,
         warmup_steps: int = 100,
         weight_decay: float = 0.05,
         log_error: float = 0.1,
@@ -314,9 +311,6 @@ class SceneTask(ColorizationModule):
         self.learning_rate, self.encoder_learning_rate = learning_rate, encoder_learning_rate
         self.warmup_steps, self.weight_decay = warmup_steps, weight_decay
         self.log_error, self.absolute, self.ssim, self.bound = log_error, absolute, ssim, bound
-        if frozen_blocks:
-            for layer in (self.network.encoder.stem, *self.network.encoder.blocks[:frozen_blocks]):
-                layer.requires_grad_(False)
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
@@ -338,9 +332,9 @@ class SceneTask(ColorizationModule):
         }
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        trained = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad]
-        encoder = [p for name, p in trained if name.startswith("encoder.")]
-        rest = [p for name, p in trained if not name.startswith("encoder.")]
+        named = list(self.network.named_parameters())
+        encoder = [p for name, p in named if name.startswith("encoder.")]
+        rest = [p for name, p in named if not name.startswith("encoder.")]
         groups = [
             {"params": encoder, "lr": self.encoder_learning_rate},
             {"params": rest, "lr": self.learning_rate},

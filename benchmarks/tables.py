@@ -140,10 +140,10 @@ def benchmark(name: str, which: int = 0) -> str:
     return re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE)[which].rstrip()
 
 
-def quality(heading: str, kind: str) -> str:
-    """Return a table of results/scene/quality.md: of a data set, with a given text in its head."""
-    page = (ROOT / "results/scene/quality.md").read_text(encoding="utf-8")
-    section = page.split(f"## {heading}")[1].split("## ")[0]
+def quality(heading: str, kind: str, page: str = "quality") -> str:
+    """Return a table of a page in results/scene: of a data set, with a given text in its head."""
+    text = (ROOT / f"results/scene/{page}.md").read_text(encoding="utf-8")
+    section = text.split(f"## {heading}")[1].split("## ")[0]
     tables: list[str] = re.findall(r"(?:^\|.*\n)+", section, re.MULTILINE)
     return next(table for table in tables if kind in table.splitlines()[0]).rstrip()
 
@@ -196,8 +196,12 @@ SATELLITE_SHORT = (
 )
 QUALITY = {
     "oracles": ("VCIP 2020", "| known |"),
-    "halos": ("RGB-NIR Scene", "beside edges"),
+    "halos": ("RGB-NIR Scene", "chroma where"),
+    "halos-first": ("RGB-NIR Scene", "chroma where", "quality-first-edition"),
     "noise": ("VCIP 2020", "deviation of the noise"),
+    "noise-first": ("VCIP 2020", "deviation of the noise", "quality-first-edition"),
+    "confidence": ("VCIP 2020", "bound below"),
+    "confidence-scene": ("RGB-NIR Scene", "bound below"),
     "saturation": ("VCIP 2020", "--saturation"),
 }
 LEAKS = ("no leak", "8% of samples leaked", "30% of samples leaked")

@@ -32,6 +32,8 @@ SATURATIONS = (1.0, 1.3, 1.6, 2.0)
 NOISES = (0.0, 0.02, 0.05, 0.1)
 # bounds of the error at which the calibration is listed
 BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.3)
+# fewer pixels are not listed there
+SMALLEST_SHARE_OF_PIXELS = 0.001
 # cells of the coarse oracles, in pixels
 CELL_PX = 16
 # Edges of large regions: the NIR gradient is a local maximum above the first value, and the means of 25 px on
@@ -240,7 +242,7 @@ def calibration(bounds: Floats, errors: Floats) -> Rows:
     rows = {}
     for limit in BOUNDS:
         chosen = errors[bounds < limit]
-        if len(chosen):
+        if len(chosen) >= SMALLEST_SHARE_OF_PIXELS * len(errors):
             rows[f"{limit:g}"] = [
                 len(chosen) / len(errors),
                 float((chosen < limit).mean()),

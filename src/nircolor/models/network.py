@@ -59,9 +59,14 @@ class Network(nn.Module):
     error_quantile: float | None = None
     engine: ClassVar[Literal["onnxruntime", "torch"]] = "onnxruntime"
 
-    def scale_error(self, factor: float) -> None:
-        """Multiply the fourth channel of all future outputs by ``factor``; for an ``error_quantile``."""
-        raise NotImplementedError
+    def error_head(self) -> nn.Sequential | None:
+        """Return the layers that bound the error, 1×1 convolutions with ReLU between them, if there are any.
+
+        They map features of a cell of k × k pixels to the logarithms of the bounds of its pixels,
+        (N, C, h / k, w / k) to (N, k², h / k, w / k), and are fitted after the others
+        (`nircolor.training.bounds`). A network with an ``error_quantile`` has them.
+        """
+        return None
 
     def check(self, nir: Tensor) -> None:
         """Check the shape of an input; inputs are never padded silently.

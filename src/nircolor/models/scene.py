@@ -205,20 +205,23 @@ class Scene(Network):
         self.film_down = nn.ModuleList(nn.Conv2d(grid_channels, 2 * width, 1) for width in widths)
         self.film_up = nn.ModuleList(nn.Conv2d(grid_channels, 2 * width, 1) for width in widths[:-1])
         self.leave = nn.Conv2d(widths[0], 3 * _CELL, 1)
-        self.error = nn.Sequential(nn.Conv2d(widths[0], widths[0], 1), nn.ReLU())
-        self.bound = nn.Conv2d(widths[0], _CELL, 1)
+        # fitted on validation images (`nircolor.training.bounds`)
+        self.bound = nn.Sequential(
+            nn.Conv2d(widths[0], widths[0], 1),
+            nn.ReLU(),
+            nn.Conv2d(widths[0], _CELL, 1),
+        ).requires_grad_(False)
         # the network starts from the gray image, so that the first steps learn colour only, and from a bound
         # of a typical size
-        for layer, bias in ((self.leave, 0.0), (self.bound, math.log(_FIRST_BOUND))):
-            nn.init.zeros_(layer.weight)
+        for layer, bias in ((self.leave, 0.0), (self.bound[-1], math.log(_FIRST_BOUND))):
+            assert isinstance(layer, nn.Conv2d)
             assert layer.bias is not None
+            nn.init.zeros_(layer.weight)
             nn.init.constant_(layer.bias, bias)
 
-    @torch.no_grad()
-    def scale_error(self, factor: float) -> None:
-        """Multiply the bound of the error by ``factor``, by changing the weights of its last layer."""
-        assert self.bound.bias is not None
-        self.bound.bias += math.log(factor)
+    def error_head(self) -> nn.Sequential:
+        """Return the layers that bound the error."""
+        return self.bound
 
     def forward(self, nir: Tensor, context: Tensor) -> Tensor:
         """Compute the colour of one tile and the bound of its error.
@@ -261,9 +264,7 @@ class Scene(Network):
             # fewer channels are interpolated, and added rather than concatenated: the same algebra, faster
             h = skips[i] + F.interpolate(self.narrow[i](h), scale_factor=2.0, mode="bilinear")
             h = self.up[i](_modulated(h, self.film_up[i](pooled[i])))
-        # the bound follows the colour, and must not pull it
-        bound = self.bound(self.error(h.detach()))
-        output = F.pixel_shuffle(torch.cat([self.leave(h), bound], 1), 2)
+        output = F.pixel_shuffle(torch.cat([self.leave(h), self.bound(h)], 1), 2)
         return torch.cat([nir + output[:, :3], output[:, 3:].exp()], 1)
 
 

@@ -27,7 +27,7 @@ from nircolor.models.loading import restore
 from nircolor.pairs.recipe import read_recipe
 from nircolor.staging import staging_folder
 from nircolor.training.costs import bytes_per_px, multiply_adds_per_px, random_inputs, run_file
-from nircolor.training.module import ERROR_FACTOR
+from nircolor.training.module import BOUND
 from nircolor.training.onnx_export import halve_graph, to_onnx, write_onnx
 from nircolor.training.templates import placeholders
 
@@ -147,8 +147,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> TrainedNetwork:
     """Read the network of a checkpoint, without executing code from the file.
 
     Reads ``architecture``, ``arguments`` and ``card`` of its ``hyper_parameters``, and the weights of its
-    ``state_dict`` whose names begin with ``network.``. The bound of the error is calibrated as the last
-    validation found.
+    ``state_dict`` whose names begin with ``network.``. The head that bounds the error has the weights
+    that the last validation found.
 
     Raises:
         NircolorError: The file does not exist, is not a checkpoint of `ColorizationModule`, or its weights do
@@ -178,9 +178,9 @@ def read_checkpoint(path: str | os.PathLike[str]) -> TrainedNetwork:
             f"{path}: expected a checkpoint of `nircolor train`, got one without {error}"
         ) from error
     network = restore(path, architecture, arguments or {}, weights)
-    factor = content.get(ERROR_FACTOR, 1.0)
-    if network.error_quantile is not None and factor != 1.0:
-        network.scale_error(factor)
+    head, bound = network.error_head(), content.get(BOUND)
+    if head is not None and bound is not None:
+        head.load_state_dict(bound)
     return TrainedNetwork(network, architecture, arguments or {}, card or {})
 
 

@@ -9,24 +9,22 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from pydantic import ValidationError
 from torch import Tensor
+from torch.nn.functional import pixel_unshuffle
 from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from nircolor.errors import NircolorError
 from nircolor.losses import ssim_loss
 from nircolor.modelfile import CardMetadata, first_fault
 from nircolor.models import build, complete_arguments
+from nircolor.training.bounds import Sample, fit_bound, sample_cells
 
 # Keys: "nir", "rgb", "valid", for networks with a `context_px` "context" (tensors); "name" (list of str).
 Batch = dict[str, Any]
 # Loss terms by name.
 Terms = dict[str, Tensor]
 
-# Keys of a checkpoint: length of the schedules in steps; the factor on the bound of the error for the export.
-SCHEDULE_STEPS, ERROR_FACTOR = "schedule_steps", "error_factor"
-
-# Of the pixels of a validation image, one in so many is used to calibrate the bound of the error.
-_CALIBRATION_STRIDE = 13
-_CALIBRATION_GROUPS = 10
+# Keys of a checkpoint: length of the schedules in steps; weights of the head that bounds the error.
+SCHEDULE_STEPS, BOUND = "schedule_steps", "bound"
 
 # Reading a loss waits for the GPU, so losses are collected and read together.
 _STEPS_BETWEEN_LOSS_CHECKS = 25
@@ -56,8 +54,8 @@ class ColorizationModule(L.LightningModule):
     Attributes:
         network: The network in training.
         bands: NIR bands of its input, from ``card``.
-        error_factor: Factor on the network's bound of the error that makes it hold on the validation images
-            of the last validation; applied by `export`.
+        bound: Weights of the network's head that bounds the error, fitted on the images of the last
+            validation; used by `export`. None for a network without it, and before the first validation.
 
     Raises:
         NircolorError: Unknown architecture or arguments; ``card`` is not valid or its number of bands is not
@@ -91,9 +89,9 @@ class ColorizationModule(L.LightningModule):
                 f"the recipe: expected card.bands to list the network's {self.network.bands} bands, "
                 f"got {len(self.bands)}"
             )
-        self.error_factor = 1.0
+        self.bound: dict[str, Tensor] | None = None
         self._schedule_steps: int | None = None
-        self._bounds: list[Tensor] = []
+        self._cells: list[Sample] = []
         self._unchecked: list[_Step] = []
 
     @abstractmethod
@@ -182,14 +180,20 @@ class ColorizationModule(L.LightningModule):
         self.check_losses()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        output = self.network_output(batch).float()
-        predicted = output[:, :3].clamp(0, 1)
+        head = self.network.error_head()
+        features: list[Tensor] = []
+        hook = None
+        if head is not None:
+            hook = head.register_forward_pre_hook(lambda _, inputs: features.append(inputs[0]))
+        predicted = self._colour(batch).float().clamp(0, 1)
         target, valid = batch["rgb"], batch["valid"]
         chosen = valid.expand_as(target) > 0
-        if self.network.error_quantile is not None:
+        if hook is not None:
+            hook.remove()
             error = (predicted - target).square().mean(1, keepdim=True).sqrt()
-            pixels = torch.stack([output[:, 3:][valid > 0], error[valid > 0]])
-            self._bounds.append(pixels[:, ::_CALIBRATION_STRIDE].cpu())
+            cell_px = error.shape[-1] // features[0].shape[-1]
+            pixels = [pixel_unshuffle(x, cell_px) for x in (error, valid)]
+            self._cells.append(sample_cells(features[0], *pixels))
         metrics = {
             "val/psnr": peak_signal_noise_ratio(predicted[chosen], target[chosen], data_range=1.0),
             "val/ssim": 1 - ssim_loss(predicted, target, valid),
@@ -199,23 +203,22 @@ class ColorizationModule(L.LightningModule):
         return predicted
 
     def on_validation_epoch_end(self) -> None:
-        """Compute the factor that calibrates the bound of the error, from the images of this process."""
-        quantile = self.network.error_quantile
-        if quantile is not None and self._bounds:
-            bounds, errors = torch.cat(self._bounds, 1)
-            self.error_factor = calibration_factor(bounds, errors, quantile)
-        self._bounds = []
+        """Fit the bound of the error on the images of this process."""
+        head, quantile = self.network.error_head(), self.network.error_quantile
+        if head is not None and quantile is not None:
+            self.bound = fit_bound(head, self._cells, quantile).state_dict()
+        self._cells = []
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         # an error here keeps the previous checkpoint, since the file is not written yet
         self.check_losses()
         self._check_weights()
         checkpoint[SCHEDULE_STEPS] = self.schedule_steps
-        checkpoint[ERROR_FACTOR] = self.error_factor
+        checkpoint[BOUND] = self.bound
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._schedule_steps = checkpoint.get(SCHEDULE_STEPS)
-        self.error_factor = checkpoint.get(ERROR_FACTOR, 1.0)
+        self.bound = checkpoint.get(BOUND)
 
     def check_losses(self) -> None:
         """Stop all processes together if a loss since the last check is NaN or infinite in any of them.
@@ -246,27 +249,6 @@ class ColorizationModule(L.LightningModule):
 
     def _colour(self, batch: Batch) -> Tensor:
         return self.network_output(batch)[:, :3]
-
-
-def calibration_factor(bounds: Tensor, errors: Tensor, quantile: float) -> float:
-    """Return the factor on predicted bounds with which they hold, for small and for large bounds alike.
-
-    Pixels are grouped by their bound; the result is the largest factor that any group needs.
-
-    Args:
-        bounds: Predicted bounds, (pixels,), above 0.
-        errors: Errors of these pixels, (pixels,).
-        quantile: Share of the pixels of each group whose error is to be at most the bound times the factor.
-
-    Examples:
-        >>> bounds = torch.linspace(0.1, 0.2, 1000)
-        >>> errors = bounds * torch.linspace(0, 2, 100).repeat(10)
-        >>> round(calibration_factor(bounds, errors, 0.9), 2)
-        1.8
-    """
-    order = bounds.argsort()
-    ratios = (errors / bounds)[order]
-    return max(group.quantile(quantile).item() for group in ratios.tensor_split(_CALIBRATION_GROUPS))
 
 
 def _single(outputs: Any) -> Any:

@@ -17,7 +17,6 @@ from nircolor.losses import (
     edge_loss,
     gradient_loss,
     log_squared_error,
-    quantile_loss,
     rgb_to_gray,
     squared_error,
     structure_loss,
@@ -275,8 +274,8 @@ class LogErrorTask(ColorizationModule):
 class SceneTask(ColorizationModule):
     """Train `nircolor.models.Scene`, starting from an encoder with ImageNet weights.
 
-    The logarithm of each image's squared error dominates the loss. The bound of the error is trained beside
-    the colour and does not change it.
+    The logarithm of each image's squared error dominates the loss. The bound of the error is fitted at each
+    validation.
 
     Args:
         arguments: See `ColorizationModule`.
@@ -288,7 +287,6 @@ class SceneTask(ColorizationModule):
         log_error: Weight of the logarithm of the squared error.
         absolute: Weight of the absolute error.
         ssim: Weight of 1 − SSIM with box windows.
-        bound: Weight of the quantile loss of the bound.
     """
 
     network: Scene
@@ -305,34 +303,27 @@ class SceneTask(ColorizationModule):
         log_error: float = 0.1,
         absolute: float = 0.2,
         ssim: float = 0.15,
-        bound: float = 0.5,
     ) -> None:
         super().__init__("scene", arguments, card)
         self.learning_rate, self.encoder_learning_rate = learning_rate, encoder_learning_rate
         self.warmup_steps, self.weight_decay = warmup_steps, weight_decay
-        self.log_error, self.absolute, self.ssim, self.bound = log_error, absolute, ssim, bound
+        self.log_error, self.absolute, self.ssim = log_error, absolute, ssim
 
     def setup(self, stage: str) -> None:
         if stage == "fit":
             # a resumed run replaces them with its own weights afterwards
             self.network.encoder.load_imagenet(imagenet_weights())
 
-    def outputs(self, batch: Batch) -> Tensor:
-        return self.network_output(batch)
-
     def objective(self, outputs: Tensor, batch: Batch) -> Terms:
-        rgb, valid = batch["rgb"], batch["valid"]
-        pair = outputs[:, :3], rgb, valid
-        error = (outputs[:, :3].detach().clamp(0, 1) - rgb).square().mean(1, keepdim=True).sqrt()
+        pair = outputs, batch["rgb"], batch["valid"]
         return {
             "log_error": self.log_error * log_squared_error(*pair, floor=_SCENE_FLOOR),
             "absolute": self.absolute * absolute_error(*pair),
             "ssim": self.ssim * box_ssim_loss(*pair),
-            "bound": self.bound * quantile_loss(outputs[:, 3:], error, valid, Scene.error_quantile),
         }
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
-        named = list(self.network.named_parameters())
+        named = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad]
         encoder = [p for name, p in named if name.startswith("encoder.")]
         rest = [p for name, p in named if not name.startswith("encoder.")]
         groups = [

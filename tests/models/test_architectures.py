@@ -35,6 +35,8 @@ _GRID = {
     "scene": {
         "context_width": [0, 1],
         "widths": [(), (1,), (1, 2), (3, 0)],
+        "grid_levels": [1, 2],
+        "grid_channels": [0, 1],
         "context_px": [-32, 0, 32, 48],
         "dropout": [-0.1, 0.0, 0.5, 1.0],
     },
@@ -85,9 +87,10 @@ def test_a_network_that_is_built_runs(architecture):
         if network.context_px is not None:
             inputs.append(torch.rand(1, network.bands + 4, network.context_px, network.context_px))
         with torch.no_grad():
-            rgb = network.eval()(*inputs)
-        assert rgb.shape == (1, 3, side, side), arguments
-        assert rgb.isfinite().all(), arguments
+            output = network.eval()(*inputs)
+        channels = 3 if network.error_quantile is None else 4
+        assert output.shape == (1, channels, side, side), arguments
+        assert output.isfinite().all(), arguments
         running += 1
     assert running == _RUNNING[architecture]
 

@@ -233,7 +233,7 @@ def test_figure_of_named_pairs(nircolor, vcip, tmp_path):
         ({"model": "nothing"}, "nothing: expected the path of a model file"),
         ({"--data": "nowhere"}, "nowhere: expected a folder in VCIP's layout"),
         ({"--train": "nowhere"}, "nowhere: expected a folder in VCIP's layout"),
-        ({"--split": "test"}, "'train' or 'validation', got 'test'"),
+        ({"--split": "test"}, "expected pairs of the split test, got splits: validation"),
     ],
 )
 def test_invalid_arguments(nircolor, vcip, tmp_path, change, reason):

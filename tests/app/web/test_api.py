@@ -99,7 +99,7 @@ def test_files_that_are_not_images(client, tmp_path):
     packed = tmp_path / "c.zip"
     with zipfile.ZipFile(packed, "w") as file:
         file.write(secret, "secret.tif")
-    assert detail(colorize(client, packed)).startswith("c.zip: expected a PNG, JPEG")
+    assert detail(colorize(client, packed)) == "c.zip: ZIP and TAR files are not read; unpack it first"
     empty = tmp_path / "d.tif"
     empty.touch()
     assert detail(colorize(client, empty)) == "d.tif: the file is empty"

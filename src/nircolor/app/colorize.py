@@ -22,6 +22,7 @@ from nircolor.app.options import (
     Reflectance,
     Scale,
     ShippedModel,
+    Source,
     Verbose,
     parse_bands,
     parse_nodata,
@@ -105,6 +106,7 @@ def colorize(
         ),
     ] = None,
     nodata: NodataValue = None,
+    source: Source = None,
     max_pixels: MaxPixels = None,
     output_format: Annotated[
         Literal["png", "jpg", "tif"] | None,
@@ -338,7 +340,14 @@ def colorize(
         shown.unit = "images" if len(work) > 1 else ""
         options: Options = {
             "reading": Reading(
-                wavelengths, scale, offset, reflectance, percentiles, invalid_value, max_pixels
+                wavelengths,
+                scale,
+                offset,
+                reflectance,
+                percentiles,
+                invalid_value,
+                max_pixels,
+                converted=source is not None,
             ),
             "depth": None if depth is None else int(depth),
             "quality": quality,

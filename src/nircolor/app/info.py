@@ -18,6 +18,7 @@ from nircolor.app.options import (
     Offset,
     Reflectance,
     Scale,
+    Source,
     parse_bands,
     parse_nodata,
 )
@@ -89,6 +90,7 @@ def info(
     offset: Offset = None,
     reflectance: Reflectance = None,
     nodata: NodataValue = None,
+    source: Source = None,
     max_pixels: MaxPixels = None,
     verbose: AllDetails = False,
     as_json: Json = False,
@@ -128,7 +130,7 @@ def info(
         else:
             _console().print(_card_table(card, path))
         return
-    given = _as_text(bands, scale, offset, reflectance, nodata, max_pixels)
+    given = _as_text(bands, scale, offset, reflectance, nodata, max_pixels, source)
     with show_warnings(), open_input(name) as streams:
         file = Path(streams.inputs[0])
         with warnings.catch_warnings(record=True) as caught:
@@ -141,6 +143,7 @@ def info(
                 reflectance=reflectance,
                 nodata=invalid_value,
                 max_pixels=max_pixels,
+                converted=source is not None,
             )
         with raster:
             content = _describe(raster, fits_of(raster, shipped_cards()), _input_and_output(name), given)
@@ -173,6 +176,7 @@ def _as_text(
     reflectance: bool | None,
     nodata: str | None,
     max_pixels: int | None,
+    source: str | None,
 ) -> str:
     """Return the user's options as text to append to a command."""
     from numpy import format_float_positional
@@ -186,6 +190,7 @@ def _as_text(
     parts += [] if reflectance is None else ["--reflectance" if reflectance else "--no-reflectance"]
     parts += [] if nodata is None else ["--nodata", shlex.quote(nodata)]
     parts += [] if max_pixels is None else ["--max-pixels", str(max_pixels)]
+    parts += [] if source is None else ["--from", source]
     return "".join(f" {part}" for part in parts)
 
 

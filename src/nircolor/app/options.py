@@ -70,6 +70,15 @@ Reflectance: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Source: TypeAlias = Annotated[
+    Literal["converted"] | None,
+    typer.Option(
+        "--from",
+        help="Read colour images as near-infrared: converted for those of a colour camera without its "
+        "infrared filter, whose three channels are averaged.",
+        rich_help_panel=IN,
+    ),
+]
 NodataValue: TypeAlias = Annotated[
     str | None,
     typer.Option(

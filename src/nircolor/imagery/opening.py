@@ -14,6 +14,7 @@ import numpy as np
 
 from nircolor.errors import ColourPhotographError, NircolorError, NircolorWarning
 from nircolor.imagery.bands import band_info, roles
+from nircolor.imagery.bands.converted import ConvertedDataset, looks_converted
 from nircolor.imagery.bands.given import GivenBands
 from nircolor.imagery.bands.given import given as given_bands
 from nircolor.imagery.bands.pages import PagedDataset, Pages, find_pages
@@ -63,6 +64,7 @@ def open_raster(
     max_pixels: int | None = None,
     encoding: Encoding | None = None,
     refuse_colour: bool = False,
+    converted: bool = False,
 ) -> Raster:
     """Open a PNG, JPEG, TIFF, GeoTIFF, JPEG 2000, WebP, BMP, PGM, PPM, ENVI or NumPy image.
 
@@ -99,6 +101,8 @@ def open_raster(
         encoding: what the model for which the image is read expects, "gamma" or "reflectance"; chooses the
             warnings about its values.
         refuse_colour: raise an error for a colour photograph, instead of a warning.
+        converted: read a colour image as that of a converted camera: the mean of its channels is the
+            near-infrared image. Other images are read as they are.
 
     Returns:
         The open image, to be used in a ``with`` block.
@@ -138,6 +142,7 @@ def open_raster(
             max_pixels=max_pixels,
             encoding=encoding,
             refuse_colour=refuse_colour,
+            converted=converted,
         )
     if stretch is not None:
         _check_stretch_alone(stack.path, scale, offset, reflectance)
@@ -170,6 +175,7 @@ def _open_file(
     max_pixels: int | None = None,
     encoding: Encoding | None = None,
     refuse_colour: bool = False,
+    converted: bool = False,
     warns_of_values: bool = True,
 ) -> FileRaster:
     """Open a file as `open_raster` does, with or without the warning about its values."""
@@ -192,6 +198,12 @@ def _open_file(
         if raw and reflectance is not False:
             envi_header.check_scale(file.path, header)
         layout = roles.of_dataset(file.path, dataset, known, bands_nm)
+        if converted and bands_nm is not None:
+            raise NircolorError(f"{file.path}: expected either --from converted or --bands, got both")
+        if converted and layout.is_colour and layout.palette is None:
+            dataset = ConvertedDataset(dataset, layout)
+            known = band_info.of_dataset(dataset, header, file.path.name)
+            layout = roles.of_dataset(file.path, dataset, known, None)
         georeference = Georeference.of_dataset(dataset)
         orientation = _orientation_of(file, dataset, georeference, pages)
         dtype = np.dtype(dataset.dtypes[0])
@@ -258,7 +270,7 @@ def _open_file(
             else None,
             None if stored.padding is None else stored.padding.warning(),
             None if undeclared is None else undeclared.warning(),
-            roles.warning(file.path, layout) if bands_nm is None else None,
+            _colour_warning(file.path, stored) if bands_nm is None else None,
             values.warning(encoding) if warns_of_values else None,
         ):
             if warning:
@@ -297,6 +309,16 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
         size = _upright_size(dataset, orientation)
         dataset.close()
     return size
+
+
+def _colour_warning(path: Path, stored: StoredImage) -> str | None:
+    """Return a warning where the image is a colour photograph, or that of a converted camera, else None."""
+    if stored.layout.is_colour and looks_converted(stored.sample()):
+        return (
+            f"{path}: looks like the red-tinted image of a converted camera; --from converted reads the mean "
+            "of its channels as near-infrared"
+        )
+    return roles.warning(path, stored.layout)
 
 
 def _check_stretch_alone(path: Path, *options: float | None) -> None:

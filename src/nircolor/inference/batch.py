@@ -62,6 +62,7 @@ def colorize(
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
+    converted: bool = False,
     output_format: OutputFormat | None = None,
     suffix: str = "",
     depth: int | None = None,
@@ -143,6 +144,7 @@ def colorize(
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
     max_pixels: int | None = None,
+    converted: bool = False,
     output_format: OutputFormat | None = None,
     suffix: str = "",
     depth: int | None = None,
@@ -194,6 +196,8 @@ def colorize(
             "none" if no value is invalid.
         max_pixels: Largest number of pixels of a file that is opened; by default files that claim far more
             pixels than their length can hold are refused.
+        converted: Read colour images as those of a converted camera: the mean of their channels is the
+            near-infrared image.
         output_format: Format of the files in an output folder, "png", "jpg" or "tif"; by default as the
             input's.
         suffix: Added to the names of the files in an output folder, such as "_colour".
@@ -228,6 +232,7 @@ def colorize(
     check_saturation(saturation)
     file_options = {
         "bands_nm": bands_nm, "stretch": stretch, "nodata": nodata, "max_pixels": max_pixels,
+        "converted": converted,
         "output_format": output_format, "suffix": suffix or None, "depth": depth, "quality": quality,
         "cog": cog, "overwrite": overwrite, "skip_existing": skip_existing, "skip_colour": skip_colour,
         "recursive": recursive, "sequence": sequence, "start": start, "end": end, "fps": fps,
@@ -275,7 +280,7 @@ def colorize(
             colorizer,
             work,
             parallel=parallel,
-            reading=Reading(bands_nm, scale, offset, reflectance, stretch, nodata, max_pixels),
+            reading=Reading(bands_nm, scale, offset, reflectance, stretch, nodata, max_pixels, converted),
             depth=depth,
             quality=quality,
             cog=cog,

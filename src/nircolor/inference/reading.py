@@ -26,6 +26,7 @@ class Reading:
         stretch: Percentiles of the image that map to 0 and 1, such as (1, 99).
         nodata: Value of invalid pixels; "none" if no value is invalid.
         max_pixels: Largest number of pixels that is opened.
+        converted: Whether colour images are those of a converted camera.
     """
 
     bands_nm: GivenBands | None = None
@@ -35,6 +36,7 @@ class Reading:
     stretch: tuple[float, float] | None = None
     nodata: Nodata | None = None
     max_pixels: int | None = None
+    converted: bool = False
 
 
 @dataclass(frozen=True)

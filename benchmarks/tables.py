@@ -186,6 +186,7 @@ NETWORKS = [
 SATELLITE = [
     ("satellite", "transfer matrix, 783/842/945 nm"),
     ("satellite", "satellite-1band"),
+    ("satellite", "structure-aware, 3 bands"),
 ]
 SATELLITE_SHORT = (
     "NIR copied, 783/842/945 nm",

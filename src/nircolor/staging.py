@@ -122,6 +122,7 @@ def remove_all(timeout: float = 0.5) -> None:
     _busy.acquire(timeout=timeout)  # and never released
     until = time.monotonic() + timeout
     for folder in list(_live):
+        shutil.rmtree(folder, ignore_errors=True)
         # until no other thread has added a file meanwhile
         while folder.exists() and time.monotonic() < until:
             shutil.rmtree(folder, ignore_errors=True)

@@ -26,6 +26,8 @@ _OWNER = "owner"
 _NEW_SECONDS = 60
 # held while a folder is made and while outputs are moved into place
 _busy = threading.RLock()
+# set once by `remove_all`: a thread that makes folders without a pause would hardly ever leave it the lock
+_is_stopping = threading.Event()
 # folders of this process, with their open owner files
 _live: dict[Path, int] = {}
 _swept: set[Path] = set()
@@ -56,6 +58,9 @@ def staging_folder(parent: Path) -> Generator[Path, None, None]:
 
 def create(parent: Path) -> Path:
     """Create a hidden folder, for callers without a ``with`` block; `remove` removes it."""
+    if _is_stopping.is_set():
+        # until the process ends
+        threading.Event().wait()
     with _busy:
         parent.mkdir(parents=True, exist_ok=True)
         if parent not in _swept:
@@ -119,13 +124,18 @@ def remove_all(timeout: float = 0.5) -> None:
     Args:
         timeout: Seconds to wait for `committing` blocks.
     """
+    _is_stopping.set()
     _busy.acquire(timeout=timeout)  # and never released
     until = time.monotonic() + timeout
     for folder in list(_live):
-        shutil.rmtree(folder, ignore_errors=True)
-        # until no other thread has added a file meanwhile
-        while folder.exists() and time.monotonic() < until:
-            shutil.rmtree(folder, ignore_errors=True)
+        moved = folder.with_name(f"{folder.name}-stopped")
+        # other threads do not find the folder under another name, and so cannot add files
+        with suppress(OSError):
+            folder.rename(moved)
+        for path in (moved, folder):
+            shutil.rmtree(path, ignore_errors=True)
+            while path.exists() and time.monotonic() < until:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _remove_abandoned(parent: Path) -> None:

@@ -11,6 +11,7 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--parts", nargs="+", choices=list(_PARTS), default=list(_PARTS))
     parser.add_argument("--images", type=int, default=60, help="images for planted and across")
-    parser.add_argument("--own", type=int, default=400, help="images for unrelated, which measures the time")
+    parser.add_argument("--own", type=int, default=400, help="images for unrelated, which measures the time; others for planted")
     parser.add_argument("--others", type=int, default=2000, help="images to compare these with")
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
@@ -60,7 +61,7 @@ def _field(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _planted(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Changed images against the originals among others; the changes are in `PLANTED`."""
+    """Changed images against the originals among photographs of other sources; the changes are in `PLANTED`."""
     originals = _spread(
         [
             *compared_files(chosen.data / "vcip2020/NIR"),
@@ -69,34 +70,43 @@ def _planted(chosen: argparse.Namespace) -> dict[str, Any]:
         chosen.images,
     )
     grays = {one.name: one.read()["image"].mean(axis=0) for one in originals}
-    rng = np.random.default_rng(0)
     copies = [
-        _image(f"{kind}|{name}", np.ascontiguousarray(change(gray, rng), dtype=np.float32)[None])
+        ComparedImage(f"{kind}|{name}", partial(_changed, gray, change, place))
         for kind, change in PLANTED.items()
-        for name, gray in grays.items()
+        for place, (name, gray) in enumerate(grays.items())
     ]
-    check = compare_images(copies, [_image(name, gray[None]) for name, gray in grays.items()])
-    best = {leak.name: leak for leak in check.best}
+    others = [
+        *(_image(name, gray[None]) for name, gray in grays.items()),
+        *_spread(compared_files(chosen.data / "photographs"), chosen.own - len(grays)),
+    ]
+    check = compare_images(copies, others)
+    # the best match need not be the original: another of the originals may show the same place
+    sources = {
+        (leak.name.partition("|")[0], leak.other): leak
+        for leak in check.leaks
+        if leak.name.partition("|")[2] == leak.other
+    }
     rows = {}
     for kind in PLANTED:
-        found = [best.get(f"{kind}|{name}") for name in grays]
-        right = [leak for leak, name in zip(found, grays, strict=True) if leak and leak.other == name]
+        right = [sources[kind, name] for name in grays if (kind, name) in sources]
         rows[kind] = {
             "found_percent": round(100 * len(right) / len(grays), 1),
             "as_same_photograph_percent": round(
                 100 * sum(leak.kind != "same place" for leak in right) / len(grays), 1
             ),
-            "missed": [
-                name for leak, name in zip(found, grays, strict=True) if not leak or leak.other != name
-            ],
+            "missed": [name for name in grays if (kind, name) not in sources],
+            "as_same_place": {leak.other: leak.description for leak in right if leak.kind == "same place"},
         }
-    others = [leak for leak in check.leaks if leak.name.partition("|")[2] != leak.other]
+    wrong = {
+        f"{leak.name}: {leak.other}: {leak.description}"
+        for leak in check.leaks
+        if leak.name.partition("|")[2] != leak.other and leak.kind != "same place"
+    }
     return {
         "originals": len(grays),
+        "others": len(others),
         "rows": rows,
-        "other_photographs_as_same_photograph": sorted(
-            {f"{leak.name.partition('|')[2]}: {leak.other}" for leak in others if leak.kind != "same place"}
-        ),
+        "other_photographs_as_same_photograph": sorted(wrong),
     }
 
 
@@ -151,6 +161,12 @@ def _false(check: LeakCheck) -> dict[str, Any]:
         "which": [f"{leak.name}: {leak.other}: {leak.description}" for leak in check.leaks],
         "unclear": len(check.unclear),
     }
+
+
+def _changed(gray: Floats, change: Change, seed: int) -> dict[str, Floats]:
+    """Return a changed image, the same each time that it is read."""
+    changed = change(gray, np.random.default_rng(seed))
+    return {"image": np.ascontiguousarray(changed, dtype=np.float32)[None]}
 
 
 def _image(name: str, pixels: Floats) -> ComparedImage:

@@ -10,10 +10,11 @@ from nircolor.evaluation.evaluation import Evaluation, Method, Subset
 from nircolor.evaluation.scores import MEASURES, Row, Scores
 from nircolor.evaluation.statistics import bootstrap_interval
 from nircolor.inference import Colorizer
-from nircolor.pairs import Folders
+from nircolor.pairs import Folders, MultiBandFiles
 from nircolor.pairs import pair as pair_module
 from tests.evaluation.scored_pairs import made_pair
 from tests.imagery.imagery_samples import save
+from tests.pairs.images import noise, write
 
 ROWS = [
     row
@@ -148,3 +149,32 @@ def test_files_are_opened_once_or_twice(pairs, tiny, tmp_path, monkeypatch, with
     folders = [pairs, training] if with_training else [pairs]
     counts = {path: opened.count(path) for folder in folders for path in folder.glob("*/*.png")}
     assert set(counts.values()) == {times}
+
+
+# Reflectance
+
+
+def test_true_colour_in_reflectance_has_the_white_of_the_model(tmp_path):
+    colorizer = Colorizer("satellite")
+    folder = tmp_path / "patches"
+    for name, level in (("a", 0.2), ("b", 0.3)):
+        nir = level + 0.1 * np.random.default_rng(0).random((3, 32, 32), np.float32)
+        # what the model answers, as the reflectance that it stands for
+        colour = 0.3 * colorizer.colorize(nir, reflectance=True)
+        stored = np.rint(10000 * np.concatenate([colour, nir]) + 1000).astype(np.uint16)
+        write(folder / f"{name}.tif", stored, (665, 560, 490, 783, 842, 945), scale=0.0001, offset=-0.1)
+    evaluation = evaluate(["satellite"], folder)
+    assert psnr(evaluation, "satellite") > 45
+    assert any("A reflectance of 0.3 or more is 1.0" in line for line in evaluation.conventions)
+    # also where the data set says so
+    assert psnr(evaluate(["satellite"], MultiBandFiles(folder, rgb_white=0.3)), "satellite") > 45
+    assert psnr(evaluate(["satellite"], MultiBandFiles(folder, rgb_white=1)), "satellite") < 30
+
+
+def test_models_of_different_white_are_evaluated_one_by_one(tmp_path):
+    one = Colorizer("satellite")
+    other = Colorizer("satellite")
+    other._engine.card = other.card.model_copy(update={"name": "other", "white_reflectance": 0.5})
+    write(tmp_path / "a.tif", noise(6, 8, 8), (665, 560, 490, 783, 842, 945))
+    with pytest.raises(NircolorError, match=r"one white_reflectance, got satellite \(0.3\), other \(0.5\)"):
+        evaluate([one, other], tmp_path)

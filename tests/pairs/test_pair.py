@@ -170,6 +170,26 @@ def test_nir_and_colour_have_separate_scales_and_are_clipped(tmp_path):
     assert read_pair(bright, THREE)[1][:, 0, 0].tolist() == [1, 1, 0]
 
 
+def test_a_reflectance_becomes_white_where_the_file_states_reflectance(tmp_path):
+    cube = np.array([2500, 1900, 1000, 2000, 3000, 4000], "uint16").reshape(6, 1, 1).repeat(4, 2)
+    nm = (665, 560, 490, 780, 850, 940)
+    write(tmp_path / "with" / "a.tif", cube, nm, scale=0.0001, offset=-0.1)
+    (pair,) = MultiBandFiles(tmp_path / "with", rgb_white=0.12).pairs()
+    nir, rgb, _ = read_pair(pair, THREE)
+    assert rgb[:, 0, 0] == pytest.approx([1, 0.75, 0])
+    assert nir[:, 0, 0] == pytest.approx([0.1, 0.2, 0.3])
+    # a scale that the user gives is that of reflectance
+    write(tmp_path / "without" / "a.tif", cube, nm)
+    (scaled,) = MultiBandFiles(tmp_path / "without", nir_scale=10000, rgb_scale=10000, rgb_white=0.2).pairs()
+    assert read_pair(scaled, THREE)[1][:, 0, 0] == pytest.approx([1, 0.95, 0.5])
+    # 8-bit values are no reflectance, whatever the set says
+    photograph = write(tmp_path / "photograph" / "a.tif", noise(6, 4, 4), nm)
+    (plain,) = MultiBandFiles(photograph.parent, rgb_white=0.2).pairs()
+    assert_array_equal(read_pair(plain, THREE)[1], read_pair(replace(plain, rgb_white=None), THREE)[1])
+    with pytest.raises(ValueError, match="rgb_white: expected a reflectance above 0, at most 1, got 3000"):
+        MultiBandFiles(tmp_path, rgb_white=3000)
+
+
 def test_scales_apply_to_images_without_wavelengths(tmp_path):
     nir, rgb = (
         write(tmp_path / "n.tif", noise(1, 4, 4, dtype="uint16") // 16),

@@ -4,6 +4,7 @@ import os
 import platform
 import tempfile
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -158,6 +159,8 @@ def _evaluate(
         raise NircolorError(
             f"{evaluated.title}: expected NIR bands from a model, or from a YAML with `bands`, got none"
         )
+    white = _white_reflectance(opened)
+    pairs, training_pairs = _with_white(pairs, white), _with_white(training_pairs, white)
     # scoring reports pairs that cannot be read and continues without them
     bands = distinct_bands(opened, evaluated.bands, pairs)
     set_bands = evaluated.bands or bands[0]
@@ -230,10 +233,30 @@ def _evaluate(
         seen=tuple(seen),
         failures=tuple(scored.failures),
         warnings=tuple(scored.warnings),
-        conventions=tuple(_conventions(average_px, places, bool(training), given_gray, runs)),
+        conventions=tuple(_conventions(average_px, places, bool(training), given_gray, runs, white)),
         command=command,
         versions={"python": platform.python_version()} | {name: version(name) for name in _PACKAGES},
     )
+
+
+def _white_reflectance(methods: Sequence[MethodRun]) -> float | None:
+    """Return the reflectance that 1.0 stands for in the colour of the models; None if none states it."""
+    stated = {one.label: one.card.white_reflectance for one in methods if one.card is not None}
+    whites = {label: white for label, white in stated.items() if white is not None}
+    if len(set(whites.values())) > 1:
+        listing = ", ".join(f"{label} ({white:g})" for label, white in whites.items())
+        raise NircolorError(
+            f"expected models of one white_reflectance, got {listing}; evaluate them one by one"
+        )
+    return next(iter(whites.values()), None)
+
+
+def _with_white(pairs: Sequence[Pair], white: float | None) -> list[Pair]:
+    """Apply a reflectance that becomes white to the pairs that do not state how to read their colour."""
+    return [
+        pair if pair.rgb_scale is not None or pair.rgb_white is not None else replace(pair, rgb_white=white)
+        for pair in pairs
+    ]
 
 
 def _interval_convention(places: Places | None) -> str:
@@ -306,7 +329,12 @@ def _subsets(names: tuple[str, ...], seen: Sequence[SeenImage]) -> list[Subset]:
 
 
 def _conventions(
-    average_px: int, places: Places | None, trained: bool, given_gray: bool, runs: Sequence[MethodRun]
+    average_px: int,
+    places: Places | None,
+    trained: bool,
+    given_gray: bool,
+    runs: Sequence[MethodRun],
+    white: float | None,
 ) -> list[str]:
     lines = [
         *CONVENTIONS,
@@ -317,6 +345,11 @@ def _conventions(
         "The true image is read as stored and not stretched. The output of a model is clipped to [0, 1] and "
         "not rounded. Pixels excluded by a mask or nodata are ignored.",
     ]
+    if white is not None:
+        lines.append(
+            f"A reflectance of {white:g} or more is 1.0 in true images whose files state reflectance, as in "
+            "the colour of the models."
+        )
     if average_px > 1:
         lines.append(
             f"Means over windows of {average_px} × {average_px} pixels inside the image are compared."

@@ -111,9 +111,15 @@ def _open(
 def _views(pair: Pair, bands: Bands) -> Views:
     if bands is None and pair.nir == pair.rgb:
         # it is unknown which of the bands are NIR
-        return {"colour": read_colour(pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale)[0]}
+        return {"colour": _read_rgb(pair)}
     nir, rgb, _ = read_pair(pair, bands)
     return {"NIR": nir, "colour": rgb}
+
+
+def _read_rgb(pair: Pair) -> Floats:
+    return read_colour(
+        pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale, white=pair.rgb_white
+    )[0]
 
 
 def _read(path: Path) -> Floats:

@@ -34,6 +34,7 @@ class Folders(PairedSet):
         rgb_nm: Wavelengths of red, green and blue; see `Pair`.
         nir_scale: Value in NIR files that maps to 1.0.
         rgb_scale: Value in colour files that maps to 1.0.
+        rgb_white: Reflectance in colour files that maps to 1.0; for files whose metadata states reflectance.
         table: CSV of groups and splits; see `PairedSet`.
         dataset: Rows of the table to use.
         drop_flagged: Leave out flagged pairs.
@@ -59,6 +60,7 @@ class Folders(PairedSet):
         rgb_nm: tuple[float, float, float] | None = None,
         nir_scale: float | None = None,
         rgb_scale: float | None = None,
+        rgb_white: float | None = None,
         *,
         table: str | os.PathLike[str] | None = None,
         dataset: str | None = None,
@@ -78,6 +80,7 @@ class Folders(PairedSet):
                 "got equal ones"
             )
         self._rgb_nm, self._nir_scale, self._rgb_scale = rgb_nm, nir_scale, rgb_scale
+        self._rgb_white = _checked_white(rgb_white)
 
     def _find_pairs(self) -> list[Pair]:
         nir, rgb, *masks = (_by_name(part, self._parts) for part in self._parts)
@@ -103,6 +106,7 @@ class Folders(PairedSet):
                 rgb_nm=self._rgb_nm,
                 nir_scale=self._nir_scale,
                 rgb_scale=self._rgb_scale,
+                rgb_white=self._rgb_white,
             )
             for name in sorted(nir)
         ]
@@ -192,6 +196,8 @@ class MultiBandFiles(PairedSet):
         rgb_nm: Wavelengths of red, green and blue in nm; see `Pair`.
         nir_scale: Value in the NIR bands that maps to 1.0; 10000 for reflectance × 10000.
         rgb_scale: Value in the colour bands that maps to 1.0.
+        rgb_white: Reflectance in the colour bands that maps to 1.0, such as the ``white_reflectance`` of a card;
+            for files whose metadata states reflectance.
         table: CSV of groups and splits; see `PairedSet`.
         dataset: Rows of the table to use.
         drop_flagged: Leave out flagged pairs.
@@ -203,6 +209,7 @@ class MultiBandFiles(PairedSet):
         rgb_nm: tuple[float, float, float] = (665, 560, 490),
         nir_scale: float | None = None,
         rgb_scale: float | None = None,
+        rgb_white: float | None = None,
         *,
         table: str | os.PathLike[str] | None = None,
         dataset: str | None = None,
@@ -211,6 +218,7 @@ class MultiBandFiles(PairedSet):
         super().__init__(table, dataset, drop_flagged)
         self._folder, self._rgb_nm = Path(folder), rgb_nm
         self._nir_scale, self._rgb_scale = nir_scale, rgb_scale
+        self._rgb_white = _checked_white(rgb_white)
 
     def _find_pairs(self) -> list[Pair]:
         files = _by_name(_Part(self._folder, ""), ())
@@ -224,9 +232,16 @@ class MultiBandFiles(PairedSet):
                 rgb_nm=self._rgb_nm,
                 nir_scale=self._nir_scale,
                 rgb_scale=self._rgb_scale,
+                rgb_white=self._rgb_white,
             )
             for name, path in sorted(files.items())
         ]
+
+
+def _checked_white(reflectance: float | None) -> float | None:
+    if reflectance is not None and not 0 < reflectance <= 1:
+        raise ValueError(f"rgb_white: expected a reflectance above 0, at most 1, got {reflectance:g}")
+    return reflectance
 
 
 class _Part(NamedTuple):

@@ -43,6 +43,8 @@ class Pair:
             None = the file is a colour image of three bands.
         nir_scale: Value in the NIR file that maps to 1.0. None = by the rule of `imagery.open_raster`.
         rgb_scale: Value in the colour file that maps to 1.0. None = by the same rule.
+        rgb_white: Reflectance that maps to 1.0 in the colour, where that file is known to hold reflectance, or
+            ``rgb_scale`` is given. None = 1.
 
     Example:
         >>> pair = Pair("urban/0003", Path("nir/urban/0003.png"), Path("rgb/urban/0003.png"), split="val")
@@ -59,6 +61,7 @@ class Pair:
     rgb_nm: tuple[float, float, float] | None = None
     nir_scale: float | None = None
     rgb_scale: float | None = None
+    rgb_white: float | None = None
 
     @property
     def place(self) -> str:
@@ -189,6 +192,7 @@ def read_colour(
     *,
     rgb_nm: tuple[float, float, float] | None = None,
     scale: float | None = None,
+    white: float | None = None,
     nodata: Nodata | None = None,
 ) -> tuple[Floats, Mask]:
     """Read a colour image.
@@ -198,6 +202,7 @@ def read_colour(
         name: Name of the pair, for messages.
         rgb_nm: Wavelengths to read from a multi-band file; see `Pair`.
         scale: Value that maps to 1.0.
+        white: Reflectance that maps to 1.0; see `Pair`.
         nodata: As for `open_raster`: "declared" if black borders are colours too, as in predictions.
 
     Returns:
@@ -207,7 +212,8 @@ def read_colour(
         NircolorError: The file cannot be read, or does not have the bands.
     """
     with _open_files() as files:
-        return _read_colour(files, Pair(name, path, path, rgb_nm=rgb_nm, rgb_scale=scale), nodata)
+        pair = Pair(name, path, path, rgb_nm=rgb_nm, rgb_scale=scale, rgb_white=white)
+        return _read_colour(files, pair, nodata)
 
 
 def listed(names: Iterable[str]) -> str:
@@ -291,11 +297,18 @@ def _read_nir(files: _Files, pair: Pair, bands: Bands) -> tuple[Floats, Mask, Va
 def _read_colour(files: _Files, pair: Pair, nodata: Nodata | None = None) -> tuple[Floats, Mask]:
     if pair.rgb_nm is not None:
         bands = [Band(center_nm=nm, fwhm_nm=1, tolerance_nm=_RGB_TOLERANCE_NM) for nm in pair.rgb_nm]
-        return files.read_bands(pair.rgb, pair.rgb_scale, bands, f"the colour of {pair.name}")[:2]
-    try:
-        return files.open(pair.rgb, pair.rgb_scale, _RGB_NM, nodata).read()
-    except NircolorError as error:
-        raise NircolorError(f"{pair.name}: expected an image of 3 bands as colour: {error}") from error
+        rgb, valid, values = files.read_bands(
+            pair.rgb, pair.rgb_scale, bands, f"the colour of {pair.name}"
+        )
+    else:
+        try:
+            raster = files.open(pair.rgb, pair.rgb_scale, _RGB_NM, nodata)
+            (rgb, valid), values = raster.read(), raster.values
+        except NircolorError as error:
+            raise NircolorError(f"{pair.name}: expected an image of 3 bands as colour: {error}") from error
+    if pair.rgb_white is not None and (pair.rgb_scale is not None or values.scale.is_reflectance):
+        rgb = np.minimum(rgb / np.float32(pair.rgb_white), np.float32(1))
+    return rgb, valid
 
 
 def _require_same_size(first: Path, a: Floats, second: Path, b: Floats) -> None:

@@ -32,7 +32,12 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--parts", nargs="+", choices=list(_PARTS), default=list(_PARTS))
     parser.add_argument("--images", type=int, default=60, help="images for planted and across")
-    parser.add_argument("--own", type=int, default=400, help="images for unrelated, which measures the time; others for planted")
+    parser.add_argument(
+        "--own",
+        type=int,
+        default=400,
+        help="images for unrelated, which measures the time; others for planted",
+    )
     parser.add_argument("--others", type=int, default=2000, help="images to compare these with")
     chosen = parser.parse_args()
     chosen.output.mkdir(parents=True, exist_ok=True)
@@ -61,7 +66,7 @@ def _field(chosen: argparse.Namespace) -> dict[str, Any]:
 
 
 def _planted(chosen: argparse.Namespace) -> dict[str, Any]:
-    """Changed images against the originals among photographs of other sources; the changes are in `PLANTED`."""
+    """Images under the changes of `PLANTED`, against the originals among other photographs."""
     originals = _spread(
         [
             *compared_files(chosen.data / "vcip2020/NIR"),

@@ -117,9 +117,7 @@ def _views(pair: Pair, bands: Bands) -> Views:
 
 
 def _read_rgb(pair: Pair) -> Floats:
-    return read_colour(
-        pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale, white=pair.rgb_white
-    )[0]
+    return read_colour(pair.rgb, pair.name, rgb_nm=pair.rgb_nm, scale=pair.rgb_scale, white=pair.rgb_white)[0]
 
 
 def _read(path: Path) -> Floats:

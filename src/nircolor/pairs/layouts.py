@@ -196,8 +196,8 @@ class MultiBandFiles(PairedSet):
         rgb_nm: Wavelengths of red, green and blue in nm; see `Pair`.
         nir_scale: Value in the NIR bands that maps to 1.0; 10000 for reflectance × 10000.
         rgb_scale: Value in the colour bands that maps to 1.0.
-        rgb_white: Reflectance in the colour bands that maps to 1.0, such as the ``white_reflectance`` of a card;
-            for files whose metadata states reflectance.
+        rgb_white: Reflectance in the colour bands that maps to 1.0, as ``white_reflectance`` of a card; for
+            files whose metadata states reflectance.
         table: CSV of groups and splits; see `PairedSet`.
         dataset: Rows of the table to use.
         drop_flagged: Leave out flagged pairs.

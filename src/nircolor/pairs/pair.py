@@ -43,7 +43,7 @@ class Pair:
             None = the file is a colour image of three bands.
         nir_scale: Value in the NIR file that maps to 1.0. None = by the rule of `imagery.open_raster`.
         rgb_scale: Value in the colour file that maps to 1.0. None = by the same rule.
-        rgb_white: Reflectance that maps to 1.0 in the colour, where that file is known to hold reflectance, or
+        rgb_white: Reflectance that maps to 1.0 in the colour, where its file states reflectance or
             ``rgb_scale`` is given. None = 1.
 
     Example:
@@ -297,9 +297,7 @@ def _read_nir(files: _Files, pair: Pair, bands: Bands) -> tuple[Floats, Mask, Va
 def _read_colour(files: _Files, pair: Pair, nodata: Nodata | None = None) -> tuple[Floats, Mask]:
     if pair.rgb_nm is not None:
         bands = [Band(center_nm=nm, fwhm_nm=1, tolerance_nm=_RGB_TOLERANCE_NM) for nm in pair.rgb_nm]
-        rgb, valid, values = files.read_bands(
-            pair.rgb, pair.rgb_scale, bands, f"the colour of {pair.name}"
-        )
+        rgb, valid, values = files.read_bands(pair.rgb, pair.rgb_scale, bands, f"the colour of {pair.name}")
     else:
         try:
             raster = files.open(pair.rgb, pair.rgb_scale, _RGB_NM, nodata)

@@ -177,6 +177,10 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
+VARIANTS = [
+    (name, "structure-aware, 3 bands")
+    for name in ("without equation (1)", "without equation (2)", "without dense blocks")
+]
 BANDS = [(f"{one}, 3 bands", f"{one}, 1 band") for one in ("U-Net", "S-shape", "structure-aware")]
 NETWORKS = [
     (f"{one}, {bands}", f"{other}, {bands}")
@@ -216,7 +220,7 @@ TABLES: dict[str, Callable[[], str]] = {
         "structure_aware", (PSNR, SSIM, ANGLE, SHARP, COLOUR), printed="printed, other data"
     ),
     "structure_aware-differences": lambda: differences(
-        "structure_aware", [*NETWORKS, *BANDS], (PSNR, SSIM, ANGLE, SHARP)
+        "structure_aware", [*NETWORKS, *BANDS, *VARIANTS], (PSNR, SSIM, ANGLE, SHARP)
     ),
     "satellite": lambda: scores("satellite", (PSNR, SSIM, ANGLE, SHARP, COLOUR)),
     "satellite-short": lambda: scores("satellite", (PSNR, SSIM, ANGLE), only=SATELLITE_SHORT),

@@ -53,6 +53,12 @@ def test_import_is_light():
     assert not heavy & loaded
 
 
+def test_networks_need_pytorch_alone():
+    pytest.importorskip("torch")
+    loaded = set(_python("import sys, nircolor.models; print(*sys.modules)").stdout.split())
+    assert not {"rasterio", "pydantic", "onnxruntime", "lightning"} & loaded
+
+
 def test_import_takes_less_than_50_ms():
     """CPU time of the import alone, without the start of Python; the best of three, for busy machines."""
     code = "import time; start = time.process_time(); import nircolor; print(time.process_time() - start)"

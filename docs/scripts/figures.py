@@ -4,11 +4,14 @@
 
 `satellite.png` shows the Sentinel-2 patches that ship with the docs (notebooks/sentinel2), `scene.png` the
 simulated landscape of ``nircolor demo``; `packages.png` is drawn from the import contract in pyproject.toml,
-`colorize.png` from the list below.
+`colorize.png` from the list below, and `structure_aware_training.png` from the curves in
+results/structure_aware-training.
 """
 
 import argparse
+import csv
 import tomllib
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +36,12 @@ WHITE_RGB, WHITE_NIR = 0.3, 0.55
 
 INK, PAPER = "#24292f", "#ffffff"
 FILLS = {"base": "#d7efe9", "extra": "#fdebd0", "torch": "#f8d7da", "app": "#dbe6f7"}
+
+NETWORKS = {
+    "structure_aware": ("structure-aware", "#0f766e"),
+    "unet": ("U-Net", "#b45309"),
+    "sshape": ("S-shape", "#7c3aed"),
+}
 
 # package -> the extra that it needs, and its subject
 PACKAGES = {
@@ -79,6 +88,7 @@ def main() -> None:
         ("scene", scene(), 150),
         ("packages", packages(), 160),
         ("colorize", colorize(), 160),
+        ("structure_aware_training", training(), 150),
     ):
         figure.savefig(folder / f"{name}.png", dpi=dpi, metadata={"Software": None})
         plt.close(figure)
@@ -195,6 +205,25 @@ def colorize() -> Figure:
             start,
             arrowprops={"arrowstyle": "-|>", "color": INK, "lw": 1, "shrinkA": 1, "shrinkB": 1},
         )
+    return figure
+
+
+def training() -> Figure:
+    """Validation PSNR of the networks of the structure-aware paper against steps, means of the seeds."""
+    values = defaultdict(list)
+    with (ROOT / "results/structure_aware-training/curves.csv").open(encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            values[row["row"].rpartition("-")[0], int(row["step"])].append(float(row["val_psnr_db"]))
+    figure, axis = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
+    for bands, style in (("3bands", "-"), ("1band", "--")):
+        for network, (title, color) in NETWORKS.items():
+            key = f"{network}-{bands}"
+            curve = sorted((step, np.mean(found)) for (name, step), found in values.items() if name == key)
+            label = f"{title}, {'1 band' if bands == '1band' else '3 bands'}"
+            axis.plot(*zip(*curve, strict=True), style, color=color, lw=1.4, label=label)
+    axis.set(xlabel="steps of 32 patches", ylabel="validation PSNR, dB", ylim=(17, None))
+    axis.legend(fontsize=8, frameon=False, ncols=2, loc="lower right")
+    axis.spines[["top", "right"]].set_visible(False)
     return figure
 
 

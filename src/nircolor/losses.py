@@ -214,8 +214,9 @@ def edge_loss(edges: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 def rgb_to_gray(rgb: Tensor) -> Tensor:
     """Convert (N, 3, H, W) to gray (N, 1, H, W) with the weights of MATLAB's rgb2gray."""
-    weights = rgb.new_tensor([0.2989, 0.5870, 0.1140])[:, None, None]
-    return (rgb * weights).sum(1, keepdim=True)
+    red, green, blue = rgb.chunk(3, 1)
+    # numbers, not a tensor made of them, which could not be captured in a CUDA graph
+    return 0.2989 * red + 0.5870 * green + 0.1140 * blue
 
 
 def sobel(x: Tensor) -> Tensor:

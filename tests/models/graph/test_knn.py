@@ -183,3 +183,11 @@ def test_fewer_candidates_than_neighbours_are_refused(height, width, k, window_p
     assert torch.equal(nearest(features, k, window_px).neighbours[0], brute_force(features[0], k, window_px))
     with pytest.raises(ValueError, match=f"expected {k + 1} candidates for every pixel, got {k} in"):
         nearest(features, k + 1, window_px)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU and Triton")
+@pytest.mark.parametrize("window_px", [None, 25])
+def test_gpu_finds_the_same_neighbours(window_px):
+    features = random_features(2, 33, 42, 42)
+    expected = nearest(features, 8, window_px)
+    assert torch.equal(nearest(features.cuda(), 8, window_px).neighbours.cpu(), expected.neighbours)

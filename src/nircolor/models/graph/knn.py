@@ -25,10 +25,14 @@ try:
     from nircolor.models.graph import knn_kernels
 except ImportError:
     knn_kernels = None  # type: ignore[assignment]
+try:
+    from nircolor.models.graph import knn_triton
+except ImportError:
+    knn_triton = None  # type: ignore[assignment]
 
 # side of the blocks of pixels that are searched together: larger blocks measure more pairs outside the
-# windows, smaller ones cost more calls
-_BLOCK_PX = 16
+# windows, smaller ones cost more calls. A patch that is searched as a whole is one block, up to a limit
+_BLOCK_PX, _PATCH_PX = 16, 64
 # with Numba: side of the tiles of an image that a core processes, width of the strips of a tile that are
 # searched together, and candidates at once, so that their products fit a core's cache
 _TILE_PX = 64
@@ -167,7 +171,8 @@ def nearest(features: Tensor, k: int, window_px: int | None = None) -> Graph:
         raise ValueError(
             f"features: expected {k} candidates for every pixel, got {fewest} in {height}×{width} px"
         )
-    searched_px = min(height, _BLOCK_PX + 2 * radius_px) * min(width, _BLOCK_PX + 2 * radius_px)
+    side_px = _PATCH_PX if max(height, width) <= min(_PATCH_PX, radius_px) else _BLOCK_PX
+    searched_px = min(height, side_px + 2 * radius_px) * min(width, side_px + 2 * radius_px)
     index_bits = (searched_px - 1).bit_length()
     grid = _grid(features, index_bits)
     neighbours = torch.empty(images, height, width, k, dtype=torch.int64, device=features.device)
@@ -176,7 +181,7 @@ def nearest(features: Tensor, k: int, window_px: int | None = None) -> Graph:
         dtype = _bound_dtype()
         on_cores(lambda piece: _search_tile(features, grid, dtype, radius_px, neighbours, *piece), pieces)
     else:
-        for block, around in blocks(height, width, _BLOCK_PX, radius_px):
+        for block, around in blocks(height, width, side_px, radius_px):
             _search_block(features, grid, index_bits, radius_px, neighbours, block, around)
     return Graph(neighbours, radius_px)
 
@@ -270,9 +275,15 @@ def _search_block(
     a, b = ((area.vectors(features).double() * grid).round_() for area in (block, around))
     squared = a.square().sum(2)[:, :, None] + b.square().sum(2)[:, None]
     squared.baddbmm_(a, b.mT, alpha=-2)
-    keys = squared.long().bitwise_left_shift_(index_bits)
-    keys.bitwise_or_(_indices(_relative(block, around), around.height, around.width, radius_px, keys.device))
-    index = keys.topk(neighbours.shape[3], largest=False).values & ((1 << index_bits) - 1)
+    inner, k = _relative(block, around), neighbours.shape[3]
+    if knn_triton is not None and squared.is_cuda:
+        shapes = (block.height, block.width), (around.height, around.width), (inner.top, inner.left)
+        smallest = knn_triton.smallest_keys(squared, k, *shapes, radius_px, index_bits)
+    else:
+        keys = squared.long().bitwise_left_shift_(index_bits)
+        keys.bitwise_or_(_indices(inner, around.height, around.width, radius_px, keys.device))
+        smallest = keys.topk(k, largest=False).values
+    index = smallest & ((1 << index_bits) - 1)
     flat = (index // around.width + around.top) * width + index % around.width + around.left
     neighbours[:, *block.slices] = flat.view(images, block.height, block.width, -1)
 

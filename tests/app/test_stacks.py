@@ -27,6 +27,13 @@ def test_a_sentinel2_product_is_colorized(nircolor, product, tmp_path):
     assert nircolor("colorize", product, "-o", tmp_path, "-m", "satellite", "--skip-existing").code == 0
 
 
+@pytest.mark.parametrize("given", [".", "MTD_MSIL2A.xml", "GRANULE/.."])
+def test_the_folder_in_which_the_command_runs_is_a_product(nircolor, product, tmp_path, monkeypatch, given):
+    monkeypatch.chdir(product)
+    assert nircolor("colorize", given, "-o", tmp_path, "-m", "satellite").code == 0
+    assert names(tmp_path) == [f"{product.stem}.tif"]
+
+
 def test_a_product_is_what_a_file_of_its_bands_is(nircolor, product, tmp_path):
     with open_raster(product) as raster:
         used = [raster.names.index(name) for name in ("B07", "B08", "B09")]

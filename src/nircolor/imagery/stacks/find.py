@@ -23,14 +23,20 @@ def stack_path(path: str | os.PathLike[str]) -> Path | None:
         return path
     try:
         if path.is_dir():
-            return path if is_product(path) else None
+            named = _named(path)
+            return named if is_product(named) else None
         if path.is_file():
             if sentinel2.is_metadata(path):
-                return path.parent
+                return _named(path.parent)
             return landsat.scene_of_metadata(path)
         return path if landsat.is_scene(path) or cameras.is_set(path) else None
     except (OSError, ValueError):  # names that are too long or hold null bytes
         return None
+
+
+def _named(folder: Path) -> Path:
+    """Return a folder with its name, by which products are known, also for ``.`` and ``..``."""
+    return folder if folder.name not in ("", "..") else folder.resolve()
 
 
 def is_product(folder: Path) -> bool:

@@ -1,13 +1,13 @@
 """Command `nircolor align`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from nircolor.app import stopping
 from nircolor.app.options import Json, Quiet
-from nircolor.app.usage import OUT, RUN, whole
+from nircolor.app.usage import IN, OUT, RUN, whole
 from nircolor.texts import count_of
 
 # the median residual from which a pair is worth a look, in pixels
@@ -24,6 +24,15 @@ def align(
         Path,
         typer.Option("--output", "-o", metavar="PAIRS", help="Folder of the data set.", rich_help_panel=OUT),
     ],
+    source: Annotated[
+        Literal["converted"] | None,
+        typer.Option(
+            "--from",
+            help="Take NIR images in colour as those of a camera without its infrared filter: the mean of "
+            "their channels is written as NIR image.",
+            rich_help_panel=IN,
+        ),
+    ] = None,
     jobs: Annotated[
         int,
         typer.Option(
@@ -59,7 +68,10 @@ def align(
     from nircolor.pairs.alignment import align as align_pairs
 
     with show_warnings(unit="pairs", options=False, quiet=quiet), ProgressBar("pairs", quiet=quiet) as bar:
-        results = align_pairs(nir, rgb, output, jobs=jobs, overwrite=overwrite, on_progress=bar.update)
+        results = align_pairs(
+            nir, rgb, output, converted=source is not None, jobs=jobs, overwrite=overwrite,
+            on_progress=bar.update,
+        )  # fmt: skip
     failures = [(one.pair.rgb, one.error) for one in results if one.error is not None]
     done = [one for one in results if one.residual_px is not None and one.valid is not None]
     if as_json:

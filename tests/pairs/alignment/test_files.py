@@ -72,6 +72,26 @@ def test_pairs_that_are_up_to_date_are_skipped_and_others_not_replaced(box, alig
     assert (output / "rgb/a.png").read_bytes() == before
 
 
+def test_the_image_of_a_converted_camera_is_taken_where_the_user_says_so(tmp_path):
+    nir, colour = scene(3)
+    # red-tinted, as the camera writes it
+    tinted = np.rint(nir[..., None] * np.array([1.0, 0.7, 0.6])).astype(np.uint8)
+    files = save(tmp_path / "n.png", tinted), save(tmp_path / "c.png", warped(colour, degrees=2)[0])
+    with pytest.raises(NircolorError, match=r"n\.png: expected the NIR image, .* --from converted"):
+        nircolor.align(*files, tmp_path / "pairs")
+    # what fails leaves nothing
+    assert not (tmp_path / "pairs").exists()
+    nircolor.align(*files, tmp_path / "pairs", converted=True)
+    written = cv2.imread(str(tmp_path / "pairs/nir/n.png"), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(written, np.rint(tinted.mean(2)))
+    read_pair(*open_set(tmp_path / "pairs").pairs)
+    assert nircolor.align(*files, tmp_path / "pairs", converted=True)[0].skipped
+    # a gray image is copied in any case
+    gray = save(tmp_path / "gray" / "n.png", nir)
+    nircolor.align(gray, files[1], tmp_path / "others", converted=True)
+    assert (tmp_path / "others/nir/n.png").read_bytes() == gray.read_bytes()
+
+
 def test_bit_depth_and_bands_are_kept(tmp_path):
     import rasterio
 
@@ -114,4 +134,4 @@ def test_mistakes_are_one_line(tmp_path):
     ):
         with pytest.raises(NircolorError, match=message):
             nircolor.align(tmp_path / first, tmp_path / second, tmp_path / "pairs")
-    assert not list((tmp_path / "pairs").iterdir())
+    assert not (tmp_path / "pairs").exists()

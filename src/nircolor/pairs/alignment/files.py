@@ -7,7 +7,7 @@ import shutil
 import threading
 import warnings
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ def align(
     rgb: str | os.PathLike[str],
     output: str | os.PathLike[str],
     *,
+    converted: bool = False,
     jobs: int = 1,
     overwrite: bool = False,
     on_progress: Progress | None = None,
@@ -80,6 +81,8 @@ def align(
         nir: A NIR image, or a folder of them.
         rgb: The colour image, or a folder of them; files of two folders are matched by name.
         output: Folder of the data set, created if needed.
+        converted: Take NIR images in colour as those of a converted camera: ``nir/NAME.png`` is the mean of
+            the channels instead of a copy.
         jobs: Number of pairs processed in parallel.
         overwrite: Replace existing pairs.
         on_progress: Called with the number of pairs done and their total.
@@ -94,17 +97,24 @@ def align(
     """
     pairs = _find_pairs(Path(nir), Path(rgb))
     folder = Path(output)
+    is_new = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NircolorError(f"{folder}: cannot be created ({error.strerror or error})") from error
     manifest = _Manifest(folder)
     results: dict[str, AlignedPair] = {}
-    with closing(_align_each(pairs, manifest, jobs, overwrite)) as running:
-        for result in running:
-            results[result.pair.name] = result
-            if on_progress is not None:
-                on_progress(len(results), len(pairs))
+    try:
+        with closing(_align_each(pairs, manifest, converted, jobs, overwrite)) as running:
+            for result in running:
+                results[result.pair.name] = result
+                if on_progress is not None:
+                    on_progress(len(results), len(pairs))
+    finally:
+        if is_new:
+            # only an empty folder can be removed
+            with suppress(OSError):
+                folder.rmdir()
     ordered = [results[pair.name] for pair in pairs]
     if len(ordered) == 1 and ordered[0].error is not None:
         raise ordered[0].error
@@ -123,12 +133,12 @@ def _find_pairs(nir: Path, rgb: Path) -> list[Pair]:
 
 
 def _align_each(
-    pairs: Sequence[Pair], manifest: "_Manifest", jobs: int, overwrite: bool
+    pairs: Sequence[Pair], manifest: "_Manifest", converted: bool, jobs: int, overwrite: bool
 ) -> Generator[AlignedPair, None, None]:
     def make(pair: Pair, check_cancelled: Callable[[], None]) -> AlignedPair:
         check_cancelled()
         try:
-            return _align_pair(pair, manifest, overwrite, check_cancelled)
+            return _align_pair(pair, manifest, converted, overwrite, check_cancelled)
         except OSError as error:
             path = error.filename or manifest.path.parent
             return AlignedPair(
@@ -143,21 +153,29 @@ def _align_each(
 
 
 def _align_pair(
-    pair: Pair, manifest: "_Manifest", overwrite: bool, check_cancelled: Callable[[], None]
+    pair: Pair,
+    manifest: "_Manifest",
+    converted: bool,
+    overwrite: bool,
+    check_cancelled: Callable[[], None],
 ) -> AlignedPair:
     folder = manifest.path.parent
     source = {"nir": _sha256(locate(pair.nir).data), "rgb": _sha256(locate(pair.rgb).data)}
     known = manifest.find(pair.name, source)
     if known is not None and not overwrite:
         return AlignedPair(pair, known["residual_px"]["median"], known["valid"], skipped=True)
-    copies = _copies_of(pair)
-    written = [*copies, *(f"{kind}/{pair.name}.png" for kind in ("rgb", "mask", "residuals"))]
-    for path in written:
-        if not overwrite and (folder / path).exists():
-            raise OutputExistsError(f"{folder / path}: exists already; it is replaced only with --overwrite")
-    # NIR of an older run in another format would be a second image of this name
-    stale = [path for path in manifest.nir_files(pair.name) if path not in written]
-    with _open_nir(pair) as nir, _open_rgb(pair) as rgb:
+    opened, is_colour = _open_nir(pair, converted)
+    with opened as nir, _open_rgb(pair) as rgb:
+        copies = {} if is_colour else _copies_of(pair)
+        nir_files = [f"nir/{pair.name}.png"] if is_colour else list(copies)
+        written = [*nir_files, *(f"{kind}/{pair.name}.png" for kind in ("rgb", "mask", "residuals"))]
+        for path in written:
+            if not overwrite and (folder / path).exists():
+                raise OutputExistsError(
+                    f"{folder / path}: exists already; it is replaced only with --overwrite"
+                )
+        # NIR of an older run in another format would be a second image of this name
+        stale = [path for path in manifest.nir_files(pair.name) if path not in written]
         frame, colour_frame = Frame(nir.width, nir.height), Frame(rgb.width, rgb.height)
         for raster in (nir, rgb):
             if max(raster.width, raster.height) > _LARGEST_SIDE:
@@ -172,9 +190,9 @@ def _align_pair(
         except NircolorError as error:
             raise NircolorError(f"{pair.rgb}: cannot be aligned with {pair.nir}: {error}") from error
         check_cancelled()
-        whole = nir.read(bands=[0])[1]
+        (mean, *_), whole = nir.read(bands=[0])
         colour, mask = _registered(found, rgb, frame, colour_frame, whole)
-        dtype = np.uint8 if rgb.depth == 8 else np.uint16
+        nir_dtype, dtype = (np.uint8 if one.depth == 8 else np.uint16 for one in (nir, rgb))
     valid = float(mask.mean())
     if valid < _MIN_VALID:
         raise NircolorError(
@@ -192,15 +210,16 @@ def _align_pair(
         for path, original in copies.items():
             _place(draft / path)
             shutil.copyfile(original, draft / path)
-        top = np.iinfo(dtype).max
-        _save(draft / f"rgb/{pair.name}.png", np.rint(colour * top).astype(dtype))
+        if is_colour:
+            _save(draft / nir_files[0], np.rint(mean * np.iinfo(nir_dtype).max).astype(nir_dtype))
+        _save(draft / f"rgb/{pair.name}.png", np.rint(colour * np.iinfo(dtype).max).astype(dtype))
         _save(draft / f"mask/{pair.name}.png", np.where(mask, np.uint8(255), np.uint8(0)))
         _save(draft / f"residuals/{pair.name}.png", picture)
         record = {
             "nir": pair.nir.name,
             "rgb": pair.rgb.name,
             "source": source,
-            "nir_files": list(copies),
+            "nir_files": nir_files,
             "size": [frame.width, frame.height],
             "residual_px": residual,
             "valid": round(valid, 4),
@@ -216,12 +235,16 @@ def _align_pair(
     return AlignedPair(pair, residual["median"], valid)
 
 
-def _open_nir(pair: Pair) -> Raster:
+def _open_nir(pair: Pair, converted: bool) -> tuple[Raster, bool]:
+    """Open the NIR image; return whether it is a colour image as well, of which the mean is read."""
     try:
-        return _quietly(pair.nir, refuse_colour=True)
+        return _quietly(pair.nir, refuse_colour=True), False
     except ColourPhotographError as error:
+        if converted:
+            return _quietly(pair.nir, converted=True), True
         raise NircolorError(
-            f"{pair.nir}: expected the NIR image, got a colour photograph (its channels differ)"
+            f"{pair.nir}: expected the NIR image, got a colour photograph (its channels differ); --from "
+            "converted takes it as the image of a camera without its infrared filter"
         ) from error
 
 
@@ -236,11 +259,11 @@ def _open_rgb(pair: Pair) -> Raster:
     return raster
 
 
-def _quietly(path: Path, *, refuse_colour: bool = False) -> Raster:
+def _quietly(path: Path, *, refuse_colour: bool = False, converted: bool = False) -> Raster:
     with warnings.catch_warnings():
         # the pixels are copied as they are, whatever their scale
         warnings.simplefilter("ignore", NircolorWarning)
-        return open_raster(path, refuse_colour=refuse_colour)
+        return open_raster(path, refuse_colour=refuse_colour, converted=converted)
 
 
 def _reduced(raster: Raster, side: int) -> tuple[Floats, Mask]:

@@ -217,9 +217,7 @@ def summary(rows: list[dict[str, Any]], seed: int) -> str:
 def _by_features(rows: list[dict[str, Any]]) -> list[str]:
     """Describe what local features say of the pairs that miss the bar."""
     missed = [
-        row
-        for row in rows
-        if row.get("known_median_px", 0) >= _BAR_PX and "features_published_px" in row
+        row for row in rows if row.get("known_median_px", 0) >= _BAR_PX and "features_published_px" in row
     ]
     if not missed:
         return []

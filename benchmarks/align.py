@@ -202,8 +202,8 @@ def summary(rows: list[dict[str, Any]], seed: int) -> str:
         *_by_features(rows),
         f"- colour of another scene refused: {sum(row['other_refused'] for row in rows)} of {len(rows)}",
         "",
-        "| pair | error, median | 95% | from the pair as published, median | 95% | reported | shift of features, "
-        "as published | registered |",
+        "| pair | error, median | 95% | from the pair as published, median | 95% | reported "
+        "| shift of features, as published | registered |",
         "|---|---|---|---|---|---|---|---|",
     ]
     keys = ("known_median_px", "known_p95_px", "own_median_px", "own_p95_px", "reported_px",

@@ -83,8 +83,8 @@ class Leak:
     def description(self) -> str:
         """Summary in one line.
 
-        Such as ``same photograph, scaled 0.44; 96% of it shows 18% of the other; 86 matches, 100% of the details
-        of NIR agree``.
+        Such as ``same photograph, scaled 0.44; 96% of it shows 18% of the other; 86 matches, 100% of the
+        details of NIR agree``.
         """
         parts: list[str] = [self.kind]
         across, down = self.scales

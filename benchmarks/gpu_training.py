@@ -28,6 +28,9 @@ import torch
 from gpu_data import FILES, LARGEST_STEPS, Batches, load_vcip2020, pack_sentinel2, pack_vcip2020, unpack
 from gpu_rows import SSIM_FROM, TABLES, Row, Table
 from gpu_run import Run, device_name, synchronize, timed
+from gpu_speed import FORMS, measure
+
+from nircolor.models.graph import graph_conv
 
 # share of the time that is kept for loading, validation and saving
 RESERVE = 0.1
@@ -54,6 +57,8 @@ def main() -> None:
             command.add_argument("--steps", type=int, help="instead of --minutes")
             command.add_argument("--width", type=int, help="of all networks, for a trial on a CPU")
             command.add_argument("--rates", type=float, nargs="*", help="compare learning rates instead")
+            command.add_argument("--form", help="of graph convolutions, as `speed` names them")
+            command.add_argument("--bfloat16", action="store_true", help="run NIR-GNN in bfloat16")
     arguments = parser.parse_args()
     arguments.output.mkdir(parents=True, exist_ok=True)
     # of float32, the GPU's matrix units keep 10 bits of the mantissa
@@ -64,8 +69,6 @@ def main() -> None:
     elif arguments.command == "unpack":
         unpack(arguments.data, arguments.output)
     elif arguments.command == "speed":
-        from gpu_speed import measure
-
         measure(arguments.device, arguments.output)
     else:
         train(arguments)
@@ -75,6 +78,10 @@ def train(arguments: argparse.Namespace) -> None:
     """Train all rows of a table and write the results."""
     begun = time.perf_counter()
     table, output = TABLES[arguments.which], arguments.output
+    if arguments.bfloat16:
+        table = table._replace(bfloat16=True)
+    if arguments.form is not None:
+        graph_conv.sum_edges = FORMS[arguments.form]  # type: ignore[attr-defined]
     comparing = bool(arguments.rates)
     load = partial(load_vcip2020, hold_back=True) if comparing else table.load
     patches = load(arguments.data, arguments.device)
@@ -92,6 +99,8 @@ def train(arguments: argparse.Namespace) -> None:
         "steps": steps,
         "ms_per_round": 1e3 * seconds,
         "batch": table.batch,
+        "bfloat16": table.bfloat16,
+        "form": arguments.form,
     }
     print(summary, flush=True)
     take_steps(runs, steps, 1 if comparing else POINTS, output / f"{arguments.which}_curves.csv")

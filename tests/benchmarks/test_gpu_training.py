@@ -10,6 +10,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from nircolor.models.graph import GraphConv, nearest  # noqa: E402
+from nircolor.models.graph.edge_sums import in_blocks  # noqa: E402
+
 pytestmark = pytest.mark.skipif(
     not (Path(__file__).parents[2] / "benchmarks").exists(), reason="a source distribution has no benchmarks"
 )
@@ -19,12 +22,16 @@ _BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture(scope="module")
 def gpu_training():
+    threads = torch.get_num_threads()
+    # small operations on a busy machine: threads would wait for each other
+    torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(_BENCHMARKS))
         import gpu_training
 
         yield gpu_training
-        for name in ("gpu_training", "gpu_run", "gpu_rows", "gpu_data"):
+        torch.set_num_threads(threads)
+        for name in ("gpu_training", "gpu_speed", "gpu_run", "gpu_rows", "gpu_data"):
             sys.modules.pop(name)
 
 
@@ -91,3 +98,14 @@ def test_rows_train_and_are_unpacked(gpu_training, packed, tmp_path, monkeypatch
         gpu_training.main()
     written = {path.relative_to(tmp_path / "images").as_posix() for path in tmp_path.glob("images/*/*")}
     assert written == {f"{row}/patch_{i}.png" for row in run["rows"] for i in (6, 7)}
+
+
+def test_forms_of_a_graph_convolution_agree(gpu_training):  # noqa: ARG001
+    import gpu_speed
+
+    from nircolor.models.graph.edges import direct
+
+    layer, h = GraphConv(6, 4, rank=2, decay=10.0), torch.randn(1, 6, 12, 12)
+    graph = nearest(h, 4)
+    sums = [in_blocks(h, graph, layer.edge_network(), form) for form in (direct, gpu_speed.by_edges)]
+    assert torch.allclose(*sums, atol=1e-5)

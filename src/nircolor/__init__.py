@@ -25,6 +25,7 @@ Measure, compare and prepare data (these need extras, such as ``pip install 'nir
     nircolor.evaluate(["scene"], data="pairs/")
     nircolor.find_leaks("evaluated/", "training/")
     nircolor.synthesize("captures/", "pairs/", bands_nm=[850])
+    nircolor.finetune("scene", "pairs/", "my-model.onnx")
     network = nircolor.models.load("scene")        # a PyTorch module, ready to fine-tune
 
 The command line does the same: ``nircolor --help``. Errors in the input are raised as `NircolorError`, whose
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from nircolor.pairs import find_leaks
     from nircolor.pairs.alignment import align
     from nircolor.spectral import synthesize
+    from nircolor.training import finetune
 
 __version__ = "0.1.0"
 
@@ -64,6 +66,7 @@ __all__ = [
     "colorize",
     "evaluate",
     "find_leaks",
+    "finetune",
     "metrics",
     "models",
     "open_raster",
@@ -77,13 +80,20 @@ _LAZY = {
     "colorize": ("nircolor.inference", None),
     "evaluate": ("nircolor.evaluation", "evaluate"),
     "find_leaks": ("nircolor.pairs", "evaluate"),
+    "finetune": ("nircolor.training", "train,evaluate"),
     "metrics": ("nircolor.metrics", "evaluate"),
     "models": ("nircolor.models", "train"),
     "open_raster": ("nircolor.imagery", None),
     "synthesize": ("nircolor.spectral", "spectral"),
 }
 # a package of each extra that is in no other
-_PACKAGES = {"align": "cv2", "evaluate": "skimage", "spectral": "colour", "train": "torch"}
+_PACKAGES = {
+    "align": "cv2",
+    "evaluate": "skimage",
+    "spectral": "colour",
+    "train": "torch",
+    "train,evaluate": "torch",
+}
 
 
 def __getattr__(name: str) -> Any:

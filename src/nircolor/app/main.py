@@ -14,6 +14,7 @@ from nircolor.app import terminal
 from nircolor.app.align import align
 from nircolor.app.colorize import colorize
 from nircolor.app.evaluate import evaluate
+from nircolor.app.finetune import finetune
 from nircolor.app.info import info, models
 from nircolor.app.leaks import leaks
 from nircolor.app.options import OutputFolder
@@ -95,7 +96,7 @@ def demo(
 for title, functions in {
     "Colorize": (colorize, serve, models, info, demo),
     "Evaluate": (evaluate, leaks),
-    "Train": (align, synthesize, train, export),
+    "Train": (align, synthesize, finetune, train, export),
 }.items():
     for function in functions:
         settings = TRAIN_SETTINGS if function is train else {}

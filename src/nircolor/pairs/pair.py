@@ -152,7 +152,9 @@ def read_images(pair: Pair, choices: Sequence[Bands]) -> list[PairImages]:
         found: dict[Bands, PairImages] = {}
         for bands in dict.fromkeys(choices):
             nir, nir_valid, values = _read_nir(files, pair, bands)
-            _require_same_size(pair.nir, nir, pair.rgb, rgb)
+            _require_same_size(
+                pair.nir, nir, pair.rgb, rgb, "; `nircolor align` registers images of two cameras"
+            )
             valid = nir_valid & rgb_valid
             if mask is not None and pair.mask is not None:
                 _require_same_size(pair.nir, nir, pair.mask, mask)
@@ -309,7 +311,7 @@ def _read_colour(files: _Files, pair: Pair, nodata: Nodata | None = None) -> tup
     return rgb, valid
 
 
-def _require_same_size(first: Path, a: Floats, second: Path, b: Floats) -> None:
+def _require_same_size(first: Path, a: Floats, second: Path, b: Floats, advice: str = "") -> None:
     if a.shape[1:] != b.shape[1:]:
         sizes = [f"{image.shape[2]} × {image.shape[1]}" for image in (a, b)]
-        raise NircolorError(f"{second}: expected {sizes[0]} px as {first}, got {sizes[1]}")
+        raise NircolorError(f"{second}: expected {sizes[0]} px as {first}, got {sizes[1]}{advice}")

@@ -1,9 +1,9 @@
 """Train colorization networks and export them as model files (extra: ``train``).
 
 `train` runs a recipe, as the command ``nircolor train`` does, and `export` makes a model file of its
-checkpoint. The parts work with Lightning's ``Trainer`` too: `PairedData` is a ``LightningDataModule`` of
-paired images, and the tasks are ``LightningModule`` classes, each with the loss and the optimizer of one
-method.
+checkpoint. `finetune` adapts a model to a few pairs. The parts work with Lightning's ``Trainer`` too:
+`PairedData` is a ``LightningDataModule`` of paired images, and the tasks are ``LightningModule`` classes,
+each with the loss and the optimizer of one method.
 """
 
 from importlib import import_module
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nircolor.training.cli import train
     from nircolor.training.data import PairedData
     from nircolor.training.exporting import Exported, TrainedNetwork, export, read_checkpoint
+    from nircolor.training.finetuning import FineTuned, HeldOut, ImageScores, NotBetterError, finetune
     from nircolor.training.module import ColorizationModule
     from nircolor.training.sampling import Augmentation, ImagePair
     from nircolor.training.tasks import (
@@ -31,8 +32,12 @@ __all__ = [
     "ColorizationModule",
     "ContentTask",
     "Exported",
+    "FineTuned",
+    "HeldOut",
     "ImagePair",
+    "ImageScores",
     "LogErrorTask",
+    "NotBetterError",
     "PairedData",
     "RunProgress",
     "SShapeTask",
@@ -43,6 +48,7 @@ __all__ = [
     "StructureAwareTask",
     "TrainedNetwork",
     "export",
+    "finetune",
     "read_checkpoint",
     "train",
 ]
@@ -52,6 +58,7 @@ _MODULES = {
     "cli": ("train",),
     "data": ("PairedData",),
     "exporting": ("Exported", "TrainedNetwork", "export", "read_checkpoint"),
+    "finetuning": ("FineTuned", "HeldOut", "ImageScores", "NotBetterError", "finetune"),
     "module": ("ColorizationModule",),
     "sampling": ("Augmentation", "ImagePair"),
 }

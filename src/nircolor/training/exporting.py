@@ -99,7 +99,7 @@ def export(
             template, the output exists or has another suffix, or the written file computes different colours.
     """
     checkpoint, output = Path(checkpoint), Path(output)
-    engine = _engine_of(output, overwrite)
+    check_output(output, overwrite=overwrite)
     table = _read_scores(None if scores is None else Path(scores))
     trained = read_checkpoint(checkpoint)
     trained.card.update(_texts(recipe))
@@ -108,13 +108,34 @@ def export(
             f"{recipe or checkpoint}: expected your own texts in the card's {', '.join(left)}, got the "
             "template's placeholders; fill them in, and name the recipe with --recipe mine.yaml"
         )
-    network = trained.network
-    if engine == "onnxruntime" and network.engine != engine:
-        raise NircolorError(
-            f"{output}: expected a name that ends in .safetensors, since {trained.architecture} runs in "
-            "PyTorch, not in ONNX Runtime"
-        )
-    card = _card(trained, engine, table, checkpoint)
+    return write_network(
+        trained, output, f"{checkpoint}: its recipe's model.init_args.card", scores=table, half=half
+    )
+
+
+def write_network(
+    trained: TrainedNetwork,
+    output: Path,
+    where: str,
+    *,
+    scores: tuple[CardScore, ...] = (),
+    half: bool = False,
+) -> Exported:
+    """Write a network and its card as a model file, and compare the result of the file with the network's.
+
+    Args:
+        trained: The network.
+        output: Model file, ``.onnx`` or ``.safetensors``; it is replaced if it exists.
+        where: What the card comes from, for messages.
+        scores: Scores for the card.
+        half: Store the weights in half precision.
+
+    Raises:
+        NircolorError: The card is not valid, or the file computes other colours than the network.
+    """
+    network, engine = trained.network, ENGINE_BY_SUFFIX[output.suffix.lower()]
+    check_engine(network, trained.architecture, output)
+    card = _card(trained, engine, scores, where)
     card = card.model_copy(update={"multiply_adds_per_px": multiply_adds_per_px(network, card)})
 
     write, halve = _writer(network, card)
@@ -196,14 +217,23 @@ def _texts(recipe: str | os.PathLike[str] | None) -> dict[str, Any]:
     return {key: content[key] for key in ("name", "summary", "licence") if key in content}
 
 
-def _engine_of(output: Path, overwrite: bool) -> EngineName:
+def check_output(output: Path, *, overwrite: bool) -> None:
+    """Raise NircolorError if a model file cannot be written there: its suffix, its folder, or it exists."""
     if output.suffix.lower() not in ENGINE_BY_SUFFIX:
         raise NircolorError(f"{output}: expected a name that ends in {' or '.join(ENGINE_BY_SUFFIX)}")
     if not output.parent.is_dir():
         raise NircolorError(f"{output}: expected an existing folder, got {output.parent}")
     if output.exists() and not overwrite:
         raise NircolorError(f"{output}: exists already; replace it with --overwrite")
-    return ENGINE_BY_SUFFIX[output.suffix.lower()]
+
+
+def check_engine(network: Network, architecture: str, output: Path) -> None:
+    """Raise NircolorError if a network cannot be written in the format of a model file."""
+    if ENGINE_BY_SUFFIX[output.suffix.lower()] == "onnxruntime" and network.engine != "onnxruntime":
+        raise NircolorError(
+            f"{output}: expected a name that ends in .safetensors, since {architecture} runs in PyTorch, "
+            "not in ONNX Runtime"
+        )
 
 
 def _read_scores(path: Path | None) -> tuple[CardScore, ...]:
@@ -219,11 +249,8 @@ def _read_scores(path: Path | None) -> tuple[CardScore, ...]:
         ) from error
 
 
-def _card(
-    trained: TrainedNetwork, engine: EngineName, scores: tuple[CardScore, ...], checkpoint: Path
-) -> Card:
+def _card(trained: TrainedNetwork, engine: EngineName, scores: tuple[CardScore, ...], where: str) -> Card:
     network = trained.network
-    where = f"{checkpoint}: its recipe's model.init_args.card"
     try:
         card = Card(
             **trained.card,

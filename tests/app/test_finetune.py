@@ -51,7 +51,9 @@ def test_a_model_that_is_not_better(nircolor, tmp_path, base, pairs, monkeypatch
 def test_refusals(nircolor, tmp_path, base, pairs):
     output = tmp_path / "mine.onnx"
     assert "no_such" in nircolor.refused("finetune", "no_such", pairs, "-o", output)
-    assert "whole number of 2 or more" in nircolor.refused("finetune", base, pairs, "-o", output, "--holdout", 1)
+    assert "whole number of 2 or more" in nircolor.refused(
+        "finetune", base, pairs, "-o", output, "--holdout", 1
+    )
     assert "numbers separated by commas" in nircolor.refused(
         "finetune", base, pairs, "-o", output, "--bands", "red"
     )

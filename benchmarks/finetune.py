@@ -167,9 +167,9 @@ def summary(found: dict[str, Any], base_steps: int) -> str:
         "# Fine-tuning on few pairs",
         "",
         "Written by `python benchmarks/finetune.py DATA -o results/finetune`. The base model is the network "
-        f"of `scene`, trained for {base_steps} steps of 4 samples on VCIP and RGB-NIR Scene pairs, without any "
-        f"place shown by {', '.join(_LEFT_OUT)}. `scene` itself has seen most of these pairs, so that nothing "
-        "could be measured with it. It was trained on seven times as many, larger samples and more "
+        f"of `scene`, trained for {base_steps} steps of 4 samples on VCIP and RGB-NIR Scene pairs, without "
+        f"any place shown by {', '.join(_LEFT_OUT)}. `scene` itself has seen most of these pairs, so that "
+        "nothing could be measured with it. It was trained on seven times as many, larger samples and more "
         "photographs: the base is weaker, and has more to gain. "
         f"Bar: {_BAR_DB:g} dB on the pairs that did not take part.",
         "",

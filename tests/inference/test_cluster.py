@@ -5,12 +5,13 @@ import os
 import signal
 
 import pytest
+import rasterio
 
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
-from nircolor.inference.cluster import MANIFEST, Manifest, colorize_on_cluster, plan_tasks
+from nircolor.inference.cluster import MANIFEST, Manifest, colorize_on_cluster, plan_tasks, running
 from tests.imagery.imagery_samples import noise, save
-from tests.tiny_models import per_pixel
+from tests.tiny_models import bounded, per_pixel, position
 
 ray = pytest.importorskip("ray", reason="needs the extra cluster")
 pytest.importorskip("s3fs", reason="needs the extra cluster")
@@ -89,12 +90,17 @@ def test_the_work_of_a_killed_worker_is_done_again(cluster, folder, tmp_path):
         outcomes.append(outcome)
         if not killed:
             killed = True
-            own = [pid for pid in children(os.getpid()) if command(pid).startswith("ray::Worker")]
-            assert own
-            os.kill(own[0], signal.SIGKILL)
+            kill_one("Worker")
     assert [one.error for one in outcomes if one.status == "failed"] == []
     assert len(outcomes) == 60
     assert len(list((tmp_path / "out").glob("*.png"))) == 60
+
+
+def kill_one(title):
+    """Kill a process of the cluster, as the system does when memory runs out."""
+    found = [pid for pid in children(os.getpid()) if command(pid).startswith(f"ray::{title}")]
+    assert found
+    os.kill(found[0], signal.SIGKILL)
 
 
 def command(pid):
@@ -122,12 +128,102 @@ def children(pid):
     return sorted(found)
 
 
-def test_from_s3_to_s3(cluster, folder, model, tmp_path):
+@pytest.fixture
+def raster(tmp_path):
+    """A georeferenced raster with invalid pixels."""
+    path = tmp_path / "in" / "scene.tif"
+    path.parent.mkdir(exist_ok=True)
+    image = noise(1, 700, 300, "uint16", seed=5)
+    image[0, 200:300, 50:120] = 0
+    return save(
+        path, image, crs="EPSG:32632", transform=rasterio.transform.from_origin(5e5, 5e6, 10, 10), nodata=0
+    )
+
+
+def split(raster, output, model, **options):
+    """Colorize a raster on several workers: 50 kB could hold more than 200,000 pixels."""
+    return run(
+        raster,
+        output,
+        model,
+        split_px=200_000,
+        tile_px=64,
+        options={"cog": True, "confidence": False, **options},
+    )
+
+
+@pytest.mark.parametrize("make", [position, bounded])
+def test_a_large_raster_is_the_same_file(cluster, raster, make, tmp_path, monkeypatch):
+    model = make(tmp_path / "m.onnx")
+    confidence, given = make is bounded, []
+    add = running._Run._add
+    monkeypatch.setattr(running._Run, "_add", lambda *args: (given.append(args), add(*args)))
+    (outcome,) = split(raster, tmp_path / "out", model, confidence=confidence, saturation=1.5)
+    assert outcome.status == "done", outcome
+    # all rows of tiles went to the writer
+    assert len(given) > 10
+    Colorizer(model, tile_px=64).colorize_file(
+        raster, tmp_path / "local.tif", cog=True, confidence=confidence, saturation=1.5
+    )
+    for end in ("", "_confidence")[: 1 + confidence]:
+        made = (tmp_path / "out" / f"scene{end}.tif").read_bytes()
+        assert made == (tmp_path / f"local{end}.tif").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        [MANIFEST, "scene.tif", *["scene_confidence.tif"] * confidence]
+    )
+
+
+@pytest.mark.parametrize("title", ["Worker", "LargeWriter"])
+def test_the_rows_of_a_killed_process_are_done_again(cluster, raster, model, tmp_path, monkeypatch, title):
+    add, killed = running._Run._add, []
+
+    def add_and_kill(run, splitting):
+        # the writer has started by then
+        if splitting.added == 2 and not killed:
+            killed.append(title)
+            kill_one(title)
+        add(run, splitting)
+
+    monkeypatch.setattr(running._Run, "_add", add_and_kill)
+    (outcome,) = split(raster, tmp_path / "out", model)
+    assert killed
+    assert outcome.status == "done", outcome
+    Colorizer(model, tile_px=64).colorize_file(raster, tmp_path / "local.tif", cog=True)
+    assert (tmp_path / "out" / "scene.tif").read_bytes() == (tmp_path / "local.tif").read_bytes()
+
+
+def test_a_large_raster_that_is_damaged_leaves_nothing(cluster, model, tmp_path):
+    path = save(tmp_path / "scene.tif", noise(1, 700, 300), compress="deflate", blockysize=16)
+    whole = path.read_bytes()
+    # a strip of the middle
+    with rasterio.open(path) as dataset:
+        start = int(dataset.get_tag_item("BLOCK_OFFSET_0_30", "TIFF", 1))
+    path.write_bytes(whole[:start] + bytes(2000) + whole[start + 2000 :])
+    (outcome,) = split(path, tmp_path / "out", model)
+    assert (outcome.status, outcome.error) == ("failed", f"{path}: the image is damaged or cut off")
+    assert [one.name for one in (tmp_path / "out").iterdir()] == [MANIFEST]
+
+
+def test_warnings_and_whole_messages_arrive(cluster, raster, model, tmp_path):
+    (outcome,) = list(
+        colorize_on_cluster(
+            plan_tasks([str(raster)], str(tmp_path / "out"), output_format="png"), str(tmp_path / "out"),
+            model=str(model),
+        )
+    )  # fmt: skip
+    assert any("its georeference does not fit into PNG" in text for text in outcome.warnings)
+    (outcome,) = run(raster, tmp_path / "out", "satellite")
+    # the option that helps is at the end
+    assert outcome.error.startswith(f"{raster}: ")
+    assert "--" in outcome.error
+
+
+def test_from_s3_to_s3(cluster, folder, model, raster, tmp_path):
     import s3fs
 
     fs = s3fs.S3FileSystem()
     fs.mkdir("photos")
-    fs.put(str(folder), "photos/nir", recursive=True)
+    fs.put([str(folder / f"{i}.png") for i in range(6)], "photos/nir/")
     outcomes = run("s3://photos/nir", "s3://photos/colour", model)
     assert [one.status for one in outcomes] == ["done"] * 6, outcomes
     Colorizer(model).colorize_file(folder / "2.png", tmp_path / "local.png")
@@ -139,6 +235,11 @@ def test_from_s3_to_s3(cluster, folder, model, tmp_path):
         if line
     ]
     assert {line["input"] for line in lines} == {f"s3://photos/nir/{i}.png" for i in range(6)}
+    fs.put(str(raster), "photos/large/scene.tif")
+    (outcome,) = split("s3://photos/large", "s3://photos/colour", model)
+    assert outcome.status == "done", outcome
+    Colorizer(model, tile_px=64).colorize_file(raster, tmp_path / "local.tif", cog=True)
+    assert fs.cat_file("photos/colour/scene.tif") == (tmp_path / "local.tif").read_bytes()
     again = run("s3://photos/nir", "s3://photos/colour", model)
     assert {one.status for one in again} == {"failed"}
     assert again[0].error.endswith("exists already; it is replaced only with --overwrite")

@@ -1,13 +1,14 @@
 """`nircolor colorize --cluster`: progress and summary of a run on a cluster."""
 
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from nircolor.app.console import ProgressBar, conclude
-from nircolor.errors import NircolorError
+from nircolor.app.console import ProgressBar, conclude, show_warnings
+from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.extras import require
 from nircolor.texts import count_of
 
@@ -43,18 +44,22 @@ def run_on_cluster(
     require("fsspec", extra="cluster", what="--cluster")
     from nircolor.inference.cluster import colorize_on_cluster, plan_tasks
 
-    tasks = plan_tasks(inputs, output, **planning)
+    with show_warnings(quiet=quiet):
+        tasks = plan_tasks(inputs, output, **planning)
     start, done, skipped, finished = time.perf_counter(), 0, 0, 0
     failures: list[tuple[Path, Exception]] = []
     running = colorize_on_cluster(
         tasks, output, address=address, model=model, tile_px=tile_px, skip_existing=skip_existing,
         options=options,
     )  # fmt: skip
-    with ProgressBar("files", quiet=quiet) as bar, closing(running):
+    with show_warnings(quiet=quiet) as shown, ProgressBar("files", quiet=quiet) as bar, closing(running):
+        shown.unit = "images" if len(tasks) > 1 else ""
         for outcome in running:
             finished += 1
             done += outcome.status == "done"
             skipped += outcome.status == "skipped"
+            for problem in outcome.warnings:
+                warnings.warn(NircolorWarning(problem, path=outcome.input), stacklevel=1)
             if outcome.status == "failed":
                 failures.append((Path(outcome.input), NircolorError(outcome.error)))
             rate = finished / (time.perf_counter() - start)

@@ -281,6 +281,16 @@ def colorize(
     from nircolor.modelfile import read_card
     from nircolor.weights import find_model
 
+    reading = Reading(
+        wavelengths,
+        scale,
+        offset,
+        reflectance,
+        percentiles,
+        invalid_value,
+        max_pixels,
+        converted=source is not None,
+    )
     addresses = [text for text in (*inputs, output) if "://" in text]
     if cluster is None and addresses:
         raise NircolorError(f"{addresses[0]}: addresses are read and written with --cluster alone")
@@ -290,7 +300,6 @@ def colorize(
         from nircolor.app.cluster import run_on_cluster
 
         refused = {
-            "--confidence": confidence,
             "--dry-run": dry_run,
             "--json": as_json,
             "--sequence": sequence,
@@ -306,17 +315,21 @@ def colorize(
             cluster,
             model,
             tile,
-            {"recursive": recursive, "suffix": suffix, "output_format": output_format},
             {
-                "reading": Reading(
-                    wavelengths, scale, offset, reflectance, percentiles, invalid_value, max_pixels
-                ),
+                "recursive": recursive,
+                "suffix": suffix,
+                "output_format": output_format,
+                "confidence": confidence,
+            },
+            {
+                "reading": reading,
                 "depth": None if depth is None else int(depth),
                 "quality": quality,
                 "cog": cog,
                 "overwrite": overwrite,
                 "skip_colour": skip_colour,
                 "saturation": saturation,
+                "confidence": confidence,
             },
             skip_existing=skip_existing,
             quiet=quiet,
@@ -339,16 +352,7 @@ def colorize(
         _check_quality(quality, work)
         shown.unit = "images" if len(work) > 1 else ""
         options: Options = {
-            "reading": Reading(
-                wavelengths,
-                scale,
-                offset,
-                reflectance,
-                percentiles,
-                invalid_value,
-                max_pixels,
-                converted=source is not None,
-            ),
+            "reading": reading,
             "depth": None if depth is None else int(depth),
             "quality": quality,
             "cog": cog,

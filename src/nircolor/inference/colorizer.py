@@ -11,25 +11,14 @@ from numpy.typing import NDArray
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorError
 from nircolor.extras import require
-from nircolor.imagery import (
-    ColourWriter,
-    Raster,
-    create_like,
-    together,
-    warn_of_losses,
-)
 from nircolor.imagery.video import is_video
-from nircolor.inference.confidence import (
-    confidence_of,
-    confidence_path,
-    describe_confidence,
-    require_confidence,
-)
+from nircolor.inference.confidence import confidence_of, require_confidence
 from nircolor.inference.engine import Device, Engine, open_engine
+from nircolor.inference.outputs import writers_for, writing
 from nircolor.inference.pixels import to_pixels
 from nircolor.inference.reading import FileSummary, Reading, opened, summarize
 from nircolor.inference.sources import ArraySource, RowSource
-from nircolor.inference.streaming import colorize_strips
+from nircolor.inference.streaming import Part, colorize_strip, colorize_strips
 from nircolor.inference.tiling import round_tile, tile_size_px
 from nircolor.inference.video import Clip, Options, check_video, colorize_video
 from nircolor.modelfile import Card, CardMetadata, Context, Size
@@ -295,11 +284,18 @@ class Colorizer:
             )
         with opened(self.card, path, reading, skip_colour) as (raster, source):
             tile_px = self.tile_for(source)
-            writers = _writers(
-                self.card, raster, Path(output), depth, quality, overwrite, confidence, cog, creation_options
-            )
             try:
-                with together(*writers):
+                with writing(
+                    self.card,
+                    raster,
+                    Path(output),
+                    depth=depth,
+                    quality=quality,
+                    overwrite=overwrite,
+                    confidence=confidence,
+                    cog=cog,
+                    creation_options=creation_options,
+                ) as write:
                     for top, part, valid in colorize_strips(
                         self._engine,
                         source,
@@ -308,10 +304,7 @@ class Colorizer:
                         saturation=saturation,
                         with_error=confidence,
                     ):
-                        window = (top, top + part.shape[1], 0, source.width)
-                        writers[0].write(part[:3], valid, window)
-                        if confidence:
-                            writers[1].write(confidence_of(part), valid, window)
+                        write(top, part, valid)
                         # freed before the next strip is computed
                         del part, valid
             except MemoryError as error:
@@ -335,6 +328,12 @@ class Colorizer:
             self._engine, source, tile_px, on_progress, saturation=saturation, on_view=on_view
         )
         return np.concatenate([part for _, part, _ in strips], axis=1)
+
+    def colorize_strip(
+        self, source: RowSource, tile_px: int, index: int, part: Part, *, with_error: bool = False
+    ) -> tuple[Floats, Mask]:
+        """Colorize one row of tiles: see `streaming.colorize_strip`."""
+        return colorize_strip(self._engine, source, tile_px, index, part, with_error=with_error)
 
     def tile_for(self, source: RowSource) -> int:
         """Return the side of the tiles for an image, in pixels."""
@@ -385,41 +384,18 @@ def check_file(
         options = Options(reading or Reading(), depth, quality, overwrite, skip_colour, confidence)
         return check_video(card, Path(path), Path(output), clip or Clip(), options)
     with opened(card, path, reading, skip_colour) as (raster, source):
-        for writer in _writers(card, raster, Path(output), depth, quality, overwrite, confidence, cog):
+        for writer in writers_for(
+            card,
+            raster,
+            Path(output),
+            depth=depth,
+            quality=quality,
+            overwrite=overwrite,
+            confidence=confidence,
+            cog=cog,
+        ):
             writer.check_folder()
         return summarize(raster, source)
-
-
-def _writers(
-    card: Card,
-    raster: Raster,
-    output: Path,
-    depth: int | None,
-    quality: int | None,
-    overwrite: bool,
-    confidence: bool,
-    cog: bool | None = None,
-    creation_options: Mapping[str, str] | None = None,
-) -> list[ColourWriter]:
-    """Return the writer of the colour, and that of the confidence where it is asked for; warn of losses."""
-    shared: dict[str, Any] = {
-        "overwrite": overwrite,
-        "model": card.name,
-        "creation_options": creation_options,
-    }
-    colour = create_like(raster, output, depth=depth, quality=quality, cog=cog, **shared)
-    writers = [colour]
-    if confidence:
-        path, text = confidence_path(output), describe_confidence(card)
-        # as the colour image, which is of 8 bits in a JPEG
-        is_tiff = colour.driver == "GTiff"
-        writers.append(
-            create_like(
-                raster, path, depth=colour.depth, gray_band=text, cog=cog if is_tiff else None, **shared
-            )
-        )
-    warn_of_losses(raster, colour.driver)
-    return writers
 
 
 def _complete_card(network: "nn.Module", metadata: CardMetadata) -> Card:

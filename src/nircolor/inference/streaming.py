@@ -69,20 +69,14 @@ def colorize_strips(
     Yields:
         First row, colour (3, rows, width) in [0, 1], or (4, rows, width), and valid pixels (rows, width).
     """
-    size = engine.card.size
-    down, across = (
-        cut(side, tile_px, size.tile_overlap_px, size.multiple_of, size.minimum)
-        for side in (source.height, source.width)
-    )
+    down, across = rows_of_tiles(engine.card, source.height, source.width, tile_px)
     if part is None:
         view, fill = reduced_view(engine.card, source)
         if view is not None and on_view is not None:
             view = on_view(view)
         part = Part(0, 0, source.height, source.width, view, fill)
-    fill = part.fill
 
     pixels = source.height * source.width
-    channels = 4 if with_error else 3
     tiles = len(down.starts) * len(across.starts)
     finished_tiles = 0
 
@@ -94,32 +88,96 @@ def colorize_strips(
         nonlocal finished_tiles
         output = engine.run(tile, context, on_tile)
         finished_tiles += 1
-        return output[:channels]
+        return output
 
     # memory holds one row of tiles, which takes hundreds of megabytes in a large image
     nir = np.empty((len(engine.card.bands), down.tile_px, source.width), np.float32)
     valid = np.empty((down.tile_px, source.width), bool)
-    kept, blended = 0, np.empty((channels, 0, across.padded_px), np.float32)
-    for top, following, weights in zip(down.starts, (*down.starts[1:], None), down.weights, strict=True):
-        stop = min(top + down.tile_px, source.height)
-        rows = stop - top
+    kept, blending = 0, Blending(down, source.height, saturation)
+    for index, top in enumerate(down.starts):
+        rows = min(top + down.tile_px, source.height) - top
         # rows shared with the previous strip are kept: some formats cannot be read backwards
-        for start in range(kept, rows, _ROWS_READ):
-            new = slice(start, min(start + _ROWS_READ, rows))
-            nir[:, new], valid[new] = source.rows(top + new.start, top + new.stop)
-            np.copyto(nir[:, new], fill[:, None, None], where=~valid[new])
-
-        output = np.zeros((channels, down.tile_px, across.padded_px), np.float32)
-        output[:, : blended.shape[1]] = blended
-        _run_strip(run, nir[:, :rows], across, (top, weights), part, output)
-
-        finished = (stop if following is None else following) - top
-        colour, part_valid = output[:, :finished, : source.width], valid[:finished].copy()
-        blended, kept = output[:, finished:].copy(), rows - finished
-        nir[:, :kept], valid[:kept] = nir[:, finished:rows], valid[finished:rows]
-        saturate(colour[:3], saturation)
-        yield top, np.clip(colour, 0, 1, out=colour), part_valid
+        _read(source, top, nir, valid, (kept, rows), part.fill)
+        output = _run_strip(run, nir[:, :rows], down, across, index, part, 4 if with_error else 3)
+        colour, finished = blending.add(output, valid)
+        kept = rows - len(finished)
+        yield top, colour, finished.copy()
         del output, colour
+        nir[:, :kept], valid[:kept] = nir[:, rows - kept : rows], valid[rows - kept : rows]
+
+
+def colorize_strip(
+    engine: Engine, source: RowSource, tile_px: int, index: int, part: Part, *, with_error: bool = False
+) -> tuple[Floats, Mask]:
+    """Colorize one row of tiles, for `Blending`: together they give what `colorize_strips` gives.
+
+    Args:
+        engine: Runs the model.
+        source: The whole image.
+        tile_px: Longest side of a tile.
+        index: Number of the row of tiles, from 0.
+        part: Size of the image, its view and its fill values.
+        with_error: As for `colorize_strips`.
+
+    Returns:
+        Colour (3, rows, width) or (4, rows, width), multiplied with the weights of the row, and valid pixels
+        (rows, width).
+    """
+    down, across = rows_of_tiles(engine.card, source.height, source.width, tile_px)
+    top = down.starts[index]
+    rows = min(top + down.tile_px, source.height) - top
+    nir = np.empty((len(engine.card.bands), rows, source.width), np.float32)
+    valid = np.empty((rows, source.width), bool)
+    _read(source, top, nir, valid, (0, rows), part.fill)
+    return _run_strip(engine.run, nir, down, across, index, part, 4 if with_error else 3), valid
+
+
+class Blending:
+    """Add up the overlaps of rows of tiles, which are given from top to bottom.
+
+    Args:
+        down: Rows of tiles.
+        height: Height of the image.
+        saturation: Factor on the distance of each pixel's colour from its gray.
+    """
+
+    def __init__(self, down: Axis, height: int, saturation: float) -> None:
+        self._ends, self._saturation = iter([*down.starts[1:], height]), saturation
+        self._top = 0
+        self._overlap: Floats | None = None
+
+    def add(self, output: Floats, valid: Mask) -> tuple[Floats, Mask]:
+        """Add the next row of tiles, as `colorize_strip` returns it; the colour is changed in place.
+
+        Returns:
+            Colour (bands, n, width) in [0, 1] and valid pixels (n, width) of the n rows that are finished:
+            those up to the next row of tiles.
+        """
+        if self._overlap is not None:
+            output[:, : self._overlap.shape[1]] += self._overlap
+        end = next(self._ends)
+        finished, self._top = end - self._top, end
+        self._overlap = output[:, finished:].copy()
+        colour = output[:, :finished]
+        saturate(colour[:3], self._saturation)
+        return np.clip(colour, 0, 1, out=colour), valid[:finished]
+
+
+def rows_of_tiles(card: Card, height: int, width: int, tile_px: int) -> tuple[Axis, Axis]:
+    """Divide an image into tiles: down and across."""
+    size = card.size
+    down, across = (
+        cut(side, tile_px, size.tile_overlap_px, size.multiple_of, size.minimum) for side in (height, width)
+    )
+    return down, across
+
+
+def _read(source: RowSource, top: int, nir: Floats, valid: Mask, rows: tuple[int, int], fill: Floats) -> None:
+    """Read rows, counted from ``top``, into their place in the arrays, with invalid pixels filled."""
+    for start in range(*rows, _ROWS_READ):
+        new = slice(start, min(start + _ROWS_READ, rows[1]))
+        nir[:, new], valid[new] = source.rows(top + new.start, top + new.stop)
+        np.copyto(nir[:, new], fill[:, None, None], where=~valid[new])
 
 
 def saturate(rgb: Floats, saturation: float) -> None:
@@ -134,18 +192,16 @@ def saturate(rgb: Floats, saturation: float) -> None:
 def _run_strip(
     run: Callable[[Floats, Floats | None], Floats],
     nir: Floats,
+    down: Axis,
     across: Axis,
-    down: tuple[int, Floats],
-    part: "Part",
-    output: Floats,
-) -> None:
-    """Run one row of tiles, and add their weighted output to ``output`` (3 or 4, tile, padded width).
-
-    ``nir`` (bands, rows, width) is what the image has of them; ``down`` is the first row and the vertical
-    weights (tile,).
-    """
-    top, weights_down = down
+    index: int,
+    part: Part,
+    channels: int,
+) -> Floats:
+    """Run one row of tiles on its rows (bands, rows, width): weighted output (channels, rows, width)."""
+    top, weights_down = down.starts[index], down.weights[index]
     height = len(weights_down)
+    output = np.zeros((channels, height, across.padded_px), np.float32)
     for left, weights in zip(across.starts, across.weights, strict=True):
         right = left + across.tile_px
         context = None
@@ -160,8 +216,9 @@ def _run_strip(
             context = np.concatenate([part.view, planes])
         tile = nir[:, :, left:right]
         padding = (0, 0), (0, height - tile.shape[1]), (0, across.tile_px - tile.shape[2])
-        colour = run(np.pad(tile, padding, mode="symmetric"), context)
+        colour = run(np.pad(tile, padding, mode="symmetric"), context)[:channels]
         output[:, :, left:right] += colour * (weights_down[:, None] * weights)
+    return output[:, : nir.shape[1], : nir.shape[2]]
 
 
 def reduced_view(card: Card, source: RowSource) -> tuple[Floats | None, Floats]:

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     "README.md",
     "docs/results.md",
+    "docs/evaluation.md",
     "docs/captures.md",
     "docs/performance.md",
     "docs/quality.md",
@@ -26,6 +27,7 @@ PAGES = (
     "docs/models/satellite.md",
     "docs/models/scene.md",
     "docs/guides/colorize.md",
+    "results/leaks/README.md",
 )
 
 PSNR, SSIM, ANGLE, WHOLE, SHARP, COLOUR = (
@@ -148,6 +150,29 @@ def quality(heading: str, kind: str, page: str = "quality") -> str:
     return next(table for table in tables if kind in table.splitlines()[0]).rstrip()
 
 
+def leaks() -> str:
+    """Format how many planted leaks are found, by kind of change: the lowest share of its strengths."""
+    planted = json.loads((ROOT / "results/leaks/planted.json").read_text(encoding="utf-8"))["rows"]
+    rows = []
+    for title, start in LEAK_KINDS.items():
+        found = [row for kind, row in planted.items() if kind.startswith(start)]
+        shares = [
+            min(row[key] for row in found) for key in ("found_percent", "as_same_photograph_percent")
+        ]
+        rows.append([title, *(f"{share:g}%" for share in shares)])
+    return markdown(["change", "found", "as the same photograph"], rows)
+
+
+def leaks_in_full() -> str:
+    """Format how many planted leaks are found, by kind and strength."""
+    planted = json.loads((ROOT / "results/leaks/planted.json").read_text(encoding="utf-8"))["rows"]
+    rows = [
+        [kind, f"{row['found_percent']:g}%", f"{row['as_same_photograph_percent']:g}%"]
+        for kind, row in planted.items()
+    ]
+    return markdown(["change", "found", "as the same photograph"], rows)
+
+
 def read(name: str) -> Report:
     """Read a report under results/."""
     report: Report = json.loads((ROOT / f"results/{name}/report.json").read_text(encoding="utf-8"))
@@ -208,6 +233,18 @@ QUALITY = {
     "confidence-scene": ("RGB-NIR Scene", "bound below"),
     "saturation": ("VCIP 2020", "--saturation"),
 }
+# start of the names of changes in benchmarks/leaks.py
+LEAK_KINDS: dict[str, str | tuple[str, ...]] = {
+    "rotated by 10°, 30° or 45°": "rotated",
+    "scaled by 0.5 to 2": "scaled",
+    "squashed, 1:3 to 3:1": "aspect",
+    "cropped to 60%, 40% or 20% of the area": ("crop of 60%", "crop of 40%", "crop of 20%"),
+    "mirrored, turned by 90°, 180° or 270°": ("mirrored", "turned"),
+    "tone curves": ("gamma", "contrast", "s-curve"),
+    "noise of 2%, 5% or 10%": "noise",
+    "JPEG of quality 50, 20 or 10": "JPEG",
+    "cropped to half, mirrored, squashed 2:3, darker, noise, JPEG 50": "crop of 50%",
+}
 LEAKS = ("no leak", "8% of samples leaked", "30% of samples leaked")
 TABLES: dict[str, Callable[[], str]] = {
     **{f"quality-{name}": partial(quality, *which) for name, which in QUALITY.items()},
@@ -232,6 +269,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "leak_gain-differences": lambda: differences(
         "leak_gain", [(one, LEAKS[0]) for one in LEAKS[1:]], (PSNR, SSIM, ANGLE, WHOLE)
     ),
+    "leaks": leaks,
+    "leaks-in-full": leaks_in_full,
     "synthesize": lambda: benchmark("synthesize"),
     "speed": lambda: benchmark("speed"),
     "large_raster": lambda: benchmark("large_raster"),

@@ -243,7 +243,7 @@ LEAK_KINDS: dict[str, str | tuple[str, ...]] = {
     "tone curves": ("gamma", "contrast", "s-curve"),
     "noise of 2%, 5% or 10%": "noise",
     "JPEG of quality 50, 20 or 10": "JPEG",
-    "cropped to half, mirrored, squashed 2:3, darker, noise, JPEG 50": "crop of 50%",
+    "cropped to half, mirrored, squashed 2:3, brighter, noise, JPEG 50": "crop of 50%",
 }
 LEAKS = ("no leak", "8% of samples leaked", "30% of samples leaked")
 TABLES: dict[str, Callable[[], str]] = {

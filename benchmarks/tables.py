@@ -156,9 +156,7 @@ def leaks() -> str:
     rows = []
     for title, start in LEAK_KINDS.items():
         found = [row for kind, row in planted.items() if kind.startswith(start)]
-        shares = [
-            min(row[key] for row in found) for key in ("found_percent", "as_same_photograph_percent")
-        ]
+        shares = [min(row[key] for row in found) for key in ("found_percent", "as_same_photograph_percent")]
         rows.append([title, *(f"{share:g}%" for share in shares)])
     return markdown(["change", "found", "as the same photograph"], rows)
 

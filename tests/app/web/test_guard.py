@@ -2,6 +2,7 @@
 
 import pytest
 
+from nircolor.app.web.brake import client_of
 from tests.app.web.conftest import upload
 
 TOKEN = {"token": "open sesame"}
@@ -39,6 +40,49 @@ def test_a_browser_signs_in_with_a_form(server):
         assert "samesite=strict" in cookie
         assert "sesame" not in cookie
         assert client.get("/api").status_code == 200
+
+
+@pytest.mark.parametrize("way", ["bearer", "cookie", "form"])
+def test_who_guesses_the_token_has_to_wait(server, monkeypatch, way):
+    now = 1000.0
+    monkeypatch.setattr("nircolor.app.web.brake.monotonic", lambda: now)
+
+    def ask(token):
+        if way == "form":
+            return client.post("/login", data={"token": token}, follow_redirects=False).status_code
+        given = {"authorization": f"Bearer {token}"} if way == "bearer" else {"cookie": f"nircolor={token}"}
+        return client.get("/api", headers=given).status_code
+
+    with server(**TOKEN) as client:
+        # without a token, nothing is guessed
+        assert {client.get("/api").status_code for _ in range(20)} == {401}
+        assert [ask("guess") for _ in range(11)] == [401] * 11
+        refused = client.get("/api", headers={"authorization": "Bearer open sesame"})
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+        assert refused.json() == {"detail": "too many wrong tokens; try again in 1 s"}
+        assert client.post("/login", data=TOKEN).status_code == 429
+        assert client.get("/health").status_code == 200
+        now += 1.5
+        assert ask("guess") == 401
+        now += 1.5
+        assert ask("guess") == 429
+        now += 1
+        right = client.get("/api", headers={"authorization": "Bearer open sesame"})
+        assert right.status_code == 200
+
+
+def test_an_outdated_cookie_is_deleted(server):
+    with server(**TOKEN) as client:
+        answer = client.get("/", headers={"cookie": "nircolor=of-another-token"})
+        assert 'nircolor=""; ' in answer.headers["set-cookie"]
+        assert "max-age=0" in answer.headers["set-cookie"].lower()
+
+
+def test_the_clients_of_ipv6_networks():
+    assert client_of({"client": ("192.0.2.7", 1)}) == "192.0.2.7"
+    assert client_of({"client": ("2001:db8:0:1:2:3:4:5", 1)}) == client_of({"client": ("2001:db8:0:1::9", 1)})
+    assert client_of({"client": ("2001:db8:0:2::9", 1)}) != client_of({"client": ("2001:db8:0:1::9", 1)})
+    assert client_of({"client": None}) == ""
 
 
 def test_an_upload_that_is_too_large(server, photograph):

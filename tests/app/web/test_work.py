@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nircolor.app.web.store import Store
+from nircolor.app.web.work import Queue
 from tests.app.command_line import gray_png
 from tests.app.web.conftest import as_files, by_command_line, finished, upload
 from tests.imagery.imagery_samples import noise, save
@@ -51,6 +52,25 @@ def test_images_wait_for_their_turn(client, gate, tmp_path):
     for key, path in zip(keys, paths, strict=True):
         assert finished(client, key)["state"] == "done"
         assert client.get(f"/api/images/{key}/result").content == by_command_line(path, tmp_path / "colour")
+
+
+def test_clients_take_turns(server, gate, tmp_path, monkeypatch):
+    order = []
+    monkeypatch.setattr(Queue, "_best_model", lambda _self, image: order.append(image.name) or "scene")
+    client_now = "many"
+    monkeypatch.setattr("nircolor.app.web.api.client_of", lambda _scope: client_now)
+    with server() as client:
+        keys = [start(client, gray_png(tmp_path / f"m{number}.png")) for number in range(4)]
+        assert gate.entered.wait(10)
+        client_now = "few"
+        keys += [start(client, gray_png(tmp_path / f"f{number}.png")) for number in range(2)]
+        states = client.get("/api/images", params={"id": keys}).json()
+        # the first one is running
+        assert [one["position"] for one in states[1:]] == [1, 3, 4, 0, 2]
+        gate.opened.set()
+        for key in keys:
+            assert finished(client, key)["state"] == "done"
+    assert order == ["m0.png", "f0.png", "m1.png", "f1.png", "m2.png", "m3.png"]
 
 
 def test_a_preview_adds_no_warnings(server, gate, tmp_path):

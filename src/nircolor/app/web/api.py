@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from nircolor import __version__
 from nircolor.app.terminal import printable
 from nircolor.app.web.archive import archive
+from nircolor.app.web.brake import client_of
 from nircolor.app.web.metrics import metrics
 from nircolor.app.web.previews import Previews
 from nircolor.app.web.schemas import (
@@ -137,7 +138,7 @@ class Api:
         `nircolor colorize`. Warnings are in headers `Nircolor-Warning`. The server keeps nothing."""
         options = form.options
         self._models.check(options.model)
-        image = await run_in_threadpool(self._added, form.file)
+        image = await run_in_threadpool(self._added, request, form.file)
         try:
             self._queue.add(image, options)
             while image.is_busy:
@@ -160,13 +161,14 @@ class Api:
 
     def add(
         self,
+        request: Request,
         file: Annotated[
             list[UploadFile],
             File(description="The image; repeated for files that belong to it, as ENVI header and data."),
         ],
     ) -> ImageState:
         """Says what the image holds and which models fit it."""
-        return self._state(self._added(file))
+        return self._state(self._added(request, file))
 
     async def states(self, id: Annotated[list[str], Query(max_length=1000)]) -> list[ImageState]:
         """Images that do not exist any more are left out."""
@@ -248,8 +250,10 @@ class Api:
     async def metrics(self) -> PlainTextResponse:
         return PlainTextResponse(metrics(self._store, self._queue), media_type="text/plain; version=0.0.4")
 
-    def _added(self, files: Sequence[UploadFile]) -> Image:
-        return self._store.add([(file.filename or "image", file.file) for file in files])
+    def _added(self, request: Request, files: Sequence[UploadFile]) -> Image:
+        image = self._store.add([(file.filename or "image", file.file) for file in files])
+        image.client = client_of(request.scope)
+        return image
 
     def _removed(self, image: Image) -> None:
         self._queue.cancel(image)

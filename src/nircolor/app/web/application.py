@@ -8,7 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Form
+from fastapi import FastAPI, Form, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -17,6 +17,7 @@ from nircolor import __version__
 from nircolor.app.demo import NIR_IMAGE
 from nircolor.app.terminal import describe, is_debug, print_error, print_traceback
 from nircolor.app.web.api import Api
+from nircolor.app.web.brake import Brake, client_of
 from nircolor.app.web.documentation import render
 from nircolor.app.web.guard import Guard, is_token, signed_in
 from nircolor.app.web.previews import Previews
@@ -76,16 +77,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.include_router(Api(settings, models, store, queue, Previews(settings, models, store)).router())
-    _add_pages(app, settings)
+    brake = Brake()
+    _add_pages(app, settings, brake)
     for kind in _STATUS:
         app.add_exception_handler(kind, _answer_problem)
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(Exception, _answer_bug)
-    app.add_middleware(Guard, settings=settings, login_page=_page("login.html"))
+    app.add_middleware(Guard, settings=settings, login_page=_page("login.html"), brake=brake)
     return app
 
 
-def _add_pages(app: FastAPI, settings: Settings) -> None:
+def _add_pages(app: FastAPI, settings: Settings, brake: Brake) -> None:
     def index() -> Response:
         return HTMLResponse(_page("index.html"))
 
@@ -95,9 +97,10 @@ def _add_pages(app: FastAPI, settings: Settings) -> None:
     def example() -> Response:
         return Response(NIR_IMAGE.read_bytes(), media_type="image/jpeg")
 
-    def login(token: Annotated[str, Form()] = "") -> Response:
+    async def login(request: Request, token: Annotated[str, Form()] = "") -> Response:
         if settings.token is None or is_token(token.encode("utf-8", "replace"), settings.token):
             return signed_in(settings.token or "")
+        brake.failed(client_of(request.scope))
         return HTMLResponse(_page("login.html").replace(" hidden", "", 1), 401)
 
     for path, page in (("/", index), ("/docs", documentation), ("/example.jpg", example)):

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import math
 from collections.abc import Awaitable, Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
@@ -9,6 +10,7 @@ from typing import Any, Final
 from fastapi import HTTPException
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
+from nircolor.app.web.brake import Brake, client_of
 from nircolor.app.web.settings import Settings
 
 App = Callable[..., Awaitable[None]]
@@ -36,10 +38,11 @@ class Guard:
         app: The application.
         settings: Token, host names and largest upload.
         login_page: HTML of the page that asks for the token.
+        brake: Counts wrong tokens.
     """
 
-    def __init__(self, app: App, settings: Settings, login_page: str) -> None:
-        self._app, self._settings, self._login_page = app, settings, login_page
+    def __init__(self, app: App, settings: Settings, login_page: str, brake: Brake) -> None:
+        self._app, self._settings, self._login_page, self._brake = app, settings, login_page, brake
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":
@@ -81,15 +84,28 @@ class Guard:
 
     def _login(self, scope: Any, headers: dict[str, str]) -> Any:
         token, path = self._settings.token, scope["path"]
-        if token is None or path.startswith(_PUBLIC):
+        if token is None or (path.startswith(_PUBLIC) and path != "/login"):
+            return None
+        client = client_of(scope)
+        wait_s = math.ceil(self._brake.wait_s(client))
+        if wait_s:
+            detail = f"too many wrong tokens; try again in {wait_s} s"
+            return _problem(429, detail, {"retry-after": str(wait_s)})
+        if path == "/login":
             return None
         scheme, _, value = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and is_token(value.strip().encode("latin-1"), token):
             return None
-        if hmac.compare_digest(_cookie_in(headers), cookie_of(token)):
+        cookie = _cookie_in(headers)
+        if hmac.compare_digest(cookie, cookie_of(token)):
             return None
+        if value or cookie:
+            self._brake.failed(client)
         if path == "/":
-            return HTMLResponse(self._login_page, 401)
+            page = HTMLResponse(self._login_page, 401)
+            # one of another token would count as wrong with each request
+            page.delete_cookie(COOKIE)
+            return page
         detail = "expected the token of the server, as in the header Authorization: Bearer TOKEN"
         return _problem(401, detail, {"www-authenticate": "Bearer"})
 

@@ -60,6 +60,7 @@ class Image:
         output: The result.
         details: Properties that do not change: fields of `ImageState`.
         since: Time of the last change of its state, from `time.monotonic`.
+        client: Address of the client that uploaded it.
         is_cancelled: Whether its work is to be stopped.
         lock: Held while previews are made.
     """
@@ -80,6 +81,7 @@ class Image:
     output: Path | None = None
     details: dict[str, Any] = field(default_factory=dict)
     since: float = field(default_factory=time.monotonic)
+    client: str = ""
     is_cancelled: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 
 from nircolor.app.fitting import fits_of
@@ -22,7 +22,10 @@ class BusyError(Exception):
 
 
 class Queue:
-    """Images that wait, and the threads that colorize them in the order of arrival.
+    """Images that wait, and the threads that colorize them.
+
+    Clients take turns, so that one with many images does not hold up the others; the images of a client are
+    colorized in the order of arrival.
 
     Args:
         settings: Number of threads and limit on pixels.
@@ -40,7 +43,11 @@ class Queue:
         self, settings: Settings, models: Models, store: Store, on_bug: Callable[[BaseException], None]
     ) -> None:
         self._settings, self._models, self._store, self._on_bug = settings, models, store, on_bug
-        self._waiting: deque[Image] = deque()
+        self._waiting: list[Image] = []
+        # number of the last turn of each client, and the place of each waiting image until something changes
+        self._turns: dict[str, int] = {}
+        self._turn = 0
+        self._places: dict[Image, int] | None = None
         self._changed = threading.Condition()
         self._closed = False
         self.running: set[str] = set()
@@ -69,7 +76,30 @@ class Queue:
     def position_of(self, image: Image) -> int:
         """Return the number of images before a waiting one, 0 for others."""
         with self._changed:
-            return self._waiting.index(image) if image.state == "queued" else 0
+            return self._in_turn()[image] if image.state == "queued" else 0
+
+    def _in_turn(self) -> dict[Image, int]:
+        """Return the place of each waiting image; the client whose turn was longest ago comes first."""
+        if self._places is None:
+            rounds: Counter[str] = Counter()
+            keys: dict[Image, tuple[int, int]] = {}
+            for image in self._waiting:
+                keys[image] = rounds[image.client], self._turns.get(image.client, 0)
+                rounds[image.client] += 1
+            self._places = {image: place for place, image in enumerate(sorted(keys, key=keys.__getitem__))}
+        return self._places
+
+    def _take(self) -> Image:
+        """Take the next image out of the queue."""
+        image = next(iter(self._in_turn()))
+        self._waiting.remove(image)
+        self._turn += 1
+        self._turns[image.client] = self._turn
+        clients = {one.client for one in (*self._waiting, image)}
+        # those without images start anew
+        self._turns = {client: turn for client, turn in self._turns.items() if client in clients}
+        self._places = None
+        return image
 
     def add(self, image: Image, options: Options) -> None:
         """Put an image into the queue.
@@ -88,6 +118,7 @@ class Queue:
             image.model, image.output = None, None
             image.run += 1
             self._waiting.append(image)
+            self._places = None
             self._changed.notify()
 
     def cancel(self, image: Image) -> None:
@@ -95,6 +126,7 @@ class Queue:
         with self._changed:
             if image.state == "queued":
                 self._waiting.remove(image)
+                self._places = None
                 self._finish(image, "cancelled")
             elif image.state == "running":
                 image.is_cancelled = True
@@ -106,7 +138,7 @@ class Queue:
                     self._changed.wait()
                 if self._closed:
                     return
-                image = self._waiting.popleft()
+                image = self._take()
                 image.state = "running"
                 self.running.add(image.id)
             self._colorize(image)

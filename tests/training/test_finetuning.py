@@ -13,6 +13,7 @@ from nircolor.modelfile import read_card
 from nircolor.models import build, load
 from nircolor.training import exporting, finetune, finetuning
 from nircolor.training.adaptation import interpolation, with_bands
+from tests.pairs.images import write
 from tests.torch_models import random_network, save_torch_model
 from tests.training.shipped_recipes import write_image
 
@@ -244,3 +245,17 @@ def test_scene_and_the_bound_of_its_error(tmp_path, pairs):
         error = np.sqrt(np.square(np.clip(predicted, 0, 1) - rgb / 255).mean(0))
         held.append(error <= 1 - confidence)
     assert 0.88 < np.mean(held) < 1
+
+
+def test_colour_in_reflectance_has_the_white_of_the_model(tmp_path):
+    colorizer = Colorizer("satellite")
+    for i in range(6):
+        nir = 0.25 + 0.1 * np.random.default_rng(i).random((3, 32, 32), np.float32)
+        colour = 0.3 * colorizer.colorize(nir, reflectance=True)
+        stored = np.rint(10000 * np.concatenate([colour, nir])).astype(np.uint16)
+        write(tmp_path / f"pairs/{i}.tif", stored, (665, 560, 490, 783, 842, 945), scale=0.0001)
+    # the colours are those of the model: nothing can get better
+    with pytest.raises(finetuning.NotBetterError) as caught:
+        finetune("satellite", tmp_path / "pairs", tmp_path / "mine.safetensors", steps=1)
+    before, _ = caught.value.result.means()
+    assert before.psnr_db > 40

@@ -4,7 +4,6 @@ import os
 import platform
 import tempfile
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -28,7 +27,7 @@ from nircolor.pairs import OpenedSet, Pair, PairedSet, open_set
 from nircolor.pairs.compared import compared_pairs
 from nircolor.pairs.leaks import compare_thumbnails
 from nircolor.pairs.opened_set import SetSource
-from nircolor.pairs.pair import Bands, PairImages, listed
+from nircolor.pairs.pair import Bands, PairImages, listed, with_white
 from nircolor.pairs.texture_search import Thumbnail
 from nircolor.parallel import Progress
 from nircolor.staging import staging_folder
@@ -160,7 +159,7 @@ def _evaluate(
             f"{evaluated.title}: expected NIR bands from a model, or from a YAML with `bands`, got none"
         )
     white = _white_reflectance(opened)
-    pairs, training_pairs = _with_white(pairs, white), _with_white(training_pairs, white)
+    pairs, training_pairs = with_white(pairs, white), with_white(training_pairs, white)
     # scoring reports pairs that cannot be read and continues without them
     bands = distinct_bands(opened, evaluated.bands, pairs)
     set_bands = evaluated.bands or bands[0]
@@ -249,14 +248,6 @@ def _white_reflectance(methods: Sequence[MethodRun]) -> float | None:
             f"expected models of one white_reflectance, got {listing}; evaluate them one by one"
         )
     return next(iter(whites.values()), None)
-
-
-def _with_white(pairs: Sequence[Pair], white: float | None) -> list[Pair]:
-    """Apply a reflectance that becomes white to the pairs that do not state how to read their colour."""
-    return [
-        pair if pair.rgb_scale is not None or pair.rgb_white is not None else replace(pair, rgb_white=white)
-        for pair in pairs
-    ]
 
 
 def _interval_convention(places: Places | None) -> str:

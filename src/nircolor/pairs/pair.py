@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,6 +67,19 @@ class Pair:
     def place(self) -> str:
         """The group, or the name where the group is unknown."""
         return self.name if self.group is None else self.group
+
+
+def with_white(pairs: Iterable[Pair], white: float | None) -> list[Pair]:
+    """Set the reflectance that becomes white in pairs that do not state how to read their colour.
+
+    Args:
+        pairs: The pairs.
+        white: The reflectance, as ``white_reflectance`` of the card of a model.
+    """
+    return [
+        pair if pair.rgb_scale is not None or pair.rgb_white is not None else replace(pair, rgb_white=white)
+        for pair in pairs
+    ]
 
 
 class PairImages(NamedTuple):

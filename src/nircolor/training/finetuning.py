@@ -22,7 +22,7 @@ from nircolor.models.loading import load_network
 from nircolor.pairs import Pair, PairedSet, open_set
 from nircolor.pairs.holdout import Holdout, Order, hold_out
 from nircolor.pairs.opened_set import SetSource
-from nircolor.pairs.pair import Bands
+from nircolor.pairs.pair import Bands, with_white
 from nircolor.parallel import Progress
 from nircolor.texts import count_of
 from nircolor.training.adaptation import train_on_few, with_bands
@@ -181,13 +181,14 @@ def finetune(
         [band.center_nm for band in card.bands],
         [band.center_nm for band in bands],
     )
-    images, failures = read_few(opened.pairs, bands, card, _LARGEST_PX)
+    all_pairs = with_white(opened.pairs, card.white_reflectance)
+    images, failures = read_few(all_pairs, bands, card, _LARGEST_PX)
     if len(images) < _FEWEST_PAIRS:
         first = f"; the first that cannot be used: {failures[0][1]}" if failures else ""
         raise NircolorError(
             f"{opened.title}: expected at least {_FEWEST_PAIRS} pairs to fine-tune, got {len(images)}{first}"
         )
-    usable = [pair for pair in opened.pairs if pair.name in images]
+    usable = [pair for pair in all_pairs if pair.name in images]
     split = hold_out(usable, holdout or max(_FEWEST_HELD_OUT, round(len(usable) / 5)), order)
     if len(split.train) < _FEWEST_TRAINED_ON:
         raise NircolorError(

@@ -23,12 +23,15 @@ from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
 from nircolor.pairs import Pair, PairedSet, Scenes
 from nircolor.pairs.pair import read_pair
-from nircolor.training import NotBetterError, export, finetune, train
+from nircolor.training import ImagePair, NotBetterError, export, finetune, train
+from nircolor.training.sampling import resize
 
 _LEFT_OUT = ("water", "country", "indoor", "street")
 _REPORTED = _LEFT_OUT[1:]
 _MOST_PAIRS = 20
 _BAR_DB = 1.5
+# Reduced images are scored, which takes a quarter of the time.
+_SCORED_PX, _VALID = 512, 0.99
 _MEASURES = {"psnr_db": metrics.psnr, "ssim": metrics.ssim, "angle_deg": metrics.angular_error_deg}
 
 
@@ -50,7 +53,7 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, default=Path("results/finetune"))
     parser.add_argument("--runs", type=Path, default=Path("runs/finetune"), help="folder of the models")
     parser.add_argument("--base-steps", type=int, default=1000)
-    parser.add_argument("--steps", type=int, default=200, help="largest number of steps of finetune")
+    parser.add_argument("--steps", type=int, default=100, help="largest number of steps of finetune")
     parser.add_argument("--kinds", nargs="+", default=list(_REPORTED), choices=_LEFT_OUT)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
@@ -155,8 +158,12 @@ def measure(kind: str, data: Path, base: Path, tuned: Path, steps: int, seed: in
 
 
 def scores(colorizer: Colorizer, pair: Pair) -> dict[str, float]:
-    """Score one pair at its own size."""
-    nir, rgb, valid = read_pair(pair, colorizer.card.bands)
+    """Score one pair, reduced to 512 px on the longer side."""
+    planes = ImagePair.from_arrays(pair.name, *read_pair(pair, colorizer.card.bands)).as_float()
+    factor = min(1.0, _SCORED_PX / max(planes.shape[1:]))
+    size = round(planes.shape[1] * factor), round(planes.shape[2] * factor)
+    image = resize(planes, size).numpy()
+    nir, rgb, valid = image[:1], image[1:4], image[4] > _VALID
     predicted = np.clip(colorizer.colorize(nir), 0, 1)
     return {key: round(float(measure(predicted, rgb, valid)), 4) for key, measure in _MEASURES.items()}
 
@@ -171,7 +178,7 @@ def summary(found: dict[str, Any], base_steps: int) -> str:
         f"any place shown by {', '.join(_LEFT_OUT)}. `scene` itself has seen most of these pairs, so that "
         "nothing could be measured with it. It was trained on seven times as many, larger samples and more "
         "photographs: the base is weaker, and has more to gain. "
-        f"Bar: {_BAR_DB:g} dB on the pairs that did not take part.",
+        f"Bar: {_BAR_DB:g} dB on the pairs that did not take part, scored at {_SCORED_PX} px.",
         "",
         "| kind | pairs given | trained on | steps | CPU time | pairs scored | PSNR before | after | gain "
         "| better | SSIM | angular error |",

@@ -99,19 +99,23 @@ def test_pairs_held_out_take_no_part(tmp_path, base, pairs):
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
 
 
-def test_a_model_that_got_worse_is_not_written(tmp_path, base, pairs, monkeypatch):
-    finetune(base, pairs, tmp_path / "good.safetensors", steps=40)
+@pytest.fixture
+def spoiled(monkeypatch):
+    """Let training spoil the network: all colours become black."""
 
-    def ruined(network, *others):
+    def train_on_few(network, *others):
         others[-1](20, network)
         black = deepcopy(network)
         for weights in black.parameters():
             weights.data.zero_()
         return black
 
-    monkeypatch.setattr(finetuning, "train_on_few", ruined)
-    rising = iter(range(10))
-    monkeypatch.setattr(finetuning, "_mean_psnr", lambda *_: next(rising))
+    return lambda: monkeypatch.setattr(finetuning, "train_on_few", train_on_few)
+
+
+def test_a_model_that_got_worse_is_not_written(tmp_path, base, pairs, spoiled):
+    finetune(base, pairs, tmp_path / "good.safetensors", steps=40)
+    spoiled()
     message = (
         r"mine.safetensors: not written, .* PSNR of the 2 pairs held out went from 7\.\d\d to 6\.\d\d dB"
     )
@@ -122,12 +126,13 @@ def test_a_model_that_got_worse_is_not_written(tmp_path, base, pairs, monkeypatc
     assert not (tmp_path / "mine.safetensors").exists()
 
 
-def test_a_model_that_does_not_get_better_is_not_written(tmp_path, base, pairs, monkeypatch):
-    monkeypatch.setattr(finetuning, "_mean_psnr", lambda *_: 20.0)
-    with pytest.raises(finetuning.NotBetterError) as caught:
-        finetune(base, pairs, tmp_path / "mine.safetensors", steps=200)
-    assert caught.value.result.steps == 0
-    assert not (tmp_path / "mine.safetensors").exists()
+def test_the_training_stops_at_the_best_step(tmp_path, base, pairs, monkeypatch):
+    psnrs = iter([5, 6, 7, 6, 6, 6, 6, 9])
+    monkeypatch.setattr(finetuning, "_mean_psnr", lambda *_: next(psnrs))
+    result = finetune(base, pairs, tmp_path / "mine.safetensors", steps=200)
+    assert result.steps == 60
+    # the search ended 80 steps after the best one
+    assert next(psnrs) == 9
 
 
 def test_bad_pairs_among_good_ones_are_named(tmp_path, base, pairs):

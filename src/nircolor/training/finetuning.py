@@ -208,7 +208,7 @@ def finetune(
         failures=failures,
     )
     was, now = result.means()
-    if steps_taken == 0 or now.psnr_db <= was.psnr_db:
+    if now.psnr_db <= was.psnr_db:
         raise NotBetterError(
             f"{output}: not written, since training did not help: the mean PSNR of the "
             f"{count_of(len(split.test), 'pair')} held out went from {was.psnr_db:.2f} to "
@@ -258,7 +258,8 @@ def _train(
     fitting = min(_TILE_PX, shortest) // network.multiple_of * network.multiple_of
     smallest = -(-max(network.minimum_px, _SSIM_BOX_PX) // network.multiple_of) * network.multiple_of
     tile_px = max(fitting, smallest)
-    best, best_step = _mean_psnr(network, val), 0
+    # not the score of the base model: the pairs held out decide whether training has helped
+    best, best_step = -math.inf, min(steps, _STEPS_BETWEEN_SCORES)
 
     def search(step: int, averaged: Network) -> bool:
         nonlocal best, best_step
@@ -266,7 +267,7 @@ def _train(
             on_progress(step, 2 * steps)
         if step % _STEPS_BETWEEN_SCORES == 0 and (psnr := _mean_psnr(averaged, val)) > best:
             best, best_step = psnr, step
-        return step - best_step < _PATIENCE * _STEPS_BETWEEN_SCORES
+        return step < best_step + _PATIENCE * _STEPS_BETWEEN_SCORES
 
     train_on_few(network, train, augmentation, tile_px, steps, seed, search)
 

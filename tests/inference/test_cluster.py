@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 import rasterio
@@ -264,6 +266,53 @@ def test_a_bucket_that_is_missing_or_denied(server, tmp_path):
     )
     with pytest.raises(NircolorError, match="s3://denied/nir: access denied"):
         plan_tasks(["s3://denied/nir"], str(tmp_path))
+
+
+def test_a_cluster_that_disappears(folder, model, tmp_path):
+    """A process of its own: Ray ends the process that is connected to a dead cluster."""
+    code = """
+import os, signal, sys
+from pathlib import Path
+import ray
+from nircolor.app.cluster import run_on_cluster
+from nircolor.inference.cluster import running
+from tests.inference.test_cluster import children, command
+
+fill = running._Run._fill
+def fill_and_kill(self):
+    fill(self)
+    for pid in children(os.getpid()):
+        if pid != os.getpid():
+            os.kill(pid, signal.SIGKILL)
+running._Run._fill = fill_and_kill
+ray.init(num_cpus=1, include_dashboard=False, object_store_memory=100 << 20, log_to_driver=False)
+run_on_cluster([sys.argv[1]], sys.argv[2], "auto", sys.argv[3], None, {}, {}, skip_existing=False, quiet=True)
+"""
+    arguments = [sys.executable, "-c", code, str(folder), str(tmp_path / "out"), str(model)]
+    ended = subprocess.run(
+        arguments,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "RAY_USAGE_STATS_ENABLED": "0"},
+    )
+    assert ended.returncode == 2, ended.stderr
+    assert "error: --cluster auto: the cluster is gone (" in ended.stderr
+    assert "run the command again with --skip-existing to continue" in ended.stderr
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [MANIFEST]
+
+
+def test_a_cluster_that_wants_a_token(folder, model, tmp_path, monkeypatch):
+    def refuse(**_options):
+        try:
+            raise RuntimeError("RPC error: InvalidAuthToken: Authentication token is missing or incorrect")
+        except RuntimeError as error:
+            raise ConnectionError("Failed to connect") from error
+
+    monkeypatch.setattr(ray, "init", refuse)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(NircolorError, match="expects a token; set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"):
+        run(folder, tmp_path / "out", model, address="10.0.0.5:6379")
 
 
 def test_no_cluster_at_the_address(folder, model, tmp_path, monkeypatch):

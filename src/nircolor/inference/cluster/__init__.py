@@ -6,8 +6,8 @@ complete. GDAL opens no address itself. A killed worker is started again, and it
 of tiles of a large raster are spread over the workers.
 """
 
-from nircolor.inference.cluster.running import colorize_on_cluster
+from nircolor.inference.cluster.running import ClusterGoneError, colorize_on_cluster
 from nircolor.inference.cluster.storage import MANIFEST, Manifest
 from nircolor.inference.cluster.tasks import Outcome, Task, plan_tasks
 
-__all__ = ["MANIFEST", "Manifest", "Outcome", "Task", "colorize_on_cluster", "plan_tasks"]
+__all__ = ["MANIFEST", "ClusterGoneError", "Manifest", "Outcome", "Task", "colorize_on_cluster", "plan_tasks"]

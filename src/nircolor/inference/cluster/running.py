@@ -1,6 +1,8 @@
 """Give the files of a run to the workers of a cluster."""
 
+import atexit
 import os
+import socket
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -23,6 +25,10 @@ _QUEUED = 2
 # rasters from this size on are colorized by several workers: it takes about a minute on one core
 SPLIT_PX = 64_000_000
 _CLOSE_SECONDS = 10
+
+
+class ClusterGoneError(NircolorError):
+    """The cluster does not answer any more. Ray may crash this process when Python ends."""
 
 
 def colorize_on_cluster(
@@ -75,7 +81,7 @@ def colorize_on_cluster(
     is_own = not ray.is_initialized()
     if is_own:
         _connect(address)
-    run = None
+    run, is_gone = None, False
     try:
         cpus = int(ray.cluster_resources().get("CPU", 1))
         count = max(1, min(workers or cpus, cpus))
@@ -84,17 +90,22 @@ def colorize_on_cluster(
         for outcome in run.outcomes():
             manifest.add(asdict(outcome))
             yield outcome
-    except (RayError, ConnectionError) as error:
-        raise NircolorError(
+    except (RayError, OSError) as error:
+        is_gone = True
+        raise ClusterGoneError(
             f"--cluster {address}: the cluster is gone ({first_line(error)[:200]}); run the command again "
             "with --skip-existing to continue"
         ) from error
     finally:
-        if run is not None:
-            run.close()
         manifest.flush()
-        if is_own:
-            ray.shutdown()
+        # calls to a cluster that is gone take a minute, after which Ray ends this process
+        if is_gone:
+            atexit.unregister(ray.shutdown)
+        else:
+            if run is not None:
+                run.close()
+            if is_own:
+                ray.shutdown()
 
 
 def _connect(address: str) -> None:
@@ -110,10 +121,39 @@ def _connect(address: str) -> None:
             **({"include_dashboard": False} if starts else {}),
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
+        if _is_unauthenticated(error):
+            raise NircolorError(
+                f"--cluster {address}: the cluster of Ray there expects a token; set RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN to that of the cluster"
+            ) from error
         raise NircolorError(
             f"--cluster {address}: no cluster of Ray there ({first_line(error)[:200]}); start one with `ray "
             "start --head`, or take --cluster auto"
         ) from error
+
+
+def _check_reachable() -> None:
+    """Raise `ConnectionError` where the head of the cluster does not answer.
+
+    Ray itself waits for a minute, and then ends this process without a message.
+    """
+    import ray
+
+    # not for the client of Ray (ray://), which raises an error itself
+    address = getattr(ray.get_runtime_context(), "gcs_address", None)
+    if address and ":" in address:
+        host, _, port = address.rpartition(":")
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=20):
+            pass
+
+
+def _is_unauthenticated(error: BaseException | None) -> bool:
+    """Whether an error, or what caused it, is about Ray's token; Ray wraps it in others as text."""
+    return error is not None and (
+        "auth" in type(error).__name__.lower()
+        or "InvalidAuthToken" in str(error)
+        or _is_unauthenticated(error.__cause__ or error.__context__)
+    )
 
 
 @dataclass
@@ -163,7 +203,9 @@ class _Run:
         self._fill()
         while self._running:
             # not fetched to this machine: rows of large rasters go from worker to writer
-            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=10, fetch_local=False)
+            ready, _ = ray.wait(list(self._running), num_returns=1, timeout=5, fetch_local=False)
+            if not ready:
+                _check_reachable()
             for reference in ready:
                 outcome = self._receive(reference, *self._running.pop(reference))
                 self._fill()
@@ -223,6 +265,7 @@ class _Run:
         try:
             result = ray.get(reference)
         except RayError:
+            _check_reachable()
             if not any(node["Alive"] for node in ray.nodes()):
                 raise
             return self._died(work)

@@ -159,6 +159,16 @@ def colorize(
             rich_help_panel=RUN,
         ),
     ] = 1.0,
+    reference: Annotated[
+        Path | None,
+        typer.Option(
+            "--reference",
+            metavar="FILE",
+            help="Colour image of the same view, such as a fixed camera's daytime image: its colours are "
+            "used where the scene matches, those of the model elsewhere (extra align).",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
     confidence: Annotated[
         bool,
         typer.Option(
@@ -247,6 +257,7 @@ def colorize(
     nircolor colorize images/ -o images/ --suffix _colour --format png
     nircolor colorize flight.tif -o colour/ --bands 780,850,940 --scale 4095
     nircolor colorize clip.mp4 -o colour.mp4
+    nircolor colorize night/ -o colour/ --reference day.jpg
     nircolor colorize S2B_MSIL2A_….SAFE -o colour/ -m satellite
     nircolor colorize b7.tif@783 b8.tif@842 b9.tif@945 -o colour.tif -m satellite
     nircolor colorize - -o - < night.png > night_colour.png
@@ -277,7 +288,16 @@ def colorize(
     from nircolor.app.console import ProgressBar, show_warnings
     from nircolor.app.streams import open_streams
     from nircolor.imagery import join_bands
-    from nircolor.inference import Colorizer, Reading, check_all, colorize_all, plan, require_confidence
+    from nircolor.inference import (
+        Colorizer,
+        Reading,
+        Reference,
+        check_all,
+        check_reference,
+        colorize_all,
+        plan,
+        require_confidence,
+    )
     from nircolor.modelfile import read_card
     from nircolor.weights import find_model
 
@@ -300,6 +320,7 @@ def colorize(
         from nircolor.app.cluster import run_on_cluster
 
         refused = {
+            "--reference": reference is not None,
             "--dry-run": dry_run,
             "--json": as_json,
             "--sequence": sequence,
@@ -335,6 +356,7 @@ def colorize(
             quiet=quiet,
         )
         return
+    check_reference(reference, confidence)
     given = join_bands(inputs)
     with show_warnings(quiet=quiet) as shown, open_streams(given, output, output_format) as paths:
         work = plan(
@@ -360,6 +382,7 @@ def colorize(
             "skip_existing": skip_existing,
             "skip_colour": skip_colour,
         }
+        colours = None if reference is None else Reference(reference)
         report = Report(model, output, paths, verbose=verbose, quiet=quiet, as_json=as_json, dry_run=dry_run)
         if dry_run:
             card = read_card(find_model(model))
@@ -383,6 +406,7 @@ def colorize(
                 work,
                 parallel=parallel,
                 saturation=saturation,
+                reference=colours,
                 progress_for=progress.for_job,
                 **options,
             )

@@ -6,6 +6,7 @@ from nircolor.inference.confidence import require_confidence
 from nircolor.inference.engine import Device, Engine
 from nircolor.inference.planning import Job, OutputFormat, plan
 from nircolor.inference.reading import FileSummary, Reading
+from nircolor.inference.reference import Reference, check_reference
 from nircolor.inference.sources import RasterSource
 
 __all__ = [
@@ -17,8 +18,10 @@ __all__ = [
     "OutputFormat",
     "RasterSource",
     "Reading",
+    "Reference",
     "Result",
     "check_all",
+    "check_reference",
     "colorize",
     "colorize_all",
     "plan",

@@ -20,6 +20,7 @@ from nircolor.inference.engine import Device
 from nircolor.inference.pixels import is_pil_image
 from nircolor.inference.planning import Job, OutputFormat, StrPath, plan
 from nircolor.inference.reading import FileSummary, Reading
+from nircolor.inference.reference import Reference, check_reference, open_reference
 from nircolor.modelfile import Card
 from nircolor.parallel import Progress, clear_traceback, in_parallel
 
@@ -58,6 +59,7 @@ def colorize(
     offset: float | None = None,
     reflectance: bool | None = None,
     saturation: float = 1.0,
+    reference: StrPath | Reference | None = None,
     confidence: bool = False,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
@@ -92,6 +94,7 @@ def colorize(
     offset: float | None = None,
     reflectance: bool | None = None,
     saturation: float = 1.0,
+    reference: StrPath | Reference | None = None,
     confidence: Literal[False] = False,
 ) -> Floats: ...
 
@@ -108,6 +111,7 @@ def colorize(
     offset: float | None = None,
     reflectance: bool | None = None,
     saturation: float = 1.0,
+    reference: StrPath | Reference | None = None,
     confidence: Literal[True],
 ) -> tuple[Floats, Floats]: ...
 
@@ -124,6 +128,7 @@ def colorize(
     offset: float | None = None,
     reflectance: bool | None = None,
     saturation: float = 1.0,
+    reference: StrPath | Reference | None = None,
     confidence: bool = False,
 ) -> Any: ...
 
@@ -140,6 +145,7 @@ def colorize(
     offset: float | None = None,
     reflectance: bool | None = None,
     saturation: float = 1.0,
+    reference: StrPath | Reference | None = None,
     confidence: bool = False,
     stretch: tuple[float, float] | None = None,
     nodata: Nodata | None = None,
@@ -189,6 +195,8 @@ def colorize(
         reflectance: Whether the scaled values are linear reflectance, where the files do not say so.
         saturation: Factor on the distance of each pixel's colour from its gray: 1.0 as trained for the least
             error, 0 for gray, at most 10.
+        reference: A colour image of the same view, such as the daytime image of a fixed camera, whose colours
+            are taken where the scene matches: see `Colorizer.colorize_file`.
         confidence: Also return, or write beside each output, how well the colours are determined: see
             `Colorizer.colorize` and `Colorizer.colorize_file`.
         stretch: Percentiles of each file that map to 0 and 1, such as (1, 99), instead of ``scale``.
@@ -230,6 +238,7 @@ def colorize(
         (48, 64, 3)
     """
     check_saturation(saturation)
+    check_reference(reference, confidence)
     file_options = {
         "bands_nm": bands_nm, "stretch": stretch, "nodata": nodata, "max_pixels": max_pixels,
         "converted": converted,
@@ -254,6 +263,7 @@ def colorize(
             offset=offset,
             reflectance=reflectance,
             saturation=saturation,
+            reference=reference,
             confidence=confidence,
         )
     if output is None:
@@ -288,6 +298,7 @@ def colorize(
             skip_existing=skip_existing,
             skip_colour=skip_colour,
             saturation=saturation,
+            reference=None if reference is None else open_reference(reference),
         )
     }
     error = results[work[0]].error
@@ -318,6 +329,7 @@ def colorize_all(
     skip_existing: bool = False,
     skip_colour: bool = False,
     saturation: float = 1.0,
+    reference: Reference | None = None,
     progress_for: Callable[[Job], Progress] | None = None,
 ) -> Generator[Result, None, None]:
     """Colorize many files and yield their results in order of completion.
@@ -329,8 +341,8 @@ def colorize_all(
         colorizer: The model, made for ``jobs=parallel``.
         jobs: Inputs and outputs, as from `plan`.
         parallel: Number of files in work at the same time.
-        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality``, ``cog``, ``overwrite`` and
-            ``saturation``.
+        reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality``, ``cog``, ``overwrite``,
+            ``saturation`` and ``reference``.
         skip_existing: Skip jobs whose output exists, or appears before they are finished.
         skip_colour: Skip colour photographs.
         progress_for: Makes the progress callback of a job; it is called in the thread of the job, with the
@@ -346,6 +358,7 @@ def colorize_all(
         overwrite=overwrite,
         skip_colour=skip_colour,
         saturation=saturation,
+        reference=reference,
     )
 
     def run(job: Job, check_cancelled: Callable[[], None]) -> Result:

@@ -1,7 +1,7 @@
 """`Colorizer`: a loaded model that colorizes arrays and files."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
@@ -17,8 +17,9 @@ from nircolor.inference.engine import Device, Engine, open_engine
 from nircolor.inference.outputs import writers_for, writing
 from nircolor.inference.pixels import to_pixels
 from nircolor.inference.reading import FileSummary, Reading, opened, summarize
+from nircolor.inference.reference import Reference, Transfer, check_reference, open_reference
 from nircolor.inference.sources import ArraySource, RowSource
-from nircolor.inference.streaming import Part, colorize_strip, colorize_strips
+from nircolor.inference.streaming import Part, colorize_strip, colorize_strips, saturate
 from nircolor.inference.tiling import round_tile, tile_size_px
 from nircolor.inference.video import Clip, Options, check_video, colorize_video
 from nircolor.modelfile import Card, CardMetadata, Context, Size
@@ -126,6 +127,7 @@ class Colorizer:
         offset: float | None = None,
         reflectance: bool | None = None,
         saturation: float = 1.0,
+        reference: "str | os.PathLike[str] | Reference | None" = None,
         confidence: Literal[False] = False,
     ) -> Floats: ...
 
@@ -139,6 +141,7 @@ class Colorizer:
         offset: float | None = None,
         reflectance: bool | None = None,
         saturation: float = 1.0,
+        reference: "str | os.PathLike[str] | Reference | None" = None,
         confidence: Literal[True],
     ) -> tuple[Floats, Floats]: ...
 
@@ -152,6 +155,7 @@ class Colorizer:
         offset: float | None = None,
         reflectance: bool | None = None,
         saturation: float = 1.0,
+        reference: "str | os.PathLike[str] | Reference | None" = None,
         confidence: bool = False,
     ) -> Any: ...
 
@@ -164,6 +168,7 @@ class Colorizer:
         offset: float | None = None,
         reflectance: bool | None = None,
         saturation: float = 1.0,
+        reference: "str | os.PathLike[str] | Reference | None" = None,
         confidence: bool = False,
     ) -> Any:
         """Colorize an image in memory.
@@ -194,6 +199,8 @@ class Colorizer:
             reflectance: Whether the scaled values are linear reflectance; None if unknown.
             saturation: Factor on the distance of each pixel's colour from its gray, the mean of the
                 channels: 1.0 as trained for the least error, 0 for gray, at most 10.
+            reference: A colour image of the same view, whose colours are taken where the scene matches; see
+                `colorize_file`.
             confidence: Return how well each colour is determined as well: 1 minus the bound that the error of
                 the colour stays below in 90% of cases (in the share that is the ``error_quantile`` of the
                 model's card). The error is the root mean square over the three channels, in colour values
@@ -209,13 +216,13 @@ class Colorizer:
                 not bound its errors.
         """
         check_saturation(saturation)
+        check_reference(reference, confidence)
         if confidence:
             require_confidence(self.card)
         pixels = to_pixels(image, self.card, valid, scale, offset, reflectance)
         source = ArraySource(pixels.nir, pixels.valid)
-        strips = colorize_strips(
-            self._engine, source, self.tile_for(source), saturation=saturation, with_error=confidence
-        )
+        transfer = self._transfer(reference, source)
+        strips = self._strips(source, self.tile_for(source), None, saturation, confidence, transfer)
         output = np.concatenate([part for _, part, _ in strips], axis=1)
         if not confidence:
             return pixels.restore(output)
@@ -232,6 +239,7 @@ class Colorizer:
         overwrite: bool = False,
         skip_colour: bool = False,
         saturation: float = 1.0,
+        reference: "str | os.PathLike[str] | Reference | None" = None,
         confidence: bool = False,
         cog: bool | None = None,
         creation_options: Mapping[str, str] | None = None,
@@ -253,6 +261,9 @@ class Colorizer:
             overwrite: Replace an existing output.
             skip_colour: Raise `ColourPhotographError` for a colour photograph.
             saturation: As for `colorize`.
+            reference: A colour image of the same view, or an opened `Reference`, such as the daytime image of
+                a fixed camera (extra ``align``). Its colours are taken where the scene matches, and those of
+                the model elsewhere. One that cannot be matched causes a warning and has no effect.
             confidence: Also write the confidence (see `colorize`) as a gray image beside the output:
                 ``NAME_confidence.tif`` for a TIFF, else ``NAME_confidence.png``. The largest integer means 1.
             cog: Write a TIFF as Cloud Optimized GeoTIFF, or not; by default if it is georeferenced and has a
@@ -269,9 +280,12 @@ class Colorizer:
                 the model does not bound its errors.
         """
         check_saturation(saturation)
+        check_reference(reference, confidence)
         if confidence:
             require_confidence(self.card)
         if clip is not None or is_video(path):
+            if reference is not None:
+                raise NircolorError(f"{path}: --reference expects images, got a video")
             options = Options(reading or Reading(), depth, quality, overwrite, skip_colour, confidence)
             return colorize_video(
                 self,
@@ -285,6 +299,7 @@ class Colorizer:
         with opened(self.card, path, reading, skip_colour) as (raster, source):
             tile_px = self.tile_for(source)
             try:
+                transfer = self._transfer(reference, source, Path(path))
                 with writing(
                     self.card,
                     raster,
@@ -296,13 +311,8 @@ class Colorizer:
                     cog=cog,
                     creation_options=creation_options,
                 ) as write:
-                    for top, part, valid in colorize_strips(
-                        self._engine,
-                        source,
-                        tile_px,
-                        on_progress,
-                        saturation=saturation,
-                        with_error=confidence,
+                    for top, part, valid in self._strips(
+                        source, tile_px, on_progress, saturation, confidence, transfer
                     ):
                         write(top, part, valid)
                         # freed before the next strip is computed
@@ -313,6 +323,44 @@ class Colorizer:
                     f"use smaller ones, --tile {tile_px // 2}, or fewer --jobs"
                 ) from error
             return summarize(raster, source)
+
+    def _transfer(
+        self,
+        reference: "str | os.PathLike[str] | Reference | None",
+        source: RowSource,
+        path: Path | None = None,
+    ) -> "Transfer | None":
+        """Match a reference with an image; None where there is none, or it cannot be matched."""
+        if reference is None:
+            return None
+        opened_reference = open_reference(reference)
+
+        def colorize(reduced: ArraySource) -> Floats:
+            return self.colorize_source(reduced, self.tile_for(reduced))
+
+        return opened_reference.transfer(source, colorize, path)
+
+    def _strips(
+        self,
+        source: RowSource,
+        tile_px: int,
+        on_progress: Progress | None,
+        saturation: float,
+        with_error: bool,
+        transfer: "Transfer | None",
+    ) -> Iterator[tuple[int, Floats, Mask]]:
+        """Colorize as `streaming.colorize_strips`, with the colours of a reference."""
+        if transfer is None:
+            yield from colorize_strips(
+                self._engine, source, tile_px, on_progress, saturation=saturation, with_error=with_error
+            )
+            return
+        for top, part, valid in colorize_strips(self._engine, source, tile_px, on_progress):
+            transfer.apply(part, top)
+            saturate(part, saturation)
+            yield top, np.clip(part, 0, 1, out=part), valid
+            # freed before the next strip is computed
+            del part, valid
 
     def colorize_source(
         self,

@@ -239,7 +239,8 @@ def _match(nir: Floats, reference: Floats, inside: Mask) -> Floats:
         _relative(_residual(colours @ _LUMINANCE, [smooth], weight), inside),
     ]
     odds = np.full(nir.shape, _LOG_ODDS[0], np.float32)
-    for factor, term in zip(_LOG_ODDS[1:], (*agreements, *residuals), strict=True):
+    terms: list[Floats] = [*agreements, *residuals]
+    for factor, term in zip(_LOG_ODDS[1:], terms, strict=True):
         odds += np.float32(factor) * term
     certainty = np.asarray(1 / (1 + np.exp(-odds)), np.float32)
     edge = np.pad(inside.astype(np.uint8), 1)
@@ -273,7 +274,7 @@ def _relative(residual: Floats, inside: Mask) -> Floats:
     """Return the size of a residual relative to its median, at most 3, as the log-odds were fitted."""
     size = np.abs(_blur(residual, 2))
     median = float(np.median(size[inside])) if inside.any() else 0.0
-    return _blur(np.minimum(size / (median + 0.003), 12) / 4, 6)
+    return _blur(np.asarray(np.minimum(size / (median + 0.003), 12) / 4, np.float32), 6)
 
 
 def _colour_transform(model: Floats, reference: Floats, weight: Floats) -> Floats:

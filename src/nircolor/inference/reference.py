@@ -228,10 +228,10 @@ def _match(nir: Floats, reference: Floats, inside: Mask) -> Floats:
     grays = equalized(nir, inside), equalized(reference @ _LUMINANCE, inside)
     one, other = (structure_of(gray, inside, 1.5) for gray in grays)
     product, energies = (one * other.conj()).real, (np.abs(one) ** 2, np.abs(other) ** 2)
-    agreements = [
-        _blur(product, sigma) / (np.maximum(*(_blur(energy, sigma) for energy in energies)) + 0.01)
-        for sigma in _WINDOWS
-    ]
+    agreements: list[Floats] = []
+    for sigma in _WINDOWS:
+        energy = np.maximum(_blur(energies[0], sigma), _blur(energies[1], sigma))
+        agreements.append(np.asarray(_blur(product, sigma) / (energy + 0.01), np.float32))
     weight = inside * np.clip((agreements[1] - 0.1) / 0.3, 0, 1) + 1e-3 * inside
     smooth, colours = _blur(grays[0], 2), _blur(reference, 2)
     residuals = [

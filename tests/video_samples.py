@@ -27,6 +27,7 @@ def write_video(
         stream.width, stream.height, stream.pix_fmt = frames[0].shape[1], frames[0].shape[0], pix_fmt
         stream.time_base = stream.codec_context.time_base = MS
         stream.codec_context.color_range = 2 if full else 1
+        container.metadata.update(context.pop("metadata", {}))
         for name, value in context.items():
             if name == "matrix":
                 stream.set_display_matrix(value)

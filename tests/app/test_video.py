@@ -9,7 +9,7 @@ from tests import tiny_models
 from tests.imagery.imagery_samples import load, save
 from tests.video_samples import read_video, rgb_of, texture, write_video
 
-pytest.importorskip("av", reason="needs the extra video")
+av = pytest.importorskip("av", reason="needs the extra video")
 
 
 @pytest.fixture
@@ -74,6 +74,17 @@ def test_a_sequence_becomes_images_of_its_depth(nircolor, model, tmp_path):
     pixels = load(tmp_path / "c_2.png")[0]
     assert pixels.dtype == np.uint16
     assert abs(int(pixels[0].max()) - 20000) <= 1
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv", "mov", "avi", "webm"])
+def test_the_comment_says_that_the_colours_are_estimated(nircolor, model, tmp_path, extension):
+    output = tmp_path / f"b.{extension}"
+    path = write_video(tmp_path / "a.mkv", [np.full((64, 64), 100)] * 2, metadata={"comment": "camera 7"})
+    assert nircolor("colorize", path, "-o", output, "-m", model).code == 0
+    with av.open(str(output)) as container:
+        (comment,) = (text for name, text in container.metadata.items() if name.lower() == "comment")
+    assert comment.startswith("camera 7; nircolor ")
+    assert comment.endswith(", colours estimated by model per_pixel")
 
 
 def test_bad_input_is_refused_in_one_line_and_nothing_is_written(nircolor, model, tmp_path):

@@ -172,6 +172,7 @@ def _colorize_file(run: VideoRun, path: Path, output: Path, clip: Clip, options:
             time_base=reader.time_base,
             like=reader,
             overwrite=options.overwrite,
+            model=run.card.name,
         ) as writer:
             for item in reader.items():
                 if not isinstance(item, VideoFrame):
@@ -298,6 +299,7 @@ def _sequence_to_video(
         rate=rate,
         time_base=_SEQUENCE_TIME_BASE,
         overwrite=options.overwrite,
+        model=run.card.name,
     ) as writer:
         for i, frame in enumerate(frames):
             with _opened_frame(run.card, frame, options, summary) as (_, source):

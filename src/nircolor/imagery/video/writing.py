@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from nircolor.arrays import Floats
 from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.imagery.output.metadata_writer import software
 from nircolor.imagery.output.placing import Finished, check_free, put
 from nircolor.imagery.video.names import VIDEO_OUTPUTS
 from nircolor.imagery.video.reading import VideoReader
@@ -76,6 +77,7 @@ class VideoWriter:
         time_base: unit of the time stamps in seconds.
         like: video whose metadata, rotation and other streams are taken over.
         overwrite: replace an existing file.
+        model: name of the model that estimates the colours; the comment in the metadata states it.
 
     Raises:
         NircolorError: the file exists, cannot be written, or does not take the sound of the input.
@@ -92,8 +94,10 @@ class VideoWriter:
         time_base: Fraction,
         like: VideoReader | None = None,
         overwrite: bool = False,
+        model: str | None = None,
     ) -> None:
         check_video_output(path, source, overwrite)
+        self._model = model
         self._path, self._source, self._overwrite = path, source, overwrite
         self._size, self._rate, self._time_base, self._like = size, rate, time_base, like
         self._first: int | None = None
@@ -155,6 +159,11 @@ class VideoWriter:
             self._container.metadata.update(like.metadata)
             stream.metadata.update({k: v for k, v in like.stream.metadata.items() if k != "rotate"})
             self._add_others(like)
+        if self._model is not None:
+            # the one text that all formats keep; MKV gives names back in capitals
+            metadata = self._container.metadata
+            before = [metadata.pop(name) for name in list(metadata) if name.lower() == "comment"]
+            metadata["comment"] = "; ".join([*before, software(self._model)])
         self._stream, self._is_started = stream, True
 
     def _add_others(self, like: VideoReader) -> None:

@@ -1,7 +1,8 @@
 """Colours from a reference: a colour image of the same view, such as the daytime image of a night camera.
 
 The reference is registered to the near-infrared image as in `nircolor align`. Where the scene still matches,
-its colours are used; elsewhere those of the model, after the transform of colours that fits the model's best
+its colours are used; elsewhere those of the model. By night, when the image is much darker than the
+reference, the result has the reference's exposure: the model's colours get the transform that fits them best
 to the reference where both are known.
 """
 
@@ -35,6 +36,9 @@ _REGRESSION = 24.0
 # pasted into either (benchmarks/reference.py), then moved by 0.5 and made steeper by half, since an object
 # that shines through is worse than a colour of the model
 _LOG_ODDS = (0.42, 2.75, 3.77, 5.64, -3.65, -2.90)
+# differences of exposure, in factors of two, up to which that of the model is used, and from which that of
+# the reference
+_EXPOSURES = (0.35, 0.6)
 # the colours of the reference fade out over this distance from the edge of its view, in reduced pixels
 _FADE_PX = 12
 
@@ -111,7 +115,8 @@ class Reference:
         match = _match(gray, moved, inside)
         model = colorize(ArraySource(nir, valid)).transpose(1, 2, 0)
         full = Frame(source.width, source.height)
-        return Transfer(_Warped(self, found.warp, full), match, _colour_transform(model, moved, match))
+        gain, transform = _toned(model, moved, match)
+        return Transfer(_Warped(self, found.warp, full), match, gain, transform)
 
     def _register(self, nir: Floats, valid: Mask) -> "Registration":
         """Register the reference; at half the size where noise hides the structure of a night image."""
@@ -183,11 +188,13 @@ class Transfer:
     Attributes:
         reference: The reference at the pixels of the image.
         match: Weight of the reference, (h, w) in [0, 1], of the reduced image.
-        transform: (4, 3), from the model's colour and 1 to colour as in the reference.
+        gain: Factor on the reference.
+        transform: (4, 3), from the model's colour and 1 to the colour that is used where nothing matches.
     """
 
     reference: _Warped
     match: Floats
+    gain: float
     transform: Floats
 
     def apply(self, colour: Floats, top: int) -> None:
@@ -204,7 +211,7 @@ class Transfer:
         weight = resample(self.match, places)[None]
         moved = self.reference.rows(top, top + rows)[0].transpose(2, 0, 1)
         model = np.einsum("chw,cd->dhw", colour, self.transform[:3]) + self.transform[3][:, None, None]
-        np.clip(weight * moved + (1 - weight) * model, 0, 1, out=colour)
+        np.clip(weight * np.minimum(self.gain * moved, 1) + (1 - weight) * model, 0, 1, out=colour)
 
 
 def _blur(image: Floats, sigma: float) -> Floats:
@@ -275,6 +282,20 @@ def _relative(residual: Floats, inside: Mask) -> Floats:
     size = np.abs(_blur(residual, 2))
     median = float(np.median(size[inside])) if inside.any() else 0.0
     return _blur(np.asarray(np.minimum(size / (median + 0.003), 12) / 4, np.float32), 6)
+
+
+def _toned(model: Floats, reference: Floats, weight: Floats) -> tuple[float, Floats]:
+    """Return the gain of the reference, and the transform of the model's colours, at which both agree.
+
+    Up to a difference of `_EXPOSURES`, the exposure is that of the model's colours, which estimate that of
+    the image. Beyond, by night, it is that of the reference, and the model's colours are brought to it.
+    """
+    seen, wanted = (float((weight * (one @ _LUMINANCE)).sum()) + 1e-6 for one in (model, reference))
+    gain = seen / wanted
+    near, far = _EXPOSURES
+    night = float(np.clip((abs(np.log2(gain)) - near) / (far - near), 0, 1))
+    transform = night * _colour_transform(model, reference, weight) + (1 - night) * np.eye(4, 3)
+    return gain ** (1 - night), transform.astype(np.float32)
 
 
 def _colour_transform(model: Floats, reference: Floats, weight: Floats) -> Floats:

@@ -37,7 +37,8 @@ _FEWEST_PAIRS, _FEWEST_HELD_OUT, _FEWEST_TRAINED_ON = 5, 2, 3
 # Longer sides are reduced; for networks that do not see the whole image, images are cut into blocks.
 _LARGEST_PX = 1024
 _TILE_PX = 160
-_STEPS_BETWEEN_SCORES, _PATIENCE, _SEARCH_PX = 20, 4, 512
+# The few images that decide when to stop are too noisy to end the training at once.
+_FEWEST_STEPS, _STEPS_BETWEEN_SCORES, _PATIENCE, _SEARCH_PX = 60, 20, 4, 512
 # Window of `box_ssim_loss`.
 _SSIM_BOX_PX = 9
 # Photographs may be taken from any distance; the scale of images from above is that of the sensor.
@@ -259,13 +260,15 @@ def _train(
     smallest = -(-max(network.minimum_px, _SSIM_BOX_PX) // network.multiple_of) * network.multiple_of
     tile_px = max(fitting, smallest)
     # not the score of the base model: the pairs held out decide whether training has helped
-    best, best_step = -math.inf, min(steps, _STEPS_BETWEEN_SCORES)
+    first = min(steps, _FEWEST_STEPS)
+    best, best_step = -math.inf, first
 
     def search(step: int, averaged: Network) -> bool:
         nonlocal best, best_step
         if on_progress is not None:
             on_progress(step, 2 * steps)
-        if step % _STEPS_BETWEEN_SCORES == 0 and (psnr := _mean_psnr(averaged, val)) > best:
+        is_scored = step >= first and step % _STEPS_BETWEEN_SCORES == 0
+        if is_scored and (psnr := _mean_psnr(averaged, val)) > best:
             best, best_step = psnr, step
         return step < best_step + _PATIENCE * _STEPS_BETWEEN_SCORES
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nircolor.training.degradations import capture, light_by_lamp, pad_black
+from nircolor.training.degradations import capture, coarsen, light_by_lamp, pad_black
 
 NONE = {"haze": 0.0, "blur": 0.0, "noise": 0.0, "compression": 0.0}
 
@@ -39,6 +39,25 @@ def test_padding_is_black_and_valid_in_nir_and_colour_and_lies_at_a_side(seed):
     sides = [black[0], black[-1], black[:, 0], black[:, -1]]
     assert any(side.any() for side in sides)
     assert not black[15:25, 25:35].any()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_coarse_images_are_averages_in_nir_and_colour_alike(seed):
+    rng = np.random.default_rng(seed)
+    image = torch.rand(6, 32, 48, generator=torch.Generator().manual_seed(seed))
+    image[1], image[-1] = image[3], 1
+    coarse = coarsen(image, rng)
+    assert coarse.shape == image.shape
+    assert torch.equal(coarse[1], coarse[3])
+    assert torch.allclose(coarse[-1], torch.ones(()))
+    assert coarse.var((1, 2))[0] < 0.6 * image.var((1, 2))[0]
+    assert torch.allclose(coarse.mean((1, 2)), image.mean((1, 2)), atol=0.05)
+
+
+def test_some_coarse_images_are_even():
+    image = torch.rand(5, 32, 32, generator=torch.Generator().manual_seed(0))
+    even = [float(coarsen(image, np.random.default_rng(seed))[0].std()) < 1e-6 for seed in range(60)]
+    assert 0 < sum(even) < 60
 
 
 def test_a_lamp_darkens_nir_and_colour_alike_towards_the_corners():

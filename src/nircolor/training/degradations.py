@@ -1,4 +1,4 @@
-"""Random faults of cameras on training images: padding, an infrared lamp, haze, blur, noise, compression."""
+"""Random changes of training images: coarser detail, padding, a lamp, haze, blur, noise, compression."""
 
 import math
 import warnings
@@ -41,6 +41,22 @@ def pad_black(image: Tensor, rng: np.random.Generator) -> Tensor:
     image = torch.where(padded, 0.0, image)
     image[_MASK] = torch.where(padded, 1.0, image[_MASK])
     return image
+
+
+def coarsen(image: Tensor, rng: np.random.Generator) -> Tensor:
+    """Average NIR and colour over squares of a random side, up to the whole image, interpolated bilinearly.
+
+    Images of even fields are rare in training, and a network that has seen none may give them any colour.
+
+    Args:
+        image: (bands + 4, h, w), planes as in `sampling.ImagePair.pixels`.
+        rng: Source of all random numbers.
+    """
+    height, width = image.shape[1:]
+    side_px = math.exp(rng.uniform(math.log(2), math.log(max(height, width))))
+    cells = max(1, round(height / side_px)), max(1, round(width / side_px))
+    means = F.adaptive_avg_pool2d(image[None], cells)
+    return F.interpolate(means, size=(height, width), mode="bilinear")[0]
 
 
 def light_by_lamp(image: Tensor, rng: np.random.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nircolor.arrays import Floats, Mask
-from nircolor.training.degradations import capture, light_by_lamp, pad_black
+from nircolor.training.degradations import capture, coarsen, light_by_lamp, pad_black
 
 Sample = dict[str, Tensor | str]
 
@@ -38,6 +38,8 @@ class Augmentation:
         noise: Largest standard deviation of the noise of the NIR input at black; it doubles towards white, as
             shot noise grows. Most samples have little.
         compression: Probability that the NIR input went through JPEG, at qualities of 30 to 95.
+        coarse: Part of the samples whose detail is averaged over squares of a random side, up to the whole
+            image, in NIR and in colour.
         lamp: Part of the samples that are lit by a lamp in the middle, in NIR and in colour.
         padding: Part of the samples with black padding at one or two sides, in NIR and in colour.
     """
@@ -53,6 +55,7 @@ class Augmentation:
     blur: float = 0.0
     noise: float = 0.0
     compression: float = 0.0
+    coarse: float = 0.0
     lamp: float = 0.0
     padding: float = 0.0
     flip: bool = True
@@ -118,6 +121,8 @@ def draw_sample(
     bands = len(image) - 4
     # a stream of their own, so that the faults do not change the other random numbers
     (faults,) = rng.spawn(1)
+    if a.coarse and faults.random() < a.coarse:
+        image = coarsen(image, faults)
     if faults.random() < a.lamp:
         image = light_by_lamp(image, faults)
 

@@ -27,6 +27,7 @@ _NEEDED_BY = {
     "numba": ["models/graph", "models/test_nirgnn.py"],
     "colour": ["app/test_synthesize.py", "spectral"],
     "ray": ["inference/test_cluster.py"],
+    "triton": ["models/graph/knn_triton.py"],
     "rioxarray": ["test_xarray.py", "xarray.py"],
     "fastapi": ["app/web"],
     "skimage": ["app/test_evaluate.py", "evaluation", "metrics.py", "test_metrics.py"],

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import rasterio
@@ -12,6 +13,7 @@ import rasterio
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
 from nircolor.inference.cluster import MANIFEST, Manifest, colorize_on_cluster, plan_tasks, running
+from nircolor.inference.cluster.worker import Settings, Worker
 from tests.imagery.imagery_samples import noise, save
 from tests.tiny_models import bounded, per_pixel, position
 
@@ -79,6 +81,18 @@ def test_the_files_of_a_local_run_and_a_manifest_to_continue_from(cluster, folde
     again = run(folder, tmp_path / "out", model, skip_existing=True)
     assert sorted(one.status for one in again) == ["failed", *["skipped"] * 5]
     assert not (tmp_path / "out" / "0.png").exists()
+
+
+def test_an_output_of_a_worker_that_died_before_it_said_so_counts_as_done(server, folder, model, tmp_path):
+    boto3 = pytest.importorskip("boto3", reason="needs moto")
+    boto3.client("s3").create_bucket(Bucket="died")
+    for output in (str(tmp_path / "out"), "s3://died/out"):
+        (task,) = plan_tasks([str(folder / "0.png")], output)
+        (tmp_path / "out").mkdir(exist_ok=True)
+        for started, expected in ((time.time() - 5, "done"), (time.time() + 60, "failed")):
+            worker = Worker(Settings(str(model), None, {}, False, None, started))
+            worker.run(task)
+            assert worker.run(task).status == expected
 
 
 def test_the_work_of_a_killed_worker_is_done_again(cluster, folder, tmp_path):

@@ -3,6 +3,7 @@
 import atexit
 import os
 import socket
+import time
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from contextlib import suppress
@@ -85,7 +86,8 @@ def colorize_on_cluster(
     try:
         cpus = int(ray.cluster_resources().get("CPU", 1))
         count = max(1, min(workers or cpus, cpus))
-        settings = Settings(model, tile_px, options or {}, skip_existing, split_px if count > 1 else None)
+        split_px = split_px if count > 1 else None
+        settings = Settings(model, tile_px, options or {}, skip_existing, split_px, time.time())
         run = _Run(tasks, settings, count)
         for outcome in run.outcomes():
             manifest.add(asdict(outcome))

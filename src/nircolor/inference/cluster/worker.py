@@ -45,6 +45,7 @@ class Settings:
         options: For `Colorizer.colorize_file`.
         skip_existing: Leave out files whose output exists.
         split_px: Rasters of at least this many pixels are colorized by several workers; None for never.
+        started: Time at which the run started, in seconds since 1970.
     """
 
     model: str
@@ -52,6 +53,7 @@ class Settings:
     options: dict[str, Any]
     skip_existing: bool
     split_px: int | None
+    started: float
 
     @property
     def confidence(self) -> bool:
@@ -105,6 +107,10 @@ class Worker:
                     self.close()
             except ColourPhotographError:
                 status = "skipped"
+            except OutputExistsError as error:
+                # the process that wrote it died before it could say so, and its work was given out again
+                if not self._was_written_in_this_run(task):
+                    status, message = "failed", _message(error, task)
             # a bug that one file triggers must not stop the others
             except Exception as error:
                 status, message = "failed", _message(error, task)
@@ -143,6 +149,13 @@ class Worker:
                     f"{task.output}: exists already; it is replaced only with --overwrite"
                 )
         return exists and self._settings.skip_existing
+
+    def _was_written_in_this_run(self, task: Task) -> bool:
+        if is_address(task.output):
+            written: float = Storage(task.output).call("modified", task.output).timestamp()
+        else:
+            written = Path(task.output).stat().st_mtime
+        return written >= self._settings.started
 
     def _large(self, task: Task) -> tuple[Part, int, int] | None:
         """Return the part, side of tiles and number of rows of a large raster; None for another file."""

@@ -1,6 +1,8 @@
 """Videos: values by depth and range, time stamps, rotation, sound, and what is refused."""
 
+import os
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +86,23 @@ def test_colours_of_each_output(tmp_path, extension, depth):
     found = rgb_of(frames[1])
     assert np.abs(found - rgb)[:, 8:-8, 8:40].max() < 0.03
     assert np.abs(found - rgb)[:, 8:-8, 56:-8].max() < 0.03
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs Linux")
+def test_no_thread_takes_priority_over_other_processes(tmp_path):
+    """The encoder of AV1 does where the tests run as root."""
+
+    def policies():
+        return {os.sched_getscheduler(int(thread.name)) for thread in Path("/proc/self/task").iterdir()}
+
+    path = tmp_path / "colour.webm"
+    with VideoWriter(
+        path, tmp_path / "none", (64, 64), depth=8, rate=Fraction(25), time_base=Fraction(1, 1000)
+    ) as writer:
+        for i in range(3):
+            writer.write(np.full((3, 64, 64), 0.5, np.float32), 40 * i)
+            assert policies() == {os.SCHED_OTHER}
+    assert policies() == {os.SCHED_OTHER}
 
 
 def test_odd_sizes_are_kept(tmp_path):

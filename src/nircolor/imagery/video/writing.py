@@ -2,7 +2,8 @@
 
 import os
 import warnings
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,27 @@ from nircolor.imagery.video.samples import BT601, BT709, Levels, fill_rgb, fill_
 from nircolor.staging import staging_folder
 
 _LIMITED, _FULL, _RGB = 1, 2, 0
+
+
+@contextmanager
+def _kept_scheduling() -> Iterator[None]:
+    """Context that undoes a change of this thread's scheduling, in it and in the threads started meanwhile.
+
+    Where the process belongs to root, the encoder of AV1 takes real-time priority, ahead of all other
+    processes, and does not give it back.
+    """
+    if not hasattr(os, "sched_getscheduler"):
+        yield
+        return
+    before = os.sched_getscheduler(0), os.sched_getparam(0)
+    try:
+        yield
+    finally:
+        if os.sched_getscheduler(0) != before[0]:
+            for thread in Path("/proc/self/task").iterdir():
+                # it may have ended
+                with suppress(OSError):
+                    os.sched_setscheduler(int(thread.name), *before)
 
 
 class _Coding(NamedTuple):
@@ -213,7 +235,9 @@ class VideoWriter:
         with self._translated():
             if not self._is_started:
                 self._start()
-            self._container.mux(self._stream.encode(frame))
+            with _kept_scheduling():
+                packets = self._stream.encode(frame)
+            self._container.mux(packets)
             for packet in self._waiting:
                 self._copy(packet)
             self._waiting.clear()

@@ -13,6 +13,7 @@ from nircolor.modelfile import read_card
 from nircolor.models import build, load
 from nircolor.training import exporting, finetune, finetuning
 from nircolor.training.adaptation import interpolation, with_bands
+from nircolor.weights import shipped_models
 from tests.pairs.images import write
 from tests.torch_models import random_network, save_torch_model
 from tests.training.shipped_recipes import write_image
@@ -225,10 +226,10 @@ def test_scene_has_one_band():
 
 
 def test_a_model_with_folded_batch_norms():
-    """`satellite` exists as .onnx only."""
-    network = load("satellite")
-    adapted, arguments = with_bands(network, "convnext_unet", {}, [783, 842, 945], [842, 783, 945])
-    assert arguments == {"bands": 3}
+    """As those of .onnx files are."""
+    network, widths = load(shipped_models()["satellite"]), {"widths": [32, 64, 96]}
+    adapted, arguments = with_bands(network, "convnext_unet", widths, [783, 842, 945], [842, 783, 945])
+    assert arguments == widths | {"bands": 3}
     x = torch.rand(1, 3, 32, 32) / 3
     with torch.no_grad():
         torch.testing.assert_close(adapted(x), network(x[:, [1, 0, 2]]), atol=1e-4, rtol=1e-4)

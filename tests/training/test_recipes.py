@@ -91,12 +91,13 @@ def test_a_small_version_differs_only_in_its_budget(name):
     assert small["trainer"]["max_steps"] < full["trainer"]["max_steps"] / 10
 
 
-def test_the_satellite_recipes_differ_only_in_bands():
+def test_the_satellite_recipes_differ_only_in_bands_levels_and_even_images():
     three, one = (deepcopy(BY_NAME[name]) for name in ("satellite", "satellite-1band"))
     for recipe in (three, one):
         for key in ("name", "summary", "bands"):
             del recipe["model"]["init_args"]["card"][key]
-        del recipe["model"]["init_args"]["arguments"]["bands"]
+        assert recipe["model"]["init_args"].pop("arguments").keys() == {"bands", "widths"}
+        del recipe["data"]["augmentation"]["coarse"]
     assert three == one
 
 

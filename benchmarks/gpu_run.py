@@ -154,10 +154,11 @@ def timed(device: torch.device, call: Callable[[], object], rounds: int = TIMED_
         call()
     synchronize(device)
     begun = time.perf_counter()
-    for _ in range(rounds if device.type == "cuda" else 1):
+    calls = rounds if device.type == "cuda" else 1
+    for _ in range(calls):
         call()
     synchronize(device)
-    return (time.perf_counter() - begun) / (rounds if device.type == "cuda" else 1)
+    return (time.perf_counter() - begun) / calls
 
 
 def synchronize(device: torch.device) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -87,10 +87,16 @@ def by_edges(centres: Tensor, sources: Tensor, neighbours: Tensor, net: EdgeNetw
     return torch.einsum("ptf,fto->po", scalars.mT @ z, net.phi) + scalars.sum(1) @ net.phi_bias
 
 
+@cache
+def _compiled() -> Callable[..., Tensor]:
+    return torch.compile(by_edges, dynamic=False)
+
+
 FORMS: dict[str, Callable[..., Tensor]] = {
     "V of pixels": edge_sums.sum_edges,
     "by edges": partial(in_blocks, form=by_edges),
-    "by edges, compiled": partial(in_blocks, form=torch.compile(by_edges, dynamic=False)),
+    # compiled at the first call, not where a command only packs data
+    "by edges, compiled": lambda h, graph, net: in_blocks(h, graph, net, _compiled()),
 }
 
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.utils.data import default_collate
 
 from nircolor.errors import NircolorError
-from nircolor.losses import absolute_error, box_ssim_loss, log_squared_error
 from nircolor.models import Network, build
 from nircolor.texts import count_of
 from nircolor.training.sampling import Augmentation, ImagePair, draw_sample
+from nircolor.training.tasks import scene_terms
 
 _BATCH = 4
 # The encoder was trained on a million photographs; few pairs would only spoil it.
@@ -22,8 +22,6 @@ _ENCODER = "encoder."
 # Few pairs make noisy steps. The average over about 30 of them is the result, so that the learning rate can
 # stay constant and the number of steps need not be known in advance.
 _DECAY = 0.97
-# Weights of the loss terms, those of `tasks.SceneTask`; images above 40 dB gain nothing by a smaller error.
-_LOG_ERROR, _ABSOLUTE, _SSIM, _FLOOR = 0.1, 0.2, 0.15, 1e-4
 
 # Called with a step, counted from 1, and the network with the averaged weights; False ends the training.
 OnStep = Callable[[int, Network], bool]
@@ -76,7 +74,8 @@ def train_on_few(
             samples.append(draw_sample(pair, rng, augmentation, tile_px, network.context_px))
         batch = default_collate(samples)
         output = trained(*(batch[key] for key in ("nir", "context") if key in batch))
-        loss = _loss(output[:, :3], batch["rgb"], batch["valid"])
+        log_error, absolute, ssim = scene_terms(output[:, :3], batch["rgb"], batch["valid"]).values()
+        loss = log_error + absolute + ssim
         if not loss.isfinite():
             raise NircolorError(f"the loss is {loss.item()} at step {step}: {', '.join(batch['name'])}")
         optimizer.zero_grad()
@@ -162,12 +161,3 @@ def interpolation(wanted_nm: Sequence[float], given_nm: Sequence[float]) -> Tens
     weights = np.empty((len(wanted_nm), len(order)), np.float32)
     weights[:, order] = np.stack(rows, 1)
     return torch.from_numpy(weights)
-
-
-def _loss(predicted: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    images = predicted, target, valid
-    return (
-        _LOG_ERROR * log_squared_error(*images, floor=_FLOOR)
-        + _ABSOLUTE * absolute_error(*images)
-        + _SSIM * box_ssim_loss(*images)
-    )

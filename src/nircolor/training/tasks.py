@@ -49,6 +49,33 @@ def half_cosine(step: int, steps: int, warmup_steps: int = 0) -> float:
     return rise * (_FINAL_COSINE + (1 - _FINAL_COSINE) * fall)
 
 
+def scene_terms(
+    predicted: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    *,
+    log_error: float = 0.1,
+    absolute: float = 0.2,
+    ssim: float = 0.15,
+) -> Terms:
+    """Return the weighted terms of the loss of `scene`; see `SceneTask` for the weights.
+
+    Args:
+        predicted: Colour, (N, 3, H, W).
+        target: True colour, (N, 3, H, W).
+        valid: Mask, (N, 1, H, W).
+        log_error: Weight of the logarithm of the squared error.
+        absolute: Weight of the absolute error.
+        ssim: Weight of 1 − SSIM with box windows.
+    """
+    images = predicted, target, valid
+    return {
+        "log_error": log_error * log_squared_error(*images, floor=_SCENE_FLOOR),
+        "absolute": absolute * absolute_error(*images),
+        "ssim": ssim * box_ssim_loss(*images),
+    }
+
+
 class ContentTask(ColorizationModule):
     """Train any network with the content loss, equations (4) and (5): the U-Net rows of the paper.
 
@@ -315,12 +342,14 @@ class SceneTask(ColorizationModule):
             self.network.encoder.load_imagenet(imagenet_weights())
 
     def objective(self, outputs: Tensor, batch: Batch) -> Terms:
-        pair = outputs, batch["rgb"], batch["valid"]
-        return {
-            "log_error": self.log_error * log_squared_error(*pair, floor=_SCENE_FLOOR),
-            "absolute": self.absolute * absolute_error(*pair),
-            "ssim": self.ssim * box_ssim_loss(*pair),
-        }
+        return scene_terms(
+            outputs,
+            batch["rgb"],
+            batch["valid"],
+            log_error=self.log_error,
+            absolute=self.absolute,
+            ssim=self.ssim,
+        )
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         named = [(name, p) for name, p in self.network.named_parameters() if p.requires_grad]

@@ -38,6 +38,21 @@ def test_help_imports_nothing_heavy():
     assert not {"numpy", "rasterio", "onnxruntime", "pydantic", "rich", "torch", "lightning"} & set(loaded)
 
 
+def test_boto3_is_imported_when_it_is_used(tmp_path):
+    pytest.importorskip("boto3")
+    file = save(tmp_path / "a.png", noise(1, 8, 8), "PNG")
+    code = (
+        f"import sys; from nircolor.app.main import main; sys.argv = ['nircolor', 'info', {str(file)!r}]\n"
+        "try: main()\n"
+        "except SystemExit: print('rasterio.session' in sys.modules, 'boto3.session' in sys.modules)\n"
+        "import rasterio.session\n"
+        "rasterio.session.AWSSession(aws_access_key_id='a', aws_secret_access_key='b', region_name='c')\n"
+        "print('boto3.session' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-2:] == ["True False", "True"]
+
+
 def test_an_error_is_one_line_without_a_traceback(nircolor, tmp_path):
     line = nircolor.refused("colorize", tmp_path / "a.png", "-o", tmp_path / "out")
     assert line == f"{tmp_path / 'a.png'}: no such file"

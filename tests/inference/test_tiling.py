@@ -69,6 +69,13 @@ def test_one_tile_where_the_image_fits():
     assert cut(1, 48, 16, 16, minimum_px=33).tile_px == 48
 
 
+def test_wide_overlaps_are_blended_over_16_pixels_in_the_middle():
+    axis = cut(300, 200, 100, 4)
+    assert (axis.starts, axis.tile_px) == ((0, 100), 200)
+    ramp = (np.arange(16) + 0.5) / 16
+    np.testing.assert_allclose(axis.weights[1][:100], [*[0] * 42, *ramp, *[1] * 42], atol=1e-6)
+
+
 def test_tiles_no_longer_than_their_overlap_are_refused():
     with pytest.raises(ValueError, match="longer than their overlap of 32 px, got 32 px"):
         cut(100, 32, 20, 16)

@@ -51,9 +51,9 @@ def colorize_strips(
 ) -> Iterator[tuple[int, Floats, Mask]]:
     """Colorize an image from top to bottom.
 
-    Tiles overlap by the model's receptive-field radius, or by ``overlap_px`` of its card, and are blended in
-    the middle of the overlap. The influence of a pixel fades with distance; tests hold the difference
-    between tiled and whole images below half an 8-bit step.
+    Tiles overlap by the ``tile_overlap_px`` of the model's card, and are blended in the middle of the
+    overlap. The influence of a pixel fades with distance; tests hold the difference between tiled and whole
+    images below half an 8-bit step.
 
     Args:
         engine: Runs the model.

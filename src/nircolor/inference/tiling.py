@@ -14,6 +14,8 @@ from nircolor.modelfile import Card
 # Largest side of a tile in pixels, or in receptive-field radii. Larger tiles gain nothing: overlaps are a
 # small share by then. Networks with a large receptive field should see a megapixel in one piece.
 _LARGEST_PX, _LARGEST_RADII = 1024, 8
+# neighbouring tiles are blended over a quarter of their overlap, and over no more than this
+_BLENDED_PX = 16
 # share of the free memory that images may take; other jobs and programs need some too
 _SHARE = 0.5
 # Upper limit for each image, 512 MiB: with the libraries, the network and GDAL's cache this stays below 1 GB.
@@ -45,14 +47,14 @@ class Axis:
     def weights(self) -> list[Floats]:
         """Blending weights (tile_px,) of each tile; they sum to 1 at every pixel.
 
-        They ramp across the middle quarter of an overlap: close to its border a tile lacks surroundings,
-        and its output there is less reliable.
+        They ramp across the middle quarter of an overlap, at most 16 px: close to its border a tile lacks
+        surroundings, and its output there is less reliable.
         """
         raw = [np.ones(self.tile_px, np.float32) for _ in self.starts]
         for (start, before), (next_start, after) in pairwise(zip(self.starts, raw, strict=True)):
             overlap = start + self.tile_px - next_start
-            position = (np.arange(overlap, dtype=np.float32) + 0.5) / max(1, overlap)
-            ramp = np.clip(4 * position - 1.5, 0, 1)
+            from_middle = np.arange(overlap, dtype=np.float32) + 0.5 - overlap / 2
+            ramp = np.clip(from_middle / min(_BLENDED_PX, max(1, overlap) / 4) + 0.5, 0, 1)
             before[self.tile_px - overlap :] *= 1 - ramp
             after[:overlap] *= ramp
         total = np.zeros(self.padded_px, np.float32)

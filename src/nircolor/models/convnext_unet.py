@@ -110,9 +110,9 @@ class ConvNextUNet(Network):
         self.receptive_field_px = (
             convs * (2 * sum(cells_px[:-1]) + cells_px[-1]) + sum(cells_px[1:]) // 2 + cells_px[-1] - 1
         )
-        # where tiles are blended, 3/8 of the overlap surround them: 0.6 of the radius, beyond which
-        # the shipped weights change colours by less than half an 8-bit step
-        self.overlap_px = self.receptive_field_px * 8 // 5
+        # 0.6 of the radius on both sides of where tiles are blended: pixels further away change colours by
+        # less than half an 8-bit step with the shipped weights
+        self.overlap_px = self.receptive_field_px * 6 // 5 + 24
         # the mean of reflectances is far from 0 and their deviation far from 1
         self.standardise = nn.BatchNorm2d(bands, affine=False)
         # a convolution with a stride: faster than to fold 2×2 pixels into channels first

@@ -11,7 +11,7 @@ from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
 from nircolor.modelfile import read_card
 from nircolor.models import build, load
-from nircolor.training import exporting, finetune, finetuning
+from nircolor.training import adaptation, exporting, finetune, finetuning
 from nircolor.training.adaptation import interpolation, with_bands
 from nircolor.weights import shipped_models
 from tests.pairs.images import write
@@ -127,13 +127,31 @@ def test_a_model_that_got_worse_is_not_written(tmp_path, base, pairs, spoiled):
     assert not (tmp_path / "mine.safetensors").exists()
 
 
-def test_the_training_stops_at_the_best_step(tmp_path, base, pairs, monkeypatch):
-    psnrs = iter([5, 6, 7, 6, 6, 6, 6, 9])
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_the_training_stops_at_the_best_step_and_keeps_the_best_share_of_the_change(
+    tmp_path, base, pairs, monkeypatch, share
+):
+    # at steps 60, 80, …, of all of the change and of half of it
+    best = (7, 6) if share == 1 else (6, 7)
+    psnrs = iter([5, 4, 6, 5, *best, *[6] * 8, 9])
+    trained = []
+
+    def train_on_few(*arguments):
+        trained.append(adaptation.train_on_few(*arguments))
+        return trained[-1]
+
     monkeypatch.setattr(finetuning, "_mean_psnr", lambda *_: next(psnrs))
+    monkeypatch.setattr(finetuning, "train_on_few", train_on_few)
     result = finetune(base, pairs, tmp_path / "mine.safetensors", steps=200)
     assert result.steps == 100
     # the search ended 80 steps after the best one
     assert next(psnrs) == 9
+    weights, before, after = (
+        dict(network.named_parameters())
+        for network in (load(tmp_path / "mine.safetensors"), load(base), trained[-1])
+    )
+    for name, found in weights.items():
+        torch.testing.assert_close(found, torch.lerp(before[name], after[name], share))
 
 
 def test_bad_pairs_among_good_ones_are_named(tmp_path, base, pairs):

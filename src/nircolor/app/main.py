@@ -115,7 +115,8 @@ def main() -> None:
     any other error, reported in one line (``--debug`` adds the traceback); 130 after Ctrl-C, SIGTERM or
     SIGHUP; 141 if the reader of standard output has gone.
     """
-    # rasterio imports it where it is installed, in a sixth of the time of all imports, and uses it for S3 only
+    # rasterio imports it where it is installed, for a sixth of the time of all imports, and uses it for S3
+    # only
     if find_spec("boto3") is not None:
         sys.modules.setdefault("boto3", _ImportedWhenUsed("boto3"))
     sys.exit(terminal.finish(_run()))

@@ -186,8 +186,8 @@ class Scene(Network):
         # half resolution first, then one pooling for each further level
         self.multiple_of = self.minimum_px = 2 ** len(widths)
         self.receptive_field_px = _receptive_field_px(len(widths))
-        # 0.4 of the radius on both sides of where tiles are blended: pixels further away change colours by less
-        # than half an 8-bit step with the shipped weights
+        # 0.4 of the radius on both sides of where tiles are blended: pixels further away change colours by
+        # less than half an 8-bit step with the shipped weights
         self.overlap_px = self.receptive_field_px * 7 // 8
         self.encoder = EfficientNetLite0()
         self.context = _ContextDecoder(self.encoder.channels[1:], context_width, dropout)

@@ -93,6 +93,15 @@ def train_on_few(
     return averaged
 
 
+def between(base: Network, trained: Network, share: float) -> Network:
+    """Return a network whose weights lie between those of two networks: 0 is ``base``, 1 is ``trained``."""
+    network = deepcopy(base)
+    with torch.no_grad():
+        for weights, other in zip(network.parameters(), trained.parameters(), strict=True):
+            weights.lerp_(other, share)
+    return network
+
+
 def with_bands(
     network: Network,
     architecture: str,

@@ -209,6 +209,22 @@ def test_values_that_are_declared_not_to_be_reflectance_are_still_dark(tmp_path)
         open_raster(header, encoding="gamma", reflectance=False)
 
 
+@pytest.mark.parametrize("dtype", ["int16", "uint16", "int32", "uint32"])
+def test_integers_that_use_a_small_part_of_their_range_are_dark(tmp_path, dtype):
+    largest = np.iinfo(dtype).max
+    for value, is_dark in ((4095, True), (largest // 5, True), (largest, False)):
+        path = save(tmp_path / f"{value}.tif", np.full((1, 8, 8), value, dtype))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            open_raster(path, encoding="gamma").close()
+        texts = [str(one.message) for one in caught]
+        assert bool(texts) == is_dark, (value, texts)
+        for text in texts:
+            assert f"{dtype} without a value of" in text
+            advice = "--scale 4095 for a camera" if value < 16384 else "--scale: 65535 for counts of 16 bits"
+            assert advice in text
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 def test_a_photograph_causes_no_warning(tmp_path, dtype):
     with open_raster(save(tmp_path / "a.tif", noise(1, 20, 20, dtype)), encoding="gamma") as raster:

@@ -30,6 +30,8 @@ _DARKEST = 0.02
 # floating point that was divided by the scale of its metadata before; integers have no such values
 _BLACK = 1e-3
 _CAMERA = "--scale 4095 for a camera of 12 bits (1023 for 10, 16383 for 14, 255 for 8)"
+# no camera fills 32 bits; they hold counts of fewer bits, or sums of frames
+_WIDE = "the value that maps to 1 with --scale: 65535 for counts of 16 bits, 1048575 for 20, 16777215 for 24"
 _FLOATS = "100 for percent, 10000 for reflectance × 10000, 255 or 65535 for converted integers"
 
 
@@ -139,15 +141,16 @@ class Values:
                     f"{self.path}: {self.product.name}, whose scale the file does not state, reads as a dark "
                     f"photograph; give {self.advice(' --reflectance')}"
                 )
-            if 0 < self.largest < 2**14:
+            least = dark_below(self.dtype)
+            if 0 < self.largest < least:
                 advice = (
                     f"{self.advice(' --reflectance')}, or "
                     if self.is_spectral and scale.is_reflectance is None
                     else ""
                 )
                 return (
-                    f"{self.path}: {self.dtype.name} without a value of 16384 or more reads as very dark; "
-                    f"give {advice}{_CAMERA}"
+                    f"{self.path}: {self.dtype.name} without a value of {least} or more reads as very dark; "
+                    f"give {advice}{_CAMERA if self.largest < 2**14 else _WIDE}"
                 )
         is_asked = scale.is_reflectance is None and (self.is_spectral or self.product is not None)
         is_scaled = scale.source == "user" or (by_type and self.dtype.kind == "f")
@@ -174,6 +177,18 @@ class Values:
             )
         landsat = f"{LANDSAT_SURFACE.options}{more} for {LANDSAT_SURFACE.name}"
         return f"{SENTINEL2.options}{more} for reflectance × 10000 (as Sentinel-2), {landsat}"
+
+
+def dark_below(dtype: np.dtype[np.generic]) -> int:
+    """Return the value of which an image of integers, taken over their whole range, needs some to be visible.
+
+    A quarter of the range, and at least what a camera of 14 bits fills.
+
+    Example:
+        >>> dark_below(np.dtype(np.uint16)), dark_below(np.dtype(np.int32))
+        (16384, 536870912)
+    """
+    return max(2**14, int(np.iinfo(dtype).max) // 4 + 1)
 
 
 def encode_srgb(linear: Floats) -> Floats:

@@ -6,6 +6,7 @@ import os
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -312,6 +313,13 @@ def test_the_command_works_for_names_with_control_characters(nircolor, tmp_path,
     assert done.stdout == os.fsencode(path)
 
 
+def test_a_warning_has_a_name_with_a_line_break_once(nircolor, tmp_path):
+    path = save(tmp_path / "two\nlines.tif", noise(1, 24, 24, np.uint16) // 16)
+    done = nircolor("info", path)
+    assert done.err.count("lines.tif") == 1
+    assert f"warning: {tmp_path / 'two'}\\nlines.tif: uint16 without" in done.err
+
+
 def test_an_image_from_standard_input(nircolor, tmp_path, monkeypatch):
     path = save(tmp_path / "a.tif", noise(1, 24, 24, dtype=np.uint16) // 16, "GTiff")
     for words in ([], ["--json"]):
@@ -326,6 +334,83 @@ def test_an_image_from_standard_input(nircolor, tmp_path, monkeypatch):
     assert content["warnings"][0].startswith("standard input: uint16")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"no image")))
     assert nircolor.refused("info", "-").startswith("standard input: expected a PNG")
+
+
+def test_the_command_for_a_converted_camera(nircolor, tmp_path):
+    red = np.stack([noise(1, 64, 64)[0] // factor for factor in (1, 2, 2)])
+    save(tmp_path / "a.png", red)
+    done = nircolor("info", tmp_path / "a.png")
+    assert "looks like the red-tinted image" in done.err
+    assert done.out.rstrip().endswith("--model scene --from converted")
+
+
+@pytest.fixture
+def box(tmp_path):
+    """A folder of images of three kinds, with files that are no images and a damaged one."""
+    folder = tmp_path / "box"
+    folder.mkdir()
+    for number in range(4):
+        save(folder / f"IMG_{number}.png", noise(1, 20 + number, 24), driver="PNG")
+    for name in ("a.tif", "b.tif"):
+        save(
+            folder / name, noise(1, 16, 16, "uint16") // 20, setup=lambda f: f.set_band_description(1, "B08")
+        )
+    save(folder / "rgbn.tif", noise(4, 16, 16))
+    (folder / "cut.png").write_bytes((folder / "IMG_0.png").read_bytes()[:100])
+    (folder / "notes.txt").write_text("x")
+    (folder / "clip.mp4").write_bytes(b"x")
+    return folder
+
+
+def test_images_of_a_folder_that_are_read_alike_are_listed_together(nircolor, box):
+    done = nircolor("info", box)
+    assert done.code == 1
+    blocks = [[line.split(maxsplit=2) for line in block.splitlines()] for block in done.out.split("\n\n")]
+    assert [block[0][:2] for block in blocks] == [["4", "images"], ["2", "images"], ["1", "image"]]
+    photographs, satellite, unknown = (" ".join(block.split()) for block in done.out.split("\n\n"))
+    assert f"{box / 'IMG_0.png'}, {box / 'IMG_1.png'}, {box / 'IMG_2.png'}, … (PNG) size" in photographs
+    assert "size 24 × 20, 24 × 21, 24 × 22, … px" in photographs
+    assert photographs.endswith("model scene fits, with --model scene")
+    assert "bands 1 band, uint16 (B08 842 nm)" in satellite
+    assert satellite.endswith("model satellite-1band fits, with --model satellite-1band --scale 10000")
+    assert "such as --bands nir=4" in unknown
+    assert "warning: 2 images: the scale of the values is not stated; --scale 10000 is for" in done.err
+    assert "clip.mp4" in done.err
+    assert f"{box / 'cut.png'}: the image is damaged" in done.err
+
+
+def test_json_of_a_folder_has_what_is_said_of_each_image(nircolor, box):
+    (box / "cut.png").unlink()
+    done = nircolor("info", box, "--json")
+    assert done.code == 0
+    listed = json.loads(done.out)
+    assert [Path(one["file"]).name for one in listed] == [
+        "IMG_0.png", "IMG_1.png", "IMG_2.png", "IMG_3.png", "a.tif", "b.tif", "rgbn.tif",
+    ]  # fmt: skip
+    for one in listed:
+        assert one == json.loads(nircolor("info", one["file"], "--json").out)
+
+
+def test_the_command_for_a_folder_of_one_kind_colorizes_it(nircolor, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    save(tmp_path / "deep" / "a.png", noise(1, 16, 16))
+    save(tmp_path / "deep" / "er" / "b.png", noise(1, 16, 16))
+    for words, count in ((["deep"], "1 image"), (["deep", "-r"], "2 images"), (["deep/*.png"], "1 image")):
+        done = nircolor("info", *words)
+        assert done.out.startswith(f"{count} ")
+        (command,) = (line.partition("fits: ")[2] for line in done.out.splitlines() if "fits: " in line)
+        assert nircolor(*shlex.split(command)[1:], "--overwrite").code == 0
+        assert (tmp_path / "colour" / ("er/b.png" if "-r" in words else "a.png")).exists()
+
+
+def test_a_folder_without_images_has_no_info(nircolor, tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    done = nircolor("info", tmp_path)
+    assert (done.code, done.out) == (2, "")
+    assert "expected images in this folder, found none" in done.err
+    save(tmp_path / "a.png", noise(1, 16, 16))
+    assert "--recursive: expected a folder" in nircolor("info", tmp_path / "a.png", "-r").err
 
 
 def test_a_mistyped_model_is_suggested(nircolor):

@@ -24,9 +24,11 @@ from nircolor.app.options import (
 )
 from nircolor.app.terminal import shell_quoted
 from nircolor.errors import NircolorError, NircolorWarning
-from nircolor.texts import count_of
+from nircolor.texts import abbreviate, count_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
     from rich.console import Console
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
 _REDUCED_PX: Final = 512
 # of an image with more bands than the first number (a hyperspectral cube), only the second number is listed
 _MANY_BANDS, _LISTED_BANDS = 16, 8
+# images, and their sizes, that are named of a group
+_NAMED_IMAGES = 3
 
 AllDetails = Annotated[
     bool,
@@ -80,9 +84,9 @@ def info(
     names: Annotated[
         list[str],
         typer.Argument(
-            metavar="FILE",
-            help="Image, product, model file, or name of a shipped model; the bands of one image as FILE@NM; "
-            "- reads an image from standard input.",
+            metavar="FILE...",
+            help="Image, product, folder or pattern of images, model file, or name of a shipped model; the "
+            "bands of one image as FILE@NM; - reads an image from standard input.",
         ),
     ],
     bands: Bands = None,
@@ -92,30 +96,34 @@ def info(
     nodata: NodataValue = None,
     source: Source = None,
     max_pixels: MaxPixels = None,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Include the images in subfolders of folders.")
+    ] = False,
     verbose: AllDetails = False,
     as_json: Json = False,
 ) -> None:
-    """Show what is read from an image and how to colorize it, or the card of a model.
+    """Show what is read from images and how to colorize them, or the card of a model.
 
-    The values listed are those after scaling. The command that is shown colorizes the image.
+    The values listed are those after scaling. The command that is shown colorizes the image. Of several
+    images, those that are read in the same way are listed together.
 
     \b
     nircolor info night.png
+    nircolor info my_images/ --recursive
     nircolor info flight.tif --bands 780,850,940
     nircolor info b7.tif@783 b8.tif@842
     nircolor info landsat.tif --scale 0.0000275 --offset -0.2
     nircolor info satellite
     """
     wavelengths, invalid_value = parse_bands(bands), parse_nodata(nodata)
-    from nircolor.app.console import print_json, show_warnings
+    from nircolor.app.console import conclude, print_json, show_warnings
     from nircolor.app.streams import open_input
-    from nircolor.imagery import join_bands, open_raster
+    from nircolor.imagery import join_bands, open_raster, stack_path
+    from nircolor.inference import find_inputs
     from nircolor.modelfile import is_model_file, read_card
     from nircolor.weights import shipped_models
 
     name, *more = join_bands(names)
-    if more:
-        raise NircolorError(f"{more[0]}: expected one image or model, got {len(names)}")
     path = Path(name)
     if name != "-" and not path.exists():
         path = shipped_models().get(name, path)
@@ -123,7 +131,7 @@ def info(
         near = difflib.get_close_matches(name, shipped_models(), n=1)
         if near:
             raise NircolorError(f"{name}: no such file or model; did you mean {near[0]}?")
-    if is_model_file(path):
+    if not more and is_model_file(path):
         card = read_card(path)
         if as_json:
             print_json(_card_record(card, path))
@@ -131,8 +139,10 @@ def info(
             _console().print(_card_table(card, path))
         return
     given = _as_text(bands, scale, offset, reflectance, nodata, max_pixels, source)
-    with show_warnings(), open_input(name) as streams:
-        file = Path(streams.inputs[0])
+    cards = shipped_cards()
+
+    def describe(file: Path, paths: str) -> dict[str, Any]:
+        """Describe an image, and warn of what is doubtful about it."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", NircolorWarning)
             raster = open_raster(
@@ -145,17 +155,45 @@ def info(
                 max_pixels=max_pixels,
                 converted=source is not None,
             )
+        found = [one.message for one in caught if isinstance(one.message, NircolorWarning)]
+        advised = " --from converted" if any("--from converted" in one.problem for one in found) else ""
         with raster:
-            content = _describe(raster, fits_of(raster, shipped_cards()), _input_and_output(name), given)
+            content = _describe(raster, fits_of(raster, cards), paths, given + advised)
             # warnings about the values depend on the model
             general = raster.values.warning(None)
-            found = [str(one.message) for one in caught if issubclass(one.category, NircolorWarning)]
-            found = [text for text in found if text != general]
-            texts = found + content["warnings"]
-            for text in texts:
-                warnings.warn(NircolorWarning(text.removeprefix(f"{file}: "), path=file), stacklevel=2)
-            content["file"] = streams.argument(file)
-            content["warnings"] = [streams.named(text) for text in texts]
+        found = [one for one in found if f"{one.path}: {one.problem}" != general]
+        found += [NircolorWarning(text.removeprefix(f"{file}: "), path=file) for text in content["warnings"]]
+        for one in found:
+            warnings.warn(one, stacklevel=2)
+        content["warnings"] = [str(one) for one in found]
+        return content
+
+    is_pattern = not path.exists() and any(sign in name for sign in "*?[")
+    if more or is_pattern or (path.is_dir() and stack_path(path) is None):
+        with show_warnings(unit="images") as shown:
+            files = find_inputs([name, *more], recursive=recursive)
+            contents, failures = [], []
+            for file in files:
+                try:
+                    contents.append(describe(file, _input_and_output(str(file))))
+                except (NircolorError, OSError) as error:
+                    failures.append((file, error))
+            if as_json:
+                print_json(contents)
+            else:
+                paths = f"{_input_and_output(name)}{' --recursive' if recursive else ''}"
+                _print_groups(contents, None if more or failures else paths)
+            shown.close()
+            if failures:
+                conclude(count_of(len(contents), "image"), failures)
+        return
+    if recursive:
+        raise NircolorError(f"--recursive: expected a folder, got {name}")
+    with show_warnings(), open_input(name) as streams:
+        file = Path(streams.inputs[0])
+        content = describe(file, _input_and_output(name))
+        content["file"] = streams.argument(file)
+        content["warnings"] = [streams.named(text) for text in content["warnings"]]
     if as_json:
         print_json(content)
     else:
@@ -259,6 +297,85 @@ def _describe(raster: "Raster", fits: list[Fit], paths: str, given: str) -> dict
     }
 
 
+def _print_groups(contents: "Sequence[dict[str, Any]]", paths: str | None) -> None:
+    """Print a table for all images that are read in the same way.
+
+    Args:
+        contents: Results of `_describe`.
+        paths: Arguments of `nircolor colorize` for all images, where one command can be given.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for content in contents:
+        groups.setdefault(str(_common_rows(content)), []).append(content)
+    console = _console()
+    for number, group in enumerate(groups.values()):
+        if number:
+            console.print()
+        table = _grid()
+        names = abbreviate([content["file"] for content in group], _NAMED_IMAGES)
+        formats = ", ".join(dict.fromkeys(content["format"] for content in group))
+        table.add_row(count_of(len(group), "image"), f"{names} ({formats})")
+        sizes = dict.fromkeys(f"{content['width']} × {content['height']}" for content in group)
+        table.add_row("size", f"{abbreviate(list(sizes), _NAMED_IMAGES)} px")
+        for title, text in _common_rows(group[0])[:-1]:
+            table.add_row(title, text)
+        model = group[0]["models"][0]
+        if not model["fits"]:
+            text = f"does not fit: {model['reason']}"
+        elif paths is not None and len(groups) == 1:
+            text = f"fits: nircolor colorize {paths}{_options_of(model)}"
+        else:
+            text = f"fits, with{_options_of(model)}"
+        table.add_row(f"model {model['name']}", text)
+        console.print(table)
+
+
+def _common_rows(content: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows that images have in common if they are read in the same way."""
+    bands, model = content["bands"], content["models"][0]
+    named = [_band_title(band) if band["wavelength_nm"] is not None else band["name"] for band in bands]
+    known = [name for name in named if name]
+    listed = f" ({abbreviate(known, 5, 5)})" if known else ""
+    return [
+        ("bands", f"{count_of(len(bands), 'band')}, {content['dtype']}{listed}"),
+        *_value_rows(content),
+        ("for", _options_of(model) if model["fits"] else f"{model['name']}: {model['reason']}"),
+    ]
+
+
+def _options_of(model: dict[str, Any]) -> str:
+    """Return the options of the command that colorizes an image."""
+    found: str = model["command"].rpartition(f" --model {model['name']}")[2]
+    return f" --model {model['name']}{found}"
+
+
+def _value_rows(content: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return the rows about the scale and the meaning of the values, and about the place of an image."""
+    rows = [
+        ("1.0 means", f"{content['scale']['one']:g} ({content['scale']['rule']})"),
+        ("reflectance", _reflectance(content)),
+    ]
+    if content["product"]:
+        rows.append(("recognized", content["product"]))
+    if content["transform"]:
+        rows.append(("georeference", content["crs"] or "without a coordinate reference system"))
+    if content["nodata"] is not None:
+        rows.append(("nodata", _plain(content["nodata"])))
+    return rows
+
+
+def _plain(number: float | str) -> str:
+    return number if isinstance(number, str) else f"{number:.10g}"
+
+
+def _band_title(band: dict[str, Any]) -> str:
+    """Return the name and the wavelength of a band, the latter once."""
+    nm = band["wavelength_nm"]
+    wavelength = "wavelength unknown" if nm is None else f"{nm:g} nm"
+    name = band["name"] if nm is None or band["name"] not in (f"{nm:g}", f"{nm:g} nm") else None
+    return f"{name or ''} {wavelength}".strip()
+
+
 def _image_table(content: dict[str, Any], verbose: bool) -> "Table":
     """Lay out the result of `_describe`."""
     table = _grid()
@@ -266,24 +383,14 @@ def _image_table(content: dict[str, Any], verbose: bool) -> "Table":
     table.add_row("file", f"{content['file']} ({content['format']})")
     count = count_of(len(bands), "band")
     table.add_row("size", f"{content['width']} × {content['height']} px, {count}, {content['dtype']}")
-    table.add_row("1.0 means", f"{content['scale']['one']:g} ({content['scale']['rule']})")
-    table.add_row("reflectance", _reflectance(content))
-    if content["product"]:
-        table.add_row("recognized", content["product"])
     if content["orientation"] != 1:
         table.add_row("orientation", f"EXIF {content['orientation']}, is applied")
-    if content["transform"]:
-        table.add_row("georeference", content["crs"] or "without a coordinate reference system")
-    if content["nodata"] is not None:
-        table.add_row("nodata", str(content["nodata"]))
+    for title, text in _value_rows(content):
+        table.add_row(title, text)
     listed = [band for band in bands if band["percentiles_1_50_99"] is not None or len(bands) <= _MANY_BANDS]
     for band in listed:
-        nm = band["wavelength_nm"]
-        wavelength = "wavelength unknown" if nm is None else f"{nm:g} nm"
         title = "band" if len(listed) == len(bands) else f"band {band['number']}"
-        values = _range(band["percentiles_1_50_99"])
-        name = band["name"] if nm is None or band["name"] not in (f"{nm:g}", f"{nm:g} nm") else None
-        table.add_row(title, f"{name or ''} {wavelength}, {values}".strip())
+        table.add_row(title, f"{_band_title(band)}, {_range(band['percentiles_1_50_99'])}")
     sources = dict.fromkeys(band["wavelength_from"] for band in bands if band["wavelength_from"])
     if sources:
         table.add_row("wavelengths", f"from {', '.join(sources)}")

@@ -168,6 +168,39 @@ def plan(
     return jobs
 
 
+def find_inputs(inputs: Iterable[StrPath], *, recursive: bool = False) -> list[Path]:
+    """Find the images of files, folders and glob patterns, as `plan` does, without videos and sequences.
+
+    Videos that are found and files that are not read are named in a `NircolorWarning`.
+
+    Args:
+        inputs: Paths and patterns.
+        recursive: Include the images in subfolders of folders.
+
+    Raises:
+        NircolorError: A folder or a pattern has no image.
+    """
+    found: list[Path] = []
+    for one in inputs:
+        text, path = os.fspath(one), Path(one)
+        if not path.exists() and any(sign in text for sign in "*?["):
+            found += _matches(text, videos=False)
+        elif path.is_dir() and stack_path(path) is None:
+            listing = list_folder(path, recursive)
+            videos = _videos_of(listing, path)
+            if videos:
+                names = abbreviate([video.name for video in videos], 3)
+                problem = f"left out {count_of(len(videos), 'video')}: {names}; nircolor colorize reads them"
+                warnings.warn(NircolorWarning(problem, path=path), stacklevel=2)
+            if not listing.images:
+                hint = "" if recursive else " (--recursive looks into its folders)"
+                raise NircolorError(f"{path}: expected images in this folder, found none{hint}")
+            found += listing.images
+        else:
+            found.append(path)
+    return list(dict.fromkeys(found))
+
+
 def _file_job(path: Path, target: str, root: Path | None = None) -> Job:
     """The job of an image or video; videos that are not written in their format become .mp4."""
     if not is_video(path):

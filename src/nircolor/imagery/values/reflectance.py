@@ -188,7 +188,7 @@ def dark_below(dtype: np.dtype[np.generic]) -> int:
         >>> dark_below(np.dtype(np.uint16)), dark_below(np.dtype(np.int32))
         (16384, 536870912)
     """
-    return max(2**14, int(np.iinfo(dtype).max) // 4 + 1)
+    return max(2**14, int(np.iinfo(dtype.name).max) // 4 + 1)
 
 
 def encode_srgb(linear: Floats) -> Floats:

@@ -194,6 +194,7 @@ def stored(path, dtype="uint16", value=3000, bands=(None,), tags=(), **options):
 
 
 LANDSAT = "LC08_L2SP_192028_20210715_20210721_02_T1_SR_B5.TIF"
+LANDSAT_5 = "LT05_L2SP_192028_19980715_20200721_02_T1_SR_B4.TIF"
 UTM = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6)}
 
 
@@ -208,8 +209,9 @@ UTM = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6
         ("a.tif", {"bands": (None,) * 3, "tags": (783, 842, 945), **UTM}, "satellite --scale 10000"),
         ("a.tif", {"tags": (842,), "dtype": "float32", "value": 0.3, **UTM}, "satellite-1band"),
         ("a.tif", {"tags": (842,)}, "scene"),
-        (LANDSAT, {"value": 17000}, "satellite-1band --scale 0.0000275 --offset -0.2"),
-        # 865 nm is not 842 ± 15
+        (LANDSAT_5, {"value": 17000}, "satellite-1band --scale 0.0000275 --offset -0.2"),
+        # 865 nm is not 842 ± 15, whether the band or the file has the name
+        (LANDSAT, {"value": 17000}, "scene --scale 0.0000275 --offset -0.2 --reflectance"),
         (
             LANDSAT,
             {"value": 17000, "bands": ("SR_B5",)},
@@ -402,6 +404,12 @@ def test_the_command_for_a_folder_of_one_kind_colorizes_it(nircolor, tmp_path, m
         (command,) = (line.partition("fits: ")[2] for line in done.out.splitlines() if "fits: " in line)
         assert nircolor(*shlex.split(command)[1:], "--overwrite").code == 0
         assert (tmp_path / "colour" / ("er/b.png" if "-r" in words else "a.png")).exists()
+
+
+@pytest.mark.parametrize(("one", "kind"), [("scene", "a model"), ("-", "standard input")])
+def test_a_model_or_standard_input_is_described_alone(nircolor, tmp_path, one, kind):
+    path = save(tmp_path / "a.png", noise(1, 16, 16))
+    assert f"{one}: expected several images, or {kind} alone" in nircolor.refused("info", path, one)
 
 
 def test_a_folder_without_images_has_no_info(nircolor, tmp_path):

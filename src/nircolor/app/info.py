@@ -168,6 +168,14 @@ def info(
         content["warnings"] = [str(one) for one in found]
         return content
 
+    if more:
+        for one in (name, *more):
+            is_model = one in shipped_models() and not Path(one).exists()
+            if one == "-" or is_model or is_model_file(Path(one)):
+                kind = "standard input" if one == "-" else "a model"
+                raise NircolorError(
+                    f"{one}: expected several images, or {kind} alone, got {len(more) + 1} names"
+                )
     is_pattern = not path.exists() and any(sign in name for sign in "*?[")
     if more or is_pattern or (path.is_dir() and stack_path(path) is None):
         with show_warnings(unit="images") as shown:

@@ -108,6 +108,36 @@ def test_the_name_of_the_file_names_no_band(tmp_path):
             assert (raster.wavelengths_nm, raster.names) == ((None,), (None,))
 
 
+@pytest.mark.parametrize(
+    ("file", "nm", "name"),
+    [
+        ("LC09_L2SP_193027_20220701_20220703_02_T1_SR_B5.TIF", 865, "SR_B5"),
+        ("LC08_L1TP_193027_20220701_20220703_02_RT_B4.tif", 655, "B4"),
+        ("LT05_L2SP_193027_19980701_20200703_02_T1_SR_B4.TIF", 835, "SR_B4"),
+        ("T32TMT_20220701T102041_B08_10m.tif", 842, "B08"),
+        ("T32TMT_20220701T102041_B8A.tif", 865, "B8A"),
+        ("HLS.L30.T10SEH.2020001T185749.v2.0.B05.tif", 865, "B05"),
+        ("HLS.S30.T10SEH.2020001T185749.v2.0.B08.tif", 842, "B08"),
+    ],
+)
+def test_the_name_of_a_file_of_a_satellite_product_names_its_band(tmp_path, file, nm, name):
+    with open_raster(tagged(tmp_path / file), scale=65535) as raster:
+        assert (raster.wavelengths_nm, raster.names) == ((nm,), (name,))
+        assert raster.wavelength_sources == ("name of the file",)
+    # what the file says itself counts first, and a file of several bands is not one of the product
+    with open_raster(tagged(tmp_path / file, descriptions=["NIR 850 nm"]), scale=65535) as raster:
+        assert raster.wavelengths_nm == (850,)
+    with open_raster(tagged(tmp_path / file, 2), scale=65535) as raster:
+        assert raster.wavelengths_nm == (None, None)
+
+
+def test_bands_of_a_satellite_product_that_are_no_light_are_refused(tmp_path):
+    for name in ("ST_B10", "QA_PIXEL"):
+        path = tagged(tmp_path / f"LC09_L2SP_193027_20220701_20220703_02_T1_{name}.TIF")
+        with open_raster(path, scale=65535) as raster, pytest.raises(NircolorError, match=name):
+            match_bands(BROAD, raster.wavelengths_nm, "a", "scene", raster.names)
+
+
 def test_xmp_of_several_bands(tmp_path):
     lists = ("<rdf:Seq>" + "".join(f"<rdf:li>{x}</rdf:li>" for x in values) + "</rdf:Seq>" for values in (
         ("Red", "Green", "NIR"), (660, 550, 850)))  # fmt: skip

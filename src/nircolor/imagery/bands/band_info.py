@@ -8,7 +8,9 @@ from typing import Any
 from rasterio.enums import ColorInterp
 
 from nircolor.imagery.bands.sensors import (
+    is_generic,
     is_plain,
+    product_band,
     role_of,
     sensor_wavelengths,
     wavelength_in,
@@ -71,8 +73,8 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
     Args:
         dataset: the open rasterio dataset.
         header: fields of the ENVI header; empty for other formats.
-        file_name: name of the file, which may state the product whose bands have numbers; it is never taken
-            as the name of a band.
+        file_name: name of the file, which may state the product whose bands have numbers. It names a band
+            only where it is the name of a file of a satellite product, see `sensors.product_band`.
     """
     count = int(dataset.count)
     bands = range(1, count + 1)
@@ -87,6 +89,9 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
     descriptions = descriptions_of(dataset)
     of_xmp = _for_bands(xmp.get("bandname", []), is_data)
     names = _names(descriptions, colours, tags, band_tags, of_xmp, dataset.units)
+    of_file = product_band(file_name) if count == 1 and is_generic(names[0], 1) else None
+    if of_file is not None:
+        names = [of_file]
     product = " ".join(
         [file_name, *(value for key, value in (keyed | _keyed(header)).items() if key in _PRODUCT_KEYS)]
         + [value for key in ("make", "model", "rigname", "cameraname") for value in xmp.get(key, ())]
@@ -101,6 +106,7 @@ def of_dataset(dataset: Any, header: Mapping[str, str], file_name: str = "") -> 
         [wavelength_in(name) for name in names] if "wavelength" in header else wavelengths_in(names),
         [_micrometers(tags_of(dataset, i, "IMAGERY").get("CENTRAL_WAVELENGTH_UM")) for i in bands],
         sensor_wavelengths(descriptions, product),
+        [None] if of_file is not None else sensor_wavelengths(names, product),
         sensor_wavelengths(names, product),
     )
     known = [
@@ -168,6 +174,7 @@ def from_tags(tags: Mapping[str, str]) -> float | None:
 _SOURCES = (
     "ENVI header", "tags of the band", "XMP", "tags of the file", "name of the band",
     "CENTRAL_WAVELENGTH_UM", "known sensor", "known sensor",
+    "name of the file",
 )  # fmt: skip
 _CENTRES = ("center", "centre", "central", "peak", "nominal", "mean", "band")
 _CENTRE_KEYS = (

@@ -222,6 +222,21 @@ def sensor_wavelengths(names: Sequence[str | None], product: str) -> tuple[float
     return tuple(cameras[0].get(role or "") for role in roles)
 
 
+def product_band(file_name: str) -> str | None:
+    """Return the name of the band that a file of a satellite product holds, by the name of the file.
+
+    Only whole names in the form of the product count: of Landsat Collection 2, Sentinel-2 and HLS.
+
+    Example:
+        >>> product_band("LC09_L2SP_193027_20220701_20220703_02_T1_SR_B5.TIF")
+        'SR_B5'
+        >>> product_band("T32TMT_20220701T102041_B08_10m.jp2"), product_band("B08.tif")
+        ('B08', None)
+    """
+    match = _BAND_FILE.fullmatch(file_name)
+    return None if match is None else next(name for name in match.groups() if name is not None).upper()
+
+
 def satellite_of(names: Sequence[str | None], product: str) -> str | None:
     """Return "sentinel-2", "landsat 8" or "landsat 4" where band names or the product state it, else None.
 
@@ -273,6 +288,14 @@ _PRODUCTS = {
     "landsat 8": r"landsat[-_ ]?[89]|(?<![a-z\d])l[co]0[89]_|oli[-_ ]?tirs|\.l30\.",
     "landsat 4": r"landsat[-_ ]?[457]|(?<![a-z\d])l[te]0[457]_",
 }
+# names of the scenes of Landsat Collection 2
+LANDSAT_SCENE = r"L[CEOT]\d{2}_L[12][A-Z]{2}_\d{6}_\d{8}_\d{8}_\d{2}_(?:T1|T2|RT)"
+_BAND_FILE = re.compile(
+    rf"(?:{LANDSAT_SCENE}_((?:S[RT]_)?B\d{{1,2}}|(?:S[RT]_)?QA(?:_[A-Z]+)?)(?:_VCID_\d)?"
+    r"|(?:L1C_|L2A_)?T\d{2}[A-Z]{3}_\d{8}T\d{6}_(B\d[\dA]|SCL)(?:_[126]0m)?"
+    r"|HLS\.[LS]30\.T\d{2}[A-Z]{3}\.\d{7}T\d{6}\.v\d\.\d\.(B\d[\dA]|Fmask))\.(?:tiff?|jp2)",
+    re.IGNORECASE,
+)
 _PLANET: dict[str, float] = {
     "coastal": 443, "blue": 490, "green": 565, "yellow": 610, "red": 665, "red edge": 705, "nir": 865
 }  # fmt: skip

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nircolor.errors import NircolorError
+from nircolor.imagery.bands.sensors import LANDSAT_SCENE as _SCENE
 from nircolor.imagery.bands.sensors import sensor_wavelengths
 from nircolor.imagery.metadata.product_files import landsat_groups
 from nircolor.imagery.stacks.stack import Stack, StackBand
 
-_SCENE = r"L[CEOT]\d{2}_L[12][A-Z]{2}_\d{6}_\d{8}_\d{8}_\d{2}_(?:T1|T2|RT)"
 _NAME = re.compile(_SCENE, re.IGNORECASE)
 _METADATA = re.compile(rf"({_SCENE})_MTL\.(?:txt|json|xml)", re.IGNORECASE)
 _BAND = re.compile(rf"({_SCENE})_((?:SR_)?B(\d{{1,2}}))\.tiff?", re.IGNORECASE)

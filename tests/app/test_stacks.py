@@ -108,3 +108,11 @@ def test_a_product_is_evaluated(nircolor, tmp_path):
     one = next(tmp_path.glob("*.SAFE"))
     assert nircolor("evaluate", "satellite", "--data", one, "-o", tmp_path / "one").code == 0
     assert "All 2 images" in outcome.out
+
+
+def test_the_default_model_on_a_satellite_product_is_doubted(nircolor, product, tmp_path):
+    done = nircolor("colorize", product, "-o", tmp_path)
+    assert done.code == 0
+    assert "Sentinel-2 reflectance × 10000, but model scene is for photographs" in done.err
+    done = nircolor("colorize", product, "-o", tmp_path / "b", "-m", "satellite")
+    assert (done.code, "for photographs" in done.err) == (0, False)

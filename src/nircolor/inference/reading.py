@@ -1,14 +1,18 @@
 """How a file is read: the user's statements about it, and the bands and the scale that are used."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from nircolor.errors import NircolorWarning
 from nircolor.imagery import GivenBands, Nodata, Raster, open_raster
 from nircolor.inference.sources import RasterSource
 from nircolor.modelfile import Card
 
+# the default model
+_FOR_PHOTOGRAPHS = "scene"
 # more bands are summarized as a range
 _LISTED_BANDS = 6
 
@@ -80,10 +84,21 @@ class FileSummary:
 def opened(
     card: Card, path: str | os.PathLike[str], reading: Reading | None, skip_colour: bool
 ) -> Iterator[tuple[Raster, RasterSource]]:
-    """Open a file and match its bands to a model's."""
+    """Open a file and match its bands to a model's.
+
+    Warns where the default model, which is for photographs, is used for a satellite product.
+    """
     options = vars(reading or Reading())
     with open_raster(path, **options, encoding=card.encoding, refuse_colour=skip_colour) as raster:
-        yield raster, RasterSource(raster, card)
+        source = RasterSource(raster, card)
+        product = raster.values.product
+        if card.name == _FOR_PHOTOGRAPHS and product is not None:
+            problem = (
+                f"is {product.name}, but model {card.name} is for photographs, and its colours of land from "
+                "above are wrong; `nircolor info` shows whether a model for satellites fits"
+            )
+            warnings.warn(NircolorWarning(problem, path=path), stacklevel=4)
+        yield raster, source
 
 
 def summarize(raster: Raster, source: RasterSource) -> FileSummary:

@@ -38,6 +38,7 @@ def test_models_with_all_details(nircolor):
     outcome = nircolor("models", "--verbose")
     assert (outcome.code, outcome.err) == (0, "")
     assert outcome.out.startswith("model       scene: ")
+    assert "250 nm wide), values encoded like a photograph" in outcome.out
     for name, path in shipped_models().items():
         card = read_card(path)
         words = (describe_bands(card.bands), card.licence.weights, card.licence.training_data)

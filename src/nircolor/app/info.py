@@ -455,7 +455,7 @@ def _card_table(card: "Card", path: Path) -> "Table":
 
     table = _grid()
     table.add_row("model", f"{card.name}: {card.summary}")
-    table.add_row("bands", f"{describe_bands(card.bands)}, values: {card.encoding}")
+    table.add_row("bands", f"{describe_bands(card.bands)}, {_expected(card)}")
     if card.white_reflectance is not None:
         table.add_row("colour", f"1.0 means a reflectance of {card.white_reflectance:g}")
     if card.error_quantile is not None:

@@ -18,7 +18,14 @@ from nircolor.staging import staging_folder
 _STREAM = "-"
 _INPUT, _OUTPUT = "standard input", "standard output"
 # extensions of the outputs for images whose names are not known
-_BY_DRIVER = {"PNG": ".png", "JPEG": ".jpg", "BMP": ".png", "PNM": ".png", "WEBP": ".png"}
+_BY_DRIVER = {
+    "PNG": ".png",
+    "JPEG": ".jpg",
+    "BMP": ".png",
+    "PNM": ".png",
+    "WEBP": ".png",
+    "CameraRaw": ".png",
+}
 
 
 @dataclass(frozen=True)

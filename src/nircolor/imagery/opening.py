@@ -19,10 +19,10 @@ from nircolor.imagery.bands.given import GivenBands
 from nircolor.imagery.bands.given import given as given_bands
 from nircolor.imagery.bands.pages import PagedDataset, Pages, find_pages
 from nircolor.imagery.cube import Cube
-from nircolor.imagery.files import envi_files, envi_header
+from nircolor.imagery.files import camera_raw, envi_files, envi_header
 from nircolor.imagery.files.locate import ImageFile, locate
-from nircolor.imagery.files.raw_samples import SAMPLE_DRIVERS, find_samples
-from nircolor.imagery.files.signatures import is_animated_png
+from nircolor.imagery.files.raw_samples import CAMERA_RAW_ITEM, SAMPLE_DRIVERS, find_samples
+from nircolor.imagery.files.signatures import CAMERA_RAW, is_animated_png
 from nircolor.imagery.gdal import gdal_for, open_dataset, tags_of
 from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.metadata.carried import kept_tags, read_metadata
@@ -66,7 +66,9 @@ def open_raster(
     refuse_colour: bool = False,
     converted: bool = False,
 ) -> Raster:
-    """Open a PNG, JPEG, TIFF, GeoTIFF, JPEG 2000, WebP, BMP, PGM, PPM, ENVI or NumPy image.
+    """Open a PNG, JPEG, TIFF, GeoTIFF, JPEG 2000, WebP, BMP, PGM, PPM, ENVI, NumPy or camera raw image.
+
+    Camera raw files (extra ``raw``) are developed like photographs, as `imagery.files.camera_raw` describes.
 
     A raw ENVI capture with dark and white references beside it (`imagery.values.calibration`) is read as
     reflectance, unless ``scale``, ``offset`` or ``stretch`` is given.
@@ -78,7 +80,7 @@ def open_raster(
     compared, since they may hold one gray image; values whose scale is not stated by the user, other than
     8-bit ones, are sampled, to warn where they do not suit it, and signed ones for undeclared nodata; where a
     corner is black, the image is searched for padding. PNG and JPEG images that were decoded for this stay
-    in memory up to 96 MiB.
+    in memory up to 96 MiB. Camera raw files are developed as a whole, and stay in memory.
 
     Args:
         path: the image; for ENVI its header or its data file. Also an image in several files
@@ -102,7 +104,7 @@ def open_raster(
             warnings about its values.
         refuse_colour: raise an error for a colour photograph, instead of a warning.
         converted: read a colour image as that of a converted camera: the mean of its channels is the
-            near-infrared image. Other images are read as they are.
+            near-infrared image (of camera raw, the channels of the sensor). Others are read as they are.
 
     Returns:
         The open image, to be used in a ``with`` block.
@@ -186,7 +188,11 @@ def _open_file(
     raw = scale is None and offset is None and stretch is None
     references = find_references(file.header) if file.header and raw and reflectance is not False else None
     pages = find_pages(file.path, file.data) if file.driver == "GTiff" else None
-    with _opened(file, pages, max_pixels) as dataset:
+    if converted and bands_nm is not None:
+        raise NircolorError(f"{file.path}: expected either --from converted or --bands, got both")
+    # the user's bands are those of the sensor
+    colours: camera_raw.Colours = "mean" if converted else "colour" if bands_nm is None else "channels"
+    with _opened(file, pages, max_pixels, colours) as dataset:
         if pages is not None and not pages.is_plain:
             known = dataset.known_bands(bands_nm)
         else:
@@ -198,8 +204,6 @@ def _open_file(
         if raw and reflectance is not False:
             envi_header.check_scale(file.path, header)
         layout = roles.of_dataset(file.path, dataset, known, bands_nm)
-        if converted and bands_nm is not None:
-            raise NircolorError(f"{file.path}: expected either --from converted or --bands, got both")
         if converted and layout.is_colour and layout.palette is None:
             dataset = ConvertedDataset(dataset, layout)
             known = band_info.of_dataset(dataset, header, file.path.name)
@@ -217,7 +221,7 @@ def _open_file(
         if refuse_colour and layout.is_colour and bands_nm is None:
             raise ColourPhotographError(f"{file.path}: is a colour photograph (its channels differ)")
         undeclared = None
-        if references is None and nodata is None:
+        if references is None and nodata is None and file.driver != CAMERA_RAW:
             stored.padding = find_padding(stored, dataset)
             if stored.padding is None:
                 undeclared = find_undeclared(stored, is_map=bool(georeference))
@@ -270,7 +274,7 @@ def _open_file(
             else None,
             None if stored.padding is None else stored.padding.warning(),
             None if undeclared is None else undeclared.warning(),
-            _colour_warning(file.path, stored) if bands_nm is None else None,
+            _colour_warning(file.path, stored, _camera_raw(dataset)) if bands_nm is None else None,
             values.warning(encoding) if warns_of_values else None,
         ):
             if warning:
@@ -311,14 +315,28 @@ def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
     return size
 
 
-def _colour_warning(path: Path, stored: StoredImage) -> str | None:
-    """Return a warning where the image is a colour photograph, or that of a converted camera, else None."""
-    if stored.layout.is_colour and looks_converted(stored.sample()):
+def _colour_warning(path: Path, stored: StoredImage, raw: str | None) -> str | None:
+    """Return a warning where the image is a colour photograph, or that of a converted camera, else None.
+
+    Args:
+        path: the path that messages name.
+        stored: the image.
+        raw: of camera raw, what the channels of the sensor show, which tells more than the image.
+    """
+    if not stored.layout.is_colour:
+        return None
+    if looks_converted(stored.sample()) if raw is None else raw == "near-infrared":
+        kind = "red-tinted image" if raw is None else "camera raw"
         return (
-            f"{path}: looks like the red-tinted image of a converted camera; --from converted reads the mean "
+            f"{path}: looks like the {kind} of a converted camera; --from converted reads the mean "
             "of its channels as near-infrared"
         )
     return roles.warning(path, stored.layout)
+
+
+def _camera_raw(dataset: Any) -> str | None:
+    """Return what the channels of a developed camera raw file show, None for other files."""
+    return _structure(dataset, [1]).get(CAMERA_RAW_ITEM)
 
 
 def _check_stretch_alone(path: Path, *options: float | None) -> None:
@@ -327,11 +345,20 @@ def _check_stretch_alone(path: Path, *options: float | None) -> None:
 
 
 @contextmanager
-def _opened(file: ImageFile, pages: Pages | None, max_pixels: int | None = None) -> Iterator[Any]:
+def _opened(
+    file: ImageFile,
+    pages: Pages | None,
+    max_pixels: int | None = None,
+    colours: camera_raw.Colours = "colour",
+) -> Iterator[Any]:
     """Open and check a dataset; it is closed again where the block fails."""
     dataset: Any
     with gdal_for(file.path, f"cannot be opened as {file.driver}"):
-        samples = find_samples(file.path, file.data, file.driver) if file.driver in SAMPLE_DRIVERS else None
+        samples = None
+        if file.driver in SAMPLE_DRIVERS:
+            samples = find_samples(file.path, file.data, file.driver)
+        elif file.driver == CAMERA_RAW:
+            samples = camera_raw.develop(file.path, file.data, colours, max_pixels)
         if pages is not None and not pages.is_plain:
             dataset = PagedDataset(file.path, file.data, pages)
         elif samples is None:
@@ -359,7 +386,7 @@ def _orientation_of(file: ImageFile, dataset: Any, georeference: Georeference, p
         stated = pages.orientation
     elif file.driver == "GTiff":
         stated = tiff_orientation(file.data)
-    elif file.driver == "NumPy":
+    elif file.driver in ("NumPy", CAMERA_RAW):
         return parse_orientation(tags_of(dataset, 0, "IMAGE_STRUCTURE").get("ORIENTATION"))
     else:
         stated = None if dataset.metadata.exif is None else dataset.metadata.exif.orientation
@@ -401,6 +428,8 @@ def _choose_scale(
 ) -> scaling.Scale:
     """Choose the scale by the rule; `data` are stored bands, 1-based, `options` those of the user."""
     dtype = np.dtype(dataset.dtypes[0])
+    if _camera_raw(dataset) is not None:
+        return scaling.choose(path, dtype, len(data), stated=scaling.Scale.developed(len(data)), **options)
     stated = products.stated_scale(
         path,
         dtype,

@@ -57,22 +57,27 @@ def check_size(path: Path, dataset: Any, length: int, max_pixels: int | None = N
         raise NircolorError(f"{path}: holds no image")
     if dataset.count > MAX_BANDS:
         raise NircolorError(f"{path}: expected at most {MAX_BANDS} bands, the header claims {dataset.count}")
-    pixels = dataset.width * dataset.height
-    if max_pixels is not None and pixels > max_pixels:
-        raise NircolorError(
-            f"{path}: expected at most {max_pixels} pixels (--max-pixels), got {pixels} "
-            f"({dataset.width} x {dataset.height})"
-        )
-    is_dense = pixels * dataset.count <= _SAMPLES_PER_BYTE * length
-    if max_pixels is None and pixels > _PLAUSIBLE_PIXELS and not is_dense:
-        raise NircolorError(
-            f"{path}: the header claims {dataset.width} x {dataset.height} pixels, {dataset.count} band(s), "
-            f"which {length} bytes hardly hold: damaged, or made to exhaust the computer "
-            f"(--max-pixels {pixels} reads it nevertheless)"
-        )
+    check_pixels(path, (dataset.height, dataset.width), dataset.count, length, max_pixels)
     rows, cols = dataset.block_shapes[0]
     if rows * cols * np.dtype(dataset.dtypes[0]).itemsize > _MAX_BLOCK_BYTES:
         raise NircolorError(f"{path}: stored in one piece of {rows} x {cols} pixels, too large to decode")
+
+
+def check_pixels(path: Path, size: tuple[int, int], bands: int, length: int, max_pixels: int | None) -> None:
+    """Check the number of pixels, as a part of `check_size`; ``size`` is (height, width)."""
+    height, width = size
+    pixels = height * width
+    if max_pixels is not None and pixels > max_pixels:
+        raise NircolorError(
+            f"{path}: expected at most {max_pixels} pixels (--max-pixels), got {pixels} ({width} x {height})"
+        )
+    is_dense = pixels * bands <= _SAMPLES_PER_BYTE * length
+    if max_pixels is None and pixels > _PLAUSIBLE_PIXELS and not is_dense:
+        raise NircolorError(
+            f"{path}: the header claims {width} x {height} pixels, {bands} band(s), "
+            f"which {length} bytes hardly hold: damaged, or made to exhaust the computer "
+            f"(--max-pixels {pixels} reads it nevertheless)"
+        )
 
 
 class StoredImage:

@@ -141,10 +141,11 @@ def _add_file(path: Path, siblings: envi_files.Siblings | None, listing: Listing
             listing.images.append(path)
         elif kind is not None:
             listing.unread[path] = kind
-    elif is_image(path):
+        return
+    kind = kind_of_name(path)
+    if is_image(path) and kind is None:
         listing.images.append(path)
     else:
-        kind = kind_of_name(path)
         is_envi_data = siblings is not None and envi_files.header_file(path, siblings) is not None
         if kind is not None and not is_envi_data:
             listing.unread[path] = kind

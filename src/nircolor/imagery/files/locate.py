@@ -6,7 +6,14 @@ from pathlib import Path
 
 from nircolor.errors import NircolorError
 from nircolor.imagery.files import envi_files, unread
-from nircolor.imagery.files.signatures import EXTENSIONS, OUTPUT_DRIVERS, OUTPUT_EXTENSIONS, driver_of
+from nircolor.imagery.files.signatures import (
+    CAMERA_RAW,
+    EXTENSIONS,
+    OUTPUT_DRIVERS,
+    OUTPUT_EXTENSIONS,
+    driver_of,
+    is_camera_raw,
+)
 from nircolor.imagery.stacks.listed import parse as parse_list
 
 
@@ -18,7 +25,8 @@ class ImageFile:
         path: as the user named it.
         data: absolute path of the file that holds the pixels; for ENVI not always ``path``.
         driver: the one GDAL driver that may open it: "PNG", "JPEG", "GTiff", "ENVI", "JP2OpenJPEG", "WEBP" or
-            "BMP"; or "PNM" or "NumPy", whose samples are described by `raw_samples`.
+            "BMP"; or "PNM" or "NumPy", whose samples are described by `raw_samples`, or "CameraRaw", which is
+            developed by `camera_raw`.
         header: absolute path of the ENVI header; None for other formats.
     """
 
@@ -79,20 +87,20 @@ def locate(path: str | os.PathLike[str]) -> ImageFile:
     driver = _driver_of(path, data, start)
     if driver is None:
         raise NircolorError(
-            f"{path}: expected a PNG, JPEG, TIFF, ENVI, JPEG 2000, WebP, BMP, PGM or NumPy image, "
-            f"got a file that begins with {repr(start[:8])[1:]}"
+            f"{path}: expected a PNG, JPEG, TIFF, ENVI, JPEG 2000, WebP, BMP, PGM, NumPy or camera raw image,"
+            f" got a file that begins with {repr(start[:8])[1:]}"
         )
     return ImageFile(path, data, driver)
 
 
 def _driver_of(path: Path, data: Path, start: bytes) -> str | None:
-    kind = unread.kind_of_content(start)
     driver = driver_of(start)
+    kind = None if driver == CAMERA_RAW else unread.kind_of_content(start)
     if driver == "WEBP" and start[12:16] == b"VP8X" and start[20] & 2:
         raise NircolorError(f"{path}: animated WebP is not read; save one of its images as PNG")
     if driver == "GTiff":
         with data.open("rb") as file:
-            kind = unread.CAMERA_RAW if unread.is_camera_raw(data, file) else None
+            driver = CAMERA_RAW if is_camera_raw(data, file) else driver
     elif driver is None and kind is None:
         kind = unread.kind_of_name(data)
     if kind is not None:

@@ -24,6 +24,8 @@ from nircolor.imagery.gdal import MAX_BANDS, open_dataset
 
 # formats of which some files or all are read like this
 SAMPLE_DRIVERS = ("NumPy", "PNM", "BMP")
+# item of `Samples.camera_raw` among the dataset's tags of the structure
+CAMERA_RAW_ITEM = "CAMERA_RAW"
 _GDAL_TYPES = {
     "u1": "Byte", "i1": "Int8", "u2": "UInt16", "i2": "Int16", "u4": "UInt32", "i4": "Int32", "u8": "UInt64",
     "i8": "Int64", "f4": "Float32", "f8": "Float64",
@@ -45,9 +47,11 @@ class Samples:
         offsets: byte of the first sample of each band.
         top: largest possible value, where the file states it.
         is_rgb: whether the bands are red, green, blue and possibly alpha.
-        is_transposed: whether rows and columns are swapped, so that those here are the columns of the image:
-            GDAL reads whole rows, which would be most of the file where rows are not contiguous.
-        content: the samples in memory, where those in the file are text or half-precision floats.
+        orientation: EXIF orientation to apply. 5 swaps rows and columns: GDAL reads whole rows, which would
+            be most of a NumPy file whose rows are not contiguous.
+        content: the samples in memory, where those in the file are text or half-precision floats, or have to
+            be developed.
+        camera_raw: of a developed camera raw file, what its channels show, "near-infrared" or "colour".
     """
 
     dtype: np.dtype[Any]
@@ -56,8 +60,25 @@ class Samples:
     offsets: tuple[int, ...]
     top: int | None = None
     is_rgb: bool = False
-    is_transposed: bool = False
-    content: bytes | None = None
+    orientation: int = 1
+    content: bytes | Array | None = None
+    camera_raw: str | None = None
+
+    @classmethod
+    def of_planes(cls, planes: Array, **others: Any) -> "Samples":
+        """Describe samples in memory, (bands, h, w), of which three bands are red, green and blue."""
+        bands, height, width = planes.shape
+        step = planes.dtype.itemsize
+        offsets = tuple(step * height * width * band for band in range(bands))
+        return cls(
+            planes.dtype,
+            planes.shape,
+            (step * width, step),
+            offsets,
+            is_rgb=bands == 3,
+            content=planes,
+            **others,
+        )
 
     def open(self, data: Path) -> Any:
         """Open the samples of the file ``data`` as a rasterio dataset; use inside `gdal_for`."""
@@ -65,7 +86,11 @@ class Samples:
             return open_dataset(self._vrt(str(data)), driver="VRT")
         # written, so that GDAL has a copy of its own, which it keeps until the dataset is closed
         with MemoryFile() as memory:
-            memory.write(self.content)
+            if isinstance(self.content, bytes):
+                memory.write(self.content)
+            else:
+                for row in self.content.reshape(-1, self.content.shape[-1]):  # no copy of the whole
+                    memory.write(row.tobytes())
             return open_dataset(self._vrt(memory.name), driver="VRT")
 
     def _vrt(self, data: str) -> str:
@@ -82,8 +107,10 @@ class Samples:
             f"<LineOffset>{self.strides[0]}</LineOffset><ByteOrder>{order}</ByteOrder></VRTRasterBand>"
             for band, offset in enumerate(self.offsets, 1)
         )
-        orientation = '<Metadata domain="IMAGE_STRUCTURE"><MDI key="ORIENTATION">5</MDI></Metadata>'
-        content = orientation + bands if self.is_transposed else bands
+        items = f'<MDI key="ORIENTATION">{self.orientation}</MDI>'
+        if self.camera_raw is not None:
+            items += f'<MDI key="{CAMERA_RAW_ITEM}">{self.camera_raw}</MDI>'
+        content = f'<Metadata domain="IMAGE_STRUCTURE">{items}</Metadata>{bands}'
         return f'<VRTDataset rasterXSize="{width}" rasterYSize="{height}">{content}</VRTDataset>'
 
 
@@ -110,7 +137,7 @@ def find_samples(path: Path, data: Path, driver: str) -> Samples | None:
     _, height, width = samples.shape
     rows, columns = samples.strides
     last = max(samples.offsets) + max(0, rows) * (height - 1) + columns * (width - 1) + samples.dtype.itemsize
-    length = data.stat().st_size if samples.content is None else len(samples.content)
+    length = len(samples.content) if isinstance(samples.content, bytes) else data.stat().st_size
     if length < last:
         raise NircolorError(f"{path}: the file is cut off: expected {last} bytes, got {length}")
     return samples
@@ -159,7 +186,7 @@ def _numpy(path: Path, file: BinaryIO) -> Samples:
         tuple(start + band * band_step for band in range(bands)),
         # as images are held in arrays; bands in the first axis are spectral
         is_rgb=bands == 3 and place[0] == 2 and dtype.itemsize <= 2,
-        is_transposed=fortran,
+        orientation=5 if fortran else 1,
         content=content,
     )
 

@@ -18,6 +18,9 @@ SUBFILE_TYPE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL, SUB_IFDS, DNG_VERSION
     50706,
 )
 
+# photometric interpretations: a mosaic of coloured filters, and linear colours, of camera raw files
+CFA, LINEAR_RAW = (32803,), (34892,)
+
 # bytes of a value of each type, the struct code of those that are whole numbers, and the unit of byte order
 TYPE_BYTES = {
     1: 1,
@@ -41,8 +44,10 @@ _WHOLE = {3: "H", 4: "I", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _UNITS = TYPE_BYTES | {5: 4, 10: 4}
 # damaged counts must not cause long loops or large reads: tags of a page, and bytes of all values of a file
 _MAX_ENTRIES, _MAX_BYTES = 4096, 64 << 20
-# where the pixels are, a number for each row or tile: not read
-_PLACES = {273, 279, 324, 325}
+# of TIFF, BigTIFF, and the camera raw files of Olympus and Panasonic, which are TIFFs otherwise
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"IIRO", b"IIRS", b"MMOR", b"IIU\0")
+# where the pixels are: offsets and lengths of strips, and of tiles
+PLACES = {273, 279, 324, 325}
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class TiffTags:
 
     Args:
         file: the file, open in binary mode.
+        places: whether to read the places of the pixels too, a number for each row or tile.
 
     Attributes:
         first: offset of the first page's directory.
@@ -92,10 +98,11 @@ class TiffTags:
         ValueError: the file is no TIFF.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, *, places: bool = False) -> None:
         self._file, self._left = file, _MAX_BYTES
+        self._unread = set() if places else PLACES
         start = file.read(16)
-        if start[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") or len(start) < 8:
+        if start[:4] not in _SIGNATURES or len(start) < 8:
             raise ValueError("no TIFF")
         self.order = "<" if start[:2] == b"II" else ">"
         self.big = start[2:4] in (b"+\0", b"\0+")
@@ -150,7 +157,7 @@ class TiffTags:
         middle = 12 if self.big else 8
         field = entry[middle:]
         count = struct.unpack(self.order + ("Q" if self.big else "I"), entry[4:middle])[0]
-        if tag in _PLACES:
+        if tag in self._unread:
             return tag, TagValue(kind, count, b"", field)
         length = count * TYPE_BYTES.get(kind, 1)
         raw = field

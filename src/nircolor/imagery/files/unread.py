@@ -1,15 +1,14 @@
 """Image and video files that nircolor does not read: recognize them, and say what to do instead."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
-from typing import BinaryIO
 
-from nircolor.imagery.files import tiff
+from nircolor.extras import install_command
+from nircolor.imagery.files.signatures import CAMERA_RAW_EXTENSIONS
 
 # bytes at the start of a file that `kind_of_content` needs
 START_BYTES = 132
-
-_CFA, _LINEAR_RAW = (32803,), (34892,)
 
 
 @dataclass(frozen=True)
@@ -36,13 +35,6 @@ def _kind(name: str, advice: str, extensions: str, *signatures: bytes) -> Unread
 
 
 _TO_TIFF = "save as PNG or 16-bit TIFF"
-CAMERA_RAW = _kind(
-    "camera raw",
-    "convert to a 16-bit TIFF first, for example with rawpy",
-    "3fr arw cap cr2 cr3 crw dcr dng erf fff gpr iiq k25 kdc mef mos mrw nef nrw orf pef raf rw2 rwl sr2 srf "
-    "srw x3f",
-    b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FOVb", b"\0MRM", b"II\x1a\0\0\0HEAPCCDR",
-)  # fmt: skip
 VIDEO = _kind(
     "video",
     "export its images first, for example with ffmpeg",
@@ -57,7 +49,7 @@ _WITH_MARK = _kind(
     "UTF-8-marked ENVI header", "save it as plain text, without the mark", "", b"\xef\xbb\xbfENVI"
 )
 _KINDS = (
-    CAMERA_RAW, VIDEO, _HEIF, _RADIANCE, _ENVI_LIKE, _WITH_MARK,
+    VIDEO, _HEIF, _RADIANCE, _ENVI_LIKE, _WITH_MARK,
     _kind("GIF", _TO_TIFF, "gif", b"GIF87a", b"GIF89a"),
     _kind("Photoshop", _TO_TIFF, "psb psd", b"8BPS"),
     _kind("OpenEXR", _TO_TIFF, "exr", b"v/1\x01"),
@@ -80,15 +72,19 @@ _KINDS = (
 
 _BY_EXTENSION = {extension: kind for kind in _KINDS for extension in kind.extensions}
 EXTENSIONS = frozenset(_BY_EXTENSION)
-# brands of the container that HEIC, AVIF, CR3 and videos share; all other brands are videos
-_BRANDS = {b"crx ": CAMERA_RAW} | dict.fromkeys(
-    (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1"), _HEIF
-)
+# brands of the container that HEIC, AVIF and videos share (and CR3); all other brands are videos
+_BRANDS = dict.fromkeys((b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1"), _HEIF)
 
 
 def kind_of_name(path: Path) -> UnreadKind | None:
-    """Return the kind of file that a name's extension stands for, None where it is not one of these."""
-    return _BY_EXTENSION.get(path.suffix.lower())
+    """Return the kind of file that a name's extension stands for, None where it is not one of these.
+
+    Camera raw is read where rawpy is installed, and else one of these kinds.
+    """
+    extension = path.suffix.lower()
+    if extension in CAMERA_RAW_EXTENSIONS and find_spec("rawpy") is None:
+        return UnreadKind("camera raw", f"{install_command('raw')} reads them")
+    return _BY_EXTENSION.get(extension)
 
 
 def kind_of_content(start: bytes) -> UnreadKind | None:
@@ -98,33 +94,3 @@ def kind_of_content(start: bytes) -> UnreadKind | None:
     if start[:4] == b"RIFF" and start[8:12] == b"AVI ":
         return VIDEO
     return next((kind for kind in _KINDS if start.startswith(kind.signatures)), None)
-
-
-def is_camera_raw(path: Path, file: BinaryIO) -> bool:
-    """Return whether a file with the signature of a TIFF is a camera raw file.
-
-    GDAL would read its first page, which is a thumbnail or a mosaic of coloured filters. TIFFs of one band
-    with the tags of DNG, as some multispectral cameras write them, are images.
-
-    Args:
-        path: for its extension.
-        file: the file, open at its start.
-    """
-    if path.suffix.lower() in CAMERA_RAW.extensions:
-        return True
-    try:
-        if file.read(10)[8:] == b"CR":  # Canon's CR2
-            return True
-        file.seek(0)
-        reader = tiff.TiffTags(file)
-        page, _ = reader.directory(reader.first)
-        if page.get(tiff.PHOTOMETRIC) == _CFA:
-            return True
-        is_thumbnail = page.get(tiff.SUBFILE_TYPE) == (1,)
-        if tiff.DNG_VERSION in page and (is_thumbnail or page.get(tiff.SAMPLES_PER_PIXEL, (1,)) != (1,)):
-            return True
-        offsets = page.get(tiff.SUB_IFDS, ())
-        kinds = [reader.directory(offset)[0].get(tiff.PHOTOMETRIC) for offset in offsets[:16] if offset]
-    except (OSError, ValueError):
-        return False
-    return any(kind in (_CFA, _LINEAR_RAW) for kind in kinds)

@@ -8,13 +8,15 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 from xml.dom import minidom
 from xml.parsers.expat import ExpatError
 
 from nircolor.errors import first_line
+from nircolor.imagery.files.signatures import CAMERA_RAW
 from nircolor.imagery.files.tiff import TiffTags
 from nircolor.imagery.metadata.exif import Exif, describes_pages, parse_exif, read_exif
 from nircolor.imagery.metadata.safe_xml import parse_xml
@@ -22,6 +24,9 @@ from nircolor.imagery.metadata.text_files import MAX_BYTES
 
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EXIF_UUID = b"JpgTiffExif->JP2"
+_CANON_UUID = bytes.fromhex("85c0b687820f11e08111f4ce462b6a48")
+# boxes of CR3 with the camera, the exposure and the position
+_CANON_PARTS = (b"CMT1", b"CMT2", b"CMT4")
 # tags that GDAL reads from a TIFF and writes to one
 _TIFF_TAGS = (
     *("DOCUMENTNAME", "IMAGEDESCRIPTION", "DATETIME", "ARTIST", "HOSTCOMPUTER", "COPYRIGHT"),
@@ -68,7 +73,10 @@ def read_metadata(data: Path, driver: str) -> Metadata:
         data: the file.
         driver: its format, as `files.locate.ImageFile.driver`.
     """
-    find = {"JPEG": _of_jpeg, "PNG": _of_png, "WEBP": _of_webp, "JP2OpenJPEG": _of_jp2, "GTiff": _of_tiff}
+    find = {
+        "JPEG": _of_jpeg, "PNG": _of_png, "WEBP": _of_webp, "JP2OpenJPEG": _of_jp2, "GTiff": _of_tiff,
+        CAMERA_RAW: _of_camera_raw,
+    }  # fmt: skip
     found: dict[str, bytes | Exif] = {}
     problems: list[str] = []
     if driver in find:
@@ -209,6 +217,49 @@ def _of_tiff(file: BinaryIO) -> Iterator[tuple[str, "bytes | Exif"]]:
     file.seek(0)
     # offsets in the camera's own data refer to the whole file
     yield "exif", read_exif(file).without_maker_note()
+
+
+def _of_camera_raw(file: BinaryIO) -> Iterator[tuple[str, "bytes | Exif"]]:
+    """Most are TIFFs; Fujifilm's hold a JPEG with EXIF, Canon's CR3 boxes with a TIFF for each part of it."""
+    start = file.read(92)
+    file.seek(0)
+    if start[4:12] == b"ftypcrx ":
+        yield from _of_cr3(file)
+    elif start.startswith(b"FUJIFILMCCD-RAW"):
+        place, length = struct.unpack(">II", start[84:92])
+        file.seek(place)
+        yield from _of_jpeg(BytesIO(file.read(min(length, MAX_BYTES))))
+    elif start.startswith((b"II", b"MM")) and not start.startswith(b"II\x1a"):
+        yield from _of_tiff(file)
+
+
+def _of_cr3(file: BinaryIO) -> Iterator[tuple[str, Exif]]:
+    parts: dict[bytes, Exif] = {}
+    for kind, content in _boxes(file.read(MAX_BYTES)):
+        if kind != b"moov":
+            continue
+        for inner, inside in _boxes(content):
+            if inner == b"uuid" and inside.startswith(_CANON_UUID):
+                found = {name: block for name, block in _boxes(inside[16:]) if name in _CANON_PARTS}
+                parts |= {name: read_exif(BytesIO(block)) for name, block in found.items()}
+    if b"CMT1" in parts:
+        # the directories of camera and position are the first ones of TIFFs of their own
+        photo, gps = (parts[name].main if name in parts else {} for name in (b"CMT2", b"CMT4"))
+        yield "exif", replace(parts[b"CMT1"], photo=photo, gps=gps).without_maker_note()
+
+
+def _boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield kind and content of the boxes (ISO 14496-12) in a block, up to one that it does not hold."""
+    at = 0
+    while at + 8 <= len(content):
+        length, kind = struct.unpack(">I4s", content[at : at + 8])
+        head = 8
+        if length == 1 and at + 16 <= len(content):
+            length, head = struct.unpack(">Q", content[at + 8 : at + 16])[0], 16
+        if length < head or at + length > len(content):
+            return
+        yield kind, content[at + head : at + length]
+        at += length
 
 
 def adapted_xmp(packet: bytes, width: int, height: int) -> bytes:

@@ -92,9 +92,12 @@ class Values:
         if encoding == "gamma" or scale.is_reflectance:
             return None
         if scale.is_reflectance is False:
-            return (
-                f"{self.path}: expected reflectance for {wanted_by}, got values declared as --no-reflectance"
+            got = (
+                "camera raw, which is none"
+                if scale.source == "developed"
+                else "values declared as --no-reflectance"
             )
+            return f"{self.path}: expected reflectance for {wanted_by}, got {got}"
         if not self.lacks_scale:
             return None
         return (

@@ -19,7 +19,7 @@ from nircolor.errors import NircolorError
 # what a model expects: values encoded like photographs, or linear reflectance
 Encoding = Literal["gamma", "reflectance"]
 # reason for a scale
-Source = Literal["type", "bits", "metadata", "references", "user", "stretch"]
+Source = Literal["type", "bits", "metadata", "references", "user", "stretch", "developed"]
 # outside of these limits, scaling is done in float64
 _SMALL, _LARGE = 1e-30, 1e30
 
@@ -37,7 +37,7 @@ class Scale:
         white: value that maps to 1, one per band.
         rule: reason for these values, as text for the user.
         source: the same in one word: the data type, its stated number of bits, metadata, references, the
-            user's options, or a stretch.
+            user's options, a stretch, or camera raw that was developed.
         is_reflectance: whether the result is linear reflectance; None where nothing says so. Values of which
             nothing is known are taken as the model expects them.
     """
@@ -59,6 +59,12 @@ class Scale:
         black = tuple(-offset * unit for unit, offset in zip(units, offsets, strict=True))
         white = tuple((1 - offset) * unit for unit, offset in zip(units, offsets, strict=True))
         return cls(black, white, rule, source)
+
+    @classmethod
+    def developed(cls, bands: int) -> "Scale":
+        """Make the scale of developed camera raw files, 16-bit values encoded like photographs."""
+        rule = "camera raw, developed like a photograph: the white level maps to 1"
+        return replace(cls.same(bands, 65535.0, rule, "developed"), is_reflectance=False)
 
     def inverted(self) -> "Scale":
         """Swap black and white, for TIFFs whose smallest value is white (MINISWHITE)."""
@@ -106,8 +112,13 @@ def choose(
 
     Raises:
         NircolorError: ``scale`` or ``offset`` is not possible, or integers are declared to be reflectance and
-            nothing states their scale.
+            nothing states their scale, or they were developed from camera raw.
     """
+    if reflectance and stated is not None and stated.source == "developed":
+        raise NircolorError(
+            f"{path}: expected no --reflectance for camera raw, which is developed like a photograph; linear "
+            "values can be saved as TIFF with rawpy"
+        )
     if scale is not None or offset is not None:
         chosen = _given(path, dtype, bands, scale, offset, stated)
     elif stated is not None:

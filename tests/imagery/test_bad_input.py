@@ -33,7 +33,7 @@ def test_missing_folder_empty_and_text(tmp_path):
     (tmp_path / "text.png").write_text("Dear Sir or Madam")
     _refused(
         tmp_path / "text.png",
-        "expected a PNG, JPEG, TIFF, ENVI, .* or NumPy image, got a file that begins with 'Dear",
+        "expected a PNG, JPEG, TIFF, ENVI, .* or camera raw image, got a file that begins with 'Dear",
     )
     (tmp_path / "zeros.tif").write_bytes(bytes(1000))
     _refused(tmp_path / "zeros.tif", "expected a PNG")

@@ -85,11 +85,12 @@ def test_a_pattern_takes_the_images_that_its_folder_gives_and_names_the_others(t
 
 def test_files_that_cannot_be_read_are_counted_and_named(tmp_path):
     _png(tmp_path / "a.png")
-    for name in ("b.cr2", "c.NEF", "d.pbm", "e.txt"):
+    for name in ("b.gif", "c.PSD", "d.pbm", "e.txt"):
         (tmp_path / name).write_text("x")
     summary = (
-        r"^.*: left out 3 files that cannot be read: b\.cr2, c\.NEF, d\.pbm \(camera raw: convert to a "
-        r"16-bit TIFF first, for example with rawpy; one-bit PNM: save as PNG\)$"
+        r"^.*: left out 3 files that cannot be read: b\.gif, c\.PSD, d\.pbm "
+        r"\(GIF: save as PNG or 16-bit TIFF; Photoshop: save as PNG or 16-bit TIFF; "
+        r"one-bit PNM: save as PNG\)$"
     )
     with pytest.warns(NircolorWarning, match=summary):
         assert len(plan([tmp_path], tmp_path / "out")) == 1

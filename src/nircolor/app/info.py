@@ -412,7 +412,9 @@ def _image_table(content: dict[str, Any], verbose: bool) -> "Table":
 
 def _reflectance(content: dict[str, Any]) -> str:
     if content["reflectance"] is not None:
-        return "yes" if content["reflectance"] else "no (--no-reflectance)"
+        developed = content["scale"]["source"] == "developed"
+        reason = "camera raw is developed like a photograph" if developed else "--no-reflectance"
+        return "yes" if content["reflectance"] else f"no ({reason})"
     if not content["recommended"]:
         return "not stated"
     return f"not stated; {content['recommended']['model']} takes {content['models'][0]['expects']}"

@@ -1,11 +1,13 @@
 """Listing folders: images, files that are not read, and files that are none."""
 
 import os
+import re
 
 import pytest
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import find_images, list_files, list_folder, open_raster
+from nircolor.imagery.files import unread
 from tests.imagery.imagery_samples import noise, save, save_envi
 
 
@@ -15,7 +17,7 @@ def _names(paths):
 
 def test_images_of_all_formats_and_files_that_are_not_read(tmp_path):
     images = ["a.bmp", "b.JP2", "c.jpg", "d.npy", "e.pgm", "f.png", "g.ppm", "h.TIF", "i.webp"]
-    others = ["j.CR2", "k.mp4", "l.heic", "m.raw", "n.vrt"]
+    others = ["j.mov", "k.mp4", "l.heic", "m.raw", "n.vrt"]
     plain = [
         "o.txt",
         "p.csv",
@@ -33,8 +35,21 @@ def test_images_of_all_formats_and_files_that_are_not_read(tmp_path):
     assert _names(listing.images) == images
     assert sorted(_names(listing.unread)) == others
     summary = listing.unread_summary()
-    assert summary.startswith("left out 5 files that cannot be read: j.CR2, k.mp4, l.heic, … (")
-    assert "camera raw: convert to a 16-bit TIFF first, for example with rawpy" in summary
+    assert summary.startswith("left out 5 files that cannot be read: j.mov, k.mp4, l.heic, … (")
+    assert "video: export its images first, for example with ffmpeg" in summary
+
+
+def test_camera_raw_is_an_image_where_its_extra_is_installed(tmp_path, monkeypatch):
+    for name in ("a.CR2", "b.dng", "c.png", ".hidden.cr2"):
+        (tmp_path / name).write_bytes(b"x")
+    monkeypatch.setattr(unread, "find_spec", lambda _package: True)
+    assert _names(list_folder(tmp_path).images) == ["a.CR2", "b.dng", "c.png"]
+    assert _names(list_files([tmp_path / "a.CR2"]).images) == ["a.CR2"]
+    monkeypatch.setattr(unread, "find_spec", lambda _package: None)
+    listing = list_folder(tmp_path)
+    assert _names(listing.images) == ["c.png"]
+    assert sorted(_names(listing.unread)) == ["a.CR2", "b.dng"]
+    assert re.search(r"camera raw: pip install .*\[raw\].* reads them", listing.unread_summary())
 
 
 def test_data_of_envi_images_is_no_file_of_its_own(tmp_path):

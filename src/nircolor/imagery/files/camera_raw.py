@@ -44,7 +44,7 @@ _BYTES_PER_PIXEL = 18
 # a channel is brought to the level of the brightest one by at most this factor: beyond, it is mostly noise
 _LARGEST_GAIN = 4.0
 # cells of the mosaic from which the response of the channels is taken, on a side; values from this share of
-# the range on may be clipped, and darker images are mostly noise
+# the range on may be clipped, and darker ones are mostly noise
 _CELLS, _CLIPPED, _DARK, _MIN_CELLS = 256, 0.95, 0.002, 16
 # near-infrared in the channels of a sensor: the same structure, and red and blue nearly as bright as green.
 # In daylight, red is about half of green; in the light of lamps, blue is
@@ -52,6 +52,8 @@ _MIN_CORRELATION, _MIN_RED, _MIN_BLUE = 0.95, 0.85, 0.6
 # a hot pixel, as in darktable: this many times as bright as its neighbours of the same colour, and no shadow
 _HOT, _HOT_LEVEL = 4, 0.05
 _LARGEST, _STRIP_ROWS, _MAX_PAGES = 65535, 512, 16
+# LibRaw's interpolation of X-Trans refuses images that are smaller than a tile
+_X_TRANS_TILE = 512
 # EXIF orientation by the bits of LibRaw's flip: mirrored, upside down, transposed
 _ORIENTATIONS = (1, 2, 4, 3, 5, 8, 6, 7)
 _DAMAGED = "the image is damaged or cut off"
@@ -211,13 +213,10 @@ def _postprocessed(raw: Any, colours: Colours) -> Array:
     options = {"gamma": (1, 1), "output_bps": 16, "user_flip": 0, **balance}
     # both would depend on the brightest pixels of the image
     options |= {"no_auto_bright": True, "adjust_maximum_thr": 0.0}
-    try:
-        developed: Array = raw.postprocess(**options)
-    except rawpy.LibRawIOError:
-        if raw.raw_pattern is None or raw.raw_pattern.shape[0] <= 2:
-            raise
-        # X-Trans of less than some 500 px, too small for the tiles of LibRaw's interpolation
-        developed = raw.postprocess(demosaic_algorithm=rawpy.DemosaicAlgorithm.LINEAR, **options)
+    is_small = min(raw.sizes.height, raw.sizes.width) <= _X_TRANS_TILE
+    if is_small and raw.raw_pattern is not None and len(raw.raw_pattern) == 6:
+        options["demosaic_algorithm"] = rawpy.DemosaicAlgorithm.LINEAR
+    developed: Array = raw.postprocess(**options)
     return developed if developed.ndim == 3 else developed[:, :, None]
 
 
@@ -236,53 +235,45 @@ def _sensor(raw: Any) -> _Sensor:
     channels = int(raw.num_colors)
     if channels == 1:
         return _Sensor((1.0,), is_near_infrared=False)
-    black = np.array(raw.black_level_per_channel, np.float64)
+    black = np.array(raw.black_level_per_channel, np.float32)
     white = float(raw.white_level or _LARGEST)
     visible = raw.raw_image_visible
     if visible.ndim == 3:
         step = max(1, max(visible.shape) // _CELLS)
-        cells = visible[::step, ::step, :channels].reshape(-1, channels).T - black[:channels, None]
+        seen = visible[::step, ::step, :channels].reshape(-1, channels).T
+        highest, cells = seen.max(0), seen - black[:channels, None]
     else:
         # of Bayer and X-Trans; few sensors have another
         period = 12 if 12 % len(raw.raw_pattern) == 0 else len(raw.raw_pattern)
         colours = raw.raw_colors_visible[:period, :period]
-        cells = _means_of_cells(visible, colours, black, names[:channels], names)
-    top = white - black.min()
-    cells = cells[:, cells.max(0) < _CLIPPED * top]
-    enough = cells.shape[1] >= _MIN_CELLS
-    means = np.asarray(cells.mean(1) if enough else np.zeros(channels), np.float32)
-    if means.min() <= 0 or means.max() < _DARK * top:
+        seen = _cells(visible, period)
+        # the second green of "RGBG" is a green
+        chosen = [
+            np.isin(colours, [i for i, name in enumerate(names) if name == channel]).ravel()
+            for channel in names[:channels]
+        ]
+        levels = black[colours].ravel()
+        highest = seen.max(1)
+        cells = np.stack([seen[:, one].mean(1) - levels[one].mean() for one in chosen])
+    top = white - float(black.min())
+    brightest = cells.max(0)
+    cells = cells[:, (highest < black.min() + _CLIPPED * top) & (brightest > _DARK * top)]
+    means = np.asarray(cells.mean(1) if cells.shape[1] >= _MIN_CELLS else np.zeros(channels), np.float32)
+    if means.min() <= 0:
         return _Sensor((1.0,) * channels, is_near_infrared=False)
     gains = tuple(min(_LARGEST_GAIN, float(means.max() / mean)) for mean in means)
     is_rgb = names[:channels] == "RGB"
     return _Sensor(gains, is_rgb and _is_near_infrared(cells, means))
 
 
-def _means_of_cells(mosaic: Array, colours: Array, black: Array, channels: str, names: str) -> Floats:
-    """Return means (channels, cells) over the periods of a mosaic, of which some `_CELLS` on a side.
-
-    Args:
-        mosaic: (h, w) values.
-        colours: (period, period) colour of each pixel, up to four.
-        black: (4,) black levels.
-        channels: names of the channels, such as "RGB".
-        names: names of the colours, such as "RGBG", whose second green is a green.
-    """
-    period = len(colours)
-    height, width = (side // period * period for side in mosaic.shape)
-    rows, columns = height // period, width // period
-    if not rows or not columns:
-        return np.zeros((len(channels), 0), np.float32)
+def _cells(mosaic: Array, period: int) -> Array:
+    """Return the values (cells, period * period) of periods of a mosaic, some `_CELLS` on a side."""
+    rows, columns = mosaic.shape[0] // period, mosaic.shape[1] // period
     step = max(1, max(rows, columns) // _CELLS)
-    shape = (rows, period, columns, period)
-    values = mosaic[:height, :width].reshape(shape)[::step, :, ::step].astype(np.float32)
-    found: list[Array] = []
-    for channel in channels:
-        chosen = np.isin(colours, [i for i, name in enumerate(names) if name == channel])
-        level = black[colours[chosen]].mean() if chosen.any() else 0.0
-        cells = values.transpose(0, 2, 1, 3)[:, :, chosen]
-        found.append(cells.mean(2).ravel() - level if chosen.any() else np.zeros(cells[..., 0].size))
-    return np.asarray(found, np.float32)
+    inside = np.arange(period)
+    y, x = ((np.arange(0, count, step)[:, None] * period + inside).ravel() for count in (rows, columns))
+    values = mosaic[y][:, x].astype(np.float32)
+    return values.reshape(len(y) // period, period, -1, period).transpose(0, 2, 1, 3).reshape(-1, period**2)
 
 
 def _is_near_infrared(cells: Floats, means: Floats) -> bool:

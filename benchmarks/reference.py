@@ -12,7 +12,8 @@ DATA holds `epfl/` (the RGB-NIR Scene data set) and `scenes.csv`. Three kinds of
 
 The constants of `nircolor.inference.reference` were fitted to simulated references of five pairs and chosen
 on six others; the groups of these are left out. `scene` was trained on all of these pairs, so its own
-error here is lower than on new images. `--model` measures another model, `--kinds` some of the kinds.
+error here is lower than on new images. `--model` measures another model, such as the base of
+`benchmarks/finetune.py`, `--kinds` some of the kinds, `--only` the pairs whose names begin like this.
 
 Where a reference matches, three more are measured: the share of the image that takes its colours, the error
 there (weight above 0.5), and a bound, the error of the better one of reference and model at each pixel,
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument("--simulated", type=int, default=6, help="number of simulated references")
     parser.add_argument("--model", default="scene", help="name or file of the model")
     parser.add_argument("--kinds", nargs="+", default=_KINDS, choices=_KINDS, help="kinds of references")
+    parser.add_argument("--only", nargs="+", default=[""], help="beginnings of the names of pairs")
     parser.add_argument("--images", type=Path, help="folder for images of what was simulated")
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -63,11 +65,13 @@ def main() -> None:
     rows: list[dict[str, Any]] = []
     options.output.mkdir(parents=True, exist_ok=True)
     chosen = options.simulated if "simulated" in options.kinds else 0
-    for row in _measured(colorizer, pairs, chosen, options.output, options.images, options.kinds):
+    for row in _measured(
+        colorizer, pairs, chosen, options.output, options.images, options.kinds, options.only
+    ):
         print(json.dumps(row), flush=True)
         rows.append(row)
         (options.output / "reference.json").write_text(json.dumps(rows, indent=1) + "\n")
-        (options.output / "reference.md").write_text(_summary(rows))
+        (options.output / "reference.md").write_text(_summary(rows, Path(options.model).name))
 
 
 def _measured(
@@ -77,9 +81,10 @@ def _measured(
     draft: Path,
     images: Path | None,
     kinds: Sequence[str] = _KINDS,
+    only: Sequence[str] = ("",),
 ) -> Any:
     groups: dict[str, list[Pair]] = {}
-    for pair in pairs:
+    for pair in (one for one in pairs if one.name.startswith(tuple(only))):
         groups.setdefault(str(pair.place), []).append(pair)
     seen = {place for place, members in groups.items() if any(one.name in _FITTED for one in members)}
     groups = {place: members for place, members in groups.items() if place not in seen}
@@ -252,7 +257,7 @@ def _blob(height: int, width: int, rng: np.random.Generator) -> Floats:
     return np.asarray(cv2.GaussianBlur(inside, (0, 0), 0.8), np.float32)
 
 
-def _summary(rows: list[dict[str, Any]]) -> str:
+def _summary(rows: list[dict[str, Any]], model: str) -> str:
     def gain(chosen: list[dict[str, Any]], key: str) -> str:
         pairs = [row[key] for row in chosen if row.get(key) and None not in row[key]]
         if not pairs:
@@ -263,8 +268,9 @@ def _summary(rows: list[dict[str, Any]]) -> str:
     lines = [
         "# Effect of a reference on the colours",
         "",
-        "By `benchmarks/reference.py`, which describes what is measured: mean PSNR in dB without → with the "
-        "reference, on pairs of the RGB-NIR Scene data set, which `scene` was trained on. With the exposure "
+        f"By `benchmarks/reference.py` with `{model}`, which describes what is measured: mean PSNR in dB "
+        "without → with the reference, on pairs of the RGB-NIR Scene data set, which `scene` was trained on, "
+        "unlike the bases of `benchmarks/finetune.py` on the kinds that they leave out. With the exposure "
         "fitted, each channel has the gain that suits the result best: a reference has its own exposure.",
         "",
         "| reference | images | used | whole image | the same, exposure fitted | objects only in NIR "

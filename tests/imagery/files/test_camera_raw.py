@@ -229,11 +229,22 @@ def test_files_that_are_cut_off(tmp_path, share, lossless):
         open_raster(path)
 
 
-def test_rows_without_data(tmp_path):
+@pytest.mark.parametrize("fill", [0, 3000])
+def test_rows_without_data(tmp_path, fill):
     samples = mosaic(smooth(0.5, 0.3, 0.25))
-    samples[40:] = 0
+    samples[40:] = fill
     with pytest.raises(NircolorError, match=r"damaged or cut off \(its last row is empty\)"):
         open_raster(save_dng(tmp_path / "a.dng", samples))
+
+
+def test_an_incomplete_download(tmp_path):
+    """The rest is zeros, which LibRaw decodes without an error, to one value."""
+    path = save_dng(tmp_path / "a.dng", mosaic(smooth(0.5, 0.3, 0.25)), lossless=True)
+    content = path.read_bytes()
+    middle = (4096 + len(content)) // 2
+    path.write_bytes(content[:middle] + bytes(len(content) - middle))
+    with pytest.raises(NircolorError, match="damaged or cut off"):
+        open_raster(path)
 
 
 @pytest.mark.parametrize(

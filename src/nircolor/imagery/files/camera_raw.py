@@ -107,8 +107,7 @@ def develop(path: Path, data: Path, colours: Colours, max_pixels: int | None = N
             )
         with _developing:
             mosaic = raw.raw_image_visible
-            if min(raw.black_level_per_channel) > 0 and mosaic.any() and not mosaic[-1].any():
-                # a sensor's noise is around its black level; some decoders leave zeros where data end
+            if mosaic.ndim == 2 and _is_empty(mosaic[-1], raw):
                 raise NircolorError(f"{path}: {_DAMAGED} (its last row is empty)")
             sensor = _sensor(raw)
             if mosaic.ndim == 2 and raw.raw_pattern.shape[0] <= 2:
@@ -180,6 +179,20 @@ def _is_cut_off(data: Path) -> bool:
         for places, sizes in ((273, 279), (324, 325))
         for offset, size in zip(_numbers(tags, places), _numbers(tags, sizes), strict=False)
     )
+
+
+def _is_empty(row: Array, raw: Any) -> bool:
+    """Return whether a row of a mosaic is what a decoder leaves where data are damaged: without any noise.
+
+    LibRaw tells damaged data on standard error alone, and fills the rest with zeros or with one value. Noise
+    is around the black level, and only what is black or clipped can be without.
+    """
+    if len(raw.raw_pattern) == 1 or row.size < _MIN_CELLS:
+        return False
+    black, white = raw.black_level_per_channel, float(raw.white_level or _LARGEST)
+    constant = all((one == one[0]).all() for one in (row[::2], row[1::2]))
+    brightest, darkest = int(row.max()), int(row.min())
+    return constant and (brightest < min(black) or max(black) < darkest <= brightest < _CLIPPED * white)
 
 
 def _numbers(tags: tiff.Tags, tag: int) -> tuple[int, ...]:

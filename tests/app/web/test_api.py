@@ -17,6 +17,7 @@ from nircolor.errors import NircolorError
 from nircolor.weights import find_model
 from tests.app.command_line import gray_png
 from tests.app.web.conftest import as_files, by_command_line, finished, upload
+from tests.imagery.camera_raw_samples import mosaic, save_dng
 from tests.imagery.imagery_samples import noise, save, save_envi
 
 
@@ -72,6 +73,16 @@ def test_an_envi_header_and_its_data(client, tmp_path):
     answer = colorize(client, header, header.with_suffix(".raw"))
     assert answer.content == by_command_line(header, tmp_path / "colour")
     assert "my%20cube.tif" in answer.headers["content-disposition"]
+
+
+def test_camera_raw(client, tmp_path):
+    pytest.importorskip("rawpy", reason="the extra raw")
+    assert {".cr2", ".cr3", ".nef", ".dng"} <= set(client.get("/api").json()["extensions"])
+    level = 0.1 + 0.4 * noise(1, 40, 56, "float32")[0]
+    path = save_dng(tmp_path / "night.dng", mosaic(np.stack([level, 0.6 * level, 0.5 * level])))
+    answer = colorize(client, path)
+    assert answer.content == by_command_line(path, tmp_path / "colour")
+    assert answer.headers["content-disposition"] == 'attachment; filename="night.png"'
 
 
 def test_warnings_are_headers(server, tmp_path):

@@ -379,7 +379,7 @@ addEventListener("drop", async (event) => {
 
 // start
 
-$("limits").textContent = `PNG, JPEG, TIFF, GeoTIFF, ENVI (header and data together), JPEG 2000, WebP, NumPy; up to `
+$("limits").textContent = `PNG, JPEG, TIFF, GeoTIFF, ENVI (header and data together), JPEG 2000, WebP, NumPy, camera raw; up to `
   + `${(server.max_upload_bytes / 1e6).toLocaleString("en")} MB and ${(server.max_pixels / 1e6).toLocaleString("en")} megapixels`;
 const minutes = Math.round(server.keep_seconds / 60);
 $("kept").textContent = `Images are deleted from the server after ${minutes || 1} minute${minutes > 1 ? "s" : ""}`;

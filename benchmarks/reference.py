@@ -16,8 +16,8 @@ error here is lower than on new images. `--model` measures another model, such a
 `benchmarks/finetune.py`, `--kinds` some of the kinds, `--only` the pairs whose names begin like this.
 
 Where a reference matches, three more are measured: the share of the image that takes its colours, the error
-there (weight above 0.5), and the error of the better one of reference and model at each pixel, which is chosen
-with the truth. Without a transform of the model's colours, as by night, no weights do much better than that.
+there (weight above 0.5), and the error of the better one of reference and model at each pixel, which is
+chosen with the truth. Without a transform of the model's colours, as by night, no weights do much better.
 
     python benchmarks/reference.py /data -o results/reference
 """

@@ -21,7 +21,9 @@ _QUARTILE = 0.3186
 _VIEW_PX = 256
 # correlation of the details of two frames, once aligned, below which there is a cut between them
 _SAME_SCENE = 0.5
-# a motion that is this close to whole pixels is one: moving by parts of a pixel blurs
+# pixels on each side that are interpolated between
+_LANCZOS = 3
+# a motion that is this close to whole pixels is one: interpolation blurs a little
 _WHOLE_PX = 0.06
 
 
@@ -46,10 +48,11 @@ class Steadying:
     one, then `finish`.
 
     The state is an average of the frames, near-infrared values and colours together, which follows the motion
-    of the whole image and its brightness. Where the new near-infrared values differ from their average by
-    more than the noise, the average starts again with the new frame, so that nothing is left behind
-    moving things. Elsewhere a frame counts 1/n, n being the number of frames since the last change and
-    at most 12.
+    of the whole image and its brightness. It moves by whole pixels only: the rest of the motion, at most half
+    a pixel, is interpolated in each frame that is added, and in each result, so that interpolation does not
+    add up to a blur. Where the new near-infrared values differ from their average by more than the noise, the
+    average starts again with the new frame, so that nothing is left behind moving things. Elsewhere a frame
+    counts 1/n, n being the number of frames since the last change and at most 12.
 
     Attributes:
         cuts: number of cuts so far.
@@ -61,6 +64,8 @@ class Steadying:
         self._view: Floats | None = None
         self._view_frames = 0
         self._motion = Motion(0, 0, is_cut=True)
+        # motion of the frame before that its average has not followed: parts of a pixel
+        self._rest = (0.0, 0.0)
         self.cuts = 0
 
     def begin(self, nir: Floats) -> Motion:
@@ -71,7 +76,8 @@ class Steadying:
         if self._motion.is_cut:
             self.cuts += 1
             self._average = self._view = None
-        return self._motion
+            return self._motion
+        return Motion(self._motion.down - self._rest[0], self._motion.right - self._rest[1], is_cut=False)
 
     def view(self, view: Floats) -> Floats:
         """Average the reduced view (bands, s, s) of the whole image over time, where it does not change."""
@@ -79,7 +85,8 @@ class Steadying:
             self._view, self._view_frames = view, 1
             return view
         side = np.array(view.shape[1:]) / np.array(self._average.shape[1:])
-        moved, is_known = shift(self._view, self._motion.down * side[0], self._motion.right * side[1])
+        down, right = self._motion.down - self._rest[0], self._motion.right - self._rest[1]
+        moved, is_known = shift(self._view, down * side[0], right * side[1])
         self._view_frames = min(self._view_frames + 1, _MOST_FRAMES)
         moved = moved * _gain(moved, view)
         changed = _smooth_step(np.abs(moved - view).max(0), 0.02, 0.06)
@@ -91,27 +98,29 @@ class Steadying:
         """Average the colours (3, h, w) of the frame that `begin` was called with; return them."""
         frame = np.concatenate([nir[None], colour])
         if self._average is None or self._count is None:
-            self._average, self._count = frame, np.ones(nir.shape, np.float32)
+            self._average, self._count, self._rest = frame, np.ones(nir.shape, np.float32), (0.0, 0.0)
             return colour
-        down, right = self._motion.down, self._motion.right
-        before, is_known = shift(self._average, down, right)
-        count = shift(self._count[None], round(down), round(right))[0][0]
-        before *= _gain(before[0], nir)
+        whole = round(self._motion.down), round(self._motion.right)
+        self._rest = self._motion.down - whole[0], self._motion.right - whole[1]
+        average, _ = shift(self._average, *whole)
+        before, is_known = shift(self._average, self._motion.down, self._motion.right)
+        count = shift(self._count[None], *whole)[0][0]
+        gain = _gain(before[0], nir)
+        average *= gain
+        before *= gain
         difference = box_mean(before[0] - nir)
         noise = max(_LEAST_NOISE, noise_of(difference, nir))
         unchanged = 1 - _smooth_step(np.abs(difference), _UNCHANGED * noise, _CHANGED * noise)
         unchanged *= is_known
         self._count = 1 + unchanged * np.minimum(count, _MOST_FRAMES - 1)
-        added = before - frame
-        if not (float(down).is_integer() and float(right).is_integer()):
-            # moved by parts of a pixel, which blurs: brightness keeps the details of the frame itself, while
-            # the eye, and most videos, resolve colour less
-            gray = added[1:].mean(0)
-            added[1:] += box_mean(gray, 3) - gray
-            added[0] = box_mean(added[0])
-        frame += (1 - 1 / self._count) * unchanged * added
-        self._average = frame
-        return np.clip(frame[1:], 0, 1)
+        weight = (1 - 1 / self._count) * unchanged
+        result = colour + weight * (before[1:] - colour)
+        added, _ = shift(frame, -self._rest[0], -self._rest[1])
+        average -= added
+        average *= weight
+        average += added
+        self._average = average
+        return np.clip(result, 0, 1)
 
 
 def estimate_motion(before: Floats, after: Floats) -> Motion:
@@ -140,25 +149,44 @@ def estimate_motion(before: Floats, after: Floats) -> Motion:
 def shift(image: Floats, down: float, right: float) -> tuple[Floats, Mask]:
     """Move an image (bands, h, w); return it and where (h, w) its content is known. Elsewhere it is 0."""
     height, width = image.shape[1:]
-    top, left = int(np.floor(down)), int(np.floor(right))
-    part_down, part_right = down - top, right - left
+    top, left = round(down), round(right)
     moved, is_known = np.zeros_like(image), np.zeros((height, width), bool)
-    rest = image
-    if part_down > 0:
-        rest = (1 - part_down) * rest[:, 1:] + part_down * rest[:, :-1]
-        top += 1
-    if part_right > 0:
-        rest = (1 - part_right) * rest[:, :, 1:] + part_right * rest[:, :, :-1]
-        left += 1
-    rows, columns = rest.shape[1:]
-    to_rows = slice(max(0, top), max(0, min(height, top + rows)))
-    to_columns = slice(max(0, left), max(0, min(width, left + columns)))
-    from_rows = slice(to_rows.start - top, to_rows.stop - top)
-    from_columns = slice(to_columns.start - left, to_columns.stop - left)
-    if to_rows.stop > to_rows.start and to_columns.stop > to_columns.start:
-        moved[:, to_rows, to_columns] = rest[:, from_rows, from_columns]
-        is_known[to_rows, to_columns] = True
+    rows, columns = _places(height, top), _places(width, left)
+    if rows.stop > rows.start and columns.stop > columns.start:
+        parts = _interpolated(_interpolated(image, down - top, 1), right - left, 2)
+        moved[:, rows, columns] = parts[
+            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
+        is_known[
+            max(rows.start, int(np.ceil(down))) : min(rows.stop, height + int(np.floor(down))),
+            max(columns.start, int(np.ceil(right))) : min(columns.stop, width + int(np.floor(right))),
+        ] = True
     return moved, is_known
+
+
+def _places(length: int, offset: int) -> slice:
+    """Pixels of an axis that are in the image before and after a motion."""
+    return slice(max(0, offset), max(0, min(length, length + offset)))
+
+
+def _interpolated(image: Floats, offset: float, axis: int) -> Floats:
+    """Move an image by at most half a pixel along an axis, by Lanczos' interpolation; edges are repeated."""
+    if abs(offset) < 1e-3:
+        return image
+    reach = np.arange(-_LANCZOS, _LANCZOS + 1)
+    distance = reach - offset
+    weights = np.sinc(distance) * np.sinc(distance / _LANCZOS) * (np.abs(distance) < _LANCZOS)
+    length = image.shape[axis]
+    padding = [(0, 0)] * image.ndim
+    padding[axis] = (_LANCZOS, _LANCZOS)
+    padded = np.moveaxis(np.pad(image, padding, mode="edge"), axis, 0)
+    result = np.zeros_like(image)
+    total, term = np.moveaxis(result, axis, 0), np.empty_like(np.moveaxis(image, axis, 0))
+    for step, weight in zip(reach, (weights / weights.sum()).astype(np.float32), strict=True):
+        if weight:
+            start = _LANCZOS - step
+            total += np.multiply(padded[start : start + length], weight, out=term)
+    return result
 
 
 def box_mean(image: Floats, window: int = _WINDOW_PX) -> Floats:

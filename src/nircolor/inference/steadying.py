@@ -23,6 +23,7 @@ _VIEW_PX = 256
 _SAME_SCENE = 0.5
 # pixels on each side that are interpolated between
 _LANCZOS = 3
+_BLOCK_ROWS = 32
 # a motion that is this close to whole pixels is one: interpolation blurs a little
 _WHOLE_PX = 0.06
 
@@ -153,7 +154,7 @@ def shift(image: Floats, down: float, right: float) -> tuple[Floats, Mask]:
     moved, is_known = np.zeros_like(image), np.zeros((height, width), bool)
     rows, columns = _places(height, top), _places(width, left)
     if rows.stop > rows.start and columns.stop > columns.start:
-        parts = _interpolated(_interpolated(image, down - top, 1), right - left, 2)
+        parts = _interpolated(image, down - top, right - left)
         moved[:, rows, columns] = parts[
             :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
         ]
@@ -169,24 +170,34 @@ def _places(length: int, offset: int) -> slice:
     return slice(max(0, offset), max(0, min(length, length + offset)))
 
 
-def _interpolated(image: Floats, offset: float, axis: int) -> Floats:
-    """Move an image by at most half a pixel along an axis, by Lanczos' interpolation; edges are repeated."""
-    if abs(offset) < 1e-3:
+def _interpolated(image: Floats, down: float, right: float) -> Floats:
+    """Move an image (bands, h, w) by at most half a pixel by Lanczos' interpolation; edges are repeated."""
+    if not (down or right):
         return image
-    reach = np.arange(-_LANCZOS, _LANCZOS + 1)
-    distance = reach - offset
-    weights = np.sinc(distance) * np.sinc(distance / _LANCZOS) * (np.abs(distance) < _LANCZOS)
-    length = image.shape[axis]
-    padding = [(0, 0)] * image.ndim
-    padding[axis] = (_LANCZOS, _LANCZOS)
-    padded = np.moveaxis(np.pad(image, padding, mode="edge"), axis, 0)
-    result = np.zeros_like(image)
-    total, term = np.moveaxis(result, axis, 0), np.empty_like(np.moveaxis(image, axis, 0))
-    for step, weight in zip(reach, (weights / weights.sum()).astype(np.float32), strict=True):
-        if weight:
-            start = _LANCZOS - step
-            total += np.multiply(padded[start : start + length], weight, out=term)
+    padded = np.pad(image, ((0, 0), (_LANCZOS, _LANCZOS), (_LANCZOS, _LANCZOS)), mode="edge")
+    result = np.empty_like(image)
+    # in blocks that fit into the cache of a processor
+    for top in range(0, image.shape[1], _BLOCK_ROWS):
+        rows = slice(top, min(top + _BLOCK_ROWS, image.shape[1]))
+        for band, block in zip(result, padded[:, top : rows.stop + 2 * _LANCZOS], strict=True):
+            band[rows] = _weighted(_weighted(block, down).T, right).T
     return result
+
+
+def _weighted(block: Floats, offset: float) -> Floats:
+    """Interpolate an array along its first axis, which loses three pixels at both ends."""
+    length = len(block) - 2 * _LANCZOS
+    if not offset:
+        return block[_LANCZOS : _LANCZOS + length]
+    steps = np.arange(-_LANCZOS, _LANCZOS + 1)
+    distance = steps - offset
+    weights = np.sinc(distance) * np.sinc(distance / _LANCZOS) * (np.abs(distance) < _LANCZOS)
+    weights = (weights / weights.sum()).astype(np.float32)
+    total = weights[0] * block[2 * _LANCZOS :]
+    term = np.empty_like(total)
+    for step, weight in zip(steps[1:], weights[1:], strict=True):
+        total += np.multiply(block[_LANCZOS - step :][:length], weight, out=term)
+    return total
 
 
 def box_mean(image: Floats, window: int = _WINDOW_PX) -> Floats:

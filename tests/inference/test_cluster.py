@@ -13,7 +13,7 @@ import rasterio
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
 from nircolor.inference.cluster import MANIFEST, Manifest, colorize_on_cluster, plan_tasks, running
-from nircolor.inference.cluster.worker import Settings, Worker
+from nircolor.inference.cluster.worker import Large, LargeWriter, Settings, Worker
 from tests.imagery.imagery_samples import noise, save
 from tests.tiny_models import bounded, per_pixel, position
 
@@ -81,18 +81,6 @@ def test_the_files_of_a_local_run_and_a_manifest_to_continue_from(cluster, folde
     again = run(folder, tmp_path / "out", model, skip_existing=True)
     assert sorted(one.status for one in again) == ["failed", *["skipped"] * 5]
     assert not (tmp_path / "out" / "0.png").exists()
-
-
-def test_an_output_of_a_worker_that_died_before_it_said_so_counts_as_done(server, folder, model, tmp_path):
-    boto3 = pytest.importorskip("boto3", reason="needs moto")
-    boto3.client("s3").create_bucket(Bucket="died")
-    for output in (str(tmp_path / "out"), "s3://died/out"):
-        (task,) = plan_tasks([str(folder / "0.png")], output)
-        (tmp_path / "out").mkdir(exist_ok=True)
-        for started, expected in ((time.time() - 5, "done"), (time.time() + 60, "failed")):
-            worker = Worker(Settings(str(model), None, {}, False, None, started))
-            worker.run(task)
-            assert worker.run(task).status == expected
 
 
 def test_the_work_of_a_killed_worker_is_done_again(cluster, folder, tmp_path):
@@ -166,6 +154,43 @@ def split(raster, output, model, **options):
         tile_px=64,
         options={"cog": True, "confidence": False, **options},
     )
+
+
+@pytest.mark.parametrize("place", ["folder", "s3"])
+@pytest.mark.parametrize("is_large", [False, True])
+def test_an_output_of_a_process_that_died_before_it_said_so_counts_as_done(
+    server, raster, tmp_path, is_large, place
+):
+    model, output = bounded(tmp_path / "m.onnx"), str(tmp_path / "out")
+    if place == "s3":
+        boto3, bucket = pytest.importorskip("boto3", reason="needs moto"), f"died-{is_large:d}"
+        boto3.client("s3").create_bucket(Bucket=bucket)
+        output = f"s3://{bucket}/out"
+    (task,) = plan_tasks([str(raster)], output)
+
+    def write(started):
+        split_px = 200_000 if is_large else None
+        settings = Settings(str(model), 64, {"confidence": True}, False, split_px, started)
+        worker = Worker(settings)
+        result = worker.run(task)
+        if is_large and isinstance(result, Large):
+            writer, large, index = LargeWriter(settings, result), result, 0
+            while (result := writer.add(index, worker.strip(large, index))) is None:
+                index += 1
+            worker.close()
+        return result
+
+    now = time.time()
+    assert write(now - 5).status == "done"
+    assert write(now - 5).status == "done"
+    # of an earlier run
+    after = write(now + 60)
+    assert after.status == "failed"
+    assert after.error.endswith("exists already; it is replaced only with --overwrite")
+    if place == "folder":
+        # died between the two files
+        (tmp_path / "out" / "scene_confidence.tif").unlink()
+        assert write(now - 5).status == "failed"
 
 
 @pytest.mark.parametrize("make", [position, bounded])

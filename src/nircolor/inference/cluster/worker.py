@@ -23,6 +23,7 @@ from nircolor.imagery.video import is_video
 from nircolor.inference.cluster.storage import Storage, is_address
 from nircolor.inference.cluster.tasks import Outcome, Task
 from nircolor.inference.colorizer import Colorizer
+from nircolor.inference.confidence import confidence_path
 from nircolor.inference.outputs import writing
 from nircolor.inference.reading import opened
 from nircolor.inference.sources import RasterSource
@@ -63,6 +64,25 @@ class Settings:
     def opened(self, card: Card, path: Path) -> AbstractContextManager[tuple[Raster, RasterSource]]:
         """Open a file, as `Colorizer.colorize_file` does."""
         return opened(card, path, self.options.get("reading"), bool(self.options.get("skip_colour")))
+
+    def status_after(self, error: Exception, task: Task) -> tuple[str, str]:
+        """Return the status of a file whose work has ended with an error, and the message."""
+        if isinstance(error, ColourPhotographError):
+            return "skipped", ""
+        # the process that wrote it died before it could say so, and its work was given out again
+        if isinstance(error, OutputExistsError) and self._was_written_in_this_run(task):
+            return "done", ""
+        return "failed", _message(error, task)
+
+    def _was_written_in_this_run(self, task: Task) -> bool:
+        """Whether all files of an output are there, and no older than the run."""
+        if is_address(task.output):
+            # the last of the files to be copied there
+            written: float = Storage(task.output).call("modified", task.output).timestamp()
+            return written >= self.started
+        output = Path(task.output)
+        files = (output, confidence_path(output)) if self.confidence else (output,)
+        return all(file.exists() and file.stat().st_mtime >= self.started for file in files)
 
 
 @dataclass(frozen=True)
@@ -105,15 +125,9 @@ class Worker:
                     with self._fetched(task) as path, delivered(task) as output:
                         self._colorizer.colorize_file(path, output, **self._settings.options)
                     self.close()
-            except ColourPhotographError:
-                status = "skipped"
-            except OutputExistsError as error:
-                # the process that wrote it died before it could say so, and its work was given out again
-                if not self._was_written_in_this_run(task):
-                    status, message = "failed", _message(error, task)
             # a bug that one file triggers must not stop the others
             except Exception as error:
-                status, message = "failed", _message(error, task)
+                status, message = self._settings.status_after(error, task)
         seconds = round(time.perf_counter() - start, 3)
         if found is not None:
             return Large(task, *found, seconds)
@@ -149,13 +163,6 @@ class Worker:
                     f"{task.output}: exists already; it is replaced only with --overwrite"
                 )
         return exists and self._settings.skip_existing
-
-    def _was_written_in_this_run(self, task: Task) -> bool:
-        if is_address(task.output):
-            written: float = Storage(task.output).call("modified", task.output).timestamp()
-        else:
-            written = Path(task.output).stat().st_mtime
-        return written >= self._settings.started
 
     def _large(self, task: Task) -> tuple[Part, int, int] | None:
         """Return the part, side of tiles and number of rows of a large raster; None for another file."""
@@ -232,7 +239,7 @@ class LargeWriter:
                     self._stack = self._stack.pop_all()
                     return None
         except Exception as error:
-            status, message = "failed", _message(error, task)
+            status, message = self._settings.status_after(error, task)
         seconds = round(time.perf_counter() - self._start, 3)
         return Outcome(task.input, task.output, task.bytes, status, message, seconds, tuple(self._shown))
 
@@ -281,7 +288,10 @@ def fetched(task: Task) -> Iterator[Path]:
 
 @contextmanager
 def delivered(task: Task) -> Iterator[Path]:
-    """Context with the path to write to; files beside an address are copied there at the end."""
+    """Context with the path to write to; for an address, the files are copied there at the end.
+
+    The output itself is the last of them: where it is, the others are too.
+    """
     if not is_address(task.output):
         yield Path(task.output)
         return
@@ -289,7 +299,7 @@ def delivered(task: Task) -> Iterator[Path]:
         path = folder / _name(task.output)
         with _named(path, task.output):
             yield path
-        for file in sorted(folder.iterdir()):
+        for file in sorted(folder.iterdir(), key=lambda file: (file == path, file)):
             storage = Storage(f"{task.output.rpartition('/')[0]}/{file.name}")
             storage.call("put_file", str(file), storage.path)
 

@@ -72,6 +72,7 @@ def main() -> None:
     results: dict[str, Any] = {"machine": machine(), "cores": os.cpu_count(), "model": arguments.model}
     results["flicker"] = {name: flicker(colorizer, scene, pan) for name, pan in PANS.items()}
     results["frames_per_second"] = {f"{w}x{h}": rate(colorizer, scene, h, w) for h, w in SIZES}
+    results["load_average"] = os.getloadavg()[0]
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "video.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     text = report(results)
@@ -127,22 +128,31 @@ def change(images: list[Floats], pan: Pan, *, chroma: bool = False) -> float:
 
 
 def rate(colorizer: nircolor.Colorizer, scene: Floats, height: int, width: int) -> dict[str, float]:
-    """Measure frames per second of a pan by parts of a pixel, without decoding and encoding."""
+    """Measure frames per second of a pan by parts of a pixel, without decoding and encoding.
+
+    Beside the time that passes, the seconds of CPU time per frame, which depend less on what else runs.
+    """
     tiled = np.tile(scene, (2, 3))
     run = VideoRun(colorizer, 1.0, None)
-    seconds = {"frame by frame": 0.0, "averaged": 0.0}
+    seconds = dict.fromkeys(("frame by frame", "averaged"), np.zeros(2))
     for i in range(1 + TIMED):
         source = ArraySource(seen(tiled, 0.5 * i, 3.5 * i, height, width)[None])
         tile = colorizer.tile_for(source)
-        start = time.perf_counter()
+        start = clocks()
         colorizer.colorize_source(source, tile)
-        middle = time.perf_counter()
+        middle = clocks()
         run.colorize(source)
         # the first frame starts the average
         if i:
-            seconds["frame by frame"] += middle - start
-            seconds["averaged"] += time.perf_counter() - middle
-    return {name: TIMED / total for name, total in seconds.items()}
+            seconds["frame by frame"] = seconds["frame by frame"] + middle - start
+            seconds["averaged"] = seconds["averaged"] + clocks() - middle
+    found = {name: TIMED / float(total[0]) for name, total in seconds.items()}
+    return found | {f"{name}, CPU seconds": float(total[1]) / TIMED for name, total in seconds.items()}
+
+
+def clocks() -> Any:
+    """Return the time and the CPU time of this process, in seconds."""
+    return np.array([time.perf_counter(), time.process_time()])
 
 
 def report(results: dict[str, Any]) -> str:
@@ -161,9 +171,16 @@ def report(results: dict[str, Any]) -> str:
         lines.append(
             f"| {name} | {' | '.join([*(f'{value:.2f}' for value in found.values()), *sharpness])} |"
         )
-    lines += ["", "| frames per second | frame by frame | averaged |", "|---|---|---|"]
+    lines += [
+        "",
+        f"The load average of the machine was {results['load_average']:.1f} during this measurement: other "
+        "processes used the cores too.",
+        "",
+        "| size | frames per second, frame by frame | averaged | CPU seconds per frame | averaged |",
+        "|---|---|---|---|---|",
+    ]
     for size, found in results["frames_per_second"].items():
-        lines.append(f"| {size} | {found['frame by frame']:.2f} | {found['averaged']:.2f} |")
+        lines.append(f"| {size} | {' | '.join(f'{value:.2f}' for value in found.values())} |")
     return "\n".join([*lines, ""])
 
 

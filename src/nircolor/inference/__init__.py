@@ -2,7 +2,7 @@
 
 from nircolor.inference.batch import Result, check_all, colorize, colorize_all
 from nircolor.inference.colorizer import Colorizer
-from nircolor.inference.confidence import require_confidence
+from nircolor.inference.confidence import confidence_path, require_confidence
 from nircolor.inference.engine import Device, Engine
 from nircolor.inference.planning import Job, OutputFormat, find_inputs, plan
 from nircolor.inference.reading import FileSummary, Reading
@@ -24,6 +24,7 @@ __all__ = [
     "check_reference",
     "colorize",
     "colorize_all",
+    "confidence_path",
     "find_inputs",
     "plan",
     "require_confidence",

@@ -76,8 +76,13 @@ def scene():
 
 def by_command_line(path, folder, **options):
     """Colorize a file as the command line does; return the content of the result."""
+    return files_by_command_line(path, folder, **options)[0]
+
+
+def files_by_command_line(path, folder, **options):
+    """As `by_command_line`, with the confidence where it is asked for."""
     (result,) = colorize(path, f"{folder}/", **{"model": scene()} | options)
-    return result.job.output.read_bytes()
+    return [output.read_bytes() for output in result.job.outputs]
 
 
 class Gate:

@@ -16,7 +16,7 @@ from nircolor.app.web.store import safe_name
 from nircolor.errors import NircolorError
 from nircolor.weights import find_model
 from tests.app.command_line import gray_png
-from tests.app.web.conftest import as_files, by_command_line, finished, upload
+from tests.app.web.conftest import as_files, by_command_line, files_by_command_line, finished, upload
 from tests.imagery.camera_raw_samples import mosaic, save_dng
 from tests.imagery.imagery_samples import noise, save, save_envi
 
@@ -83,6 +83,51 @@ def test_camera_raw(client, tmp_path):
     answer = colorize(client, path)
     assert answer.content == by_command_line(path, tmp_path / "colour")
     assert answer.headers["content-disposition"] == 'attachment; filename="night.png"'
+
+
+@pytest.mark.parametrize("extension", ["tif", "png"])
+def test_the_confidence_comes_in_a_zip(client, tmp_path, extension):
+    path = save(
+        tmp_path / f"nüit.{extension}", noise(1, 40, 56, "uint16"), {"png": "PNG", "tif": "GTiff"}[extension]
+    )
+    before = held(client)
+    answer = colorize(client, path, confidence="true")
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/zip"
+    assert answer.headers["content-disposition"] == "attachment; filename*=utf-8''n%C3%BCit.zip"
+    assert answer.headers["nircolor-model"] == "scene"
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as file:
+        assert file.namelist() == [f"nüit.{extension}", f"nüit_confidence.{extension}"]
+        contents = [file.read(name) for name in file.namelist()]
+    assert contents == files_by_command_line(path, tmp_path / "colour", confidence=True)
+    assert held(client) == before
+
+
+def test_the_confidence_in_steps(client, photograph, tmp_path):
+    key = upload(client, photograph).json()["id"]
+    able = {model["name"]: model["confidence"] for model in client.get("/api").json()["models"]}
+    assert able == {"scene": True, "satellite": False, "satellite-1band": False}
+    client.post(f"/api/images/{key}/run", json={"confidence": True})
+    state = finished(client, key)
+    _, expected = files_by_command_line(photograph, tmp_path / "colour", confidence=True)
+    assert state["confidence"] == {"name": "night_confidence.tif", "bytes": len(expected)}
+    answer = client.get(f"/api/images/{key}/confidence")
+    assert answer.content == expected
+    assert answer.headers["content-disposition"] == 'attachment; filename="night_confidence.tif"'
+    with (
+        rasterio.open(io.BytesIO(client.get(f"/api/images/{key}/confidence.jpg").content)) as file,
+        rasterio.open(io.BytesIO(expected)) as whole,
+    ):
+        assert abs(file.read(1).astype(int) - whole.read(1).astype(int) // 257).mean() < 4
+    with zipfile.ZipFile(io.BytesIO(client.get("/api/archive", params={"id": key}).content)) as file:
+        assert file.namelist() == ["night.tif", "night_confidence.tif"]
+    # run again without it
+    client.post(f"/api/images/{key}/run", json={})
+    assert finished(client, key)["confidence"] is None
+    for end in ("confidence", "confidence.jpg"):
+        assert detail(client.get(f"/api/images/{key}/{end}"), 409).startswith(
+            "night.tif: has no image of the confidence"
+        )
 
 
 def test_warnings_are_headers(server, tmp_path):
@@ -152,6 +197,11 @@ def test_damage_is_an_error_and_leaves_nothing(client, tmp_path):
         ({"colour": "1"}, "colour: no such option"),
         ({"quality": "80"}, "quality: expected a JPEG result (format jpg), got .tif"),
         ({"model": "satellite"}, "night.tif: expected 3 bands"),
+        ({"confidence": "maybe"}, "confidence: expected a valid boolean, got 'maybe'"),
+        (
+            {"model": "satellite-1band", "scale": "10000", "confidence": "true"},
+            "--confidence: expected a model that estimates its errors (--model scene), got satellite-1band",
+        ),
     ],
 )
 def test_wrong_options(client, photograph, fields, message):

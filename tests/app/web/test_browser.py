@@ -12,7 +12,7 @@ import pytest
 
 from nircolor.app.web import Settings, create_app
 from tests.app.command_line import gray_png
-from tests.app.web.conftest import by_command_line
+from tests.app.web.conftest import by_command_line, files_by_command_line
 from tests.imagery.imagery_samples import noise, save, save_envi
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -145,6 +145,29 @@ def test_models_that_fit_come_first_and_options_count(open_page, photograph, tmp
     assert result.suggested_filename == "night.png"
     expected = by_command_line(photograph, tmp_path / "colour", scale=40000, output_format="png")
     assert Path(result.path()).read_bytes() == expected
+
+
+def test_the_confidence_is_shown_and_downloaded(open_page, photograph, tmp_path):
+    page = open_page()
+    add(page, photograph)
+    assert not page.locator("#views").is_visible()
+    page.get_by_label("Confidence", exact=False).check()
+    page.click("#run")
+    page.locator("#views").wait_for()
+    colour, sure = files_by_command_line(photograph, tmp_path / "colour", confidence=True)
+    assert Path(download(page).path()).read_bytes() == colour
+    with page.expect_download() as found:
+        page.click("#downloadconfidence")
+    assert found.value.suggested_filename == "night_confidence.tif"
+    assert Path(found.value.path()).read_bytes() == sure
+    assert "/after.jpg" in page.locator("#after").get_attribute("src")
+    page.get_by_text("Confidence", exact=True).first.click()
+    assert "/confidence.jpg" in page.locator("#after").get_attribute("src")
+    assert page.locator("#right").inner_text() == "Confidence"
+    # a model that does not estimate its errors
+    page.select_option("#model", "satellite-1band")
+    assert page.locator("#confidence").is_disabled()
+    page.get_by_text("satellite-1band does not estimate its errors").wait_for()
 
 
 def test_a_header_with_its_data_beside_other_images_and_a_bad_file(open_page, tmp_path):

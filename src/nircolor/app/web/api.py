@@ -4,7 +4,8 @@ import asyncio
 import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, BackgroundTasks, File, Form, Query, Request, UploadFile
 from fastapi.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
@@ -103,12 +104,20 @@ class Api:
             response_class=FileResponse, summary="Get the result", **image,
         )  # fmt: skip
         router.add_api_route(
+            f"{one}/confidence", self.confidence, methods=["GET"], responses=_problems(404, 409),
+            response_class=FileResponse, summary="Get the confidence of the result", **image,
+        )  # fmt: skip
+        router.add_api_route(
             f"{one}/before.jpg", self.before, methods=["GET"], responses=_problems(404, 422),
             response_class=Response, summary="Get a preview of the image", **image,
         )  # fmt: skip
         router.add_api_route(
             f"{one}/after.jpg", self.after, methods=["GET"], responses=_problems(404, 409),
             response_class=Response, summary="Get a preview of the result", **image,
+        )  # fmt: skip
+        router.add_api_route(
+            f"{one}/confidence.jpg", self.confidence_preview, methods=["GET"], responses=_problems(404, 409),
+            response_class=Response, summary="Get a preview of the confidence", **image,
         )  # fmt: skip
         router.add_api_route(
             "/api/archive", self.archive, methods=["GET"], responses=_problems(404, 409),
@@ -135,7 +144,9 @@ class Api:
         form: Annotated[ColorizeForm, Form(media_type="multipart/form-data")],
     ) -> Response:
         """The result has the format, size, bit depth and georeference of the file, byte for byte as from
-        `nircolor colorize`. Warnings are in headers `Nircolor-Warning`. The server keeps nothing."""
+        `nircolor colorize`. With `confidence` it is a ZIP of the colour image and the image of the
+        confidence, `NAME_confidence.png` or `.tif`. Warnings are in headers `Nircolor-Warning`. The server
+        keeps nothing."""
         options = form.options
         self._models.check(options.model)
         image = await run_in_threadpool(self._added, request, form.file)
@@ -151,7 +162,7 @@ class Api:
             await run_in_threadpool(self._removed, image)
             raise
         background.add_task(self._removed, image)
-        answer = _file(image)
+        answer = _archive(f"{Path(image.name).stem}.zip", [image]) if options.confidence else _file(image)
         answer.headers["Nircolor-Model"] = str(image.model)
         for warning in image.warnings:
             text = printable(warning).encode("ascii", "backslashreplace").decode()
@@ -201,6 +212,10 @@ class Api:
     def result(self, key: str) -> FileResponse:
         return _file(self._store.get(key))
 
+    def confidence(self, key: str) -> FileResponse:
+        """A gray image, which is bright where the colour is well determined; the largest value means 1."""
+        return _file(self._store.get(key), "confidence")
+
     def before(self, key: str) -> Response:
         """JPEG of at most 1600 px."""
         image = self._store.get(key)
@@ -212,17 +227,16 @@ class Api:
     def after(self, key: str) -> Response:
         """JPEG of at most 1600 px."""
         image = self._store.get(key)
-        return _jpeg(self._previews.after(image, _output_of(image)))
+        return _jpeg(self._previews.after(image, _output_of(image)[1]))
+
+    def confidence_preview(self, key: str) -> Response:
+        """JPEG of at most 1600 px."""
+        image = self._store.get(key)
+        return _jpeg(self._previews.confidence(image, _output_of(image, "confidence")[1]))
 
     def archive(self, id: Annotated[list[str], Query(max_length=1000)]) -> StreamingResponse:
-        """Equal names are numbered."""
-        images = [self._store.get(key) for key in id]
-        files = [(str(image.result_name), _output_of(image)) for image in images]
-        return StreamingResponse(
-            archive(files),
-            media_type="application/zip",
-            headers={"content-disposition": 'attachment; filename="nircolor.zip"'},
-        )
+        """With the images of the confidence where they were asked for. Equal names are numbered."""
+        return _archive("nircolor.zip", [self._store.get(key) for key in id])
 
     async def info(self) -> ServerInfo:
         offered = [
@@ -230,6 +244,7 @@ class Api:
                 name=card.name,
                 summary=card.summary,
                 bands=describe_bands(card.bands),
+                confidence=card.error_quantile is not None,
                 licence=card.licence.weights,
             )
             for card in self._models.cards.values()
@@ -263,11 +278,25 @@ class Api:
         return self._store.state_of(image, self._queue.position_of(image))
 
 
-def _output_of(image: Image) -> Path:
-    output = image.output
-    if image.state != "done" or output is None:
+def _output_of(image: Image, kind: Literal["result", "confidence"] = "result") -> tuple[str, Path]:
+    """Return the name for the download and the path of a file of an image."""
+    if not image.results:
         raise BusyError(f"{image.name}: has no result (state: {image.state})")
-    return output
+    if kind == "result":
+        return image.results[0]
+    if image.confidence is None:
+        raise BusyError(f"{image.name}: has no image of the confidence; run it with the option confidence")
+    return image.results[1]
+
+
+def _archive(name: str, images: Sequence[Image]) -> StreamingResponse:
+    for image in images:
+        _output_of(image)
+    return StreamingResponse(
+        archive([file for image in images for file in image.results]),
+        media_type="application/zip",
+        headers={"content-disposition": f"attachment; filename*=utf-8''{quote(name)}"},
+    )
 
 
 def _jpeg(content: bytes) -> Response:
@@ -275,7 +304,7 @@ def _jpeg(content: bytes) -> Response:
     return Response(content, media_type="image/jpeg", headers={"cache-control": "private, max-age=600"})
 
 
-def _file(image: Image) -> FileResponse:
-    output = _output_of(image)
-    media_type = mimetypes.guess_type(output.name)[0] or "application/octet-stream"
-    return FileResponse(output, media_type=media_type, filename=image.result_name)
+def _file(image: Image, kind: Literal["result", "confidence"] = "result") -> FileResponse:
+    name, path = _output_of(image, kind)
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return FileResponse(path, media_type=media_type, filename=name)

@@ -41,6 +41,10 @@ class Previews:
         """Return a JPEG of the result, whose file is ``output``."""
         return self._cached(image, f"after-{image.run}.jpg", lambda _image: _render_after(output))
 
+    def confidence(self, image: Image, output: Path) -> bytes:
+        """Return a JPEG of the confidence, whose file is ``output``."""
+        return self._cached(image, f"confidence-{image.run}.jpg", lambda _image: _render_confidence(output))
+
     def _cached(self, image: Image, name: str, render: Callable[[Image], Floats]) -> bytes:
         path = image.folder / name
         with image.lock:
@@ -83,6 +87,11 @@ class Previews:
 
 def _render_after(output: Path) -> Floats:
     with open_raster(output, bands_nm=_RGB_NM) as raster:
+        return raster.read(None, None, _reduced(raster.height, raster.width))[0]
+
+
+def _render_confidence(output: Path) -> Floats:
+    with open_raster(output) as raster:
         return raster.read(None, None, _reduced(raster.height, raster.width))[0]
 
 

@@ -55,6 +55,13 @@ class Options(BaseModel):
     saturation: Annotated[
         float, Field(ge=0, le=10, description="1 as trained for the least error, 0 for gray, at most 10.")
     ] = 1.0
+    confidence: Annotated[
+        bool,
+        Field(
+            description="Also make an image of how well the colour of each pixel is determined, for models "
+            "that estimate their errors."
+        ),
+    ] = False
     format: Annotated[
         Literal["png", "jpg", "tif"] | None,
         Field(description="Format of the result; by default that of the image where it can be written."),
@@ -118,7 +125,7 @@ class Fit(BaseModel):
 
 
 class ResultFile(BaseModel):
-    """A colour image."""
+    """A file to download."""
 
     name: str
     bytes: int
@@ -147,7 +154,10 @@ class ImageState(BaseModel):
     summary: Annotated[str | None, Field(description="Bands and scale that were used.")]
     warnings: list[str]
     error: str | None
-    result: ResultFile | None
+    result: Annotated[ResultFile | None, Field(description="The colour image.")]
+    confidence: Annotated[
+        ResultFile | None, Field(description="Image of the confidence, where it was asked for.")
+    ]
     expires_in: Annotated[float, Field(description="Seconds until it is deleted.")]
 
 
@@ -157,6 +167,7 @@ class OfferedModel(BaseModel):
     name: str
     summary: str
     bands: Annotated[str, Field(description="Its bands in words.")]
+    confidence: Annotated[bool, Field(description="Whether it estimates its errors.")]
     licence: Annotated[str, Field(description="Licence of its weights.")]
 
 

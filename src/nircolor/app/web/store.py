@@ -20,6 +20,7 @@ from nircolor.app.web.schemas import Fit, ImageState, Options, ResultFile, State
 from nircolor.app.web.settings import Models, Settings
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import list_files, open_raster
+from nircolor.inference import confidence_path
 from nircolor.texts import abbreviate
 
 _LONGEST_NAME = 200
@@ -58,6 +59,7 @@ class Image:
         warnings: Doubts about it.
         error: Why it failed.
         output: The result.
+        confidence: The image of the confidence, where it was asked for.
         details: Properties that do not change: fields of `ImageState`.
         since: Time of the last change of its state, from `time.monotonic`.
         client: Address of the client that uploaded it.
@@ -79,6 +81,7 @@ class Image:
     warnings: list[str] = field(default_factory=list)
     error: str | None = None
     output: Path | None = None
+    confidence: Path | None = None
     details: dict[str, Any] = field(default_factory=dict)
     since: float = field(default_factory=time.monotonic)
     client: str = ""
@@ -91,13 +94,16 @@ class Image:
         return self.state in ("queued", "running")
 
     @property
-    def result_name(self) -> str | None:
-        """Name for the download of the result."""
-        if self.output is None:
-            return None
-        if self.path.name == self.name:
-            return self.output.name
-        return f"{Path(self.name).stem}{self.output.suffix}"
+    def results(self) -> list[tuple[str, Path]]:
+        """Name for the download and path of the result, and of the confidence where there is one."""
+        if self.state != "done" or self.output is None:
+            return []
+        stem = self.output.stem if self.path.name == self.name else Path(self.name).stem
+        name = f"{stem}{self.output.suffix}"
+        results = [(name, self.output)]
+        if self.confidence is not None:
+            results.append((confidence_path(Path(name)).name, self.confidence))
+        return results
 
     def worded(self, message: str) -> str:
         """Return a message with the uploaded names in place of paths on the server."""
@@ -236,7 +242,8 @@ class Store:
             image: The image.
             position: Number of images before it in the queue.
         """
-        output = image.output if image.state == "done" else None
+        files = [ResultFile(name=name, bytes=path.stat().st_size) for name, path in image.results]
+        result, confidence = (*files, None, None)[:2]
         return ImageState(
             **image.details,
             id=image.id,
@@ -249,7 +256,8 @@ class Store:
             summary=image.summary,
             warnings=image.warnings,
             error=image.error,
-            result=_result(output, image.result_name),
+            result=result,
+            confidence=confidence,
             expires_in=max(0.0, image.since + self._settings.keep_seconds - time.monotonic()),
         )
 
@@ -288,12 +296,6 @@ class Store:
                     for fit in fits_of(raster, self._models.cards.values())
                 ],
             }
-
-
-def _result(output: Path | None, name: str | None) -> ResultFile | None:
-    if output is None or name is None:
-        return None
-    return ResultFile(name=name, bytes=output.stat().st_size)
 
 
 def _image_among(files: Sequence[Path]) -> Path:

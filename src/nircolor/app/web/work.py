@@ -115,7 +115,7 @@ class Queue:
                 raise BusyError(f"{image.name}: is being colorized; cancel it first")
             image.state, image.options, image.is_cancelled = "queued", options, False
             image.progress, image.error, image.warnings, image.summary = 0.0, None, [], None
-            image.model, image.output = None, None
+            image.model, image.output, image.confidence = None, None, None
             image.run += 1
             self._waiting.append(image)
             self._places = None
@@ -181,7 +181,7 @@ class Queue:
         folder.mkdir()
         name = self._best_model(image) if options.model == AUTO else options.model
         image.model = name
-        (job,) = plan([image.path], folder, output_format=options.format)
+        (job,) = plan([image.path], folder, output_format=options.format, confidence=options.confidence)
         if options.quality is not None and job.output.suffix not in (".jpg", ".jpeg"):
             raise NircolorError(f"quality: expected a JPEG result (format jpg), got {job.output.suffix}")
         summary = self._models.load(name).colorize_file(
@@ -191,9 +191,10 @@ class Queue:
             depth=None if options.depth is None else int(options.depth),
             quality=options.quality,
             saturation=options.saturation,
+            confidence=options.confidence,
             on_progress=on_progress,
         )
-        image.output = job.output
+        image.output, image.confidence = job.output, job.confidence
         return summary
 
     def _best_model(self, image: Image) -> str:

@@ -1,7 +1,7 @@
 // The page: a list of images and, of the chosen one, the comparison and the options.
 
 import { makeComparison } from "/static/compare.js";
-import { changed, fill, given, suggested, values } from "/static/options.js";
+import { changed, estimates, fill, given, suggested, values } from "/static/options.js";
 import { dropped, group, send } from "/static/upload.js";
 
 const $ = (id) => document.getElementById(id);
@@ -13,6 +13,7 @@ const server = await call("GET", "/api");
 const items = [];
 let chosen = null;
 let polling = false;
+let view = "after"; // shown right of the line: or "confidence", where an image has one
 
 async function call(method, path, body) {
   const answer = await fetch(path, {
@@ -89,6 +90,8 @@ function reject(item, message) {
 
 async function run(item, options = given(item.options)) {
   item.error = null;
+  // options of another image may be applied to one whose model cannot
+  if (!estimates(options.model ?? "auto", item, server.models)) delete options.confidence;
   try {
     item.state = await call("POST", `/api/images/${item.state.id}/run`, options);
   } catch (error) {
@@ -155,6 +158,7 @@ async function remove(item) {
 const isBusy = (item) => item.phase === "stored" && ["queued", "running"].includes(item.state.state);
 const isDone = (item) => item.phase === "stored" && item.state.state === "done";
 const megabytes = (bytes) => (bytes < 1e6 ? `${Math.ceil(bytes / 1e3)} kB` : `${(bytes / 1e6).toFixed(1)} MB`);
+const kindAndSize = (file) => `${file.name.split(".").pop().toUpperCase()}, ${megabytes(file.bytes)}`;
 const preview = (item, which) => `/api/images/${item.state.id}/${which}.jpg?run=${item.state.run}`;
 const problem = (item) => item.error ?? (item.state?.state === "failed" ? item.state.error : null);
 
@@ -268,8 +272,13 @@ function renderChosen() {
   $("download").hidden = !isDone(item);
   if (isDone(item)) {
     $("download").href = `/api/images/${item.state.id}/result`;
-    $("download").textContent = `Download ${item.state.result.name.split(".").pop().toUpperCase()}, `
-      + megabytes(item.state.result.bytes);
+    $("download").textContent = `Download ${kindAndSize(item.state.result)}`;
+  }
+  const sure = isDone(item) && item.state.confidence;
+  $("views").hidden = $("downloadconfidence").hidden = !sure;
+  if (sure) {
+    $("downloadconfidence").href = `/api/images/${item.state.id}/confidence`;
+    $("downloadconfidence").textContent = `Confidence ${kindAndSize(sure)}`;
   }
   $("options").hidden = !stored;
   $("run").disabled = isBusy(item);
@@ -290,13 +299,16 @@ function renderImages(item, stored) {
     return;
   }
   const done = isDone(item);
+  const after = item.state.confidence ? view : "after";
+  const right = after === "after" ? "Colour" : "Confidence";
+  $("right").textContent = right;
   $("compare").style.setProperty("--ratio", item.state.width / item.state.height);
   $("compare").classList.toggle("alone", !done);
-  for (const [id, shown, label] of [["before", true, "Near-infrared"], ["after", done, "Colour"]]) {
+  for (const [id, shown, label, which] of [["before", true, "Near-infrared", "before"], ["after", done, right, after]]) {
     const image = $(id);
     image.hidden = !shown;
     image.alt = `${label}: ${item.state.name}`;
-    const address = preview(item, id);
+    const address = preview(item, which);
     if (shown && image.getAttribute("src") !== address) image.src = address;
   }
   $("cut").hidden = !done;
@@ -337,6 +349,10 @@ $("cancel").addEventListener("click", async () => {
 $("options").addEventListener("input", () => {
   chosen.options = values($("options"));
   changed($("options"), chosen, server.models);
+});
+$("views").addEventListener("change", (event) => {
+  view = event.target.value;
+  render(chosen);
 });
 $("options").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -22,17 +22,30 @@ export function fill(form, item, models) {
   }
   select.replaceChildren(...parts);
   for (const field of form.elements) {
-    if (field.name) field.value = item.options[field.name] ?? (field.name === "saturation" ? "1" : field.name === "model" ? "auto" : "");
+    if (field.type === "checkbox") field.checked = field.name in item.options;
+    else if (field.name) field.value = item.options[field.name] ?? (field.name === "saturation" ? "1" : field.name === "model" ? "auto" : "");
   }
   changed(form, item, models);
 }
+
+const modelOf = (name, item, models) => {
+  const used = name === "auto" ? (item.state.model ?? item.state.models[0].name) : name;
+  return models.find((one) => one.name === used);
+};
+
+/** Whether the model of an image estimates its errors. */
+export const estimates = (name, item, models) => Boolean(modelOf(name, item, models)?.confidence);
 
 /** Show what follows from the values of the form. */
 export function changed(form, item, models) {
   form.querySelector("#saturationtext").value = Number(form.elements.saturation.value).toFixed(1);
   const name = form.elements.model.value;
   const fit = item.state.models.find((one) => one.name === name);
-  const model = models.find((one) => one.name === (name === "auto" ? item.state.model : name));
+  const model = modelOf(name, item, models);
+  const able = Boolean(model?.confidence);
+  form.elements.confidence.disabled = !able;
+  form.querySelector("#h-confidence").textContent = able ? "Also an image of how well each colour is determined"
+    : `${model?.name} does not estimate its errors`;
   const about = form.querySelector("#about");
   if (fit && !fit.fits) about.textContent = fit.reason;
   else about.textContent = model ? `${model.name}: ${model.summary}. Weights: ${model.licence}.` : "";

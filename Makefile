@@ -8,7 +8,7 @@ WORKERS ?= logical --maxprocesses=4
 # cases of make fuzz: some minutes; 100000 take half an hour
 N ?= 20000
 
-.PHONY: demo test check pytest fuzz docs figures tables clean
+.PHONY: demo test check pytest fuzz docs figures screenshots tables clean
 
 demo: .venv-demo/ready      ## install nircolor, colorize the demo image, print where the page is
 	$(DEMO)/nircolor demo -o demo
@@ -44,6 +44,9 @@ docs: .venv/ready           ## build the documentation site into site/
 
 figures: .venv/ready        ## draw the images of README and docs again
 	$(DEV)/python docs/scripts/figures.py
+
+screenshots: .venv/ready    ## make the screenshots of the web page again; needs Chromium
+	$(DEV)/python docs/scripts/screenshots.py
 
 tables: .venv/ready         ## write the tables of README and docs from the reports in results/
 	$(DEV)/python benchmarks/tables.py

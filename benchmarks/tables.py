@@ -28,6 +28,7 @@ PAGES = (
     "docs/models/satellite.md",
     "docs/models/scene.md",
     "docs/guides/colorize.md",
+    "docs/guides/video.md",
     "results/leaks/README.md",
 )
 
@@ -274,6 +275,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "speed": lambda: benchmark("speed"),
     "large_raster": lambda: benchmark("large_raster"),
     "cluster": lambda: benchmark("cluster"),
+    "video": lambda: benchmark("video"),
+    "video-speed": lambda: benchmark("video", 1),
     "graph_conv": lambda: benchmark("graph_conv", 1),
     "graph_conv-growth": lambda: benchmark("graph_conv", 2),
     "nirgnn-steps": lambda: benchmark("nirgnn_speed", 1),

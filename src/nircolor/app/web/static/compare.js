@@ -13,7 +13,7 @@ export function makeComparison(box) {
   };
   range.addEventListener("input", show);
   box.addEventListener("pointerdown", (event) => {
-    if (range.hidden) return;
+    if (range.hidden || event.target.closest(".views")) return;
     box.setPointerCapture(event.pointerId);
     range.focus({ preventScroll: true, focusVisible: false });
     event.preventDefault();

@@ -14,6 +14,7 @@ from tests.video_samples import read_video, rgb_of, write_video
 av = pytest.importorskip("av", reason="needs the extra video")
 
 from nircolor.imagery.video.reading import VideoFrame, VideoReader  # noqa: E402
+from nircolor.imagery.video.samples import read_gray  # noqa: E402
 from nircolor.imagery.video.writing import VideoWriter  # noqa: E402
 
 QUARTER_TURN = [0, 65536, 0, -65536, 0, 0, 0, 0, 1 << 30]
@@ -47,6 +48,43 @@ def test_values_by_depth_and_range(tmp_path, codec, pix_fmt, full, stored, expec
     for frame in frames_of(path):
         assert not frame.is_coloured
         np.testing.assert_allclose(frame.nir, expected, atol=0.006)
+
+
+def frame_of(pix_fmt, luma):
+    """A frame in a format of 8 or 10 bits whose luma, or whose colours, are the integers ``luma`` (h, w)."""
+    height, width = luma.shape
+    frame = av.VideoFrame(width, height, pix_fmt)
+    deep = max(part.bits for part in frame.format.components) > 8
+    dtype = np.dtype(np.uint16 if deep else np.uint8).newbyteorder(">" if pix_fmt.endswith("be") else "<")
+    shift = 6 if pix_fmt in ("p010le", "gbrp10msble", "yuv444p10msble") else 0
+    for k, plane in enumerate(frame.planes):
+        samples = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+        samples[:] = (512 if deep else 128) << shift
+        if pix_fmt == "yuyv422":
+            samples[:, : 2 * width : 2] = luma
+        elif k == 0 or (pix_fmt.startswith("gb") and k < 3):
+            samples[:, :width] = luma << shift
+    return frame
+
+
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(
+    "pix_fmt",
+    ["gray", "yuv420p", "nv12", "yuyv422", "yuva420p", "gray10le", "gray10be", "yuv422p10le", "yuv420p10be",
+     "p010le", "yuva444p10le", "yuv444p10msble", "gbrp10le", "gbrap10le", "gbrp10be", "gbrp10msble"],
+)  # fmt: skip
+def test_values_of_each_format(pix_fmt, full):
+    unit = 4 if "10" in pix_fmt else 1
+    is_full = full or pix_fmt.startswith("gb")
+    black, white = (0, 256 * unit - 1) if is_full else (16 * unit, 235 * unit)
+    expected = np.tile(np.linspace(0, 1, 64), (48, 1))
+    frame = frame_of(pix_fmt, np.rint(black + expected * (white - black)).astype(int))
+    frame.color_range = 2 if full else 1
+    gray = read_gray("a.mp4", frame)
+    assert not gray.is_coloured
+    assert (gray.levels.depth, gray.levels.is_full) == (8 if unit == 1 else 10, is_full)
+    # half a step of the integers
+    np.testing.assert_allclose(gray.nir, expected, atol=0.6 / (white - black))
 
 
 @pytest.mark.parametrize(("matrix", "colorspace"), [((0.2126, 0.0722), 1), ((0.299, 0.114), 6)])
@@ -86,6 +124,10 @@ def test_colours_of_each_output(tmp_path, extension, depth):
     found = rgb_of(frames[1])
     assert np.abs(found - rgb)[:, 8:-8, 8:40].max() < 0.03
     assert np.abs(found - rgb)[:, 8:-8, 56:-8].max() < 0.03
+    # no offset beyond the rounding of luma and chroma
+    for half in (slice(8, 32), slice(64, -8)):
+        error = (found - rgb)[:, 8:-8, half].mean((1, 2))
+        assert np.abs(error).max() < (1.2 / 255 if depth == 8 else 1.2 / 1023), error
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getscheduler"), reason="needs Linux")

@@ -13,12 +13,13 @@ _WEIGHTS = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 5: (0.299, 0.114), 6: (0.299, 
             9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}  # fmt: skip
 BT709, BT601 = 1, 6
 _LIMITED, _FULL = 1, 2
-# formats whose planes are read as they are; others are unpacked first
-_PLANAR = ("gray", "yuv4", "yuvj4", "gbrp")
+# formats whose planes are read as they are, without their alpha; others are unpacked first
+_PLANAR = ("gray", "yuv4", "yuva4", "yuvj4", "gbrp", "gbrap")
+# of other byte order, or with the bits at the other end of 16
+_TURNED = ("be", "msble")
 _UNPACKED = {"nv12": "yuv420p", "nv21": "yuv420p", "nv16": "yuv422p", "nv24": "yuv444p",
              "p010le": "yuv420p10le",
              "yuyv422": "yuv422p", "uyvy422": "yuv422p", "yvyu422": "yuv422p", "ya8": "gray",
-             "gray10be": "gray10le",
              "monob": "gray", "monow": "gray"}  # fmt: skip
 # as for images, channels that differ by no more than this are gray, up to the rounding of compression;
 # coloured overlays such as a logo may cover less than this share of a frame
@@ -98,16 +99,21 @@ def read_gray(name: str, frame: Any) -> GrayFrame:
     """
     format_name = frame.format.name
     depth = bit_depth(name, format_name, max(component.bits for component in frame.format.components))
-    if not format_name.startswith(_PLANAR) or format_name.endswith("be") or "a" in format_name[3:5]:
+    if not format_name.startswith(_PLANAR) or format_name.endswith(_TURNED):
         is_rgb = frame.format.is_rgb or format_name == "pal8"
-        target = _UNPACKED.get(format_name, "gbrp" if is_rgb else "yuv444p" if depth == 8 else "yuv444p10le")
-        if is_rgb and depth == 10:
-            target = "gbrp10le"
-        frame = frame.reformat(format=target)
+        end = "" if depth == 8 else "10le"
+        default = (
+            f"gbrp{end}" if is_rgb else f"gray{end}" if format_name.startswith("gray") else f"yuv444p{end}"
+        )
+        # the range stays: FFmpeg would convert gray to the full one
+        stated = frame.color_range if frame.color_range in (_LIMITED, _FULL) and not is_rgb else None
+        frame = frame.reformat(
+            format=_UNPACKED.get(format_name, default), src_color_range=stated, dst_color_range=stated
+        )
         format_name = frame.format.name
     bits = frame.format.components[0].bits
     planes = [_plane(plane, bits) for plane in frame.planes[:3]]
-    if format_name.startswith("gbrp"):
+    if format_name.startswith("gb"):
         levels = Levels(bits, is_full=True)
         channels = np.stack(planes).astype(np.float32) / levels.white
         spread = channels.max(0) - channels.min(0)

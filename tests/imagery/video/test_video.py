@@ -219,6 +219,29 @@ def test_a_file_that_is_cut_off_keeps_its_frames(tmp_path):
         assert reader.damage is not None
 
 
+def test_a_damaged_middle_is_named_by_its_time(tmp_path):
+    random = np.random.default_rng(0)
+    path = write_video(
+        tmp_path / "a.mkv",
+        [random.integers(16, 235, (48, 64)) for _ in range(200)],
+        codec="libx264",
+        pix_fmt="yuv420p",
+        full=False,
+        gop_size=25,
+    )
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 20_000] = bytes(20_000)
+    path.write_bytes(data)
+    with VideoReader(path) as reader:
+        times = [float(item.time * reader.time_base) for item in reader.items()]
+    steps = np.diff(times)
+    start = times[int(steps.argmax())]
+    assert steps.max() > 0.3
+    assert 100 < len(times) < 195
+    assert f"none are between {start:.2f} s and {start + steps.max():.2f} s" in reader.damage
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

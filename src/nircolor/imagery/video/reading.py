@@ -116,6 +116,7 @@ class VideoReader:
         self.time_base: Fraction = self.stream.time_base
         self.rate: Fraction = self.stream.average_rate or self.stream.guessed_rate or Fraction(25)
         self._longest_step = 1 / self.rate
+        self._longest_gap = (Fraction(0), Fraction(0))
         self.matrix: list[int] | None = None
         self.is_lossless = self.stream.codec_context.name in (
             "ffv1",
@@ -201,8 +202,9 @@ class VideoReader:
                 time = frame.pts if frame.pts is not None else 0 if last is None else last + step
                 if last is not None and time <= last:
                     time = last + 1
-                if last is not None:
-                    self._longest_step = max(self._longest_step, (time - last) * self.time_base)
+                if last is not None and (time - last) * self.time_base > self._longest_step:
+                    self._longest_step = (time - last) * self.time_base
+                    self._longest_gap = last * self.time_base, time * self.time_base
                 last, decoded = time, decoded + 1
                 seconds = time * self.time_base
                 if seconds < start:
@@ -226,6 +228,10 @@ class VideoReader:
             problems.append(f"cannot be read further ({broken})")
         if undecoded:
             problems.append(f"{count_of(undecoded, 'frame')} cannot be decoded")
+            # what a demuxer skips to find its way again leaves no other trace
+            gap_start, gap_end = (float(time - self._first) for time in self._longest_gap)
+            if gap_end - gap_start > 1.5 / self.rate:
+                problems.append(f"none are between {gap_start:.2f} s and {gap_end:.2f} s")
         missing = stream.frames - decoded - undecoded if stream.frames and not self._start else 0
         if missing > 0 and not problems and self._lacks_time(last):
             problems.append(f"is cut off, {count_of(missing, 'frame')} of {stream.frames} missing")

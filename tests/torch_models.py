@@ -72,6 +72,7 @@ def save_torch_model(
             multiple_of=network.multiple_of,
             minimum=network.minimum_px,
             receptive_field_px=network.receptive_field_px,
+            overlap_px=network.overlap_px,
         ),
         "context": None if network.context_px is None else Context(size_px=network.context_px),
         "error_quantile": network.error_quantile,

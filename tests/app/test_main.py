@@ -105,7 +105,6 @@ def test_in_a_separate_process(tmp_path):
         ("colorize a -o b --max-pixels 0", "--max-pixels: expected a whole number of 1 or more, got '0'"),
         ("colorize a -o b --offset x", "--offset: expected a number, got 'x'"),
         ("colorize a -o b --format gif", "--format: 'gif' is not one of 'png', 'jpg', 'tif'"),
-        ("info a b", "b: expected one image or model, got 2"),
     ],
 )
 def test_wrong_arguments_are_named_in_one_line(nircolor, words, line):

@@ -293,7 +293,9 @@ def test_a_network_with_another_output_shape_is_named(tmp_path):
         Colorizer(path).colorize(_noise(20, 20))
 
 
-@pytest.mark.parametrize("error", [MemoryError("no room"), RuntimeError("Failed to allocate memory for ...")])
+@pytest.mark.parametrize(
+    "error", [MemoryError("no memory"), RuntimeError("Failed to allocate memory for ...")]
+)
 def test_out_of_memory_names_the_file_and_a_smaller_tile(tmp_path, tiny, monkeypatch, error):
     def fail(*_args):
         raise error

@@ -217,7 +217,7 @@ def test_on_a_gpu(unet):
 @pytest.mark.parametrize(
     "error",
     [
-        MemoryError("no room"),
+        MemoryError("no memory"),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB."),
         RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
     ],

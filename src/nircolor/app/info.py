@@ -119,7 +119,7 @@ def info(
     from nircolor.app.console import conclude, print_json, show_warnings
     from nircolor.app.streams import open_input
     from nircolor.imagery import join_bands, open_raster, stack_path
-    from nircolor.inference import find_inputs
+    from nircolor.inference import find_inputs, is_glob
     from nircolor.modelfile import is_model_file, read_card
     from nircolor.weights import shipped_models
 
@@ -176,8 +176,7 @@ def info(
                 raise NircolorError(
                     f"{one}: expected several images, or {kind} alone, got {len(more) + 1} names"
                 )
-    is_pattern = not path.exists() and any(sign in name for sign in "*?[")
-    if more or is_pattern or (path.is_dir() and stack_path(path) is None):
+    if more or is_glob(name) or (path.is_dir() and stack_path(path) is None):
         with show_warnings(unit="images") as shown:
             files = find_inputs([name, *more], recursive=recursive)
             contents, failures = [], []

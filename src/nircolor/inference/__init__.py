@@ -4,7 +4,7 @@ from nircolor.inference.batch import Result, check_all, colorize, colorize_all
 from nircolor.inference.colorizer import Colorizer
 from nircolor.inference.confidence import confidence_path, require_confidence
 from nircolor.inference.engine import Device, Engine
-from nircolor.inference.planning import Job, OutputFormat, find_inputs, plan
+from nircolor.inference.planning import Job, OutputFormat, find_inputs, is_glob, plan
 from nircolor.inference.reading import FileSummary, Reading
 from nircolor.inference.reference import Reference, check_reference
 from nircolor.inference.sources import RasterSource
@@ -26,6 +26,7 @@ __all__ = [
     "colorize_all",
     "confidence_path",
     "find_inputs",
+    "is_glob",
     "plan",
     "require_confidence",
 ]

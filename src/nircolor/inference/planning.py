@@ -125,7 +125,6 @@ def plan(
     for text in all_inputs:
         path = Path(text)
         stack = stack_path(path)
-        is_glob = not path.exists() and any(sign in text for sign in "*?[")
         if not path.exists() and is_pattern(text):
             jobs.append(_sequence_job(path, frames_of_pattern(text), target, start, end, fps))
         elif stack is not None:
@@ -139,15 +138,14 @@ def plan(
                 listing.images if is_sequence else sorted(listing.images + videos), path, output
             )
             if not found:
-                hint = "" if recursive else " (--recursive looks into its folders)"
-                raise NircolorError(f"{path}: expected images in this folder, found none{hint}")
+                raise _no_images(path, recursive)
             if is_sequence:
                 jobs.append(_sequence_job(path, tuple(found), target, start, end, fps))
             else:
                 jobs += [_file_job(image, target, path) for image in found]
-        elif is_glob and (sequence or _is_video_file(target)):
+        elif is_glob(text) and (sequence or _is_video_file(target)):
             jobs.append(_sequence_job(path, tuple(_matches(text, videos=False)), target, start, end, fps))
-        elif is_glob:
+        elif is_glob(text):
             jobs += [_file_job(image, target) for image in _matches(text)]
         else:
             if not is_video(path):
@@ -183,7 +181,7 @@ def find_inputs(inputs: Iterable[StrPath], *, recursive: bool = False) -> list[P
     found: list[Path] = []
     for one in inputs:
         text, path = os.fspath(one), Path(one)
-        if not path.exists() and any(sign in text for sign in "*?["):
+        if is_glob(text):
             found += _matches(text, videos=False)
         elif path.is_dir() and stack_path(path) is None:
             listing = list_folder(path, recursive)
@@ -193,12 +191,21 @@ def find_inputs(inputs: Iterable[StrPath], *, recursive: bool = False) -> list[P
                 problem = f"left out {count_of(len(videos), 'video')}: {names}; nircolor colorize reads them"
                 warnings.warn(NircolorWarning(problem, path=path), stacklevel=2)
             if not listing.images:
-                hint = "" if recursive else " (--recursive looks into its folders)"
-                raise NircolorError(f"{path}: expected images in this folder, found none{hint}")
+                raise _no_images(path, recursive)
             found += listing.images
         else:
             found.append(path)
     return list(dict.fromkeys(found))
+
+
+def is_glob(text: str) -> bool:
+    """Whether a text is a glob pattern, rather than the name of a file that contains its signs."""
+    return any(sign in text for sign in "*?[") and not Path(text).exists()
+
+
+def _no_images(folder: Path, recursive: bool) -> NircolorError:
+    hint = "" if recursive else " (--recursive looks into its folders)"
+    return NircolorError(f"{folder}: expected images in this folder, found none{hint}")
 
 
 def _file_job(path: Path, target: str, root: Path | None = None) -> Job:

@@ -23,7 +23,7 @@ _DATE = re.compile(rb"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 
 
 class Holdout(NamedTuple):
-    """Pairs to train on and pairs held out, and how they were told apart.
+    """Pairs to train on and pairs held out, and how they were chosen.
 
     Attributes:
         train: Pairs to train on, in order.

@@ -139,8 +139,7 @@ def finetune(
 
     The last pairs by time or name are held out. A fifth of the others decides when the training stops, and
     whether all or half of the change of the weights is kept; then the model is trained on all of these others
-    for as many steps. The error bound of a model that has one is
-    adjusted on the pairs held out.
+    for as many steps. The error bound of a model that has one is adjusted on the pairs held out.
 
     Args:
         model: Shipped model, or the path of a model file.

@@ -293,7 +293,7 @@ def _grid(features: Tensor, index_bits: int) -> Tensor:
 
     A factor is the power of two that makes the longest vector of an image shorter than 2ᵇ. Squared distances
     are then below 2^(2b + 2): with b ≤ 25 float64 represents them and all terms of their sums exactly, and
-    b leaves room in 63 bits for the index. A window of 49 px has b = 24: rounding changes a feature by at
+    b leaves enough of 63 bits for the index. A window of 49 px has b = 24: rounding changes a feature by at
     most 2⁻²⁴ of the longest vector.
     """
     bits = min(25, (61 - index_bits) // 2)

@@ -1,6 +1,6 @@
 """Previews of images: browsers show neither 16-bit TIFF nor ENVI files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,11 +39,11 @@ class Previews:
 
     def after(self, image: Image, output: Path) -> bytes:
         """Return a JPEG of the result, whose file is ``output``."""
-        return self._cached(image, f"after-{image.run}.jpg", lambda _image: _render_after(output))
+        return self._cached(image, f"after-{image.run}.jpg", lambda _image: _render(output, _RGB_NM))
 
     def confidence(self, image: Image, output: Path) -> bytes:
         """Return a JPEG of the confidence, whose file is ``output``."""
-        return self._cached(image, f"confidence-{image.run}.jpg", lambda _image: _render_confidence(output))
+        return self._cached(image, f"confidence-{image.run}.jpg", lambda _image: _render(output, None))
 
     def _cached(self, image: Image, name: str, render: Callable[[Image], Floats]) -> bytes:
         path = image.folder / name
@@ -85,13 +85,8 @@ class Previews:
         return stretched
 
 
-def _render_after(output: Path) -> Floats:
-    with open_raster(output, bands_nm=_RGB_NM) as raster:
-        return raster.read(None, None, _reduced(raster.height, raster.width))[0]
-
-
-def _render_confidence(output: Path) -> Floats:
-    with open_raster(output) as raster:
+def _render(output: Path, bands_nm: Sequence[float] | None) -> Floats:
+    with open_raster(output, bands_nm=bands_nm) as raster:
         return raster.read(None, None, _reduced(raster.height, raster.width))[0]
 
 

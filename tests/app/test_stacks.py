@@ -110,9 +110,11 @@ def test_a_product_is_evaluated(nircolor, tmp_path):
     assert "All 2 images" in outcome.out
 
 
-def test_the_default_model_on_a_satellite_product_is_doubted(nircolor, product, tmp_path):
-    done = nircolor("colorize", product, "-o", tmp_path)
+@pytest.mark.parametrize("name", ["scene", "per_pixel"])
+def test_a_model_of_photographs_on_a_satellite_product_is_doubted(nircolor, product, tmp_path, tiny, name):
+    model = name if name == "scene" else tiny(name)
+    done = nircolor("colorize", product, "-o", tmp_path, "-m", model)
     assert done.code == 0
-    assert "Sentinel-2 reflectance × 10000, but model scene is for photographs" in done.err
+    assert f"Sentinel-2 reflectance × 10000, but model {name} is for photographs" in done.err
     done = nircolor("colorize", product, "-o", tmp_path / "b", "-m", "satellite")
     assert (done.code, "for photographs" in done.err) == (0, False)

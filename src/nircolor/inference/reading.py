@@ -11,8 +11,6 @@ from nircolor.imagery import GivenBands, Nodata, Raster, open_raster
 from nircolor.inference.sources import RasterSource
 from nircolor.modelfile import Card
 
-# the default model
-_FOR_PHOTOGRAPHS = "scene"
 # more bands are summarized as a range
 _LISTED_BANDS = 6
 
@@ -86,13 +84,14 @@ def opened(
 ) -> Iterator[tuple[Raster, RasterSource]]:
     """Open a file and match its bands to a model's.
 
-    Warns where the default model, which is for photographs, is used for a satellite product.
+    Warns where a model that takes values encoded like photographs is used for a satellite product.
     """
     options = vars(reading or Reading())
     with open_raster(path, **options, encoding=card.encoding, refuse_colour=skip_colour) as raster:
         source = RasterSource(raster, card)
         product = raster.values.product
-        if card.name == _FOR_PHOTOGRAPHS and product is not None:
+        # also a model that was fine-tuned from the default one, under any name
+        if card.encoding == "gamma" and product is not None:
             problem = (
                 f"is {product.name}, but model {card.name} is for photographs, and its colours of land from "
                 "above are wrong; `nircolor info` shows whether a model for satellites fits"

@@ -1,5 +1,7 @@
 """Tests of the shipped models and of `find_model`."""
 
+from pathlib import Path
+
 import pytest
 
 from nircolor import weights
@@ -47,11 +49,19 @@ def test_the_file_for_pytorch_is_the_one_with_all_weights(tmp_path, monkeypatch)
         find_weights("three")
 
 
-def test_an_unknown_name_lists_the_shipped_models():
-    with pytest.raises(
-        NircolorError, match=r"^sceen: expected the path of a model file or a model that ships: .*scene"
-    ):
-        find_model("sceen")
+def test_an_unknown_name_lists_the_shipped_models_and_how_to_choose():
+    expected = "expected the path of a model file or a model that ships: "
+    with pytest.raises(NircolorError, match=rf"^auto: {expected}.*scene; .*`nircolor info FILE` shows which"):
+        find_model("auto")
+    with pytest.raises(NircolorError, match=rf"^Satelite: {expected}.*; did you mean satellite\?$"):
+        find_model("Satelite")
+
+
+def test_a_missing_file_with_the_name_of_a_shipped_model():
+    with pytest.raises(NircolorError, match=r"^scene\.onnx: no such model file; did you mean scene\?$"):
+        find_model("scene.onnx")
+    # a path means this file alone
+    assert find_model("runs/scene.onnx") == Path("runs/scene.onnx")
 
 
 def test_a_name_is_not_looked_up_in_other_folders(tmp_path, monkeypatch):

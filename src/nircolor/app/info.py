@@ -1,6 +1,5 @@
 """Commands `nircolor models` and `nircolor info`."""
 
-import difflib
 import shlex
 import warnings
 from pathlib import Path
@@ -123,16 +122,14 @@ def info(
     from nircolor.imagery import join_bands, open_raster, stack_path
     from nircolor.inference import find_inputs, is_glob
     from nircolor.modelfile import is_model_file, read_card
-    from nircolor.weights import shipped_models
+    from nircolor.weights import shipped_models, similar_model
 
     name, *more = join_bands(names)
     path = Path(name)
     if name != "-" and not path.exists():
         path = shipped_models().get(name, path)
-    if name != "-" and not path.suffix and not path.exists():
-        near = difflib.get_close_matches(name, shipped_models(), n=1)
-        if near:
-            raise NircolorError(f"{name}: no such file or model; did you mean {near[0]}?")
+    if name != "-" and not path.exists() and (near := similar_model(name)) is not None:
+        raise NircolorError(f"{name}: no such file or model; did you mean {near}?")
     if not more and is_model_file(path):
         card = read_card(path)
         if as_json:

@@ -37,7 +37,8 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     """Return the path of a shipped model, or the given path of a model file.
 
     Raises:
-        NircolorError: No shipped model has this name; the message lists those there are.
+        NircolorError: No shipped model has this name; the message lists those there are, or names the one
+            that is most likely meant.
 
     Examples:
         >>> find_model("scene").name
@@ -47,11 +48,33 @@ def find_model(name_or_path: str | os.PathLike[str]) -> Path:
     shipped = shipped_models()
     if str(name_or_path) in shipped:
         return shipped[str(name_or_path)]
-    if path.suffix or path.is_file():
+    if path.is_file():
         return path
-    near = difflib.get_close_matches(str(name_or_path), shipped, n=1)
+    near = similar_model(str(name_or_path))
+    if path.suffix:
+        if near is not None:
+            raise NircolorError(f"{path}: no such model file; did you mean {near}?")
+        # the caller reports a missing file
+        return path
     names = ", ".join(shipped) or "none (damaged install)"
-    suggestion = f"; did you mean {near[0]}?" if near else ""
-    raise NircolorError(
-        f"{name_or_path}: expected the path of a model file or a model that ships: {names}{suggestion}"
+    advice = (
+        "`nircolor models` describes them, and `nircolor info FILE` shows which one fits an image"
+        if near is None
+        else f"did you mean {near}?"
     )
+    raise NircolorError(
+        f"{name_or_path}: expected the path of a model file or a model that ships: {names}; {advice}"
+    )
+
+
+def similar_model(name: str) -> str | None:
+    """Return the shipped model whose name is most similar to a name, None where none is.
+
+    Examples:
+        >>> similar_model("Satelite"), similar_model("scene.onnx"), similar_model("scene.png")
+        ('satellite', 'scene', None)
+    """
+    path = Path(name.lower())
+    if str(path) != path.name or path.suffix not in ("", ".onnx", ".safetensors"):
+        return None
+    return next(iter(difflib.get_close_matches(path.stem, shipped_models(), n=1)), None)

@@ -28,7 +28,7 @@ class OutputExistsError(NircolorError):
 
 
 class ColourPhotographError(NircolorError):
-    """The image is a colour photograph, which the caller did not want."""
+    """The image is a colour photograph, or the video in colour, which the caller did not want."""
 
 
 class NircolorWarning(UserWarning):

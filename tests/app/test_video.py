@@ -108,5 +108,10 @@ def test_colour_videos_are_skipped_or_warned_of(nircolor, model, tmp_path):
     done = nircolor("colorize", path, "-o", tmp_path / "b.mkv", "-m", model)
     assert "looks like a colour video, not near-infrared" in done.err
     done = nircolor("colorize", path, "-o", tmp_path / "c.mkv", "-m", model, "--skip-colour", "--json")
-    assert json.loads(done.out)[0]["status"] == "skipped"
+    (record,) = json.loads(done.out)
+    assert (record["status"], record["reason"]) == ("skipped", "colour video")
+    assert f"1 colour video skipped ({path})" in done.err
+    assert "photograph" not in done.err
+    done = nircolor("colorize", path, "-o", tmp_path / "c.mkv", "-m", model, "--skip-colour", "--verbose")
+    assert f"{path}: skipped, a colour video" in done.err
     assert not (tmp_path / "c.mkv").exists()

@@ -74,7 +74,7 @@ def colorize(
         bool,
         typer.Option(
             "--skip-colour",
-            help="Skip colour photographs, as in folders that also hold the photographs of a colour camera.",
+            help="Skip colour photographs and videos, as in folders that also hold those of a colour camera.",
             rich_help_panel=IN,
         ),
     ] = False,

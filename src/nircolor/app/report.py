@@ -66,15 +66,15 @@ class Report:
         videos = sum(not clip.frames for clip in clips)
         frames = sum(len(clip.frames) for clip in clips)
         existing = sum(result.reason == "output exists" for result in self._results)
-        colour = [str(result.job.path) for result in self._results if result.reason == "colour photograph"]
         counted = {"image": len(done) - len(clips) + frames, "video": videos}
         parts = [count_of(n, noun) for noun, n in counted.items() if n or (noun == "image" and not videos)]
         parts.append(work)
         if existing:
             parts.append(f"{existing} skipped")
-        if colour:
-            count = count_of(len(colour), "colour photograph")
-            parts.append(f"{count} skipped ({abbreviate(colour, NAMED)})")
+        for kind in ("colour photograph", "colour video"):
+            found = [str(result.job.path) for result in self._results if result.reason == kind]
+            if found:
+                parts.append(f"{count_of(len(found), kind)} skipped ({abbreviate(found, NAMED)})")
         conclude(f"{', '.join(parts)} -> {self._output}", failures, quiet=self._quiet)
 
     def _record(self, result: "Result") -> dict[str, Any]:
@@ -102,8 +102,8 @@ class Report:
 def line_of(result: "Result", model: str) -> str:
     """Describe a result in a line, such as ``a.tif -> out/a.tif: scene, band 1 (850 nm), …``."""
     if result.skipped:
-        is_colour = result.reason == "colour photograph"
-        reason = "a colour photograph" if is_colour else f"{result.job.output} exists"
+        exists = result.reason == "output exists"
+        reason = f"{result.job.output} exists" if exists else f"a {result.reason}"
         return f"{result.job.path}: skipped, {reason}"
     outputs = ", ".join(map(str, result.job.outputs))
     return f"{result.job.path} -> {outputs}: {model}, {result.summary}"

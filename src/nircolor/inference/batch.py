@@ -33,7 +33,8 @@ class Result:
         job: The job.
         error: The exception that ended it, None on success.
         skipped: Whether nothing was done, for the ``reason``.
-        reason: "output exists" or "colour photograph" for a skipped image, otherwise empty.
+        reason: "output exists", "colour photograph" or "colour video" (of a sequence of images too) for a
+            skipped job, otherwise empty.
         summary: How the file was read; None if it was skipped or failed.
         seconds: Time that the job took.
     """
@@ -41,7 +42,7 @@ class Result:
     job: Job
     error: Exception | None = None
     skipped: bool = False
-    reason: Literal["", "output exists", "colour photograph"] = ""
+    reason: Literal["", "output exists", "colour photograph", "colour video"] = ""
     summary: FileSummary | None = None
     seconds: float = 0.0
 
@@ -215,7 +216,8 @@ def colorize(
             and have a side of more than 1024 pixels.
         overwrite: Replace existing outputs.
         skip_existing: Keep existing outputs and skip their inputs.
-        skip_colour: Skip colour photographs: images whose three channels differ and have no wavelengths.
+        skip_colour: Skip colour photographs: images whose three channels differ and have no wavelengths; and
+            colour videos.
         recursive: Include the images in subfolders.
         sequence: The images of a folder or pattern are the frames of one video, in the order of their names;
             so they are for ``frame_%04d.png``, and where the output is a video.
@@ -344,7 +346,7 @@ def colorize_all(
         reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality``, ``cog``, ``overwrite``,
             ``saturation`` and ``reference``.
         skip_existing: Skip jobs whose output exists, or appears before they are finished.
-        skip_colour: Skip colour photographs.
+        skip_colour: Skip colour photographs and colour videos.
         progress_for: Makes the progress callback of a job; it is called in the thread of the job, with the
             pixels done and those of the image.
     """
@@ -400,7 +402,7 @@ def check_all(
         jobs: Inputs and outputs, as from `plan`.
         reading: As for `Colorizer.colorize_file`, like ``depth``, ``quality``, ``cog`` and ``overwrite``.
         skip_existing: Skip jobs whose output exists.
-        skip_colour: Skip colour photographs.
+        skip_colour: Skip colour photographs and colour videos.
     """
     check = partial(
         check_file,
@@ -425,7 +427,7 @@ def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> 
             return Result(job, skipped=True, reason="output exists")
         summary = work()
     except ColourPhotographError:
-        return Result(job, skipped=True, reason="colour photograph")
+        return Result(job, skipped=True, reason="colour photograph" if job.clip is None else "colour video")
     except OutputExistsError as error:
         # another run may have finished it meanwhile
         if skip_existing and all(path.exists() for path in job.outputs):

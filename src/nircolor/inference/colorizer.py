@@ -259,7 +259,7 @@ class Colorizer:
             depth: 8 or 16 bits per channel; by default as in the input.
             quality: 1 to 100, for JPEG only; by default 95.
             overwrite: Replace an existing output.
-            skip_colour: Raise `ColourPhotographError` for a colour photograph.
+            skip_colour: Raise `ColourPhotographError` for a colour photograph or video.
             saturation: As for `colorize`.
             reference: A colour image of the same view, or an opened `Reference`, such as the daytime image of
                 a fixed camera (extra ``align``). Its colours are taken where the scene matches, and those of

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from rich.progress import Progress
 
 from nircolor.app import console
 from nircolor.app.colorize import BatchProgress
+from nircolor.app.console import conclude
+from nircolor.errors import NircolorError
 from nircolor.inference import batch
 from tests.app.command_line import files, gray_png, process, truncated_png
 from tests.imagery.imagery_samples import load, names, noise, png_bytes, save
@@ -146,6 +149,47 @@ def test_a_palette_image(nircolor, tmp_path, tiny):
 
 
 # --- batches with failures
+
+
+def test_failures_for_one_reason_share_a_line_with_all_names(nircolor, tmp_path, tiny):
+    folder = tmp_path / "in"
+    for i in range(1, 13):
+        gray_png(folder / f"f_{i}.png")
+    (folder / "x.png").write_text("no image")
+    (tmp_path / "out").mkdir()
+    gray_png(tmp_path / "out" / "f_3.png")
+    words = ["colorize", folder, "-o", tmp_path / "out", "-m", tiny("per_pixel"), "--jobs", 2]
+    outcome = nircolor(*words, "--bands", "400,500")
+    _, count, *lines = outcome.err.splitlines()
+    assert (outcome.code, count) == (1, "13 failed:")
+    same, other = sorted(lines, key=lambda line: "x.png" in line)
+    assert same.startswith(f"  12 files in {folder}: f_1.png to f_12.png: 2 wavelengths were given")
+    assert other.startswith(f"  {folder / 'x.png'}: expected a PNG")
+    # reasons that name the outputs
+    assert nircolor(*words).code == 1
+    outcome = nircolor(*words)
+    out = tmp_path / "out"
+    assert f"  12 files in {out}: f_1.png to f_12.png: exists already; it is replaced" in outcome.err
+
+
+def test_reasons_that_differ_in_a_number_share_a_line(capsys):
+    failures = [
+        (Path("a/1.png"), NircolorError("a/1.png: expected 3 bands, got 4")),
+        (Path("b/2.png"), NircolorError("b/2.png: expected 5 bands, got 4")),
+        (Path("b/2.png"), NircolorError("b/2.png: expected 5 bands, got 6")),
+        # named after an option, so that their own names are added
+        (Path("c.png"), NircolorError("--depth: not here")),
+        (Path("d.png"), NircolorError("--depth: not here")),
+        (Path("e.png"), MemoryError()),
+    ]
+    with pytest.raises(SystemExit):
+        conclude("done", failures)
+    assert capsys.readouterr().err.splitlines()[2:] == [
+        "  2 files: a/1.png, b/2.png: expected 3 to 5 bands, got 4",
+        "  b/2.png: expected 5 bands, got 6",
+        "  2 files: c.png, d.png: --depth: not here",
+        "  e.png: out of memory",
+    ]
 
 
 @pytest.mark.parametrize("jobs", [1, 3])

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import sys
 import threading
@@ -19,7 +20,7 @@ from rich.table import Table
 from nircolor.app import stopping
 from nircolor.app.terminal import describe, is_debug, print_traceback, printable
 from nircolor.errors import NircolorWarning
-from nircolor.texts import abbreviate
+from nircolor.texts import abbreviate, list_names
 
 # a line about many files names this many
 NAMED = 3
@@ -177,7 +178,9 @@ def _merged(texts: Sequence[str]) -> str:
 
 
 def conclude(summary: str, failures: Sequence[tuple[Path, Exception]], *, quiet: bool = False) -> None:
-    """Print the summary of a batch and one line per failure; ``--debug`` adds the tracebacks.
+    """Print the summary of a batch and its failures, those for the same reason in one line.
+
+    ``--debug`` adds the tracebacks.
 
     Args:
         summary: The summary.
@@ -192,11 +195,42 @@ def conclude(summary: str, failures: Sequence[tuple[Path, Exception]], *, quiet:
     if not failures:
         return
     errors.print(f"{len(failures)} failed:", style="red")
-    for path, error in failures:
-        errors.print(f"  {describe(error, path)}", style="red")
-        if is_debug():
+    for line in _failure_lines(failures):
+        errors.print(f"  {line}", style="red")
+    if is_debug():
+        for _, error in failures:
             print_traceback(error)
     sys.exit(1)
+
+
+def _failure_lines(failures: Sequence[tuple[Path, Exception]]) -> list[str]:
+    """Describe failures in one line for each reason, with the names of all files.
+
+    The reason is at the end of a line, where it can be seen below many names.
+    """
+    groups: dict[tuple[str, ...], list[tuple[str, str, str]]] = {}
+    for path, error in failures:
+        text = describe(error, path)
+        name, separator, problem = text.partition(": ")
+        if not separator:
+            name, problem = str(path), text
+        groups.setdefault(_without_first_number(problem), []).append((name, problem, str(path)))
+    lines = []
+    for group in groups.values():
+        names = list(dict.fromkeys(name for name, _, _ in group))
+        problem = _merged([text for _, text, _ in group])
+        if len(group) == 1:
+            lines.append(f"{names[0]}: {problem}")
+            continue
+        if len(names) == 1:
+            # not the name of each file, but of an option or a folder
+            names, problem = [path for _, _, path in group], f"{names[0]}: {problem}"
+        folders = {os.path.dirname(name) for name in names}  # noqa: PTH120 - a path drops ./
+        place = f" in {folder}" if len(folders) == 1 and (folder := next(iter(folders))) else ""
+        if place:
+            names = [os.path.basename(name) for name in names]  # noqa: PTH119
+        lines.append(f"{len(group)} files{place}: {list_names(names)}: {problem}")
+    return lines
 
 
 def print_json(content: Any) -> None:

@@ -1,10 +1,13 @@
 """Hidden folders of unfinished outputs never outlive their process for long."""
 
+import errno
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -143,3 +146,29 @@ def test_an_owner_file_of_another_kind_is_left_alone(tmp_path, kind):
         (folder / "owner").symlink_to(tmp_path / "target")
     with staging.staging_folder(tmp_path):
         assert folder.exists()
+
+
+# --- a full disk
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_full_disk_is_told_by_the_error_or_its_cause(tmp_path, number):
+    error = ValueError("from a library")
+    error.__cause__ = OSError(number, "as the system says")
+    assert staging.reason_if_full(error, tmp_path) == os.strerror(number)
+
+
+def test_a_full_disk_is_told_by_its_free_space_and_a_quota_by_writing(tmp_path, monkeypatch):
+    error = ValueError("from a library that does not tell")
+    assert staging.reason_if_full(error, tmp_path) is None
+    assert staging.reason_if_full(error, tmp_path / "missing") is None
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(100, 90, 10))
+    assert staging.reason_if_full(error, tmp_path, size=10) is None
+    assert staging.reason_if_full(error, tmp_path, size=11) == os.strerror(errno.ENOSPC)
+
+    def refuse(**_options):
+        raise OSError(errno.EDQUOT, "quota")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert staging.reason_if_full(error, tmp_path) == os.strerror(errno.EDQUOT)
+    assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ class NircolorError(Exception):
     """Error in the user's input. The message is one line: the file, what was expected and what was found.
 
     The command line prints the message without a traceback and exits with code 2; in a batch the other
-    files continue and the exit code is 1.
+    files continue and the exit code is 1, except after a `DiskFullError`.
 
     Args:
         message: The line. A very long one, as with a damaged file's content in it, is cut; line breaks are
@@ -25,6 +25,10 @@ class NircolorError(Exception):
 
 class OutputExistsError(NircolorError):
     """The output exists and may not be replaced; it may have appeared while its image was processed."""
+
+
+class DiskFullError(NircolorError):
+    """Nothing more can be written: a full disk or quota, or a read-only file system. It ends a batch."""
 
 
 class ColourPhotographError(NircolorError):

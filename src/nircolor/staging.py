@@ -5,6 +5,7 @@ process are removed by the next one that writes to the same place: each folder h
 keeps locked, and the system releases the lock of a dead process.
 """
 
+import errno
 import os
 import shutil
 import socket
@@ -24,6 +25,10 @@ _PREFIX = ".nircolor-"
 _OWNER = "owner"
 # an owner file is written right after its folder is made
 _NEW_SECONDS = 60
+# a full disk or quota, or a read-only file system: no other file can be written either
+DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+# written to find out whether a disk is full; more than GDAL writes at a time
+_PROBE_BYTES = 16 << 20
 # held while a folder is made and while outputs are moved into place
 _busy = threading.RLock()
 # set once by `remove_all`: a thread that makes folders without a pause would hardly ever leave it the lock
@@ -107,6 +112,39 @@ def _remove_file_by_file(folder: Path) -> None:
                 Path(parent, name).rmdir()
     with suppress(OSError):
         folder.rmdir()
+
+
+def reason_if_full(error: BaseException, folder: Path, size: int = 0) -> str | None:
+    """Return the system's message where a file could not be written because nothing more can be written.
+
+    Libraries such as GDAL do not tell why they could not write. So the folder is tried, in which the
+    unfinished file still takes its space.
+
+    Args:
+        error: The error of writing.
+        folder: The folder that was written to.
+        size: Bytes that the file takes at most, with which a disk that has fewer left counts as full.
+
+    Returns:
+        The message, such as "No space left on device"; None for another kind of error.
+    """
+    cause: BaseException | None = error
+    while cause is not None:
+        if getattr(cause, "errno", None) in DISK_FULL:
+            return os.strerror(cause.errno)  # type: ignore[attr-defined]
+        cause = cause.__cause__ or cause.__context__
+    try:
+        if shutil.disk_usage(folder).free < size:
+            return os.strerror(errno.ENOSPC)
+        with tempfile.TemporaryFile(dir=folder, prefix=_PREFIX) as file:
+            file.write(bytes(_PROBE_BYTES))
+            file.flush()
+            # quotas of shared file systems are checked late
+            os.fsync(file.fileno())
+    except OSError as problem:
+        if problem.errno in DISK_FULL:
+            return os.strerror(problem.errno)
+    return None
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from nircolor.app import console
 from nircolor.app.colorize import BatchProgress
 from nircolor.app.console import conclude
 from nircolor.errors import NircolorError
+from nircolor.imagery.output import writer
 from nircolor.inference import batch
 from tests.app.command_line import files, gray_png, process, truncated_png
 from tests.imagery.imagery_samples import load, names, noise, png_bytes, save
@@ -297,6 +299,42 @@ def test_missing_files_in_a_batch(nircolor, tmp_path, tiny):
     assert "2 failed" in outcome.err
 
 
+# --- a full disk
+
+
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ([], "the same command with --skip-existing continues"),
+        (["--skip-existing"], "the same command continues"),
+        (["--overwrite"], "the same command with --skip-existing instead of --overwrite continues"),
+    ],
+)
+def test_a_full_disk_ends_a_batch_in_one_line(nircolor, tmp_path, tiny, monkeypatch, options, advice):
+    for i in range(4):
+        gray_png(tmp_path / "in" / f"{i}.png")
+    # too late for the errors of GDAL: the block is missing in the finished file
+    check, checked = writer.check_complete, []
+
+    def fill(path, shown):
+        checked.append(path)
+        if len(checked) > 2:
+            monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(1, 1, 0))
+            raise NircolorError(f"{shown}: could not be written in full (is the disk full?)")
+        check(path, shown)
+
+    monkeypatch.setattr(writer, "check_complete", fill)
+    words = ["colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel"), *options]
+    outcome = nircolor(*words)
+    assert (outcome.code, len(checked)) == (2, 3)
+    path = tmp_path / "out" / "2.png"
+    assert outcome.err.splitlines() == [
+        f"error: {path}: cannot be written (No space left on device); finished images are kept, no image is "
+        f"incomplete; {advice}"
+    ]
+    assert names(tmp_path / "out") == ["0.png", "1.png"]
+
+
 # --- Ctrl-C
 
 
@@ -316,7 +354,8 @@ def test_an_interrupt_leaves_no_incomplete_image(tmp_path, name):
     assert ran.returncode == 130, err
     assert err.splitlines() == [
         "stopping…",
-        "interrupted; finished images are kept, no image is incomplete",
+        "interrupted; finished images are kept, no image is incomplete; the same command with "
+        "--skip-existing continues",
     ]
     assert names(out) == ["a.png"]
 

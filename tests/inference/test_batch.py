@@ -1,5 +1,6 @@
 """Tests of `plan` and `colorize_all`: outputs of inputs, and failures that do not stop a batch."""
 
+import errno
 import threading
 import tracemalloc
 import warnings
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 import rasterio
 
-from nircolor.errors import NircolorError, NircolorWarning
+from nircolor import staging
+from nircolor.errors import DiskFullError, NircolorError, NircolorWarning
 from nircolor.imagery.output import placing
 from nircolor.inference import Colorizer
 from nircolor.inference.batch import colorize_all
@@ -241,6 +243,25 @@ def test_a_failing_image_does_not_stop_the_others(tmp_path, tiny):
     assert [result.job.path.name for result in results if result.error] == ["0.png", "3.png"]
     assert all(isinstance(result.error, NircolorError) for result in results if result.error)
     assert names(tmp_path / "out") == ["1.png", "2.png", "4.png", "5.png"]
+
+
+@pytest.mark.parametrize("parallel", [1, 2])
+def test_a_full_disk_ends_a_batch(tmp_path, tiny, monkeypatch, parallel):
+    jobs = _images(tmp_path)
+    make, made = staging.create, []
+
+    def fill(folder):
+        made.append(folder)
+        if len(made) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(folder)
+
+    monkeypatch.setattr(staging, "create", fill)
+    with pytest.raises(DiskFullError, match=r"out/\d\.png: cannot be written \(No space left on device\)$"):
+        _run(tiny("per_pixel"), jobs, parallel=parallel)
+    assert names(tmp_path / "out") == ["0.png", "1.png"]
+    # one file more at most is in work for each thread
+    assert len(made) <= 2 + parallel
 
 
 def test_an_unexpected_exception_does_not_stop_the_others(tmp_path, tiny, monkeypatch):

@@ -10,9 +10,10 @@ import time
 import pytest
 import rasterio
 
-from nircolor.errors import NircolorError
+from nircolor.errors import DiskFullError, NircolorError
 from nircolor.inference import Colorizer
 from nircolor.inference.cluster import MANIFEST, Manifest, colorize_on_cluster, plan_tasks, running
+from nircolor.inference.cluster.tasks import DISK_FULL, Outcome, Task
 from nircolor.inference.cluster.worker import Large, LargeWriter, Settings, Worker
 from tests.imagery.imagery_samples import noise, save
 from tests.tiny_models import bounded, per_pixel, position
@@ -191,6 +192,28 @@ def test_an_output_of_a_process_that_died_before_it_said_so_counts_as_done(
         # died between the two files
         (tmp_path / "out" / "scene_confidence.tif").unlink()
         assert write(now - 5).status == "failed"
+
+
+@pytest.mark.parametrize("stops", [True, False])
+def test_a_full_disk_stops_the_run_unless_it_is_that_of_a_worker(
+    cluster, folder, model, tmp_path, monkeypatch, stops
+):
+    output = str(tmp_path / "out") if stops else "s3://bucket/out"
+    task = Task(str(folder / "0.png"), f"{output}/0.png", 100)
+    error = DiskFullError("0.png: cannot be written (No space left on device)")
+    status, message = Settings(str(model), None, {}, False, None, 0.0).status_after(error, task)
+    assert (status, message) == (DISK_FULL if stops else "failed", str(error))
+    if not stops:
+        return
+    outcomes = [
+        Outcome(task.input, task.output, 100, "done"),
+        Outcome(task.input, task.output, 100, status, message),
+    ]
+    monkeypatch.setattr(running._Run, "outcomes", lambda _run: iter(outcomes))
+    results = colorize_on_cluster([task], output, model=str(model))
+    assert next(results).status == "done"
+    with pytest.raises(DiskFullError, match=r"^0\.png: cannot be written"):
+        next(results)
 
 
 @pytest.mark.parametrize("make", [position, bounded])

@@ -1,5 +1,6 @@
 """Data sets made from captures: manifest, repeated and interrupted runs, failures, arguments."""
 
+import errno
 import json
 import shutil
 import threading
@@ -7,11 +8,11 @@ import threading
 import numpy as np
 import pytest
 
-from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.errors import DiskFullError, NircolorError, NircolorWarning
 from nircolor.modelfile import Band
 from nircolor.pairs import open_set, read_pair
 from nircolor.spectral import find_captures, read_response, synthesize
-from nircolor.spectral.dataset import _synthesize_each
+from nircolor.spectral.dataset import _Manifest, _synthesize_each
 from nircolor.spectral.synthesis import SynthesisSettings
 
 FILES = [
@@ -216,6 +217,15 @@ def test_a_failed_capture_leaves_no_files_and_does_not_stop_the_others(tmp_path,
     assert contents(tmp_path / "set").keys() == {"manifest.json", *(f for f in FILES if "scene_1" not in f)}
     with pytest.raises(NircolorError, match="cut off"):
         synthesize(header(captures, 1), tmp_path / "other")
+
+
+def test_a_full_disk_ends_a_run(tmp_path, captures, monkeypatch):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(_Manifest, "add", fill)
+    with pytest.raises(DiskFullError, match="No space left"):
+        synthesize(captures, tmp_path / "out", bands_nm=(850,))
 
 
 def test_a_folder_without_a_capture_does_not_stop_the_others(tmp_path, captures):

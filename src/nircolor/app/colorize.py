@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from nircolor.app.console import ProgressBar
     from nircolor.inference import Job, Reading
 
+_KEPT = "finished images are kept, no image is incomplete"
+
 
 def colorize(
     inputs: Annotated[
@@ -281,7 +283,7 @@ def colorize(
     )
     wavelengths, percentiles = parse_bands(bands), parse_percentiles(stretch)
     invalid_value = parse_nodata(nodata)
-    stopping.promise("finished images are kept, no image is incomplete")
+    stopping.promise(_KEPT)
     # before NumPy is imported: after each of its few matrix products here, OpenBLAS's threads would keep
     # waiting actively on the cores that the network computes on
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -330,6 +332,7 @@ def colorize(
             "FILE@NM": join_bands(inputs) != list(inputs),
         }
         _check_cluster(inputs, output, refused)
+        stopping.promise(f"{_KEPT}; {_continuing(skip_existing, overwrite)}")
         run_on_cluster(
             inputs,
             output,
@@ -372,6 +375,8 @@ def colorize(
             fps=fps,
         )
         _check_quality(quality, work)
+        if len(work) > 1:
+            stopping.promise(f"{_KEPT}; {_continuing(skip_existing, overwrite)}")
         shown.unit = "images" if len(work) > 1 else ""
         options: Options = {
             "reading": reading,
@@ -418,6 +423,12 @@ def colorize(
         paths.send()
         shown.close()
         report.conclude(f"{progress.megapixels:.1f} megapixels in {progress.seconds:.1f} s")
+
+
+def _continuing(skip_existing: bool, overwrite: bool) -> str:
+    """Say how to continue a batch that was stopped."""
+    option = "" if skip_existing else " with --skip-existing"
+    return f"the same command{option}{' instead of --overwrite' if overwrite else ''} continues"
 
 
 class Options(TypedDict):

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from nircolor import __version__
-from nircolor.app import terminal
+from nircolor.app import stopping, terminal
 from nircolor.app.align import align
 from nircolor.app.colorize import colorize
 from nircolor.app.evaluate import evaluate
@@ -26,6 +26,7 @@ from nircolor.app.synthesize import synthesize
 from nircolor.app.terminal import printable
 from nircolor.app.training import TRAIN_SETTINGS, export, train
 from nircolor.app.usage import RUN, Command, Group, complete_model, in_one_line
+from nircolor.errors import DiskFullError
 
 app = typer.Typer(
     name="nircolor",
@@ -147,6 +148,8 @@ def _run() -> int:
         usage = hasattr(error, "format_message")
         if terminal.is_debug() and not usage:
             terminal.print_traceback(error)
-        terminal.print_error(in_one_line(error) if usage else terminal.describe(error))
+        # a full disk ends a batch as a signal does
+        note = stopping.note() if isinstance(error, DiskFullError) else ""
+        terminal.print_error(in_one_line(error) if usage else f"{terminal.describe(error)}{note}")
         return 2
     return code if isinstance(code, int) else 0

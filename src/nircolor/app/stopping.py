@@ -71,6 +71,11 @@ def promise(note: str) -> None:
     _note = note
 
 
+def note() -> str:
+    """Return the note set by `promise`, after "; " where there is one."""
+    return f"; {_note}" if _note else ""
+
+
 @contextmanager
 def calling(function: Callable[[], None]) -> Generator[None, None, None]:
     """Context in which a signal calls a function before the process ends, such as to print held warnings."""
@@ -100,7 +105,7 @@ def _stop() -> None:
         caller = threading.Thread(target=function, daemon=True)
         caller.start()
         caller.join(_LAST_CALLS_SECONDS)
-    _say(f"interrupted; {_note}" if _note else "interrupted")
+    _say(f"interrupted{note()}")
     os._exit(EXIT_CODE)
 
 

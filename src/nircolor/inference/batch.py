@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nircolor.arrays import Floats
-from nircolor.errors import ColourPhotographError, NircolorError, OutputExistsError
+from nircolor.errors import ColourPhotographError, DiskFullError, NircolorError, OutputExistsError
 from nircolor.imagery import GivenBands, Nodata, stack_path
 from nircolor.inference.colorizer import Colorizer, check_file, check_saturation
 from nircolor.inference.confidence import require_confidence
@@ -233,6 +233,7 @@ def colorize(
     Raises:
         NircolorError: The model, the input or the output is not usable. In a batch of several files, errors
             of single files are in the results instead.
+        DiskFullError: No more outputs can be written; finished ones are kept.
 
     Examples:
         >>> import numpy as np
@@ -336,8 +337,9 @@ def colorize_all(
 ) -> Generator[Result, None, None]:
     """Colorize many files and yield their results in order of completion.
 
-    A file that fails leaves no output behind and does not stop the others. Closing the generator early
-    (Ctrl-C) stops the running files within a tile and removes their unfinished outputs.
+    A file that fails leaves no output behind and does not stop the others, except by a `DiskFullError`, which
+    is raised. Closing the generator early (Ctrl-C) stops the running files within a tile and removes their
+    unfinished outputs.
 
     Args:
         colorizer: The model, made for ``jobs=parallel``.
@@ -420,7 +422,7 @@ def check_all(
 
 
 def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> Result:
-    """Run a job unless it is to be skipped, and catch its error."""
+    """Run a job unless it is to be skipped, and catch its error; raise `DiskFullError`."""
     start = time.perf_counter()
     try:
         if skip_existing and _is_done(job):
@@ -433,6 +435,9 @@ def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> 
         if skip_existing and all(path.exists() for path in job.outputs):
             return Result(job, skipped=True, reason="output exists")
         return Result(job, error)
+    # the next file would fail in the same way, after minutes of computing
+    except DiskFullError:
+        raise
     # unexpected exceptions too: a bug that one image triggers must not stop the other thousand
     except Exception as error:
         clear_traceback(error)

@@ -12,10 +12,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.errors import DiskFullError, NircolorError, NircolorWarning
 from nircolor.extras import require
 from nircolor.imagery.cube import Cube
 from nircolor.imagery.files.locate import locate
+from nircolor.imagery.output.placing import system_error
 from nircolor.imagery.values.calibration import References, find_references
 from nircolor.parallel import Progress, clear_traceback, in_parallel
 from nircolor.spectral.capture import Capture, find_captures
@@ -216,9 +217,12 @@ def _synthesize_each(
         try:
             return _make_pair(capture, settings, manifest, overwrite, on_progress)
         except OSError as error:
-            path = error.filename or folder
-            reason = NircolorError(f"{path}: cannot be read or written ({error.strerror or error})")
+            reason = system_error(error, folder)
+            if isinstance(reason, DiskFullError):
+                raise reason from error
             return SynthesizedPair(capture, error=reason)
+        except DiskFullError:
+            raise
         # an unexpected error in one capture must not lose the others
         except Exception as error:
             clear_traceback(error)

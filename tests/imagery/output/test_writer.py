@@ -1,6 +1,7 @@
 """Colour images are written with the values, georeference and depth expected, atomically."""
 # ruff: noqa: PT012 - that the error passes through the writer's block is the point
 
+import errno
 import os
 import resource
 import shutil
@@ -18,8 +19,9 @@ from rasterio.enums import ColorInterp
 from rasterio.rpc import RPC
 from rasterio.transform import Affine
 
-from nircolor.errors import NircolorError
+from nircolor.errors import DiskFullError, NircolorError
 from nircolor.imagery import create_like, open_raster
+from nircolor.imagery.output.placing import system_error
 from tests.imagery.imagery_samples import (
     load,
     names,
@@ -401,3 +403,10 @@ def test_memory_does_not_grow_with_the_image(tmp_path):
             writer.write(strip, None, (row, row + 100, 0, 3000))
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024 < 200
     shutil.rmtree(tmp_path)
+
+
+def test_other_errors_of_the_system_are_not_those_of_a_full_disk(tmp_path):
+    assert not isinstance(system_error(PermissionError(errno.EACCES, "no"), tmp_path), DiskFullError)
+    full = system_error(OSError(errno.ENOSPC, "full"), tmp_path)
+    assert isinstance(full, DiskFullError)
+    assert str(full) == f"{tmp_path}: cannot be read or written (full)"

@@ -1,13 +1,15 @@
 """Videos: values by depth and range, time stamps, rotation, sound, and what is refused."""
 
+import errno
 import os
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from nircolor.errors import NircolorError
+from nircolor.errors import DiskFullError, NircolorError
 from nircolor.imagery.video import is_video
 from tests.video_samples import read_video, rgb_of, write_video
 
@@ -318,6 +320,22 @@ def test_nothing_is_left_of_a_video_that_fails(tmp_path):
     with pytest.raises(RuntimeError):
         fail()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_is_told_from_other_errors(tmp_path, monkeypatch):
+    def fill(_packets):
+        raise av.error.FFmpegError(errno.ENOSPC, "No space left on device")
+
+    source = write_video(tmp_path / "in.mkv", [np.zeros((48, 64))])
+    frame = np.zeros((3, 48, 64), np.float32)
+    with VideoWriter(
+        tmp_path / "a.mkv", source, (64, 48), depth=8, rate=Fraction(25), time_base=Fraction(1, 1000)
+    ) as writer:
+        writer.write(frame, 0)
+        monkeypatch.setattr(writer, "_container", SimpleNamespace(mux=fill, close=lambda: None))
+        with pytest.raises(DiskFullError, match=r"a\.mkv: cannot be written \(No space left on device\)"):
+            writer.write(frame, 40)
+        monkeypatch.undo()
 
 
 def test_irregular_times_do_not_fit_into_avi(tmp_path):

@@ -1,11 +1,13 @@
+import errno
 import json
 
 import numpy as np
 import pytest
 
 import nircolor
-from nircolor.errors import NircolorError
+from nircolor.errors import DiskFullError, NircolorError
 from nircolor.pairs import open_set, read_pair
+from nircolor.pairs.alignment import files
 from tests.pairs.alignment.scenes import save, scene, warped
 
 cv2 = pytest.importorskip("cv2", reason="needs the extra align")
@@ -37,6 +39,15 @@ def test_a_batch_continues_after_a_pair_that_does_not_match(aligned):
     assert "cannot be aligned" in str(results[2].error)
     assert sorted(path.name for path in (output / "nir").iterdir()) == ["a.png", "b.png"]
     assert not list(output.glob(".*"))
+
+
+def test_a_full_disk_ends_a_batch(box, tmp_path, monkeypatch):
+    def fill(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "_save", fill)
+    with pytest.raises(DiskFullError, match="No space left"):
+        nircolor.align(box / "nir", box / "rgb", tmp_path / "out")
 
 
 def test_the_output_is_a_data_set_for_training_and_evaluation(aligned, box):

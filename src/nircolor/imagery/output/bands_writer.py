@@ -10,9 +10,10 @@ import numpy as np
 from rasterio.windows import Window as RasterioWindow
 
 from nircolor.arrays import Floats, Mask
-from nircolor.imagery.gdal import gdal_for, open_dataset
+from nircolor.imagery.gdal import open_dataset
 from nircolor.imagery.grid import Grid
 from nircolor.imagery.orientation import Window
+from nircolor.imagery.output.placing import writing_to
 from nircolor.imagery.output.writer import check_complete
 
 # as in satellite products; finer than the noise of any sensor
@@ -63,7 +64,7 @@ class BandsWriter:
         }
         if grid.may_have_invalid:
             profile["nodata"] = _NODATA
-        with gdal_for(self.path, "cannot be written"):
+        with writing_to(self.path):
             self._dataset = open_dataset(self.path, "w", **profile)
             grid.georeference.write_to(self._dataset)
             self._dataset.scales = (1 / _VALUES_PER_REFLECTANCE,) * len(self._bands)
@@ -94,7 +95,7 @@ class BandsWriter:
         values = np.clip(values, 0, _NODATA - 1, out=values)
         values[:, ~valid] = _NODATA
         row0, row1, col0, col1 = window
-        with gdal_for(self.path, "cannot be written"):
+        with writing_to(self.path):
             self._dataset.write(
                 values.astype(np.uint16), window=RasterioWindow(col0, row0, col1 - col0, row1 - row0)
             )
@@ -105,7 +106,7 @@ class BandsWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with gdal_for(self.path, "cannot be written"):
+        with writing_to(self.path):
             self._dataset.close()
             if kind is None:
                 check_complete(self.path, self.path)

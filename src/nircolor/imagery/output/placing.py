@@ -1,12 +1,13 @@
 """Move complete files into place: never over an input, and several files together or none."""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from nircolor import staging
-from nircolor.errors import NircolorError, OutputExistsError
+from nircolor.errors import DiskFullError, NircolorError, OutputExistsError
 from nircolor.imagery.gdal import gdal_for
 
 
@@ -25,6 +26,35 @@ class Finished:
     path: Path
     source: Path
     overwrite: bool
+
+
+@contextmanager
+def writing_to(path: Path, size: int = 0) -> Iterator[None]:
+    """Context for calls that write an output; their errors become `NircolorError`, or `DiskFullError`.
+
+    Args:
+        path: the output.
+        size: bytes that it takes at most.
+    """
+    try:
+        with gdal_for(path, "cannot be written"):
+            yield
+    except NircolorError as error:
+        problem = staging.reason_if_full(error, path.absolute().parent, size)
+        if problem is None or isinstance(error, OutputExistsError):
+            raise
+        raise DiskFullError(f"{path}: cannot be written ({problem})") from error
+
+
+def system_error(error: OSError, folder: Path) -> NircolorError:
+    """Return an error of reading or writing a file as one of nircolor, `DiskFullError` for a full disk.
+
+    Args:
+        error: The error.
+        folder: Place to name where the error names no file.
+    """
+    text = f"{error.filename or folder}: cannot be read or written ({error.strerror or error})"
+    return DiskFullError(text) if error.errno in staging.DISK_FULL else NircolorError(text)
 
 
 def check_free(path: Path, source: Path, overwrite: bool) -> None:
@@ -59,7 +89,7 @@ def put(files: list[Finished]) -> None:
             for file in files:
                 existed = os.path.lexists(file.path)
                 kept = _keep(file) if existed and len(files) > 1 else None
-                with gdal_for(file.path, "cannot be written"):
+                with writing_to(file.path):
                     _move(file)
                 placed.append((file, existed, kept))
         except BaseException:

@@ -20,12 +20,12 @@ from nircolor import staging
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery.files.locate import output_driver
-from nircolor.imagery.gdal import gdal_for, open_dataset
+from nircolor.imagery.gdal import open_dataset
 from nircolor.imagery.grid import Grid
 from nircolor.imagery.metadata.carried import Metadata
 from nircolor.imagery.orientation import Window
 from nircolor.imagery.output.metadata_writer import ESTIMATED, embed, software
-from nircolor.imagery.output.placing import Finished, check_free, put
+from nircolor.imagery.output.placing import Finished, check_free, put, writing_to
 from nircolor.imagery.raster import Raster
 
 _JPEG_MAX_SIDE = 65_500
@@ -209,6 +209,7 @@ class ColourWriter:
         self._options = dict(creation_options or {})
         self._dtype: np.dtype[Any] = np.dtype(np.uint8 if depth == 8 else np.uint16)
         self._top = 2**depth - 1
+        self._bytes = grid.height * grid.width * (self._bands + 1) * self._dtype.itemsize
         keeps_alpha = grid.has_alpha or grid.has_mask
         self._alpha = driver != "JPEG" and (keeps_alpha or (driver == "PNG" and grid.may_have_invalid))
         self._alpha_needed = keeps_alpha
@@ -249,10 +250,10 @@ class ColourWriter:
     def _open(self) -> None:
         grid = self._grid
         self._existing_folder()
-        with gdal_for(self.path, "cannot be written"):
+        with writing_to(self.path, self._bytes):
             # a folder, not a file, so that side files of GDAL are removed with it
             self._folder = staging.create(self.path.parent)
-        with gdal_for(self.path, "cannot be written"):
+        with writing_to(self.path, self._bytes):
             self._staged = self._folder / "staged.tif"
             bands = self._bands + self._alpha
             profile = _tiff_profile(grid, bands, self._dtype, final=self._copied_as is None)
@@ -296,7 +297,7 @@ class ColourWriter:
             rows = slice(start, min(start + step, shape[0]))
             values = self._encode(rgb[:, rows], None if valid is None else valid[rows])
             place = RasterioWindow(col0, row0 + start, shape[1], values.shape[1])
-            with gdal_for(self.path, "cannot be written"):
+            with writing_to(self.path, self._bytes):
                 self._dataset.write(values, window=place)
         self._pixels += shape[0] * shape[1]
 
@@ -312,7 +313,7 @@ class ColourWriter:
     def _finish(self) -> Finished:
         if self._pixels != self._grid.width * self._grid.height:
             raise RuntimeError(f"{self.path}: only {self._pixels} pixels were written, not all")
-        with gdal_for(self.path, "cannot be written"):
+        with writing_to(self.path, self._bytes):
             if self._nodata is not None and self._any_invalid:
                 self._dataset.nodata = self._nodata
             self._dataset.close()

@@ -9,14 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from nircolor import staging
 from nircolor.arrays import Floats
-from nircolor.errors import NircolorError, NircolorWarning
+from nircolor.errors import DiskFullError, NircolorError, NircolorWarning
 from nircolor.imagery.output.metadata_writer import software
-from nircolor.imagery.output.placing import Finished, check_free, put
+from nircolor.imagery.output.placing import Finished, check_free, put, writing_to
 from nircolor.imagery.video.names import VIDEO_OUTPUTS
 from nircolor.imagery.video.reading import VideoReader
 from nircolor.imagery.video.samples import BT601, BT709, Levels, fill_rgb, fill_ycbcr
-from nircolor.staging import staging_folder
 
 _LIMITED, _FULL, _RGB = 1, 2, 0
 
@@ -142,16 +142,17 @@ class VideoWriter:
 
         # the encoder of AV1 writes about itself to standard error
         os.environ.setdefault("SVT_LOG", "1")
-        try:
-            folder = self._stack.enter_context(staging_folder(self._path.parent))
-        except OSError as error:
-            raise NircolorError(f"{self._path}: cannot be written ({error.strerror or error})") from error
+        with writing_to(self._path):
+            folder = self._stack.enter_context(staging.staging_folder(self._path.parent))
         self._whole = folder / f"video{self._path.suffix.lower()}"
         is_mp4 = self._whole.suffix in (".mp4", ".m4v", ".mov")
         try:
-            self._container = av.open(
-                f"file:{self._whole.absolute()}", "w", options={"movflags": "+faststart"} if is_mp4 else {}
-            )
+            with self._translated():
+                self._container = av.open(
+                    f"file:{self._whole.absolute()}",
+                    "w",
+                    options={"movflags": "+faststart"} if is_mp4 else {},
+                )
         except BaseException:
             self._stack.close()
             raise
@@ -309,5 +310,8 @@ class _Translated:
         import av
 
         if isinstance(error, av.FFmpegError):
+            full = staging.reason_if_full(error, self._path.absolute().parent)
+            if full is not None:
+                raise DiskFullError(f"{self._path}: cannot be written ({full})") from error
             reason = error.strerror or os.strerror(error.errno)
             raise NircolorError(f"{self._path}: cannot be written ({reason.lower()})") from error

@@ -6,15 +6,15 @@ import socket
 import time
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nircolor.errors import NircolorError, first_line
+from nircolor.errors import DiskFullError, NircolorError, first_line
 from nircolor.extras import require
 from nircolor.inference.cluster.storage import Manifest
-from nircolor.inference.cluster.tasks import Outcome, Task
+from nircolor.inference.cluster.tasks import DISK_FULL, Outcome, Task
 from nircolor.inference.cluster.worker import Large, LargeWriter, Settings, Worker
 from nircolor.modelfile import read_card
 from nircolor.weights import find_model, shipped_models
@@ -60,6 +60,7 @@ def colorize_on_cluster(
 
     Raises:
         NircolorError: The cluster cannot be reached or is gone, or the output may not be written to.
+        DiskFullError: No more outputs can be written to a folder.
     """
     require("ray", extra="cluster", what="--cluster")
     # no usage data to the makers of Ray
@@ -82,7 +83,7 @@ def colorize_on_cluster(
     is_own = not ray.is_initialized()
     if is_own:
         _connect(address)
-    run, is_gone = None, False
+    run, is_gone, is_full = None, False, False
     try:
         cpus = int(ray.cluster_resources().get("CPU", 1))
         count = max(1, min(workers or cpus, cpus))
@@ -90,6 +91,9 @@ def colorize_on_cluster(
         settings = Settings(model, tile_px, options or {}, skip_existing, split_px, time.time())
         run = _Run(tasks, settings, count)
         for outcome in run.outcomes():
+            if outcome.status == DISK_FULL:
+                is_full = True
+                raise DiskFullError(outcome.error)
             manifest.add(asdict(outcome))
             yield outcome
     except (RayError, OSError) as error:
@@ -99,7 +103,8 @@ def colorize_on_cluster(
             "with --skip-existing to continue"
         ) from error
     finally:
-        manifest.flush()
+        with suppress(NircolorError) if is_full else nullcontext():
+            manifest.flush()
         # calls to a cluster that is gone take a minute, after which Ray ends this process
         if is_gone:
             atexit.unregister(ray.shutdown)

@@ -27,6 +27,10 @@ class Task:
     beside: tuple[str, ...] = ()
 
 
+# status of a file after which no other one can be written
+DISK_FULL = "disk full"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a file: a line of the manifest.

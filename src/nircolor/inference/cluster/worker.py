@@ -13,6 +13,7 @@ from typing import Any
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import (
     ColourPhotographError,
+    DiskFullError,
     NircolorError,
     NircolorWarning,
     OutputExistsError,
@@ -21,7 +22,7 @@ from nircolor.errors import (
 from nircolor.imagery import Raster
 from nircolor.imagery.video import is_video
 from nircolor.inference.cluster.storage import Storage, is_address
-from nircolor.inference.cluster.tasks import Outcome, Task
+from nircolor.inference.cluster.tasks import DISK_FULL, Outcome, Task
 from nircolor.inference.colorizer import Colorizer
 from nircolor.inference.confidence import confidence_path
 from nircolor.inference.outputs import writing
@@ -72,6 +73,9 @@ class Settings:
         # the process that wrote it died before it could say so, and its work was given out again
         if isinstance(error, OutputExistsError) and self._was_written_in_this_run(task):
             return "done", ""
+        # the hidden folders of addresses are on the disk of one worker, which others need not share
+        if isinstance(error, DiskFullError) and not is_address(task.output):
+            return DISK_FULL, _message(error, task)
         return "failed", _message(error, task)
 
     def _was_written_in_this_run(self, task: Task) -> bool:

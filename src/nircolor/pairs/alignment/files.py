@@ -16,9 +16,16 @@ import cv2
 import numpy as np
 
 from nircolor.arrays import Array, Floats, Mask
-from nircolor.errors import ColourPhotographError, NircolorError, NircolorWarning, OutputExistsError
+from nircolor.errors import (
+    ColourPhotographError,
+    DiskFullError,
+    NircolorError,
+    NircolorWarning,
+    OutputExistsError,
+)
 from nircolor.imagery import Raster, open_raster
 from nircolor.imagery.files.locate import locate
+from nircolor.imagery.output.placing import system_error
 from nircolor.pairs.alignment.picture import residual_picture
 from nircolor.pairs.alignment.register import LARGEST_PX, Gray, Registration, register
 from nircolor.pairs.alignment.warp import Frame, resample
@@ -140,10 +147,12 @@ def _align_each(
         try:
             return _align_pair(pair, manifest, converted, overwrite, check_cancelled)
         except OSError as error:
-            path = error.filename or manifest.path.parent
-            return AlignedPair(
-                pair, error=NircolorError(f"{path}: cannot be read or written ({error.strerror or error})")
-            )
+            reason = system_error(error, manifest.path.parent)
+            if isinstance(reason, DiskFullError):
+                raise reason from error
+            return AlignedPair(pair, error=reason)
+        except DiskFullError:
+            raise
         # an unexpected error in one pair must not lose the others
         except Exception as error:
             clear_traceback(error)

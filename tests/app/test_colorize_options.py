@@ -28,11 +28,23 @@ def test_the_format_of_a_folder(colorize, folder, tmp_path, extension):
     assert load(tmp_path / "out" / f"b.{extension}")[1]["driver"] == driver
 
 
-def test_two_inputs_with_one_output_are_refused(nircolor, folder, tmp_path):
-    save(folder / "a.tif", noise(1, 30, 20))
-    line = nircolor.refused("colorize", folder, "-o", tmp_path / "out", "--format", "png")
-    assert "would be written to" in line
-    assert "different folders" in line
+def test_two_inputs_with_one_output_do_not_stop_the_others(colorize, folder, tmp_path):
+    for name in ("a.tif", "c.tif", "c.jpg"):
+        save(folder / name, noise(1, 30, 20), "JPEG" if name == "c.jpg" else "GTiff")
+    out = tmp_path / "out"
+    first = f"{folder / 'a.png'} and {folder / 'a.tif'} -> {out / 'a.png'}"
+    second = f"{folder / 'c.jpg'} and {folder / 'c.tif'} -> {out / 'c.png'}"
+    for options in (["--dry-run"], []):
+        done = colorize(folder, "-o", out, "--format", "png", *options)
+        assert done.code == 1
+        assert done.err.splitlines()[1:] == [
+            "4 failed:",
+            f"  4 files: {first}, {second}: two inputs have one output; leave out --format, colorize one of "
+            "them with --suffix, or into another folder",
+        ]
+    assert files(out) == ["b.png"]
+    # the option that is named helps
+    assert colorize(folder, "-o", tmp_path / "other").code == 0
 
 
 def test_a_format_that_contradicts_the_name_is_refused(nircolor, folder, tmp_path):

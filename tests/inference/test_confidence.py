@@ -1,5 +1,6 @@
 """Confidence of colours: 1 minus the bound of the error, in memory and in files beside the colours."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -182,33 +183,32 @@ def test_a_single_file_s_error_is_raised(tmp_path, tiny):
 def test_outputs_that_would_be_one_file_are_refused(tmp_path):
     _png(tmp_path / "in" / "a.png")
     _png(tmp_path / "in" / "a_confidence.png")
-    match = (
-        r"a_confidence\.png: would be written to .*out/a_confidence\.png, and so would the confidence of "
-        r".*a\.png; colorize them into different folders"
-    )
-    with pytest.raises(NircolorError, match=match):
-        plan(tmp_path / "in", tmp_path / "out", confidence=True)
+    for job in plan(tmp_path / "in", tmp_path / "out", confidence=True):
+        assert job.problem.startswith(
+            f"the confidence of {tmp_path / 'in' / 'a.png'} and {tmp_path / 'in' / 'a_confidence.png'} -> "
+            f"{tmp_path / 'out' / 'a_confidence.png'}: two inputs have one output"
+        )
     # without it they are two
     assert len(plan(tmp_path / "in", tmp_path / "out")) == 2
     _png(tmp_path / "two" / "a.png")
     save(tmp_path / "two" / "a.jpg", noise(1, 8, 8), "JPEG")
-    with pytest.raises(NircolorError, match=r"confidence of .*, and so would the confidence of "):
-        plan(tmp_path / "two", tmp_path / "out", confidence=True)
+    for job in plan(tmp_path / "two", tmp_path / "out", confidence=True):
+        assert re.search(r"^the confidence of .* and the confidence of .* -> ", job.problem)
 
 
 def test_an_output_that_is_another_input_is_refused(tmp_path, monkeypatch):
     save(tmp_path / "a.tif", noise(1, 8, 8))
     _png(tmp_path / "a_confidence.png")
     monkeypatch.chdir(tmp_path)
-    match = r"^the confidence of a\.tif: would be written to .*a_confidence\.png, which is an input too"
+    match = r"^the confidence of a\.tif -> .*a_confidence\.png: the output is another input; choose"
     for output in (".", tmp_path):
-        with pytest.raises(NircolorError, match=match):
-            plan(["a.tif", "a_confidence.png"], output, output_format="jpg", confidence=True)
+        jobs = plan(["a.tif", "a_confidence.png"], output, output_format="jpg", confidence=True)
+        assert [bool(re.search(match, job.problem)) for job in jobs] == [True, False]
     # the colours as well: y.png of a folder below goes where the other input is
     _png(tmp_path / "in" / "sub" / "y.png")
     _png(tmp_path / "out" / "sub" / "y.png")
-    with pytest.raises(NircolorError, match=r"^in/sub/y\.png: would be written to out/sub/y\.png, which is"):
-        plan(["in", "out/sub"], "out", recursive=True)
+    job, _ = plan(["in", "out/sub"], "out", recursive=True)
+    assert job.problem.startswith("in/sub/y.png -> out/sub/y.png: the output is another input")
 
 
 @pytest.mark.parametrize("confidence", [True, False])

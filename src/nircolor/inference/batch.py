@@ -425,6 +425,8 @@ def _attempt(job: Job, skip_existing: bool, work: Callable[[], FileSummary]) -> 
     """Run a job unless it is to be skipped, and catch its error; raise `DiskFullError`."""
     start = time.perf_counter()
     try:
+        if job.problem:
+            raise NircolorError(job.problem)
         if skip_existing and _is_done(job):
             return Result(job, skipped=True, reason="output exists")
         summary = work()

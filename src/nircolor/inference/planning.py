@@ -50,12 +50,14 @@ class Job:
         output: Output file; for a sequence also a folder or pattern.
         confidence: Output file for the confidence of the colours; None where it is not asked for.
         clip: Part of a video, or the images of a sequence; None for an image.
+        problem: Why the job cannot be done, such as that its output is that of another one; empty for most.
     """
 
     path: Path
     output: Path
     confidence: Path | None = None
     clip: Clip | None = None
+    problem: str = ""
 
     @property
     def inputs(self) -> tuple[Path, ...]:
@@ -86,7 +88,8 @@ def plan(
     """Find the images of files, folders and glob patterns, and the output of each.
 
     Files that make one image, such as a Sentinel-2 product or a list of bands, are one input
-    (`imagery.stack_path`). Videos count as images where PyAV is installed. Images in a folder keep their
+    (`imagery.stack_path`). Inputs that would have one output, or another input in its place, get a
+    `Job.problem`. Videos count as images where PyAV is installed. Images in a folder keep their
     place below it. Of a folder or a pattern, only images are taken (by their names, see `imagery.is_image`);
     other files that a pattern matches are named in a `NircolorWarning`. A file that is named itself is
     always taken. The results of an earlier run are left out: the images in an output folder inside an input
@@ -108,8 +111,8 @@ def plan(
         fps: Frames per second of a sequence.
 
     Raises:
-        NircolorError: Nothing is found, two outputs would be the same file, an output is another input, the
-            suffix is no part of a file name, or a file name as output contradicts the suffix or the format.
+        NircolorError: Nothing is found, the suffix is no part of a file name, or a file name as output
+            contradicts the suffix or the format.
 
     Examples:
         >>> [job.output.as_posix() for job in plan(["night.png", "day.tif"], "colour")]
@@ -162,8 +165,7 @@ def plan(
         raise NircolorError(f"{output}: expected a folder for {len(jobs)} images, got a file name")
     if confidence:
         jobs = [replace(job, confidence=confidence_path(job.output)) for job in jobs]
-    _check_distinct(jobs)
-    return jobs
+    return _with_problems(jobs, output_format)
 
 
 def find_inputs(inputs: Iterable[StrPath], *, recursive: bool = False) -> list[Path]:
@@ -335,31 +337,46 @@ def _not_made(images: list[Path], folder: Path, output: Path) -> list[Path]:
     return [image for image in images if made not in _real(image).parents]
 
 
-def _check_distinct(jobs: list[Job]) -> None:
-    """Refuse two outputs in the same file, and outputs in place of other inputs.
+def _with_problems(jobs: list[Job], output_format: str | None) -> list[Job]:
+    """Mark jobs whose output is that of another job, or another input.
 
     An output in place of its own input is an error of that image alone.
     """
     folders = {path.parent for job in jobs for path in (*job.inputs, *job.outputs)}
     real = {folder: _real(folder) for folder in folders}
     inputs = {real[path.parent] / path.name: path for job in jobs for path in job.inputs}
-    writers: dict[str, str] = {}
+    # output, what is written to it, and by which job
+    writers: dict[str, list[tuple[Path, str, Job]]] = {}
+    problems: dict[Job, str] = {}
     for job in jobs:
         for path in job.outputs:
-            written = str(job.path) if path is job.output else f"the confidence of {job.path}"
+            written = f"the confidence of {job.path}" if path is job.confidence else str(job.path)
             # many file systems ignore case
-            key = str(path.absolute()).casefold()
-            if key in writers:
-                raise NircolorError(
-                    f"{written}: would be written to {path}, and so would {writers[key]}; "
-                    "colorize them into different folders"
-                )
-            writers[key] = written
+            writers.setdefault(str(path.absolute()).casefold(), []).append((path, written, job))
             source = inputs.get(real[path.parent] / path.name, job.path)
             if source is not job.path:
-                raise NircolorError(
-                    f"{written}: would be written to {path}, which is an input too; choose another folder"
-                )
+                problems[job] = f"{written} -> {path}: the output is another input; choose another folder"
+    for several in writers.values():
+        if len(several) > 1:
+            names = " and ".join(dict.fromkeys(written for _, written, _ in several))
+            paths = [job.path for _, _, job in several]
+            problems |= {
+                job: f"{names} -> {several[0][0]}: {two_inputs(paths, output_format)}"
+                for _, _, job in several
+            }
+    return [replace(job, problem=problems[job]) if job in problems else job for job in jobs]
+
+
+def two_inputs(paths: Iterable[Path], output_format: str | None) -> str:
+    """Say that several inputs have one output, and how to tell their outputs apart."""
+    extensions = [path.suffix.lower() for path in paths]
+    is_format = (
+        output_format and len(set(extensions)) == len(extensions) and {*extensions} <= {*OUTPUT_DRIVERS}
+    )
+    return (
+        f"two inputs have one output; {'leave out --format, ' if is_format else ''}colorize one of them with "
+        "--suffix, or into another folder"
+    )
 
 
 def _check_name_part(suffix: str) -> None:

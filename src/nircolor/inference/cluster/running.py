@@ -78,7 +78,14 @@ def colorize_on_cluster(
         for task in [task for task in tasks if (task.input, task.bytes) in finished]:
             yield Outcome(task.input, task.output, task.bytes, "skipped")
         tasks = [task for task in tasks if (task.input, task.bytes) not in finished]
+    for task in tasks:
+        if task.problem:
+            outcome = Outcome(task.input, task.output, task.bytes, "failed", task.problem)
+            manifest.add(asdict(outcome))
+            yield outcome
+    tasks = [task for task in tasks if not task.problem]
     if not tasks:
+        manifest.flush()
         return
     is_own = not ray.is_initialized()
     if is_own:

@@ -1,13 +1,13 @@
 """Files to colorize on a cluster, and what became of them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nircolor.errors import NircolorError
 from nircolor.imagery import is_image, output_path_for
 from nircolor.inference.cluster.storage import MANIFEST, Storage, is_address
-from nircolor.inference.planning import OutputFormat, plan
+from nircolor.inference.planning import OutputFormat, plan, two_inputs
 
 
 @dataclass(frozen=True)
@@ -19,12 +19,14 @@ class Task:
         output: Path or address of the result.
         bytes: Length of the input.
         beside: Addresses of files that belong to it, such as the data of an ENVI header.
+        problem: Why it cannot be colorized; empty for most.
     """
 
     input: str
     output: str
     bytes: int
     beside: tuple[str, ...] = ()
+    problem: str = ""
 
 
 # status of a file after which no other one can be written
@@ -64,7 +66,7 @@ def plan_tasks(
     """Find the images of files, folders and addresses, and the output of each.
 
     Raises:
-        NircolorError: Nothing is found, an address cannot be listed, or outputs are the same file.
+        NircolorError: Nothing is found, or an address cannot be listed.
     """
     tasks: list[Task] = []
     for given in inputs:
@@ -81,12 +83,16 @@ def plan_tasks(
             if is_address(output):
                 target = f"{output.rstrip('/')}/{job.output.relative_to('outputs').as_posix()}"
             size = job.path.stat().st_size if job.path.exists() else 0
-            tasks.append(Task(str(job.path.absolute()), target, size))
-    outputs = [task.output for task in tasks]
-    if len(set(outputs)) < len(outputs):
-        twice = next(one for one in outputs if outputs.count(one) > 1)
-        raise NircolorError(f"{twice}: two inputs would be written to it; colorize them into different ones")
-    return tasks
+            tasks.append(Task(str(job.path.absolute()), target, size, problem=job.problem))
+    by_output: dict[str, list[str]] = {}
+    for task in tasks:
+        by_output.setdefault(task.output, []).append(task.input)
+    problems = {
+        output: f"{' and '.join(names)} -> {output}: {two_inputs(map(Path, names), output_format)}"
+        for output, names in by_output.items()
+        if len(names) > 1
+    }
+    return [replace(task, problem=problems.get(task.output, task.problem)) for task in tasks]
 
 
 def _remote_tasks(

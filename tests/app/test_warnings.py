@@ -133,3 +133,27 @@ def test_dark_images_are_one_group(nircolor, tmp_path, tiny):
         save(tmp_path / "in" / f"{i}.tif", noise(1, 20, 20, "uint16", seed=i) // np.uint16(16))
     outcome = nircolor("colorize", tmp_path / "in", "-o", tmp_path / "out", "-m", tiny("per_pixel"))
     assert "warning: 3 images: uint16 without a value of 16384 or more reads" in outcome.err
+
+
+@pytest.mark.parametrize("kind", ["nan", "nodata", "alpha"])
+def test_an_image_without_a_valid_pixel(nircolor, tmp_path, tiny, kind):
+    folder, out, model = tmp_path / "in", tmp_path / "out", tiny("per_pixel")
+    folder.mkdir()
+    if kind == "nan":
+        path = save(folder / "a.tif", np.full((1, 20, 20), np.nan, np.float32))
+    elif kind == "nodata":
+        path = save(folder / "a.tif", np.full((1, 20, 20), 7, np.uint8), nodata=7)
+    else:
+        path = save(folder / "a.png", np.stack([noise(1, 20, 20)[0], np.zeros((20, 20), np.uint8)]), "PNG")
+    save(folder / "b.png", noise(1, 20, 20), "PNG")
+    text = f"{path}: has no valid pixel, so that its output is empty"
+    outcome = nircolor("colorize", folder, "-o", out, "-m", model)
+    assert (outcome.code, outcome.err.count("no valid pixel")) == (0, 1)
+    assert f"warning: {text}" in outcome.err
+    assert text in nircolor("info", path).err
+    if kind == "nan":
+        # frames of a sequence too
+        save(folder / "b.tif", noise(1, 20, 20).astype(np.float32) / 255)
+        (folder / "b.png").unlink()
+        done = nircolor("colorize", folder, "-o", tmp_path / "frames", "-m", model, "--sequence")
+        assert (done.code, done.err.count(text)) == (0, 1)

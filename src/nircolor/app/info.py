@@ -242,6 +242,8 @@ def _describe(raster: "Raster", fits: list[Fit], paths: str, given: str) -> dict
     """Return the properties of an image as plain data: the content of ``--json``."""
     import numpy as np
 
+    from nircolor.inference.outputs import NO_PIXELS
+
     def command(fit: Fit) -> str | None:
         if fit.reason is not None:
             return None
@@ -256,6 +258,9 @@ def _describe(raster: "Raster", fits: list[Fit], paths: str, given: str) -> dict
     black, white = raster.black_white
     best = fits[0] if fits and fits[0].reason is None else None
     nodata = raster.nodata
+    notes = [best.note] if best is not None and best.note else []
+    if not valid.any():
+        notes.append(f"{raster.path}: {NO_PIXELS}")
     return {
         "file": str(raster.path),
         "format": raster.driver,
@@ -299,7 +304,7 @@ def _describe(raster: "Raster", fits: list[Fit], paths: str, given: str) -> dict
             }
             for fit in fits
         ],
-        "warnings": [best.note] if best is not None and best.note else [],
+        "warnings": notes,
     }
 
 

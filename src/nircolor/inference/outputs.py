@@ -1,14 +1,21 @@
 """Write the colours of an image, and their confidence where it is asked for, into files."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from nircolor.arrays import Floats, Mask
+from nircolor.errors import NircolorWarning
 from nircolor.imagery import ColourWriter, Raster, create_like, together, warn_of_losses
 from nircolor.inference.confidence import confidence_of, confidence_path, describe_confidence
 from nircolor.modelfile import Card
+
+NO_PIXELS: Final = (
+    "has no valid pixel, so that its output is empty: all are NaN, nodata, masked or transparent; "
+    "if the values that count as nodata are valid, --nodata none"
+)
 
 
 def writers_for(
@@ -61,8 +68,11 @@ def writing(
         the error, and valid pixels (rows, width).
     """
     writers = writers_for(card, raster, output, **options)
+    any_valid = False
 
     def write(top: int, colour: Floats, valid: Mask) -> None:
+        nonlocal any_valid
+        any_valid = any_valid or bool(valid.any())
         window = (top, top + colour.shape[1], 0, raster.width)
         writers[0].write(colour[:3], valid, window)
         for writer in writers[1:]:
@@ -70,3 +80,10 @@ def writing(
 
     with together(*writers):
         yield write
+    if not any_valid:
+        warn_of_no_pixels(raster.path)
+
+
+def warn_of_no_pixels(path: Path) -> None:
+    """Warn that an image has no valid pixel, so that its output is black or transparent."""
+    warnings.warn(NircolorWarning(NO_PIXELS, path=path), stacklevel=3)

@@ -15,6 +15,7 @@ from nircolor.arrays import Floats
 from nircolor.errors import ColourPhotographError, NircolorError, NircolorWarning
 from nircolor.imagery import create_like
 from nircolor.imagery.video import is_video_name
+from nircolor.inference.outputs import warn_of_no_pixels
 from nircolor.inference.reading import FileSummary, Reading, opened, summarize
 from nircolor.inference.sources import ArraySource
 from nircolor.inference.steadying import Steadying
@@ -275,7 +276,7 @@ def _colorize_sequence(run: VideoRun, path: Path, output: Path, clip: Clip, opti
             with create_like(
                 raster, target, depth=options.depth, quality=options.quality, overwrite=options.overwrite
             ) as writer:
-                nir, valid = _filled(source)
+                nir, valid = _filled(source, frame)
                 writer.write(run.colorize(nir), valid, (0, source.height, 0, source.width))
     assert summary is not None
     return summary
@@ -303,7 +304,9 @@ def _sequence_to_video(
     ) as writer:
         for i, frame in enumerate(frames):
             with _opened_frame(run.card, frame, options, summary) as (_, source):
-                writer.write(run.colorize(_filled(source)[0]), round(i / (rate * _SEQUENCE_TIME_BASE)), step)
+                writer.write(
+                    run.colorize(_filled(source, frame)[0]), round(i / (rate * _SEQUENCE_TIME_BASE)), step
+                )
     return summary
 
 
@@ -318,8 +321,10 @@ def _opened_frame(card: Card, path: Path, options: Options, like: FileSummary | 
         yield raster, source
 
 
-def _filled(source: Any) -> tuple[ArraySource, Any]:
+def _filled(source: Any, path: Path) -> tuple[ArraySource, Any]:
     nir, valid = source.rows(0, source.height)
+    if not valid.any():
+        warn_of_no_pixels(path)
     return ArraySource(np.array(nir), valid), valid
 
 

@@ -211,13 +211,6 @@ UTM = {"crs": "EPSG:32632", "transform": rasterio.Affine(10, 0, 5e5, 0, -10, 5e6
         ("a.tif", {"tags": (842,), "dtype": "float32", "value": 0.3, **UTM}, "satellite-1band"),
         ("a.tif", {"tags": (842,)}, "scene"),
         (LANDSAT_5, {"value": 17000}, "satellite-1band --scale 0.0000275 --offset -0.2"),
-        # 865 nm is not 842 ± 15, whether the band or the file has the name
-        (LANDSAT, {"value": 17000}, "scene --scale 0.0000275 --offset -0.2 --reflectance"),
-        (
-            LANDSAT,
-            {"value": 17000, "bands": ("SR_B5",)},
-            "scene --scale 0.0000275 --offset -0.2 --reflectance",
-        ),
     ],
 )
 def test_the_command_shown_is_the_best_and_works(nircolor, tmp_path, monkeypatch, name, image, expected):
@@ -233,6 +226,15 @@ def test_the_command_shown_is_the_best_and_works(nircolor, tmp_path, monkeypatch
     if "scene" not in expected:
         # neither nearly black nor white
         assert 0.02 < np.mean(colour[:, 20:] / np.iinfo(colour.dtype).max) < 0.9
+
+
+@pytest.mark.parametrize("band", [None, "SR_B5"])
+def test_no_model_is_recommended_for_another_band_of_a_satellite(nircolor, tmp_path, band):
+    """865 nm is not 842 ± 15, whether the band or the file has the name, and scene is for photographs."""
+    outcome = nircolor("info", stored(tmp_path / LANDSAT, value=17000, bands=(band,)))
+    assert outcome.code == 0
+    assert "nircolor colorize" not in outcome.out
+    assert "no model that ships is for these bands of Landsat Collection 2 surface" in outcome.err
 
 
 def test_the_command_keeps_the_options_given(nircolor, tmp_path, monkeypatch):
@@ -290,7 +292,7 @@ def test_json_of_an_image(nircolor, tmp_path):
     assert [band["wavelength_nm"] for band in content["bands"]] == [783, 842, 945]
     assert [band["wavelength_from"] for band in content["bands"]] == ["known sensor"] * 3
     assert content["recommended"]["model"] == content["models"][0]["name"] == "satellite"
-    assert [model["fits"] for model in content["models"]] == [True, True, True]
+    assert [model["fits"] for model in content["models"]] == [True, True, False]
     assert [line in outcome.err for line in content["warnings"]] == [True]
     scaled = json.loads(nircolor("info", path, "--json", "--scale", 10000, "--reflectance").out)
     assert (scaled["reflectance"], scaled["scale"]["source"], scaled["warnings"]) == (True, "user", [])

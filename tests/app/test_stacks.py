@@ -118,3 +118,14 @@ def test_a_model_of_photographs_on_a_satellite_product_is_doubted(nircolor, prod
     assert f"Sentinel-2 reflectance × 10000, but model {name} is for photographs" in done.err
     done = nircolor("colorize", product, "-o", tmp_path / "b", "-m", "satellite")
     assert (done.code, "for photographs" in done.err) == (0, False)
+
+
+def test_info_of_a_product_that_no_model_is_for_says_so(nircolor, tmp_path):
+    done = nircolor("info", landsat(tmp_path), "--json")
+    content = json.loads(done.out)
+    assert content["recommended"] is None
+    reasons = {model["name"]: model["reason"] for model in content["models"]}
+    assert reasons["scene"] == "is for photographs, and its colours of land from above are wrong"
+    assert "expected a band at 842 ± 15 nm" in reasons["satellite-1band"]
+    assert "no model that ships is for these bands of Landsat Collection 2 surface reflectance" in done.err
+    assert "`nircolor train` makes one" in done.err

@@ -43,7 +43,7 @@ def fits_of(raster: "Raster", cards: "Iterable[Card]") -> list[Fit]:
     """Try models on an image, and return them with the recommended one first.
 
     Of those that fit, the first one comes first, except for an image from above, whose reflectance suits a
-    satellite model: then that of the most bands does.
+    satellite model: then that of the most bands does. No model of photographs fits a satellite product.
 
     Args:
         raster: The image.
@@ -84,6 +84,6 @@ def _fit(raster: "Raster", card: "Card") -> Fit:
                 f"{values.product.name} ({values.product.note})"
             )
     else:
-        if values.product is not None and values.lacks_scale and card.encoding == "gamma":
-            options, note = f" {values.product.options} --reflectance", None
+        if values.product is not None and card.encoding == "gamma":
+            return Fit(card, "is for photographs, and its colours of land from above are wrong")
     return Fit(card, None, options, note)

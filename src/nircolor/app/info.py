@@ -259,6 +259,12 @@ def _describe(raster: "Raster", fits: list[Fit], paths: str, given: str) -> dict
     best = fits[0] if fits and fits[0].reason is None else None
     nodata = raster.nodata
     notes = [best.note] if best is not None and best.note else []
+    if best is None and raster.values.product is not None:
+        notes.append(
+            f"{raster.path}: no model that ships is for these bands of {raster.values.product.name}; "
+            "`nircolor train` makes one from products with colour bands, and `nircolor models` lists the "
+            "bands that each model takes"
+        )
     if not valid.any():
         notes.append(f"{raster.path}: {NO_PIXELS}")
     return {

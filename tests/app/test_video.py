@@ -1,6 +1,7 @@
 """`nircolor colorize` with videos and sequences of images."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -115,3 +116,22 @@ def test_colour_videos_are_skipped_or_warned_of(nircolor, model, tmp_path):
     done = nircolor("colorize", path, "-o", tmp_path / "c.mkv", "-m", model, "--skip-colour", "--verbose")
     assert f"{path}: skipped, a colour video" in done.err
     assert not (tmp_path / "c.mkv").exists()
+
+
+def test_info_of_a_video(nircolor, tmp_path, monkeypatch):
+    path = clip(tmp_path / "a.mkv", 5)
+    done = nircolor("info", path)
+    assert (done.code, done.err) == (0, "")
+    shown = " ".join(done.out.split())
+    assert f"{path} (video, ffv1) size 64 × 48 px length 5 frames at 25 per second, 0.2 s" in shown
+    assert f"model scene fits: nircolor colorize {path} -o colour/ --model scene" in shown
+    content = json.loads(nircolor("info", path, "--json").out)
+    assert (content["frames"], content["frames_per_second"], content["bits"]) == (5, 25, 8)
+    # what colorize would refuse, and colours
+    assert "--scale is for images" in nircolor.refused("info", path, "--scale", "100")
+    (tmp_path / "b.mp4").write_text("no video")
+    assert "expected a video" in nircolor.refused("info", tmp_path / "b.mp4")
+    coloured = clip(tmp_path / "c.mkv", pix_fmt="yuv444p", chroma=(90, 170))
+    assert "looks like a colour video" in nircolor("info", coloured).err
+    monkeypatch.setitem(sys.modules, "av", None)
+    assert "pip install" in nircolor.refused("info", path)

@@ -30,6 +30,7 @@ from nircolor.app.tables import (
     grid,
     image_table,
     print_groups,
+    video_table,
 )
 from nircolor.app.terminal import shell_quoted
 from nircolor.errors import NircolorError, NircolorWarning
@@ -86,8 +87,8 @@ def info(
         list[str],
         typer.Argument(
             metavar="FILE...",
-            help="Image, product, folder or pattern of images, model file, or name of a shipped model; the "
-            "bands of one image as FILE@NM; - reads an image from standard input.",
+            help="Image, video, product, folder or pattern of images, model file or name of a shipped model; "
+            "the bands of one image as FILE@NM; - reads an image from standard input.",
         ),
     ],
     bands: Bands = None,
@@ -120,7 +121,9 @@ def info(
     from nircolor.app.console import conclude, print_json, show_warnings
     from nircolor.app.streams import open_input
     from nircolor.imagery import join_bands, open_raster, stack_path
-    from nircolor.inference import find_inputs, is_glob
+    from nircolor.imagery.video import is_video
+    from nircolor.inference import Reading, find_inputs, is_glob
+    from nircolor.inference.video import inspect_video
     from nircolor.modelfile import is_model_file, read_card
     from nircolor.weights import shipped_models, similar_model
 
@@ -136,6 +139,22 @@ def info(
             print_json(_card_record(card, path))
         else:
             console().print(card_table(card, path))
+        return
+    if not more and name != "-" and is_video(path):
+        reading = Reading(
+            wavelengths, scale, offset, reflectance, None, invalid_value, max_pixels, source is not None
+        )
+        with show_warnings():
+            content = inspect_video(read_card(shipped_models()[DEFAULT_MODEL]), path, reading)
+        command = f"nircolor colorize {_input_and_output(name)} --model {DEFAULT_MODEL}"
+        content["recommended"] = {
+            "model": DEFAULT_MODEL,
+            "command": command if bands is None else f"{command} --bands {shlex.quote(bands)}",
+        }
+        if as_json:
+            print_json(content)
+        else:
+            console().print(video_table(content))
         return
     given = _as_text(bands, scale, offset, reflectance, nodata, max_pixels, source)
     cards = shipped_cards()

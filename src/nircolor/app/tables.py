@@ -102,6 +102,23 @@ def image_table(content: dict[str, Any], verbose: bool) -> "Table":
     return table
 
 
+def video_table(content: dict[str, Any]) -> "Table":
+    """Lay out the result of `nircolor info --json` for a video."""
+    table = grid()
+    frames, seconds = content["frames"], content["seconds"]
+    table.add_row("file", f"{content['file']} (video, {content['codec']})")
+    table.add_row("size", f"{content['width']} × {content['height']} px")
+    count = "unknown number of frames" if frames is None else count_of(frames, "frame")
+    length = "" if seconds is None else f", {seconds:g} s"
+    table.add_row("length", f"{count} at {content['frames_per_second']:g} per second{length}")
+    table.add_row("values", f"{content['pixel_format']}, {content['bits']} bits")
+    if content["sound"]:
+        table.add_row("sound", "is copied where the format of the output holds it")
+    best = content["recommended"]
+    table.add_row(f"model {best['model']}", f"fits: {best['command']}")
+    return table
+
+
 def print_groups(contents: "Sequence[dict[str, Any]]", paths: str | None) -> None:
     """Print a table for all images that are read in the same way.
 

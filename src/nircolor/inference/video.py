@@ -115,6 +115,37 @@ def check_video(card: Card, path: Path, output: Path, clip: Clip, options: Optio
         return _summary(reader, options.reading)
 
 
+def inspect_video(card: Card, path: Path, reading: Reading) -> dict[str, Any]:
+    """Describe a video as plain data, and check that a model takes it; its first frame is decoded.
+
+    Raises:
+        NircolorError: PyAV is not installed, or `colorize_video` would refuse the video.
+    """
+    from nircolor.imagery.video.reading import VideoFrame
+
+    options = Options(reading, None, None, False, False, False)
+    _check_options(path, options, is_video=True)
+    with _reader(card, path, Clip(), options) as reader:
+        seconds, rate = reader.seconds, float(reader.rate)
+        frames = reader.stream.frames or (None if seconds is None else round(seconds * rate))
+        first = next((item for item in reader.items() if isinstance(item, VideoFrame)), None)
+        if first is not None and first.is_coloured:
+            _check_colour(reader, first.time, options)
+        return {
+            "file": str(path),
+            "format": "video",
+            "width": reader.width,
+            "height": reader.height,
+            "frames": frames,
+            "frames_per_second": round(rate, 4),
+            "seconds": None if seconds is None else round(seconds, 3),
+            "codec": reader.stream.codec_context.name,
+            "pixel_format": reader.stream.format.name,
+            "bits": reader.depth,
+            "sound": any(other.type == "audio" for other in reader.others),
+        }
+
+
 class VideoRun:
     """Colorize frames one after the other.
 

@@ -36,7 +36,7 @@ def test_images_of_all_formats_and_files_that_are_not_read(tmp_path):
     assert sorted(_names(listing.unread)) == others
     summary = listing.unread_summary()
     assert summary.startswith("left out 5 files that cannot be read: j.mov, k.mp4, l.heic, … (")
-    assert "video: nircolor colorize alone reads them; else export their images" in summary
+    assert "video: nircolor colorize and info alone read them; else export their images" in summary
 
 
 def test_camera_raw_is_an_image_where_its_extra_is_installed(tmp_path, monkeypatch):

@@ -37,7 +37,7 @@ def _kind(name: str, advice: str, extensions: str, *signatures: bytes) -> Unread
 _TO_TIFF = "save as PNG or 16-bit TIFF"
 VIDEO = _kind(
     "video",
-    "nircolor colorize alone reads them; else export their images, for example with ffmpeg",
+    "nircolor colorize and info alone read them; else export their images, for example with ffmpeg",
     "3gp avi flv m2ts m4v mjpeg mjpg mkv mov mp4 mpeg mpg mts nut ogv ts webm wmv y4m",
     b"\x1aE\xdf\xa3", b"\0\0\x01\xba", b"YUV4MPEG2", b"FLV\1", b"nut/multimedia container\0",
 )  # fmt: skip

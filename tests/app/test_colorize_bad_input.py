@@ -115,9 +115,13 @@ def test_an_empty_folder(nircolor, tmp_path):
 
 def test_two_inputs_to_one_output(nircolor, tmp_path):
     paths = [gray_png(tmp_path / name) for name in ("x/a.png", "y/A.png")]
-    line = nircolor.refused("colorize", *paths, "-o", tmp_path / "out")
-    assert str(paths[0]) in line
-    assert str(paths[1]) in line
+    outcome = nircolor("colorize", *paths, "-o", tmp_path / "out")
+    assert outcome.code == 1
+    assert outcome.err.splitlines()[1:] == [
+        "2 failed:",
+        f"  2 files: {paths[0]} and {paths[1]} -> {tmp_path / 'out' / 'a.png'}: two inputs have one output; "
+        "colorize one of them with --suffix, or into another folder",
+    ]
     assert not (tmp_path / "out").exists()
 
 

@@ -31,7 +31,7 @@ from nircolor.app.options import (
 from nircolor.app.report import Report, line_of
 from nircolor.app.terminal import printable, show
 from nircolor.app.usage import IN, OUT, RUN, VIDEO, number, time_in_seconds, whole
-from nircolor.errors import NircolorError
+from nircolor.errors import DiskFullError, NircolorError
 from nircolor.parallel import Progress
 
 if TYPE_CHECKING:
@@ -416,10 +416,16 @@ def colorize(
                 **options,
             )
             # closing: after an error here, the running images stop and clean up first
-            with closing(running):
-                for result in running:
-                    report.add(result)
-                    progress.finish(result.job)
+            try:
+                with closing(running):
+                    for result in running:
+                        report.add(result)
+                        progress.finish(result.job)
+            except DiskFullError as error:
+                if len(work) > 1:
+                    raise
+                # no image is kept, and none is left to continue with
+                raise NircolorError(str(error)) from error
         paths.send()
         shown.close()
         report.conclude(f"{progress.megapixels:.1f} megapixels in {progress.seconds:.1f} s")

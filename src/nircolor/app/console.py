@@ -222,13 +222,14 @@ def _failure_lines(failures: Sequence[tuple[Path, Exception]]) -> list[str]:
         if len(group) == 1:
             lines.append(f"{names[0]}: {problem}")
             continue
-        if len(names) == 1:
+        if len(names) == 1 and not all(path in names[0] for _, _, path in group):
             # not the name of each file, but of an option or a folder
             names, problem = [path for _, _, path in group], f"{names[0]}: {problem}"
         folders = {os.path.dirname(name) for name in names}  # noqa: PTH120 - a path drops ./
-        place = f" in {folder}" if len(folders) == 1 and (folder := next(iter(folders))) else ""
-        if place:
+        folder = folders.pop() if len(names) > 1 and len(folders) == 1 else ""
+        if folder:
             names = [os.path.basename(name) for name in names]  # noqa: PTH119
+        place = f" in {folder}" if folder else ""
         lines.append(f"{len(group)} files{place}: {list_names(names)}: {problem}")
     return lines
 

@@ -11,7 +11,7 @@ from rasterio.transform import Affine
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.imagery import image_size, list_folder, open_raster, stack_path
 from tests.imagery.imagery_samples import noise, save
-from tests.imagery.stacks.products import camera_band, georeferenced, landsat, micasense, safe, xmp
+from tests.imagery.stacks.products import SCENE, camera_band, georeferenced, landsat, micasense, safe, xmp
 
 
 def band_file(product: Path, name: str) -> Path:
@@ -267,7 +267,40 @@ def test_several_granules_are_refused(product, tmp_path):
     shutil.copytree(product, copy)
     granule = next((copy / "GRANULE").iterdir())
     shutil.copytree(granule, granule.with_name("L2A_T32TNT_A036680_20220701T102404"))
-    assert "expected a product of one granule, got 2" in refused(copy)
+    other = granule.with_name("L2A_T32TNT_A036680_20220701T102404")
+    assert f"expected a product of one granule, got 2; name one of them: {granule}" in refused(copy)
+    # a granule has a value of its own
+    pixels = np.full((1, 120, 120), 3500, np.uint16)
+    save(next(other.rglob("*_B08_10m.jp2")), pixels, "JP2OpenJPEG", QUALITY=100, REVERSIBLE="YES",
+         **georeferenced(10))  # fmt: skip
+    for name in (other, other / "IMG_DATA" / "R10m"):
+        raster, means, _ = read(name)
+        assert raster.path == other
+        assert means[raster.names.index("B08")] == pytest.approx(0.25, abs=1e-4)
+        assert raster.missing == ()
+
+
+@pytest.mark.parametrize("part", ["GRANULE", "GRANULE/*", "GRANULE/*/IMG_DATA", "GRANULE/*/IMG_DATA/R60m",
+                                  "GRANULE/*/MTD_TL.xml"])  # fmt: skip
+def test_a_part_of_a_product_names_it(product, part):
+    next(product.glob("GRANULE/*")).joinpath("MTD_TL.xml").write_text("<n1:Level-2A_Tile_ID/>")
+    (path,) = product.glob(part)
+    assert stack_path(path) == product
+    assert list_folder(path if path.is_dir() else path.parent).images == [product]
+    assert image_size(path) == (120, 120)
+
+
+def test_file_names_of_level_2a_before_2018(tmp_path):
+    product = safe(tmp_path, offset=None, bands=("B07", "B08", "B09"), values={"B08": 0.4})
+    for file in list(product.rglob("*.jp2")):
+        file.rename(file.with_name(f"L2A_{file.name}"))
+    metadata = product / "MTD_MSIL2A.xml"
+    text = metadata.read_text().replace("BOA_QUANT", "L2A_BOA_QUANT").replace(SCENE, f"L2A_{SCENE}")
+    metadata.write_text(text)
+    raster, means, _ = read(product)
+    assert means == pytest.approx([0.1, 0.4, 0.1], abs=1e-4)
+    assert raster.is_reflectance
+    assert raster.missing == ()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from nircolor.imagery.files.unread import (
     kind_of_content,
     kind_of_name,
 )
-from nircolor.imagery.stacks.find import is_product, stacks_among
+from nircolor.imagery.stacks.find import is_product, stack_path, stacks_among
 from nircolor.texts import abbreviate, count_of
 
 # a summary names this many files
@@ -71,8 +71,9 @@ def list_folder(folder: str | os.PathLike[str], recursive: bool = False) -> List
     """List the images in a folder as `find_images` does, and the files that look like images."""
     folder = Path(folder)
     listing = Listing()
-    if is_product(folder):
-        listing.images.append(folder)
+    product = stack_path(folder) if folder.is_dir() else None
+    if product is not None:
+        listing.images.append(product)
         return listing
     try:
         _add_folder(folder, recursive, listing)

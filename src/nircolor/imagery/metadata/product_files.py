@@ -15,7 +15,8 @@ _LANDSAT = re.compile(
     r"(?P<scene>L[CEMOT]\d{2}_L[12][A-Z]{2}_\d{6}_\d{8}_\d{8}_\d{2}_(?:T1|T2|RT))_(?P<surface>SR_)?B\d",
     re.IGNORECASE,
 )
-_SENTINEL2 = re.compile(r"T\d{2}[A-Z]{3}_\d{8}T\d{6}_(?P<band>B\d[\dA])", re.IGNORECASE)
+# level 2A began with L2A_ until 2018
+_SENTINEL2 = re.compile(r"(?:L1C_|L2A_)?T\d{2}[A-Z]{3}_\d{8}T\d{6}_(?P<band>B\d[\dA])", re.IGNORECASE)
 # GRANULE/L2A_…/IMG_DATA/R10m/ in a folder X.SAFE
 _DEPTH = 5
 _UNIT = re.compile(r"<(?:\w+:)?(?:L2A_)?(?:BOA_)?QUANTIFICATION_VALUE\b[^>]{0,100}>\s*([\d.]+)\s*<")

@@ -14,6 +14,7 @@ def stack_path(path: str | os.PathLike[str]) -> Path | None:
     Only names are looked at, except that of a folder the names of its files are.
 
     - a folder: a Sentinel-2 product or a Landsat scene; or the metadata file of one
+    - a part of a Sentinel-2 product: ``GRANULE``, a folder below it, or ``MTD_TL.xml``
     - no file: the common start of the names of a Landsat scene or of a camera's set, such as
       ``flight/IMG_0001``
     - a list of bands, ``b7.tif@783,b8.tif@842``
@@ -24,11 +25,11 @@ def stack_path(path: str | os.PathLike[str]) -> Path | None:
     try:
         if path.is_dir():
             named = _named(path)
-            return named if is_product(named) else None
+            return named if is_product(named) else sentinel2.named_by_part(named)
         if path.is_file():
             if sentinel2.is_metadata(path):
                 return _named(path.parent)
-            return landsat.scene_of_metadata(path)
+            return landsat.scene_of_metadata(path) or sentinel2.named_by_part(path)
         return path if landsat.is_scene(path) or cameras.is_set(path) else None
     except (OSError, ValueError):  # names that are too long or hold null bytes
         return None
@@ -56,7 +57,7 @@ def find_stack(path: str | os.PathLike[str]) -> Stack | None:
     bands = listed.parse(found)
     if bands is not None:
         return listed.stack_of(found, bands)
-    if found.is_dir() and sentinel2.is_product(found):
+    if found.is_dir() and not landsat.is_product(found):
         return sentinel2.stack_of(found)
     return cameras.stack_of(found) if cameras.is_set(found) else landsat.stack_of(found)
 

@@ -1,5 +1,6 @@
 """Sentinel-2 products: ``.SAFE`` folders of level 1C and 2A, one JPEG 2000 file per band and resolution."""
 
+import glob
 import re
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -11,6 +12,8 @@ from nircolor.imagery.metadata.text_files import read_bounded
 from nircolor.imagery.numbers import positive_number
 from nircolor.imagery.stacks.stack import Stack, StackBand
 
+# the folder of a product's granules, and the metadata of one
+_GRANULES, _GRANULE_METADATA = "GRANULE", "MTD_TL.XML"
 _METADATA = re.compile(r"MTD_MSIL(1C|2A)\.xml", re.IGNORECASE)
 # T32TMT_20220701T102041_B08_10m.jp2; without the resolution in level 1C
 _BAND = re.compile(r"T\d{2}[A-Z]{3}_\d{8}T\d{6}_(B\d[\dA])(?:_(10|20|60)m)?(?:\.jp2)?$", re.IGNORECASE)
@@ -30,13 +33,36 @@ def is_metadata(file: Path) -> bool:
     return _METADATA.fullmatch(file.name) is not None
 
 
+def named_by_part(path: Path) -> Path | None:
+    """Return the product of which a path is a part: ``GRANULE``, a folder below it, or ``MTD_TL.xml``.
+
+    It is the granule if the product has several, and None for any other path.
+    """
+    if path.is_file() and path.name.upper() != _GRANULE_METADATA:
+        return None
+    for place in (path, path.absolute()):
+        below = None
+        for folder in (place, *place.parents):
+            if folder.name.upper() == _GRANULES and is_product(folder.parent):
+                several = len([one for one in folder.iterdir() if one.is_dir()]) > 1
+                return below if several and below is not None else folder.parent
+            below = folder
+    return None
+
+
 def stack_of(folder: Path) -> Stack:
     """Return the bands of a product, each in its finest resolution that is there.
+
+    Args:
+        folder: the product, or the granule of one.
 
     Raises:
         NircolorError: the metadata is missing or damaged, or there are bands of no or of several granules.
     """
-    metadata = _metadata_of(folder)
+    product, granules = folder, f"{_GRANULES}/*"
+    if folder.parent.name.upper() == _GRANULES:
+        product, granules = folder.parent.parent, f"{_GRANULES}/{glob.escape(folder.name)}"
+    metadata = _metadata_of(product)
     if metadata is None:
         raise NircolorError(
             f"{folder}: expected MTD_MSIL2A.xml or MTD_MSIL1C.xml in a Sentinel-2 product, got neither; is "
@@ -45,13 +71,13 @@ def stack_of(folder: Path) -> Stack:
     root = _parse(metadata)
     found: dict[str, tuple[int, Path]] = {}
     images = [
-        file for file in sorted(folder.glob("GRANULE/*/IMG_DATA/**/*")) if file.suffix.lower() == ".jp2"
+        file for file in sorted(product.glob(f"{granules}/IMG_DATA/**/*")) if file.suffix.lower() == ".jp2"
     ]
-    granules = {file.relative_to(folder).parts[1] for file in images if _BAND.search(file.name)}
-    if len(granules) > 1:
+    names = sorted({file.relative_to(product).parts[1] for file in images if _BAND.search(file.name)})
+    if len(names) > 1:
         raise NircolorError(
-            f"{folder}: expected a product of one granule, got {len(granules)}; list the bands of one "
-            "instead, as in B07.jp2@783 B08.jp2@842"
+            f"{folder}: expected a product of one granule, got {len(names)}; name one of them: "
+            f"{product / _GRANULES / names[0]}"
         )
     for file in images:
         match = _BAND.search(file.name)
@@ -61,7 +87,7 @@ def stack_of(folder: Path) -> Stack:
     listed: dict[str, str] = {}
     for image in root.iter("IMAGE_FILE"):
         match = _BAND.search((image.text or "").strip())
-        if match is not None:
+        if match is not None and (product == folder or folder.name in (image.text or "")):
             # the finest resolution is listed first
             listed.setdefault(match[1].upper(), f"{(image.text or '').strip()}.jp2")
     missing = tuple(f"{name} ({listed[name]})" for name in _ORDER if name in listed and name not in found)

@@ -76,7 +76,9 @@ def safe(
     return path
 
 
-def landsat(folder: Path, metadata: str = "txt", scene: str = LANDSAT) -> Path:
+def landsat(
+    folder: Path, metadata: str = "txt", scene: str = LANDSAT, sun_elevation: float | None = None
+) -> Path:
     """Write a folder with bands 1 to 7 (and 9 of level 1) of a reflectance of 0.05 times their number."""
     path = folder / scene
     path.mkdir(parents=True)
@@ -102,6 +104,8 @@ def landsat(folder: Path, metadata: str = "txt", scene: str = LANDSAT) -> Path:
         f"REFLECTANCE_ADD_BAND_{band}": "-0.1" for band in bands
     }
     groups = {"PRODUCT_CONTENTS": contents, group: fields}
+    if sun_elevation is not None:
+        groups["IMAGE_ATTRIBUTES"] = {"SUN_AZIMUTH": "148.6", "SUN_ELEVATION": f"{sun_elevation:.8f}"}
     if surface:
         groups["LEVEL1_RADIOMETRIC_RESCALING"] = other
     file = path / f"{scene}_MTL.{metadata}"

@@ -110,6 +110,45 @@ def test_a_landsat_scene_has_the_scale_of_its_metadata(tmp_path, metadata, scene
     assert raster.is_reflectance
 
 
+def test_reflectance_of_landsat_level_1_is_corrected_for_the_height_of_the_sun(tmp_path):
+    scene = landsat(tmp_path, scene="LC08_L1TP_193027_20200701_20200708_02_T1", sun_elevation=30)
+    raster, means, _ = read(scene)
+    # the sine of 30 degrees is a half
+    assert means == pytest.approx([0.1 * number for number in (1, 2, 3, 4, 5, 6, 7, 9)], abs=1e-4)
+    assert "SUN_ELEVATION" in raster.scale_rule
+    alone, means, _ = read(scene / f"{scene.name}_B5.TIF")
+    assert means == pytest.approx([0.5], abs=1e-4)
+    # surface reflectance is corrected already
+    surface = landsat(tmp_path, sun_elevation=30)
+    assert read(surface)[1] == pytest.approx([0.05 * number for number in range(1, 8)], abs=1e-4)
+    # a thermal band has a temperature
+    with open_raster(scene / f"{scene.name}_B10.TIF", scale=65535) as raster:
+        assert raster.is_reflectance is None
+
+
+def test_metadata_of_another_landsat_scene_is_refused(tmp_path):
+    scene = landsat(tmp_path)
+    metadata = scene / f"{scene.name}_MTL.txt"
+    other = scene.name.replace("193027", "193028")
+    text = metadata.read_text()
+    for name, is_right in ((scene.name, True), (other, False)):
+        start = f'GROUP = PRODUCT_CONTENTS\n    LANDSAT_PRODUCT_ID = "{name}"'
+        metadata.write_text(text.replace("GROUP = PRODUCT_CONTENTS", start, 1))
+        for path in (scene, scene / f"{scene.name}_SR_B4.TIF"):
+            if is_right:
+                assert read(path)[0].is_reflectance
+            else:
+                assert f"expected the metadata of {scene.name}, got that of {other}" in refused(path)
+
+
+def test_everything_with_the_name_of_a_landsat_scene_belongs_to_it(tmp_path):
+    scene = landsat(tmp_path / "downloaded")
+    save(scene / f"{scene.name}_thumb_large.jpeg", noise(3, 30, 30), "JPEG")
+    loose = scene.rename(tmp_path / "loose")
+    photograph = save(loose / "ground.jpg", noise(3, 30, 30), "JPEG")
+    assert list_folder(loose).images == [loose / scene.name, photograph]
+
+
 def test_a_set_of_a_camera_has_the_wavelengths_of_its_xmp(tmp_path):
     raster, means, _ = read(micasense(tmp_path))
     assert raster.wavelengths_nm == (475, 560, 668, 840, 717)

@@ -8,11 +8,13 @@ import re
 from pathlib import Path
 from typing import TypeAlias
 
+from nircolor.errors import NircolorError
 from nircolor.imagery.metadata.safe_xml import parse_xml
 from nircolor.imagery.metadata.text_files import read_text
 
 _LANDSAT = re.compile(
-    r"(?P<scene>L[CEMOT]\d{2}_L[12][A-Z]{2}_\d{6}_\d{8}_\d{8}_\d{2}_(?:T1|T2|RT))_(?P<surface>SR_)?B\d",
+    r"(?P<scene>L[CEMOT]\d{2}_L[12][A-Z]{2}_\d{6}_\d{8}_\d{8}_\d{2}_(?:T1|T2|RT))_(?P<surface>SR_)?"
+    r"B(?P<band>\d{1,2})",
     re.IGNORECASE,
 )
 # level 2A began with L2A_ until 2018
@@ -38,14 +40,24 @@ def tags_beside(path: Path) -> tuple[dict[str, str], str]:
 
     Returns:
         Tags in lower case, as a file of several bands would carry them: ``reflectance_mult_band_5``,
-        ``quantification_value``, ``boa_add_offset_8``. Empty where there is no such file.
+        ``quantification_value``, ``boa_add_offset_8``; for Landsat of level 1, whose factors leave it out,
+        also ``level1_sun_elevation`` in degrees. Empty where there is no such file.
+
+    Raises:
+        NircolorError: the file is that of another scene.
     """
     landsat, sentinel2 = _LANDSAT.match(path.name), _SENTINEL2.match(path.name)
     if landsat is not None:
         groups, file = landsat_groups(path.with_name(landsat["scene"]), path)
         wanted = (_SURFACE,) if landsat["surface"] is not None else _LEVEL1
         fields = [item for group in wanted for item in groups.get(group, {}).items()]
-        return {key.lower(): value for key, value in fields if key.startswith("REFLECTANCE_")}, file
+        found = {key.lower(): value for key, value in fields if key.startswith("REFLECTANCE_")}
+        if f"reflectance_mult_band_{landsat['band']}" not in found:  # of a thermal band
+            return {}, ""
+        elevation = groups.get("IMAGE_ATTRIBUTES", {}).get("SUN_ELEVATION")
+        if landsat["surface"] is None and elevation is not None:
+            found["level1_sun_elevation"] = elevation
+        return found, file
     if sentinel2 is not None:
         for folder in list(path.absolute().parents)[:_DEPTH]:
             for name in ("MTD_MSIL2A.xml", "MTD_MSIL1C.xml"):
@@ -61,15 +73,25 @@ def landsat_groups(scene: Path, image: Path | None = None) -> tuple[Groups, str]
     Args:
         scene: start of the names of the scene's files, with their folder.
         image: one of them, to which a link must belong; by default any of this folder.
+
+    Raises:
+        NircolorError: the metadata states another scene, whose scale may differ.
     """
     for extension, parse in ((".txt", _of_text), (".json", _of_json), (".xml", _of_xml)):
         file = scene.with_name(f"{scene.name}_MTL{extension}")
         text = _text(file, image or file)
         if text:
             try:
-                return parse(text), file.name
+                groups = parse(text)
             except (ValueError, RecursionError):
                 continue
+            stated = groups.get("PRODUCT_CONTENTS", {}).get("LANDSAT_PRODUCT_ID", scene.name)
+            if stated.upper() != scene.name.upper():
+                raise NircolorError(
+                    f"{file}: expected the metadata of {scene.name}, got that of {stated[:80]}; put the right "
+                    "file there, or remove it and give --scale and --offset"
+                )
+            return groups, file.name
     return {}, ""
 
 

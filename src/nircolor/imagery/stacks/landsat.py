@@ -13,12 +13,8 @@ from nircolor.imagery.stacks.stack import Stack, StackBand
 _NAME = re.compile(_SCENE, re.IGNORECASE)
 _METADATA = re.compile(rf"({_SCENE})_MTL\.(?:txt|json|xml)", re.IGNORECASE)
 _BAND = re.compile(rf"({_SCENE})_((?:SR_)?B(\d{{1,2}}))\.tiff?", re.IGNORECASE)
-# quality, angles, thermal bands and their by-products, which belong to the scene
-_OTHER = re.compile(
-    rf"({_SCENE})_(?:ST_\w+|QA_\w+|SR_QA_\w+|SR_CLOUD_QA|SR_ATMOS_OPACITY|[SV][AZ]A|B\d{{1,2}}(?:_VCID_\d)?)"
-    r"\.tiff?",
-    re.IGNORECASE,
-)
+# quality, angles, thermal bands, previews and metadata belong to the scene as well
+_OF_SCENE = re.compile(rf"({_SCENE})_.+", re.IGNORECASE | re.DOTALL)
 # bands of reflected light, without the panchromatic one, whose pixels are smaller: by number of the satellite
 _REFLECTED = {"8": (1, 2, 3, 4, 5, 6, 7, 9), "9": (1, 2, 3, 4, 5, 6, 7, 9)}
 _REFLECTED_BEFORE = (1, 2, 3, 4, 5, 7)
@@ -45,8 +41,7 @@ def scenes(files: Iterable[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     bands: dict[str, int] = {}
     for file in files:
-        band = _BAND.fullmatch(file.name)
-        match = band or _OTHER.fullmatch(file.name)
+        band, match = _BAND.fullmatch(file.name), _OF_SCENE.fullmatch(file.name)
         if match is not None:
             found.setdefault(match[1], []).append(file)
             if band is not None and _is_reflected(match[1], int(band[3])):

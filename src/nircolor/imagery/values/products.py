@@ -215,8 +215,12 @@ def _landsat(path: Path, names: Sequence[str | None], fields: Mapping[str, str],
         if not all(match and match[1].lstrip("0") in found for match in bands):
             return None
         chosen = [found[match[1].lstrip("0")] for match in bands if match]
-    scale = Scale.by_units([1 / f for f, _ in chosen], [a for _, a in chosen], "", "metadata")
-    return Scale(scale.black, scale.white, _rule(scale, f"REFLECTANCE_MULT_BAND in {place}"), "metadata")
+    # the factors of level 1 leave out the height of the sun
+    elevation = positive_number(fields.get("level1_sun_elevation"))
+    sine = 1.0 if elevation is None else math.sin(math.radians(min(elevation, 90)))
+    scale = Scale.by_units([sine / f for f, _ in chosen], [a / sine for _, a in chosen], "", "metadata")
+    reason = f"REFLECTANCE_MULT_BAND{' and SUN_ELEVATION' if elevation else ''} in {place}"
+    return Scale(scale.black, scale.white, _rule(scale, reason), "metadata")
 
 
 def _band_scales(

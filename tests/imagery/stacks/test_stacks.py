@@ -116,7 +116,7 @@ def test_reflectance_of_landsat_level_1_is_corrected_for_the_height_of_the_sun(t
     # the sine of 30 degrees is a half
     assert means == pytest.approx([0.1 * number for number in (1, 2, 3, 4, 5, 6, 7, 9)], abs=1e-4)
     assert "SUN_ELEVATION" in raster.scale_rule
-    alone, means, _ = read(scene / f"{scene.name}_B5.TIF")
+    _, means, _ = read(scene / f"{scene.name}_B5.TIF")
     assert means == pytest.approx([0.5], abs=1e-4)
     # surface reflectance is corrected already
     surface = landsat(tmp_path, sun_elevation=30)
@@ -279,6 +279,35 @@ def test_bands_of_another_size_or_place_are_refused(tmp_path):
     same = save(tmp_path / "same.tif", noise(1, 30, 30))
     with open_raster(f"{same}@783,{a}@842") as raster:
         assert raster.crs.to_epsg() == 32632
+
+
+def test_a_transform_without_a_crs_places_the_bands(tmp_path):
+    def file(name: str, side: int, metres: float, left: float = 399960) -> Path:
+        transform = georeferenced(metres, left)["transform"]
+        return save(tmp_path / f"{name}.tif", noise(1, side, side, seed=side), transform=transform)
+
+    a, far, coarse = file("a", 30, 10), file("far", 30, 10, 500000), file("coarse", 15, 20)
+    placed = save(tmp_path / "crs.tif", noise(1, 30, 30), **georeferenced(10))
+    for first in (a, placed):
+        assert f"expected the area of {first.name}" in refused(f"{first}@783,{far}@842")
+        with open_raster(f"{first}@783,{coarse}@842") as raster:
+            assert (raster.height, raster.width) == (30, 30)
+            # the mean of the four nearest pixels, by their areas
+            with open_raster(coarse) as own:
+                corner = own.read()[0][0, :2, :2]
+            assert raster.read()[0][1, 1, 1] == pytest.approx(
+                (9 * corner[0, 0] + 3 * corner[0, 1] + 3 * corner[1, 0] + corner[1, 1]) / 16, abs=1e-6
+            )
+
+
+def test_units_and_repeated_files_of_lists(tmp_path):
+    a, b = (save(tmp_path / f"{name}.tif", noise(1, 8, 9, seed=i)) for i, name in enumerate("ab"))
+    for unit in ("um", "µm", "UM"):
+        with open_raster(f"{a}@0.783{unit},{b}@842nm") as raster:
+            assert raster.wavelengths_nm == (783, 842)
+    assert "(such as 850), got 0.783; " in refused(f"{a}@0.783,{b}@0.842")
+    again = tmp_path / ".." / tmp_path.name / "a.tif"
+    assert "expected one file for each wavelength" in refused(f"{a}@783,{again}@842")
 
 
 def test_half_a_product_says_what_is_missing(product, tmp_path):

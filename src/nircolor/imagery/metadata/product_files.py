@@ -88,8 +88,8 @@ def landsat_groups(scene: Path, image: Path | None = None) -> tuple[Groups, str]
             stated = groups.get("PRODUCT_CONTENTS", {}).get("LANDSAT_PRODUCT_ID", scene.name)
             if stated.upper() != scene.name.upper():
                 raise NircolorError(
-                    f"{file}: expected the metadata of {scene.name}, got that of {stated[:80]}; put the right "
-                    "file there, or remove it and give --scale and --offset"
+                    f"{file}: expected the metadata of {scene.name}, got that of {stated[:80]}; put the "
+                    "right file there, or remove it and give --scale and --offset"
                 )
             return groups, file.name
     return {}, ""

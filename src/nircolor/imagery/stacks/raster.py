@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from rasterio.transform import Affine
 
 from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
@@ -281,15 +282,14 @@ def _axes_of(raster: Raster, reference: Raster) -> tuple[_Axis, _Axis]:
     """
     same = _Axis(1.0, 0.0, raster.height), _Axis(1.0, 0.0, raster.width)
     sizes = [f"{one.width} × {one.height}" for one in (reference, raster)]
-    has_map = [one.crs is not None and not one.georeference.gcps for one in (reference, raster)]
-    if not all(has_map):
+    if not (_is_placed(reference) and _is_placed(raster)):
         if sizes[0] != sizes[1]:
             raise NircolorError(
                 f"{raster.path}: expected {sizes[0]} px as {reference.path.name}, got {sizes[1]}, and "
                 "without a georeference in both nothing says which pixels belong together"
             )
         return same
-    if raster.crs != reference.crs:
+    if None not in (raster.crs, reference.crs) and raster.crs != reference.crs:
         names = [_crs_name(one) for one in (reference, raster)]
         raise NircolorError(
             f"{raster.path}: expected the coordinate reference system of {reference.path.name} ({names[0]}), "
@@ -308,6 +308,12 @@ def _axes_of(raster: Raster, reference: Raster) -> tuple[_Axis, _Axis]:
             f"{_area(raster)}; cut both to one area, for example with gdalwarp -te"
         )
     return _Axis(e, f, raster.height), _Axis(a, c, raster.width)
+
+
+def _is_placed(raster: Raster) -> bool:
+    """Whether a transform places the pixels; world files give one without a CRS."""
+    has_transform = raster.crs is not None or raster.transform != Affine.identity()
+    return has_transform and not raster.georeference.gcps
 
 
 def _crs_name(raster: Raster) -> str:

@@ -91,11 +91,13 @@ def test_info_describes_a_product(nircolor, product):
 
 def test_bands_of_several_lenses_are_used_with_a_warning(nircolor, tmp_path):
     path = micasense(tmp_path)
-    bands = ("--bands", "475,560,668,783,945", "--scale", "65535")
-    outcome = nircolor("colorize", path, "-o", tmp_path / "a.tif", "-m", "scene", *bands)
+    bands = ("--bands", "475,560,783,842,945", "--scale", "65535")
+    outcome = nircolor("colorize", path, "-o", tmp_path / "a.tif", "-m", "satellite", *bands)
     assert "the bands are not aligned" in outcome.err
-    # one band is enough for this model
-    assert "aligned" not in nircolor("colorize", path, "-o", tmp_path / "b.tif", "-m", "scene").err
+    # one lens is enough for this model, also where two bands lie in its range: the nearest to 850 nm
+    outcome = nircolor("colorize", path, "-o", tmp_path / "b.tif", "-m", "scene", *bands, "--json")
+    assert json.loads(outcome.out)[0]["bands"] == [4]
+    assert "aligned" not in outcome.err
 
 
 def test_a_product_is_evaluated(nircolor, tmp_path):

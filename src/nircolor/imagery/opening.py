@@ -19,7 +19,7 @@ from nircolor.imagery.bands.given import GivenBands
 from nircolor.imagery.bands.given import given as given_bands
 from nircolor.imagery.bands.pages import PagedDataset, Pages, find_pages
 from nircolor.imagery.cube import Cube
-from nircolor.imagery.files import camera_raw, envi_files, envi_header
+from nircolor.imagery.files import camera_raw, envi_files, envi_header, tiff
 from nircolor.imagery.files.locate import ImageFile, locate
 from nircolor.imagery.files.raw_samples import CAMERA_RAW_ITEM, SAMPLE_DRIVERS, find_samples
 from nircolor.imagery.files.signatures import CAMERA_RAW, is_animated_png
@@ -28,6 +28,7 @@ from nircolor.imagery.grid import Georeference, Grid
 from nircolor.imagery.metadata.carried import kept_tags, read_metadata
 from nircolor.imagery.metadata.side_files import DatasetWithSideFiles
 from nircolor.imagery.metadata.xmp import xmp_properties
+from nircolor.imagery.numbers import finite_number
 from nircolor.imagery.orientation import of_tiff as tiff_orientation
 from nircolor.imagery.orientation import parse as parse_orientation
 from nircolor.imagery.orientation import swaps_axes
@@ -256,7 +257,7 @@ def _open_file(
             rule = _stretched(file.path, stored, dataset, data, stretch)
         else:
             options = {"scale": scale, "offset": offset, "reflectance": reflectance}
-            rule = _choose_scale(file.path, stored, dataset, data, names, header, options)
+            rule = _choose_scale(file, stored, dataset, data, names, header, options)
         values = Values(
             file.path,
             grid.dtype,
@@ -418,7 +419,7 @@ def _stretched(
 
 
 def _choose_scale(
-    path: Path,
+    file: ImageFile,
     stored: StoredImage,
     dataset: Any,
     data: Sequence[int],
@@ -427,7 +428,7 @@ def _choose_scale(
     options: dict[str, Any],
 ) -> scaling.Scale:
     """Choose the scale by the rule; `data` are stored bands, 1-based, `options` those of the user."""
-    dtype = np.dtype(dataset.dtypes[0])
+    path, dtype = file.path, np.dtype(dataset.dtypes[0])
     if _camera_raw(dataset) is not None:
         return scaling.choose(path, dtype, len(data), stated=scaling.Scale.developed(len(data)), **options)
     stated = products.stated_scale(
@@ -440,15 +441,36 @@ def _choose_scale(
         tags=tags_of(dataset) | header,
         band_tags=[tags_of(dataset, i) for i in data],
     )
+    largest = _stated_largest(_structure(dataset, data)) if stored.layout.palette is None else None
+    if stated is None and file.driver == "GTiff" and dataset.count == 1 and dtype == np.uint16:
+        stated = _counts(file, dataset, largest or 65535)
     chosen = scaling.choose(
         path,
         dtype,
         len(data),
-        largest=_stated_largest(_structure(dataset, data)) if stored.layout.palette is None else None,
+        largest=largest,
         stated=stated,
         **options,
     )
     return chosen.inverted() if _is_inverted(dataset, data) else chosen
+
+
+def _counts(file: ImageFile, dataset: Any, largest: int) -> scaling.Scale | None:
+    """Return the scale of a multispectral camera's counts by the black level that it states, or None.
+
+    MicaSense states it as DNG does, DJI and Pix4D in XMP.
+    """
+    packet = dataset.metadata.xmp
+    xmp = {} if packet is None else xmp_properties(packet.decode(errors="replace"))
+    stated = [
+        number for key in ("blacklevel", "blackcurrent") for number in map(finite_number, xmp.get(key, ()))
+    ]
+    in_tags = tiff.level(file.data, tiff.BLACK_LEVEL)
+    known = [number for number in (in_tags, *stated) if number is not None]
+    white = tiff.level(file.data, tiff.WHITE_LEVEL) or largest
+    if not known or not 0 < known[0] < white / 2 or white > largest:
+        return None
+    return scaling.Scale.counts(known[0], white)
 
 
 def _stated_largest(structure: dict[str, str]) -> int | None:

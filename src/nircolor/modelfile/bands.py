@@ -97,6 +97,8 @@ def match_raster(bands: Sequence[Band], raster: Raster, wanted_by: str) -> Float
         if not raster.missing:
             raise
         raise NircolorError(f"{error}; missing or damaged: {abbreviate(raster.missing, 3)}") from error
+    if not raster.is_registered:
+        mixture = np.stack([_of_one_lens(*one, raster) for one in zip(bands, mixture, strict=True)])
     if not raster.is_registered and mixture.any(0).sum() > 1:
         problem = (
             "the lenses of the camera show different places in a pixel, and the bands are not aligned: "
@@ -104,6 +106,15 @@ def match_raster(bands: Sequence[Band], raster: Raster, wanted_by: str) -> Float
         )
         warnings.warn(NircolorWarning(problem, path=raster.path), stacklevel=3)
     return mixture
+
+
+def _of_one_lens(band: Band, weights: Floats, raster: Raster) -> Floats:
+    """Keep the nearest of the bands that make a broad one: a mean of two lenses shows everything twice."""
+    used = np.flatnonzero(weights)
+    distances = [abs((raster.wavelengths_nm[i] or band.center_nm) - band.center_nm) for i in used]
+    only = np.zeros_like(weights)
+    only[used[int(np.argmin(distances))]] = 1
+    return only
 
 
 def describe_bands(bands: Sequence[Band]) -> str:

@@ -143,11 +143,11 @@ def xmp(nm: float | str | None, name: str | None = None, capture: str = "jW8VVJe
     ).encode()
 
 
-def camera_band(path: Path, packet: bytes, value: int = 30000, shape=(48, 64)) -> Path:
+def camera_band(path: Path, packet: bytes, value: int = 30000, shape=(48, 64), tags=None) -> Path:
     """Write one band of a camera's set."""
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.full(shape, value, np.uint16)
-    return save_tiff(path, (pixels, {700: packet}))
+    return save_tiff(path, (pixels, {700: packet, **(tags or {})}))
 
 
 MICASENSE = {1: (475, "Blue"), 2: (560, "Green"), 3: (668, "Red"), 4: (840, "NIR"), 5: (717, "Red edge")}

@@ -387,6 +387,70 @@ def test_xmp_that_contradicts_the_files_is_refused(tmp_path, name, packet, text)
     assert text in refused(path if name.startswith("IMG") else tmp_path / "DJI_0010")
 
 
+def test_a_damaged_file_of_a_set_is_named_as_such(tmp_path):
+    path = micasense(tmp_path)
+    damaged = tmp_path / "IMG_0001_1.tif"
+    content = damaged.read_bytes()
+    for kept, text in ((0, "the file is empty"), (300, "the image is damaged or cut off")):
+        damaged.write_bytes(content[:kept])
+        # the others state that it is a set
+        assert list_folder(tmp_path).images == [path]
+        assert f"IMG_0001_1.tif: {text}" in refused(path)
+
+
+def test_wavelengths_as_fractions(tmp_path):
+    for band, nm in ((1, "475/1"), (4, "8400/10")):
+        camera_band(tmp_path / f"IMG_0007_{band}.tif", xmp(nm))
+    assert read(tmp_path / "IMG_0007")[0].wavelengths_nm == (475, 840)
+
+
+@pytest.mark.parametrize(("tags", "named"), [({50714: [4800] * 4}, None), ({}, "BlackLevel"),
+                                             ({}, "BlackCurrent")])  # fmt: skip
+def test_counts_of_a_camera_are_linear_from_its_black_level(tmp_path, tags, named):
+    packet = xmp(840, "NIR")
+    if named is not None:
+        level = (
+            f"<drone-dji:{named} xmlns:drone-dji='http://www.dji.com/drone-dji/1.0/'>4800</drone-dji:{named}>"
+        )
+        packet = packet.replace(b"<Camera:BandName>", level.encode() + b"<Camera:BandName>")
+    path = camera_band(tmp_path / "IMG_0001_4.tif", packet, 4800 + 12147, tags=tags)
+    camera_band(
+        tmp_path / "IMG_0001_3.tif", packet.replace(b"840", b"668").replace(b"NIR", b"Red"), tags=tags
+    )
+    for name in (path, tmp_path / "IMG_0001"):
+        with open_raster(name, encoding="gamma") as raster:
+            # 12147 of 60735 counts above black
+            assert raster.read()[0].max(axis=(1, 2))[-1] == pytest.approx(0.2, abs=1e-5)
+            assert raster.values.is_encoded_for("gamma")
+            assert not raster.values.is_encoded_for("reflectance")
+            assert "got counts of a camera" in raster.values.error("reflectance", "model a")
+            assert raster.values.error("gamma", "model a") is None
+    with open_raster(path, scale=65535) as raster:
+        assert raster.read()[0].max() == pytest.approx((4800 + 12147) / 65535, abs=1e-5)
+        assert not raster.values.is_encoded_for("gamma")
+    with open_raster(path, reflectance=False) as raster:
+        assert not raster.values.is_encoded_for("gamma")
+    with pytest.raises(NircolorError, match="give it beside --reflectance"):
+        open_raster(path, reflectance=True)
+
+
+def test_integers_of_stated_wavelengths_are_doubted_for_a_model_of_photographs(tmp_path):
+    path = camera_band(tmp_path / "IMG_0001_4.tif", xmp(840, "NIR"), 40000)
+    with pytest.warns(NircolorWarning, match="uint16 of stated wavelengths is taken as encoded like a photo"):
+        open_raster(path, encoding="gamma").close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NircolorWarning)
+        open_raster(path, encoding="gamma", reflectance=False).close()
+        open_raster(path, encoding="gamma", scale=50000, reflectance=True).close()
+
+
+def test_black_levels_that_are_none(tmp_path):
+    for tags in ({50714: [0]}, {50714: [60000]}, {50714: [4800], 50717: [70000]}):
+        path = camera_band(tmp_path / "IMG_0001_4.tif", xmp(840, "NIR"), tags=tags)
+        with open_raster(path) as raster:
+            assert raster.values.scale.source == "type"
+
+
 def test_bands_of_a_set_of_another_size_are_refused(tmp_path):
     path = micasense(tmp_path)
     camera_band(tmp_path / "IMG_0001_4.tif", xmp(840, "NIR", "0001"), shape=(24, 32))

@@ -215,7 +215,8 @@ def _in_nm(text: str | None, unit: str) -> float | None:
 
     Micrometers are below 20 and nanometers above 100 for all cameras, so that a wrong unit shows.
     """
-    value = positive_number(text)
+    fraction = re.fullmatch(r"\s*(\d{1,9})/([1-9]\d{0,8})\s*", text or "")  # as EXIF and XMP write numbers
+    value = int(fraction[1]) / int(fraction[2]) if fraction else positive_number(text)
     if value is None:
         return wavelength_in(text)
     factor = _NM_PER_UNIT.get(unit.strip().lower())

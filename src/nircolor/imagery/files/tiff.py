@@ -18,6 +18,9 @@ SUBFILE_TYPE, PHOTOMETRIC, ORIENTATION, SAMPLES_PER_PIXEL, SUB_IFDS, DNG_VERSION
     50706,
 )
 
+# of the samples of a sensor, as DNG defines them
+BLACK_LEVEL, WHITE_LEVEL = 50714, 50717
+
 # photometric interpretations: a mosaic of coloured filters, and linear colours, of camera raw files
 CFA, LINEAR_RAW = (32803,), (34892,)
 
@@ -192,6 +195,28 @@ def first_page(path: Path) -> Tags:
             return reader.directory(reader.first)[0]
     except (OSError, ValueError):
         return {}
+
+
+def level(path: Path, tag: int) -> float | None:
+    """Return `BLACK_LEVEL` or `WHITE_LEVEL` of the first page of a TIFF, a mean over its sensor's pattern.
+
+    Returns:
+        The level; None where the page has none, or is damaged.
+    """
+    try:
+        with path.open("rb") as file:
+            reader = TiffTags(file)
+            value = reader.entries(reader.first)[0].get(tag)
+    except (OSError, ValueError):
+        return None
+    if value is None or not value.is_complete or value.kind not in (3, 4, 5):
+        return None
+    code = {3: "H", 4: "I", 5: "I"}[value.kind]
+    numbers = [number for (number,) in struct.iter_unpack(reader.order + code, value.raw)]
+    if value.kind == 5:
+        parts = list(zip(numbers[::2], numbers[1::2], strict=True))
+        numbers = [above / below for above, below in parts if below]
+    return sum(numbers) / len(numbers) if numbers else None
 
 
 def directory_bytes(

@@ -8,6 +8,8 @@ from typing import NamedTuple
 from nircolor.errors import NircolorError
 from nircolor.imagery.bands.band_info import nm_of_xmp
 from nircolor.imagery.bands.sensors import ROLE_RANGES_NM, role_of
+from nircolor.imagery.files.locate import locate
+from nircolor.imagery.gdal import gdal_for, open_dataset
 from nircolor.imagery.metadata.carried import read_metadata
 from nircolor.imagery.metadata.xmp import xmp_properties
 from nircolor.imagery.stacks.stack import Stack, StackBand
@@ -63,7 +65,8 @@ def sets(files: Iterable[Path]) -> dict[str, list[Path]]:
     return {
         name: group
         for (name, _), group in _groups(files).items()
-        if len(group) > 1 and _states_bands(_xmp(group[0]))
+        # the first file may be damaged
+        if len(group) > 1 and any(_states_bands(_xmp(file)) for file in group)
     }
 
 
@@ -116,6 +119,9 @@ def _check(
 ) -> None:
     """Raise `NircolorError` where XMP states no wavelength, or one outside of the role of the band."""
     if nm is None:
+        # a damaged file has lost its XMP too
+        with gdal_for(file, "the image is damaged or cut off"):
+            open_dataset(locate(file).data, driver="GTiff").close()
         found = "damaged ones" if xmp.get("centralwavelength") else "none"
         raise NircolorError(
             f"{file}: expected the wavelength of the band in its XMP (Camera:CentralWavelength), got "

@@ -9,7 +9,8 @@ references calibrate a capture, or where the user says so (``--reflectance``). W
 - a model of photographs takes the values as encoded like a photograph, with a warning where the file has the
   wavelengths or names of a spectral image.
 
-Reflectance is encoded with the sRGB curve for a model of photographs.
+Reflectance is encoded with the sRGB curve for a model of photographs. So are the counts of a camera that
+states its black level, which are linear as well; a model of reflectance refuses them.
 """
 
 import math
@@ -71,7 +72,13 @@ class Values:
 
     def is_encoded_for(self, encoding: Encoding) -> bool:
         """Whether the values, once scaled, must go through the sRGB curve for a model."""
-        return encoding == "gamma" and bool(self.scale.is_reflectance)
+        is_linear = self.scale.is_reflectance or (self.is_counts and self.scale.is_reflectance is None)
+        return encoding == "gamma" and bool(is_linear)
+
+    @property
+    def is_counts(self) -> bool:
+        """Whether the values are those of a sensor, of which the file states the black level."""
+        return self.scale.source == "counts"
 
     def error(self, encoding: Encoding, wanted_by: str) -> str | None:
         """Return why the values cannot be used, or None where they can.
@@ -98,6 +105,11 @@ class Values:
                 else "values declared as --no-reflectance"
             )
             return f"{self.path}: expected reflectance for {wanted_by}, got {got}"
+        if self.is_counts:
+            return (
+                f"{self.path}: expected reflectance for {wanted_by}, got counts of a camera; calibrate them "
+                "first, with the software of its maker"
+            )
         if not self.lacks_scale:
             return None
         return (
@@ -154,6 +166,12 @@ class Values:
                 return (
                     f"{self.path}: {self.dtype.name} without a value of {least} or more reads as very dark; "
                     f"give {advice}{_CAMERA if self.largest < 2**14 else _WIDE}"
+                )
+            if encoding == "gamma" and self.is_spectral and scale.is_reflectance is None:
+                return (
+                    f"{self.path}: {self.dtype.name} of stated wavelengths is taken as encoded like a "
+                    f"photograph, {scale.white[0]:g} as 1, as nothing says that it is reflectance; if it is, give "
+                    f"{self.advice(' --reflectance')} (--no-reflectance: this is right)"
                 )
         is_asked = scale.is_reflectance is None and (self.is_spectral or self.product is not None)
         is_scaled = scale.source == "user" or (by_type and self.dtype.kind == "f")

@@ -19,7 +19,7 @@ from nircolor.errors import NircolorError
 # what a model expects: values encoded like photographs, or linear reflectance
 Encoding = Literal["gamma", "reflectance"]
 # reason for a scale
-Source = Literal["type", "bits", "metadata", "references", "user", "stretch", "developed"]
+Source = Literal["type", "bits", "metadata", "references", "user", "stretch", "developed", "counts"]
 # outside of these limits, scaling is done in float64
 _SMALL, _LARGE = 1e-30, 1e30
 
@@ -37,7 +37,7 @@ class Scale:
         white: value that maps to 1, one per band.
         rule: reason for these values, as text for the user.
         source: the same in one word: the data type, its stated number of bits, metadata, references, the
-            user's options, a stretch, or camera raw that was developed.
+            user's options, a stretch, camera raw that was developed, or the black level of a sensor.
         is_reflectance: whether the result is linear reflectance; None where nothing says so. Values of which
             nothing is known are taken as the model expects them.
     """
@@ -65,6 +65,12 @@ class Scale:
         """Make the scale of developed camera raw files, 16-bit values encoded like photographs."""
         rule = "camera raw, developed like a photograph: the white level maps to 1"
         return replace(cls.same(bands, 65535.0, rule, "developed"), is_reflectance=False)
+
+    @classmethod
+    def counts(cls, black: float, white: float) -> "Scale":
+        """Make the scale of a sensor's counts, of one band: linear in light, but no reflectance."""
+        rule = f"counts of a sensor: its black level, {black:g}, maps to 0, {white:g} to 1"
+        return cls.same(1, white, rule, "counts", black=black)
 
     def inverted(self) -> "Scale":
         """Swap black and white, for TIFFs whose smallest value is white (MINISWHITE)."""
@@ -134,7 +140,7 @@ def choose(
         chosen = Scale.same(bands, float(top), f"{dtype.name} integers: {top} maps to 1", "type")
     if reflectance is None:
         return chosen
-    if reflectance and dtype.kind != "f" and chosen.source in ("type", "bits"):
+    if reflectance and dtype.kind != "f" and chosen.source in ("type", "bits", "counts"):
         example = "255" if dtype.itemsize == 1 else "10000"
         raise NircolorError(
             f"{path}: expected the value that maps to a reflectance of 1, got {dtype.name} integers "

@@ -203,6 +203,8 @@ def _reflectance(content: dict[str, Any]) -> str:
         developed = content["scale"]["source"] == "developed"
         reason = "camera raw is developed like a photograph" if developed else "--no-reflectance"
         return "yes" if content["reflectance"] else f"no ({reason})"
+    if content["scale"]["source"] == "counts":
+        return "no (counts of a camera, linear in light)"
     if not content["recommended"]:
         return "not stated"
     return f"not stated; {content['recommended']['model']} takes {content['models'][0]['expects']}"

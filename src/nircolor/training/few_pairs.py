@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nircolor.errors import NircolorError
+from nircolor.imagery.bands.converted import has_one_tint
 from nircolor.modelfile import Band, Card
 from nircolor.pairs import Pair
 from nircolor.pairs.pair import PairImages, read_images
@@ -40,7 +41,7 @@ def read_few(
     for pair in pairs:
         try:
             (read,) = read_images(pair, [tuple(bands)])
-            _check(pair, read)
+            _check(pair, read, card)
             nir = read.nir_for(card.encoding, f"model {card.name}")
         except NircolorError as error:
             failures.append((pair.nir, _with_advice(error, pair)))
@@ -57,12 +58,14 @@ def _with_advice(error: NircolorError, pair: Pair) -> NircolorError:
     return NircolorError(f"{error}; --bands adapts the model to other wavelengths")
 
 
-def _check(pair: Pair, images: PairImages) -> None:
+def _check(pair: Pair, images: PairImages, card: Card) -> None:
     """Refuse gray colour images, and NIR images that were made from the colours."""
     step = max(1, int(images.valid.sum()) // _CHECKED_PX)
     rgb, nir = (planes[:, images.valid][:, ::step].astype(np.float64) for planes in (images.rgb, images.nir))
     if np.ptp(rgb, 0).max() < _GRAY:
         raise NircolorError(f"{pair.rgb}: expected a colour image, got shades of gray")
+    if card.encoding == "gamma" and has_one_tint(rgb):
+        raise NircolorError(f"{pair.rgb}: expected a colour image, got shades of one colour")
     shares = [_explained(band, rgb) for band in nir if np.ptp(band) > 0]
     if shares and min(shares) > _MADE_FROM_COLOUR:
         raise NircolorError(

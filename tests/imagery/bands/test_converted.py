@@ -5,6 +5,7 @@ import pytest
 
 from nircolor.errors import ColourPhotographError, NircolorError, NircolorWarning
 from nircolor.imagery import open_raster
+from nircolor.imagery.bands.converted import has_one_tint
 from tests.imagery.imagery_samples import save
 
 RNG = np.random.default_rng(4)
@@ -69,6 +70,26 @@ def test_colour_photographs_are_not_taken_for_it(tmp_path):
     for name in ("colours.png", "blue.png"):
         (message,) = read(tmp_path / name)[2]
         assert "looks like a colour photograph" in message
+
+
+@pytest.mark.parametrize("tint", [(1, 0.87, 0.67), (0.9, 0.6, 0.45), (0.9, 0.7, 0.65)])
+def test_sepia_and_warm_light_are_not_taken_for_it(tmp_path, tint):
+    image = 255 * np.array(tint)[:, None, None] * (0.1 + 0.85 * NIR) + RNG.normal(0, 2, (3, *NIR.shape))
+    save(tmp_path / "warm.png", image.clip(0, 255).astype("uint8"), "PNG")
+    (message,) = read(tmp_path / "warm.png")[2]
+    assert "looks like a colour photograph" in message
+    # the camera may have been converted all the same
+    assert "--from converted" in message
+
+
+def test_one_tint_is_told_from_colours():
+    noise = RNG.normal(0, 0.006, (3, NIR.size))
+    for tint in ((1, 1, 1), (0.9, 0.45, 0.5), (0.95, 0.83, 0.64)):
+        assert has_one_tint(np.array(tint)[:, None] * NIR.ravel() + noise)
+    # a pale picture: half of it is slightly green
+    colours = np.array([[0.5], [0.5], [0.5]]) * NIR.ravel()
+    colours[1, ::2] *= 1.15
+    assert not has_one_tint(colours)
 
 
 def test_gray_images_are_read_as_they_are(tmp_path):

@@ -136,11 +136,14 @@ def test_mistakes_are_one_line(tmp_path):
     save(tmp_path / "c.png", colour)
     (tmp_path / "damaged.png").write_bytes((tmp_path / "c.png").read_bytes()[:2000])
     (tmp_path / "folder").mkdir()
+    # as a camera without its infrared filter shows it
+    save(tmp_path / "red.png", (nir[..., None] * np.array([0.6, 0.5, 0.95])).astype(np.uint8))
     for first, second, message in (
         ("n.png", "missing.png", r"missing\.png: expected an image or a folder"),
         ("n.png", "folder", r"n\.png: expected a folder as .*folder, got a file"),
         ("c.png", "n.png", r"c\.png: expected the NIR image, got a colour photograph"),
         ("n.png", "n.png", r"n\.png: expected the colour image, got a gray one"),
+        ("n.png", "red.png", r"red\.png: expected the colour image, got shades of one colour"),
         ("n.png", "damaged.png", r"damaged\.png: the image is damaged or cut off"),
     ):
         with pytest.raises(NircolorError, match=message):

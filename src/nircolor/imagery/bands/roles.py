@@ -136,7 +136,8 @@ def warning(path: Path, layout: Layout) -> str | None:
         return None
     return (
         f"{path}: looks like a colour photograph, not near-infrared (its channels differ); "
-        "if its bands are near-infrared, name their wavelengths with --bands"
+        "for a converted camera --from converted; if its bands are near-infrared, name their wavelengths "
+        "with --bands"
     )
 
 

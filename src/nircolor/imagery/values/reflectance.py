@@ -170,8 +170,8 @@ class Values:
             if encoding == "gamma" and self.is_spectral and scale.is_reflectance is None:
                 return (
                     f"{self.path}: {self.dtype.name} of stated wavelengths is taken as encoded like a "
-                    f"photograph, {scale.white[0]:g} as 1, as nothing says that it is reflectance; if it is, give "
-                    f"{self.advice(' --reflectance')} (--no-reflectance: this is right)"
+                    f"photograph, {scale.white[0]:g} as 1, as nothing says that it is reflectance; if it is, "
+                    f"give {self.advice(' --reflectance')} (--no-reflectance: this is right)"
                 )
         is_asked = scale.is_reflectance is None and (self.is_spectral or self.product is not None)
         is_scaled = scale.source == "user" or (by_type and self.dtype.kind == "f")

@@ -71,7 +71,7 @@ def test_the_content_decides_not_the_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "start", "match"),
     [
-        ("a.mp4", b"\0\0\0\x20ftypisom", "video files are not read; nircolor colorize alone"),
+        ("a.mp4", b"\0\0\0\x20ftypisom", "video files are not read; nircolor colorize and info alone"),
         ("a.jpg", b"RIFF\0\0\0\0AVI LIST", "video files"),
         ("a.mkv", b"\x1aE\xdf\xa3", "video files"),
         ("a.jpg", b"\0\0\0\x18ftypheic", "HEIC and AVIF files are not read; save as PNG"),

@@ -2,9 +2,9 @@
 
     python benchmarks/scene_quality.py --data data -o results/scene/quality
 
-Scores, halos beside edges, noise, saturation, mirrored images averaged, the calibration of the bound of the
-error, and oracles: what the score would be if a part of the colours were known. The official validation pairs
-are not read.
+Scores, halos beside edges, noise, saturation, mirrored images averaged, the size of the view of the whole
+image, the calibration of the bound of the error, and oracles: what the score would be if a part of the
+colours were known. The official validation pairs are not read.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import ndimage
@@ -23,6 +23,8 @@ from nircolor import metrics
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorWarning
 from nircolor.inference import Colorizer
+from nircolor.modelfile import Context
+from nircolor.models import load
 from nircolor.pairs import Pair, Scenes, Vcip, read_pair, split_pairs
 
 # values of each column, by row
@@ -30,6 +32,8 @@ Rows = dict[str, list[float]]
 
 SATURATIONS = (1.0, 1.3, 1.6, 2.0)
 NOISES = (0.0, 0.02, 0.05, 0.1)
+# sides of the view of the whole image, for a model that takes one; its weights stay as they are
+VIEWS_PX = (256, 320, 352, 384, 512)
 # bounds of the error at which the calibration is listed
 BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.3)
 # fewer pixels are not listed there
@@ -77,7 +81,7 @@ def main() -> None:
     for name, paired in sets.items():
         _, val = split_pairs(paired.pairs(), arguments.val_fraction)
         counts[name] = len(val)
-        results[name] = measure(colorizer, val)
+        results[name] = measure(colorizer, val, with_views(arguments.model, colorizer))
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", *sys.argv])
     arguments.output.with_suffix(".json").write_text(
@@ -91,7 +95,18 @@ def main() -> None:
     print(text)
 
 
-def measure(colorizer: Colorizer, pairs: list[Pair]) -> dict[str, Rows]:
+def with_views(model: str, colorizer: Colorizer) -> dict[str, Colorizer]:
+    """Return the model with views of other sizes, by their side; nothing for a model without a view."""
+    made = {}
+    for side in VIEWS_PX if colorizer.card.context is not None else ():
+        network: Any = load(model)
+        network.context_px = side
+        card = colorizer.card.model_copy(update={"context": Context(size_px=side)})
+        made[str(side)] = Colorizer.from_network(network, card)
+    return made
+
+
+def measure(colorizer: Colorizer, pairs: list[Pair], views: dict[str, Colorizer]) -> dict[str, Rows]:
     """Return the means over images of each table's rows."""
     rows: dict[str, dict[str, list[list[float]]]] = {}
 
@@ -117,6 +132,8 @@ def measure(colorizer: Colorizer, pairs: list[Pair]) -> dict[str, Rows]:
             "averaged with its mirror image",
             scores(image, np.asarray((rgb + mirrored) / 2, np.float32)),
         )
+        for side, with_view in views.items():
+            add("view", side, scores(image, with_view.colorize(image.nir)))
         if found := halo(image, rgb):
             add("halos", "change towards an edge", found)
         for deviation in NOISES:
@@ -255,6 +272,7 @@ def calibration(bounds: Floats, errors: Floats) -> Rows:
 COLUMNS = {
     "oracles": ("known", "PSNR dB", "SSIM", "angular error °"),
     "mirrored": ("result", "PSNR dB", "SSIM", "angular error °"),
+    "view": ("side of the view, px", "PSNR dB", "SSIM", "angular error °"),
     "halos": ("chroma where it does not change in truth", "model, 8-bit steps", "truth, 8-bit steps"),
     "noise": ("deviation of the noise at black", "PSNR dB", "SSIM", "angular error °", "speckle"),
     "saturation": ("--saturation", "PSNR dB", "SSIM", "angular error °", "colour / truth"),

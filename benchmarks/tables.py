@@ -225,6 +225,8 @@ SATELLITE_SHORT = (
 )
 QUALITY = {
     "oracles": ("VCIP 2020", "| known |"),
+    "view": ("VCIP 2020", "side of the view"),
+    "view-scene": ("RGB-NIR Scene", "side of the view"),
     "halos": ("RGB-NIR Scene", "chroma where"),
     "halos-first": ("RGB-NIR Scene", "chroma where", "quality-first-edition"),
     "noise": ("VCIP 2020", "deviation of the noise"),

@@ -65,7 +65,7 @@ FLOW = {
     "raster": (1, 2, "open_raster", "size, bands, wavelengths,\nscale, masks, metadata"),
     "bands": (2, 2, "bands", "picked by the model card,\nscaled to [0, 1]"),
     "tiles": (3, 2, "tiles", "overlapping, sized by\nthe free memory"),
-    "view": (2, 1, "context", "the whole image at 256²,\nfor models that take it"),
+    "view": (2, 1, "context", "the whole image at 352²,\nfor models that take it"),
     "engine": (3, 0, "engine", "ONNX Runtime\nor PyTorch"),
     "blend": (2, 0, "strips", "tiles blended\nwhere they overlap"),
     "writer": (1, 0, "writer", "same place, size, depth;\nalpha, overviews"),

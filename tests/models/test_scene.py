@@ -77,6 +77,13 @@ def test_the_bound_is_positive_and_is_not_trained_with_the_colour():
     assert not any(p.requires_grad for p in network.error_head().parameters())
 
 
+def test_the_bound_never_exceeds_the_largest_possible_error():
+    network = small()
+    with torch.no_grad():
+        network.error_head()[-1].bias.fill_(1000)  # the exponential of it is infinite
+        assert (network(torch.rand(1, 1, 32, 32), context())[:, 3] == 1).all()
+
+
 class OfTile(torch.nn.Module):
     """The network as a function of the tile alone, within one image."""
 

@@ -268,7 +268,8 @@ class Scene(Network):
             h = skips[i] + F.interpolate(self.narrow[i](h), scale_factor=2.0, mode="bilinear")
             h = self.up[i](_modulated(h, self.film_up[i](pooled[i])))
         output = F.pixel_shuffle(torch.cat([self.leave(h), self.bound(h)], 1), 2)
-        return torch.cat([nir + output[:, :3], output[:, 3:].exp()], 1)
+        # colours are within [0, 1], and so are errors; noise can drive the logarithm beyond what `exp` holds
+        return torch.cat([nir + output[:, :3], output[:, 3:].clamp(max=0).exp()], 1)
 
 
 def _block_sizes(level: int) -> tuple[int, int]:

@@ -49,7 +49,11 @@ def test_the_source_distribution_holds_all_that_the_tests_need(tmp_path):
         size = sum(member.size for member in archive.getmembers() if "/weights/" not in member.name)
     listing = subprocess.run(["git", "ls-files"], cwd=REPOSITORY, check=True, capture_output=True, text=True)
     tracked = {name for name in listing.stdout.splitlines() if (REPOSITORY / name).exists()}
-    bulky = {name for name in tracked if name.startswith("results/") and name.endswith((".svg", ".csv"))}
+    bulky = {
+        name
+        for name in tracked
+        if name.startswith("results/") and name.endswith((".svg", ".csv", ".safetensors"))
+    }
     assert tracked - bulky <= names
     assert not bulky & names
     assert size < 10e6

@@ -122,7 +122,7 @@ def test_unusable_references(tmp_path, view):
     tinted = np.uint8(noise(1, 40, 40) * np.array([0.9, 0.5, 0.6])[:, None, None])
     for name, driver in (("tint.png", "PNG"), ("tint.tif", "GTiff")):
         save(tmp_path / name, tinted, driver)
-        with pytest.raises(NircolorError, match="expects a colour image, got shades of one colour"):
+        with pytest.raises(NircolorError, match="expected a colour image, got shades of one colour"):
             Reference(tmp_path / name)
     bands = save(tmp_path / "five.tif", noise(5, 40, 40))
     with pytest.raises(NircolorError, match=r"five\.tif: --reference expects the 3 bands .* got 5"):

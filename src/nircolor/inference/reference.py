@@ -19,7 +19,7 @@ from nircolor.arrays import Array, Floats, Mask
 from nircolor.errors import NircolorError, NircolorWarning
 from nircolor.extras import require
 from nircolor.imagery import open_raster
-from nircolor.imagery.bands.converted import has_one_tint
+from nircolor.imagery.bands.converted import refuse_one_tint
 from nircolor.inference.sources import ArraySource, RowSource
 
 if TYPE_CHECKING:
@@ -76,11 +76,7 @@ class Reference:
                     f"got {raster.width} × {raster.height}"
                 )
             values, self._valid = raster.read()
-            if has_one_tint(values[:, self._valid]):
-                raise NircolorError(
-                    f"{path}: --reference expects a colour image, got shades of one colour (as of a camera "
-                    "by night, or without its infrared filter)"
-                )
+            refuse_one_tint(values[:, self._valid], path)
             top, dtype = (255, np.uint8) if raster.depth == 8 else (65535, np.uint16)
         # (h, w, 3); integers take a quarter or half of the memory
         self._colour: Array = np.rint(values.transpose(1, 2, 0) * top).astype(dtype)

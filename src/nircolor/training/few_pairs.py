@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nircolor.errors import NircolorError
-from nircolor.imagery.bands.converted import has_one_tint
+from nircolor.imagery.bands.converted import refuse_one_tint
 from nircolor.modelfile import Band, Card
 from nircolor.pairs import Pair
 from nircolor.pairs.pair import PairImages, read_images
@@ -64,8 +64,8 @@ def _check(pair: Pair, images: PairImages, card: Card) -> None:
     rgb, nir = (planes[:, images.valid][:, ::step].astype(np.float64) for planes in (images.rgb, images.nir))
     if np.ptp(rgb, 0).max() < _GRAY:
         raise NircolorError(f"{pair.rgb}: expected a colour image, got shades of gray")
-    if card.encoding == "gamma" and has_one_tint(rgb):
-        raise NircolorError(f"{pair.rgb}: expected a colour image, got shades of one colour")
+    if card.encoding == "gamma":
+        refuse_one_tint(rgb, pair.rgb)
     shares = [_explained(band, rgb) for band in nir if np.ptp(band) > 0]
     if shares and min(shares) > _MADE_FROM_COLOUR:
         raise NircolorError(

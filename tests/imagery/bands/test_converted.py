@@ -5,7 +5,7 @@ import pytest
 
 from nircolor.errors import ColourPhotographError, NircolorError, NircolorWarning
 from nircolor.imagery import open_raster
-from nircolor.imagery.bands.converted import has_one_tint
+from nircolor.imagery.bands.converted import refuse_one_tint
 from tests.imagery.imagery_samples import save
 
 RNG = np.random.default_rng(4)
@@ -85,11 +85,12 @@ def test_sepia_and_warm_light_are_not_taken_for_it(tmp_path, tint):
 def test_one_tint_is_told_from_colours():
     noise = RNG.normal(0, 0.006, (3, NIR.size))
     for tint in ((1, 1, 1), (0.9, 0.45, 0.5), (0.95, 0.83, 0.64)):
-        assert has_one_tint(np.array(tint)[:, None] * NIR.ravel() + noise)
+        with pytest.raises(NircolorError, match=r"^sepia\.png: .* got shades of one colour"):
+            refuse_one_tint(np.array(tint)[:, None] * NIR.ravel() + noise, "sepia.png")
     # a pale picture: half of it is slightly green
     colours = np.array([[0.5], [0.5], [0.5]]) * NIR.ravel()
     colours[1, ::2] *= 1.15
-    assert not has_one_tint(colours)
+    refuse_one_tint(colours, "pale.png")
 
 
 def test_gray_images_are_read_as_they_are(tmp_path):

@@ -143,7 +143,7 @@ def test_mistakes_are_one_line(tmp_path):
         ("n.png", "folder", r"n\.png: expected a folder as .*folder, got a file"),
         ("c.png", "n.png", r"c\.png: expected the NIR image, got a colour photograph"),
         ("n.png", "n.png", r"n\.png: expected the colour image, got a gray one"),
-        ("n.png", "red.png", r"red\.png: expected the colour image, got shades of one colour"),
+        ("n.png", "red.png", r"red\.png: expected a colour image, got shades of one colour"),
         ("n.png", "damaged.png", r"damaged\.png: the image is damaged or cut off"),
     ):
         with pytest.raises(NircolorError, match=message):

@@ -4,6 +4,7 @@ Near-infrared passes the red, green and blue filters of the sensor to different 
 writes the three as a red-tinted colour image. Their mean is the near-infrared image.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from rasterio.enums import ColorInterp
 
 from nircolor.arrays import Array, Mask
+from nircolor.errors import NircolorError
 from nircolor.imagery.bands.roles import Layout
 from nircolor.imagery.gdal import tags_of
 
@@ -93,15 +95,23 @@ def looks_converted(parts: Iterable[tuple[Array, Mask]]) -> bool:
     return bool((correlations >= _MIN_CORRELATION).all() and is_tinted)
 
 
-def has_one_tint(colours: Array) -> bool:
-    """Return whether an image of three channels holds one quantity in one tint, as a gray or sepia one does.
+def refuse_one_tint(colours: Array, path: str | os.PathLike[str]) -> None:
+    """Refuse what holds one quantity in one tint, as a gray or sepia image does, in place of a colour image.
 
     Args:
-        colours: pixels of a photograph (3, n) in [0, 1].
+        colours: Pixels of a photograph (3, n) in [0, 1].
+        path: Its file, for the message.
+
+    Raises:
+        NircolorError: The channels follow each other.
     """
     # a clipped channel does not follow the others
     known = colours[:, colours.max(0) < _CLIPPED].astype(np.float64)
     if known.shape[1] < _MIN_PIXELS:
-        return False
+        return
     spread = np.linalg.eigvalsh(np.cov(known))[:2].sum()
-    return bool(spread < _LEAST_SPREAD**2)
+    if spread < _LEAST_SPREAD**2:
+        raise NircolorError(
+            f"{os.fspath(path)}: expected a colour image, got shades of one colour (as of a camera by night, "
+            "or without its infrared filter)"
+        )

@@ -24,7 +24,7 @@ from nircolor.errors import (
     OutputExistsError,
 )
 from nircolor.imagery import Raster, open_raster
-from nircolor.imagery.bands.converted import has_one_tint
+from nircolor.imagery.bands.converted import refuse_one_tint
 from nircolor.imagery.files.locate import locate
 from nircolor.imagery.output.placing import system_error
 from nircolor.pairs.alignment.picture import residual_picture
@@ -195,11 +195,7 @@ def _align_pair(
                 )
         nir_gray, nir_valid = _reduced(nir, LARGEST_PX)
         colour_gray, colour_valid = _reduced(rgb, 2 * LARGEST_PX)
-        if has_one_tint(colour_gray[:, colour_valid]):
-            raise NircolorError(
-                f"{pair.rgb}: expected the colour image, got shades of one colour (as of a camera by night, "
-                "or without its infrared filter)"
-            )
+        refuse_one_tint(colour_gray[:, colour_valid], pair.rgb)
         try:
             found = register(Gray(nir_gray.mean(0), nir_valid), Gray(_luminance(colour_gray), colour_valid))
         except NircolorError as error:

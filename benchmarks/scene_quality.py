@@ -23,7 +23,6 @@ from nircolor import metrics
 from nircolor.arrays import Floats, Mask
 from nircolor.errors import NircolorWarning
 from nircolor.inference import Colorizer
-from nircolor.modelfile import Context
 from nircolor.models import load
 from nircolor.pairs import Pair, Scenes, Vcip, read_pair, split_pairs
 
@@ -34,6 +33,9 @@ SATURATIONS = (1.0, 1.3, 1.6, 2.0)
 NOISES = (0.0, 0.02, 0.05, 0.1)
 # sides of the view of the whole image, for a model that takes one; its weights stay as they are
 VIEWS_PX = (256, 320, 352, 384, 512)
+# pixels that the network colorizes of an image
+WORKING_PIXELS = (50_000, 100_000, 200_000, 400_000)
+ALONE = "network alone, at the full size"
 # bounds of the error at which the calibration is listed
 BOUNDS = (0.05, 0.1, 0.15, 0.2, 0.3)
 # fewer pixels are not listed there
@@ -81,7 +83,11 @@ def main() -> None:
     for name, paired in sets.items():
         _, val = split_pairs(paired.pairs(), arguments.val_fraction)
         counts[name] = len(val)
-        results[name] = measure(colorizer, val, with_views(arguments.model, colorizer))
+        variants = {
+            "view": with_views(arguments.model, colorizer),
+            "size": with_sizes(arguments.model, colorizer),
+        }
+        results[name] = measure(colorizer, val, variants)
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     command = shlex.join(["python", *sys.argv])
     arguments.output.with_suffix(".json").write_text(
@@ -97,17 +103,36 @@ def main() -> None:
 
 def with_views(model: str, colorizer: Colorizer) -> dict[str, Colorizer]:
     """Return the model with views of other sizes, by their side; nothing for a model without a view."""
+    context = colorizer.card.context
+    if context is None:
+        return {}
     made = {}
-    for side in VIEWS_PX if colorizer.card.context is not None else ():
+    for side in VIEWS_PX:
         network: Any = load(model)
         network.context_px = side
-        card = colorizer.card.model_copy(update={"context": Context(size_px=side)})
+        changed = context.model_copy(update={"size_px": side})
+        card = colorizer.card.model_copy(update={"context": changed})
         made[str(side)] = Colorizer.from_network(network, card)
     return made
 
 
-def measure(colorizer: Colorizer, pairs: list[Pair], views: dict[str, Colorizer]) -> dict[str, Rows]:
-    """Return the means over images of each table's rows."""
+def with_sizes(model: str, colorizer: Colorizer) -> dict[str, Colorizer]:
+    """Return the model with colours of other numbers of pixels, and without the grid that carries them."""
+    context = colorizer.card.context
+    if context is None or context.working_pixels is None:
+        return {}
+    made = {}
+    for label, pixels in {ALONE: None, **{f"{pixels:,}": pixels for pixels in WORKING_PIXELS}}.items():
+        changed = context.model_copy(update={"working_pixels": pixels})
+        card = colorizer.card.model_copy(update={"context": changed})
+        made[label] = Colorizer.from_network(load(model), card)
+    return made
+
+
+def measure(
+    colorizer: Colorizer, pairs: list[Pair], variants: dict[str, dict[str, Colorizer]]
+) -> dict[str, Rows]:
+    """Return the means over images of each table's rows; the variants are rows of the table of their name."""
     rows: dict[str, dict[str, list[list[float]]]] = {}
 
     def add(table: str, row: str, values: list[float]) -> None:
@@ -132,8 +157,12 @@ def measure(colorizer: Colorizer, pairs: list[Pair], views: dict[str, Colorizer]
             "averaged with its mirror image",
             scores(image, np.asarray((rgb + mirrored) / 2, np.float32)),
         )
-        for side, with_view in views.items():
-            add("view", side, scores(image, with_view.colorize(image.nir)))
+        for table, changed in variants.items():
+            for row, variant in changed.items():
+                colours = variant.colorize(image.nir)
+                add(table, row, scores(image, colours))
+                if row == ALONE and (found := halo(image, colours)):
+                    add("halos", row, found)
         if found := halo(image, rgb):
             add("halos", "change towards an edge", found)
         for deviation in NOISES:
@@ -273,6 +302,7 @@ COLUMNS = {
     "oracles": ("known", "PSNR dB", "SSIM", "angular error °"),
     "mirrored": ("result", "PSNR dB", "SSIM", "angular error °"),
     "view": ("side of the view, px", "PSNR dB", "SSIM", "angular error °"),
+    "size": ("pixels that the network colorizes", "PSNR dB", "SSIM", "angular error °"),
     "halos": ("chroma where it does not change in truth", "model, 8-bit steps", "truth, 8-bit steps"),
     "noise": ("deviation of the noise at black", "PSNR dB", "SSIM", "angular error °", "speckle"),
     "saturation": ("--saturation", "PSNR dB", "SSIM", "angular error °", "colour / truth"),

@@ -74,7 +74,9 @@ def save_torch_model(
             receptive_field_px=network.receptive_field_px,
             overlap_px=network.overlap_px,
         ),
-        "context": None if network.context_px is None else Context(size_px=network.context_px),
+        "context": None
+        if network.context_px is None
+        else Context(size_px=network.context_px, working_pixels=network.working_pixels),
         "error_quantile": network.error_quantile,
     }
     card = make_card("small", **(fields | dict(change or {})))

@@ -11,6 +11,7 @@ Import this module to register the accessor. It needs the extra ``xarray``.
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +34,7 @@ from nircolor.imagery.values.reflectance import Values
 from nircolor.imagery.values.scaling import choose
 from nircolor.inference.engine import Engine, open_engine
 from nircolor.inference.sources import ArraySource
-from nircolor.inference.streaming import Part, colorize_strips, reduced_view, view_of, view_shape
+from nircolor.inference.streaming import Part, colorize_strips, means_shape, part_of_means
 from nircolor.inference.tiling import tile_size_px
 from nircolor.modelfile import Card, match_bands
 from nircolor.weights import find_model
@@ -219,9 +220,6 @@ class _Run:
         """Colorize a window, and cut ``inner`` (row0, row1, col0, col1) out of it."""
         engine = _engine(self._model)
         source = ArraySource(nir)
-        if part is None:
-            view, fill = reduced_view(engine.card, source)
-            part = Part(0, 0, source.height, source.width, view, fill)
         tile_px = tile_size_px(engine.card, source.width)
         strips = list(colorize_strips(engine, source, tile_px, saturation=self._saturation, part=part))
         rgb = np.concatenate([colour for _, colour, _ in strips], axis=1)
@@ -244,20 +242,24 @@ class _Run:
             chunks=((bands,), *native.chunks[1:]),
             meta=np.empty((0, 0, 0), np.float32),
         )
-        view = delayed(_view)(card, self._means(card, nir))
+        whole = delayed(self._whole)(self._means(card, nir), (height, width))
         result = self._finish(np.zeros((3, 1, 1), np.float32), np.ones((1, 1), bool))
+        # a chunk is extended by what the network sees around it, from a multiple of its grid on; colours that
+        # are computed at a reduced size need nothing around it
+        is_reduced = card.working_shape(height, width) is not None
+        overlap, grid = (0, 1) if is_reduced else (card.size.tile_overlap_px, card.size.multiple_of)
         rows = []
         for top, bottom in _ranges(native.chunks[1]):
             row = []
             for left, right in _ranges(native.chunks[2]):
                 (row0, row1), (col0, col1) = (
-                    _with_halo(card, start, stop, side)
+                    (max(0, (start - overlap) // grid * grid), min(side, stop + overlap))
                     for start, stop, side in ((top, bottom, height), (left, right, width))
                 )
                 block = delayed(self._block)(
                     nir[:, row0:row1, col0:col1],
-                    view,
-                    (row0, col0, height, width),
+                    whole,
+                    (row0, col0),
                     (top - row0, bottom - row0, left - col0, right - col0),
                 )
                 shape = (3, bottom - top, right - left)
@@ -265,14 +267,14 @@ class _Run:
             rows.append(row)
         return dask.array.block(rows)
 
+    def _whole(self, mean: AreaMean, shape: tuple[int, int]) -> Part:
+        engine = _engine(self._model)
+        return part_of_means(engine, mean.result(), shape, tile_size_px(engine.card, shape[1]))
+
     def _block(
-        self,
-        nir: Floats,
-        view: tuple[Floats | None, Floats],
-        place: tuple[int, int, int, int],
-        inner: tuple[int, int, int, int],
+        self, nir: Floats, whole: Part, corner: tuple[int, int], inner: tuple[int, int, int, int]
     ) -> Array:
-        return self._window(nir, Part(*place, *view), inner)
+        return self._window(nir, replace(whole, top=corner[0], left=corner[1]), inner)
 
     @staticmethod
     def _means(card: Card, nir: Any) -> Any:
@@ -280,7 +282,7 @@ class _Run:
         from dask import delayed
 
         _, height, width = nir.shape
-        out_shape = view_shape(card, height, width)
+        out_shape = means_shape(card, height, width)
         strips = nir.rechunk({2: -1})
         sums = [
             delayed(_sum_of)(strips[:, top:bottom], top, (height, width), out_shape)
@@ -297,16 +299,6 @@ def _sum_of(nir: Floats, top: int, shape: tuple[int, int], out_shape: tuple[int,
     mean = AreaMean(len(nir), shape, out_shape)
     mean.add(top, np.where(valid, nir, 0).astype(np.float32), valid)
     return mean
-
-
-def _view(card: Card, mean: AreaMean) -> tuple[Floats | None, Floats]:
-    return view_of(card, *mean.result())
-
-
-def _with_halo(card: Card, start: int, stop: int, side: int) -> tuple[int, int]:
-    """Extend a chunk by what the model sees around it, from a multiple of the network's grid on."""
-    overlap, grid = card.size.tile_overlap_px, card.size.multiple_of
-    return max(0, (start - overlap) // grid * grid), min(side, stop + overlap)
 
 
 def _ranges(chunks: Sequence[int]) -> list[tuple[int, int]]:

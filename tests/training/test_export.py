@@ -11,6 +11,7 @@ import torch
 
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
+from nircolor.inference.colour_grid import ColourGrid
 from nircolor.modelfile import Size, read_card, read_safetensors
 from nircolor.models import ARCHITECTURES, Network, load
 from nircolor.models.nirgnn import NirGnn
@@ -68,7 +69,11 @@ def _network_colours(architecture, nir):
         edges = torch.tensor([0.0, 1, 0, 1])[None, :, None, None].expand(1, 4, *nir.shape[1:])
         inputs.append(torch.cat([inputs[0], edges], 1))
     with torch.no_grad():
-        return network(*inputs)[0, :3].clamp(0, 1).numpy()
+        colours = network(*inputs)[0, :3].clamp(0, 1).numpy()
+    if network.working_pixels is None:
+        return colours
+    grid = ColourGrid.fit(nir.mean(0), colours, np.ones(nir.shape[1:], bool))
+    return grid.apply(nir.mean(0), (0, 0), nir.shape[1:]).clip(0, 1)
 
 
 @pytest.mark.usefixtures("quick", "bounded_architecture")

@@ -19,7 +19,7 @@ from nircolor.inference.pixels import to_pixels
 from nircolor.inference.reading import FileSummary, Reading, opened, summarize
 from nircolor.inference.reference import Reference, Transfer, check_reference, open_reference
 from nircolor.inference.sources import ArraySource, RowSource
-from nircolor.inference.streaming import Part, colorize_strip, colorize_strips, saturate
+from nircolor.inference.streaming import Part, colorize_strip, colorize_strips, saturate, whole_part
 from nircolor.inference.tiling import round_tile, tile_size_px
 from nircolor.inference.video import Clip, Options, check_video, colorize_video
 from nircolor.modelfile import Card, CardMetadata, Context, Size
@@ -377,6 +377,10 @@ class Colorizer:
         )
         return np.concatenate([part for _, part, _ in strips], axis=1)
 
+    def whole_part(self, source: RowSource, tile_px: int) -> Part:
+        """Compute what `colorize_strip` must know of the whole image."""
+        return whole_part(self._engine, source, tile_px)
+
     def colorize_strip(
         self, source: RowSource, tile_px: int, index: int, part: Part, *, with_error: bool = False
     ) -> tuple[Floats, Mask]:
@@ -469,7 +473,9 @@ def _complete_card(network: "nn.Module", metadata: CardMetadata) -> Card:
         arguments={},
         engine="torch",
         size=Size(**size, overlap_px=getattr(network, "overlap_px", None)),
-        context=None if context_px is None else Context(size_px=context_px),
+        context=None
+        if context_px is None
+        else Context(size_px=context_px, working_pixels=getattr(network, "working_pixels", None)),
         error_quantile=getattr(network, "error_quantile", None),
         bytes_per_px=_UNKNOWN_BYTES_PER_PX,
         multiply_adds_per_px=1.0,

@@ -7,8 +7,9 @@ import numpy as np
 
 from nircolor.arrays import Floats, Mask
 from nircolor.imagery import fill_values
+from nircolor.inference.colour_grid import ColourGrid
 from nircolor.inference.engine import Engine
-from nircolor.inference.sources import RowSource
+from nircolor.inference.sources import ArraySource, RowSource
 from nircolor.inference.tiling import Axis, cut
 from nircolor.modelfile import Card
 from nircolor.parallel import Progress
@@ -28,6 +29,7 @@ class Part:
         height, width: Of the whole image.
         view: The card's reduced view of the whole image, None for models without a context.
         fill: (bands,) values of invalid pixels.
+        colours: Colours of the whole image at a reduced size, None where the model runs at its full size.
     """
 
     top: int
@@ -36,6 +38,7 @@ class Part:
     width: int
     view: Floats | None
     fill: Floats
+    colours: ColourGrid | None = None
 
 
 def colorize_strips(
@@ -55,6 +58,9 @@ def colorize_strips(
     overlap. The influence of a pixel fades with distance; tests hold the difference between tiled and whole
     images below half an 8-bit step.
 
+    An image that is larger than the card's ``context.working_pixels`` is colorized at a reduced size, and
+    its colours are carried over to the full size (`colour_grid`).
+
     Args:
         engine: Runs the model.
         source: The image.
@@ -69,13 +75,13 @@ def colorize_strips(
     Yields:
         First row, colour (3, rows, width) in [0, 1], or (4, rows, width), and valid pixels (rows, width).
     """
-    down, across = rows_of_tiles(engine.card, source.height, source.width, tile_px)
     if part is None:
-        view, fill = reduced_view(engine.card, source)
-        if view is not None and on_view is not None:
-            view = on_view(view)
-        part = Part(0, 0, source.height, source.width, view, fill)
+        part = whole_part(engine, source, tile_px, on_view=on_view)
+    if part.colours is not None:
+        yield from _apply_colours(part, part.colours, source, on_progress, saturation, with_error)
+        return
 
+    down, across = rows_of_tiles(engine.card, source.height, source.width, tile_px)
     pixels = source.height * source.width
     tiles = len(down.starts) * len(across.starts)
     finished_tiles = 0
@@ -104,6 +110,30 @@ def colorize_strips(
         yield top, colour, finished.copy()
         del output, colour
         nir[:, :kept], valid[:kept] = nir[:, rows - kept : rows], valid[rows - kept : rows]
+
+
+def _apply_colours(
+    part: Part,
+    colours: ColourGrid,
+    source: RowSource,
+    on_progress: Progress | None,
+    saturation: float,
+    with_error: bool,
+) -> Iterator[tuple[int, Floats, Mask]]:
+    """Carry colours of a reduced size over to an image, or to a window of it, as `colorize_strips`."""
+    shape = part.height, part.width
+    for top in range(0, source.height, _ROWS_READ):
+        stop = min(top + _ROWS_READ, source.height)
+        nir, valid = source.rows(top, stop)
+        nir = np.where(valid, nir, part.fill[:, None, None])
+        corner = part.top + top, part.left
+        output = colours.apply(nir.mean(0), corner, shape, with_error=with_error)
+        saturate(output[:3], saturation)
+        if on_progress is not None:
+            on_progress(stop * source.width, source.height * source.width)
+        yield top, np.clip(output, 0, 1, out=output), valid
+        # freed before the next rows are computed
+        del nir, valid, output
 
 
 def colorize_strip(
@@ -221,28 +251,63 @@ def _run_strip(
     return output[:, : nir.shape[1], : nir.shape[2]]
 
 
-def reduced_view(card: Card, source: RowSource) -> tuple[Floats | None, Floats]:
-    """Compute the card's reduced view, or None, and the fill values (bands,) of invalid pixels."""
+def whole_part(
+    engine: Engine,
+    source: RowSource,
+    tile_px: int,
+    *,
+    on_view: Callable[[Floats], Floats] | None = None,
+) -> Part:
+    """Compute what tiles must know of the whole image; arguments as for `colorize_strips`."""
+    card, height, width = engine.card, source.height, source.width
     if card.context is None and not source.may_have_invalid:
-        return None, np.zeros(len(card.bands), np.float32)
-    return view_of(card, *source.reduced(*view_shape(card, source.height, source.width)))
+        return Part(0, 0, height, width, None, np.zeros(len(card.bands), np.float32))
+    means = source.reduced(*means_shape(card, height, width))
+    return part_of_means(engine, means, (height, width), tile_px, on_view=on_view)
 
 
-def view_shape(card: Card, height: int, width: int) -> tuple[int, int]:
-    """Return the shape to which an image is averaged for `view_of`."""
+def means_shape(card: Card, height: int, width: int) -> tuple[int, int]:
+    """Return the shape to which an image is averaged for `part_of_means`."""
+    if (working := card.working_shape(height, width)) is not None:
+        return working
     # area averages over valid pixels for most of the reduction, then the filter that training uses
     side = 4 * card.context.size_px if card.context else _FILL_VIEW_PX
     return min(height, side), min(width, side)
 
 
-def view_of(card: Card, image: Floats, valid: Mask) -> tuple[Floats | None, Floats]:
-    """Compute the reduced view, or None, and the fill values from area averages of `view_shape`."""
+def part_of_means(
+    engine: Engine,
+    means: tuple[Floats, Mask],
+    shape: tuple[int, int],
+    tile_px: int,
+    *,
+    on_view: Callable[[Floats], Floats] | None = None,
+) -> Part:
+    """Compute what tiles must know of the whole image from area averages.
+
+    Args:
+        engine: Runs the model.
+        means: The image in `means_shape` (bands, h, w), and its valid pixels (h, w).
+        shape: Height and width of the image.
+        tile_px: As for `colorize_strips`.
+        on_view: As for `colorize_strips`.
+    """
+    card, (image, valid) = engine.card, means
     fill = fill_values(image, valid)
     if card.context is None:
-        return None, fill
-    image = np.where(valid, image, fill[:, None, None])
-    rows, columns = (triangle_filter(length, card.context.size_px) for length in image.shape[1:])
-    return np.clip(rows @ image @ columns.T, 0, 1), fill
+        return Part(0, 0, *shape, None, fill)
+    filled: Floats = np.where(valid, image, fill[:, None, None])
+    rows, columns = (triangle_filter(length, card.context.size_px) for length in valid.shape)
+    view: Floats = np.clip(rows @ filled @ columns.T, 0, 1)
+    view = view if on_view is None else on_view(view)
+    if card.working_shape(*shape) is None:
+        return Part(0, 0, *shape, view, fill)
+    height, width = valid.shape
+    reduced = Part(0, 0, height, width, view, fill)
+    with_error = card.error_quantile is not None
+    strips = colorize_strips(engine, ArraySource(filled), tile_px, with_error=with_error, part=reduced)
+    output = np.concatenate([part for _, part, _ in strips], axis=1)
+    return Part(0, 0, *shape, view, fill, ColourGrid.fit(filled.mean(0), output, valid))
 
 
 def triangle_filter(length: int, wanted: int) -> Floats:

@@ -1,5 +1,6 @@
 """The model card: metadata that is stored in each model file and describes how to use the model."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -109,9 +110,13 @@ class Context(_Part):
 
     Attributes:
         size_px: Side of the reduced view in pixels.
+        working_pixels: Largest number of pixels that the network colorizes. A larger image is reduced to
+            about as many, and its colours are carried over to the full size. None where the network runs at
+            the full size of any image.
     """
 
     size_px: Annotated[int, Field(ge=8, le=4096)]
+    working_pixels: Annotated[int, Field(ge=1 << 12, le=1 << 24)] | None = None
 
 
 class Licence(_Part):
@@ -198,6 +203,14 @@ class Card(CardMetadata):
     def channels(self) -> int:
         """Number of channels that the network returns: 3, or 4 with an `error_quantile`."""
         return 3 if self.error_quantile is None else 4
+
+    def working_shape(self, height: int, width: int) -> tuple[int, int] | None:
+        """Return the size to which an image is reduced for the network; None without `working_pixels`."""
+        limit = None if self.context is None else self.context.working_pixels
+        if limit is None:
+            return None
+        zoom = min(1.0, math.sqrt(limit / (height * width)))
+        return max(1, round(height * zoom)), max(1, round(width * zoom))
 
     @model_validator(mode="after")
     def _check_memory(self) -> Self:

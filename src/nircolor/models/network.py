@@ -28,6 +28,8 @@ class Network(nn.Module):
             distant pixels is small.
         context_px: Side of the reduced view of the whole image that the network takes beside a tile (see
             `modelfile.Context`), in pixels; None where it takes the tile alone.
+        working_pixels: Largest number of pixels that it colorizes at the full size of the image (see
+            `modelfile.Context`); None for any number.
         error_quantile: Share of the errors that lie below the fourth channel (see `modelfile.Card`); None
             for three channels.
         engine: The library that runs the trained network.
@@ -56,6 +58,7 @@ class Network(nn.Module):
     receptive_field_px: int = 0
     overlap_px: int | None = None
     context_px: int | None = None
+    working_pixels: int | None = None
     error_quantile: float | None = None
     engine: ClassVar[Literal["onnxruntime", "torch"]] = "onnxruntime"
 

@@ -263,7 +263,9 @@ def _card(trained: TrainedNetwork, engine: EngineName, scores: tuple[CardScore, 
                 receptive_field_px=network.receptive_field_px,
                 overlap_px=network.overlap_px,
             ),
-            context=None if network.context_px is None else Context(size_px=network.context_px),
+            context=None
+            if network.context_px is None
+            else Context(size_px=network.context_px, working_pixels=network.working_pixels),
             error_quantile=network.error_quantile,
             # placeholders: measuring them needs a card
             bytes_per_px=1.0,

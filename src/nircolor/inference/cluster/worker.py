@@ -28,7 +28,7 @@ from nircolor.inference.confidence import confidence_path
 from nircolor.inference.outputs import writing
 from nircolor.inference.reading import opened
 from nircolor.inference.sources import RasterSource
-from nircolor.inference.streaming import Blending, Part, reduced_view, rows_of_tiles
+from nircolor.inference.streaming import Blending, Part, rows_of_tiles
 from nircolor.modelfile import Card, read_card
 from nircolor.staging import staging_folder
 from nircolor.weights import find_model
@@ -181,11 +181,13 @@ class Worker:
         if source.height * source.width < settings.split_px:
             return None
         card, tile_px = self._colorizer.card, self._colorizer.tile_for(source)
+        # colours that are computed at a reduced size take no longer than reading and writing
+        if card.working_shape(source.height, source.width) is not None:
+            return None
         down, _ = rows_of_tiles(card, source.height, source.width, tile_px)
         if len(down.starts) == 1:
             return None
-        view, fill = reduced_view(card, source)
-        return Part(0, 0, source.height, source.width, view, fill), tile_px, len(down.starts)
+        return self._colorizer.whole_part(source, tile_px), tile_px, len(down.starts)
 
     @contextmanager
     def _fetched(self, task: Task) -> Iterator[Path]:

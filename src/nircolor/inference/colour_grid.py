@@ -1,0 +1,193 @@
+"""Carry colours over to the full size of an image, along the edges of the near-infrared image."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nircolor.arrays import Array, Floats, Mask
+
+# side of the cells in pixels of the image that the colours were computed for, and levels of brightness
+_CELL_PX, _LEVELS = 12, 48
+# Brightness of a pixel that chooses its level: this share is the mean around it, within this radius in pixels
+# of that image. Gaps of a tree that are as dark as the sky would take the sky's colour otherwise.
+_SHARE_AROUND, _RADIUS_PX = 0.4, 2
+# standard deviation of the Gaussian that smooths the grid, and where it is cut off, in cells and in levels
+_SIGMA, _CUT_OFF = 1.0, 4
+# weight of the mean over all levels of a cell, and of the mean of the image, where nothing else is known
+_SHARE_OF_CELL, _SHARE_OF_IMAGE = 1e-3, 1e-6
+# weight of no difference, for an image without a valid pixel
+_SHARE_OF_NOTHING = 1e-12
+# pixels computed at a time, few enough for the cache of a processor
+_BLOCK_PX = 1 << 16
+
+# nodes before some positions, and the shares of the nodes after them
+_Places = tuple[NDArray[np.intp], Floats]
+
+
+@dataclass(frozen=True)
+class ColourGrid:
+    """Difference of the colour from the near-infrared value, by place and brightness.
+
+    A bilateral grid: differences are averaged among pixels that are close to each other and of similar
+    brightness. Colours that leak across an edge are averaged away, and the detail is that of the
+    near-infrared image. The grid applies to the image at any size.
+
+    Attributes:
+        sums: (rows, levels, columns, channels): sums of the differences of red, green and blue, of the bound
+            of the error where there is one, and at last the weight. The image begins half a cell after the
+            first rows and columns.
+        cells: Height and width of the image in cells.
+        around: Mean near-infrared value around each pixel of the image that the colours were computed for.
+
+    Reference:
+        Chen, Paris, Durand, "Real-Time Edge-Aware Image Processing with the Bilateral Grid", SIGGRAPH 2007;
+        Chen, Adams, Wadhwa, Hasinoff, "Bilateral Guided Upsampling", SIGGRAPH Asia 2016.
+    """
+
+    sums: Floats
+    cells: tuple[float, float]
+    around: Floats
+
+    @classmethod
+    def fit(cls, nir: Floats, output: Floats, valid: Mask) -> "ColourGrid":
+        """Average the colours of an image.
+
+        Args:
+            nir: Near-infrared values (h, w) from 0 to 1, the mean of the bands.
+            output: Colour (3, h, w), or colour and bound of its error (4, h, w).
+            valid: (h, w); other pixels do not count.
+        """
+        cells = nir.shape[0] / _CELL_PX, nir.shape[1] / _CELL_PX
+        around = _mean_around(nir, valid)
+        rows, columns = (
+            np.rint(_positions(side, pixels, 0, pixels)).astype(np.intp)
+            for side, pixels in zip(cells, nir.shape, strict=True)
+        )
+        levels = np.rint(_levels(nir, around)).astype(np.intp)
+        shape = int(cells[0]) + 3, _LEVELS, int(cells[1]) + 3
+        nodes = np.ravel_multi_index((rows[:, None], levels, columns), shape)[valid]
+        planes = [*(output[:3] - nir), *output[3:], np.ones_like(nir)]
+        size = int(np.prod(shape))
+        sums: Array = np.stack([np.bincount(nodes, plane[valid], size) for plane in planes], axis=-1)
+        sums = sums.reshape(*shape, len(planes)).astype(np.float64)
+        for axis in range(3):
+            sums = _smoothed(sums, axis)
+        sums += _SHARE_OF_CELL * sums.mean(1, keepdims=True)
+        sums += _SHARE_OF_IMAGE * sums.mean((0, 1, 2))
+        sums[..., -1] += _SHARE_OF_NOTHING
+        return cls(sums.astype(np.float32), cells, around)
+
+    def apply(
+        self, nir: Floats, corner: tuple[int, int], shape: tuple[int, int], *, with_error: bool = False
+    ) -> Floats:
+        """Compute the colours of a window of the image.
+
+        Args:
+            nir: Near-infrared values of the window (n, m) from 0 to 1, the mean of the bands.
+            corner: First row and column of the window in the image.
+            shape: Height and width of the image, at any scale.
+            with_error: Add the bound of the error.
+
+        Returns:
+            (3, n, m), or (4, n, m) with ``with_error``, not clipped.
+        """
+        window = list(zip(shape, corner, nir.shape, strict=True))
+        rows, columns = (
+            _split(_positions(side, *place), nodes)
+            for side, place, nodes in zip(self.cells, window, self.sums.shape[::2], strict=True)
+        )
+        near_rows, near_columns = (
+            _split(_positions(side, *place) - 1, side)
+            for side, place in zip(self.around.shape, window, strict=True)
+        )
+        output = np.empty((3 + with_error, *nir.shape), np.float32)
+        step = max(1, _BLOCK_PX // nir.shape[1])
+        for top in range(0, len(nir), step):
+            block = slice(top, top + step)
+            values = nir[block]
+            around = _between(self.around, _part(near_rows, block), 0)
+            level = _split(_levels(values, _between(around, near_columns, 1)), _LEVELS)
+            # (n, levels, columns, channels)
+            found = self._sliced(_between(self.sums, _part(rows, block), 0), level, columns)
+            found /= found[..., -1:].copy()
+            output[:, block] = np.moveaxis(found[..., : len(output)], -1, 0)
+            output[:3, block] += values
+        return output
+
+    @staticmethod
+    def _sliced(table: Floats, levels: _Places, columns: _Places) -> Floats:
+        """Interpolate between levels and columns: (n, levels, columns, channels) to (n, m, channels)."""
+        count, _, width, channels = table.shape
+        (level, level_share), (column, column_share) = levels, columns
+        node = (np.arange(count)[:, None] * _LEVELS + level) * width + column
+        flat = table.reshape(-1, channels)
+        lower, upper = (
+            _mix(flat.take(first, 0), flat.take(first + 1, 0), column_share[:, None])
+            for first in (node, node + width)
+        )
+        return _mix(lower, upper, level_share[..., None])
+
+
+def _positions(nodes: float, pixels: int, start: int, count: int) -> Array:
+    """Return where pixels of an image that spans this number of nodes lie, its border being at 0.5."""
+    return (np.arange(start, start + count) + 0.5) * (nodes / pixels) + 0.5
+
+
+def _split(positions: Array, nodes: int) -> _Places:
+    """Return the node before each position and the share of the node after it, inside the grid."""
+    node = np.clip(np.floor(positions), 0, max(0, nodes - 2)).astype(np.intp)
+    return node, np.clip(positions - node, 0, 1).astype(np.float32)
+
+
+def _part(places: _Places, block: slice) -> _Places:
+    return places[0][block], places[1][block]
+
+
+def _between(values: Floats, places: _Places, axis: int) -> Floats:
+    """Interpolate along an axis."""
+    node, share = places
+    after = np.minimum(node + 1, values.shape[axis] - 1)
+    others = [1] * values.ndim
+    others[axis] = len(share)
+    return _mix(values.take(node, axis), values.take(after, axis), share.reshape(others))
+
+
+def _mix(before: Floats, after: Floats, share: Floats) -> Floats:
+    """Interpolate; the second array is overwritten with the result."""
+    after -= before
+    after *= share
+    after += before
+    return after
+
+
+def _levels(nir: Floats, around: Floats) -> Floats:
+    """Return the level of each pixel, with its fraction."""
+    return (nir + np.float32(_SHARE_AROUND) * (around - nir)) * np.float32(_LEVELS - 1)
+
+
+def _mean_around(nir: Floats, valid: Mask) -> Floats:
+    """Return the mean of the valid values in the square around each pixel (h, w)."""
+    side = 2 * _RADIUS_PX + 1
+
+    def sums(plane: Array) -> Array:
+        total = np.pad(plane.astype(np.float64), (_RADIUS_PX + 1, _RADIUS_PX)).cumsum(0).cumsum(1)
+        total = total[side:] - total[:-side]
+        return total[:, side:] - total[:, :-side]
+
+    count = sums(valid)
+    mean = sums(np.where(valid, nir, 0)) / np.maximum(count, 1)
+    # differences of sums are not exact
+    return np.where(count > 0.5, np.clip(mean, 0, 1), nir).astype(np.float32)
+
+
+def _smoothed(sums: Array, axis: int) -> Array:
+    """Convolve with a Gaussian along an axis."""
+    weights = np.exp(-0.5 * (np.arange(-_CUT_OFF, _CUT_OFF + 1) / _SIGMA) ** 2)
+    padding = [(0, 0)] * sums.ndim
+    padding[axis] = _CUT_OFF, _CUT_OFF
+    padded = np.moveaxis(np.pad(sums, padding), axis, 0)
+    smoothed = np.zeros_like(np.moveaxis(sums, axis, 0))
+    for step, weight in enumerate(weights / weights.sum()):
+        smoothed += weight * padded[step : step + len(smoothed)]
+    return np.moveaxis(smoothed, 0, axis)

@@ -105,3 +105,18 @@ def test_the_bound_is_smoothed_as_the_colours_are():
     bound = _whole(_fit(nir, output), nir, with_error=True)[3]
     np.testing.assert_allclose(bound[:, :25], 0.1, atol=0.005)
     np.testing.assert_allclose(bound[:, 35:], 0.25, atol=0.005)
+
+
+def test_colours_that_brightness_does_not_tell_apart_stay_as_they_are():
+    # gaps in a tree are as bright as the sky above it
+    nir = np.full((60, 120), 0.4, np.float32)
+    nir[30:] = 0.8
+    gaps = np.zeros(nir.shape, bool)
+    gaps[34:56:6, 2::6] = gaps[35:56:6, 2::6] = gaps[34:56:6, 3::6] = gaps[35:56:6, 3::6] = True
+    nir[gaps] = 0.4
+    sky = np.array([0.5, 0.6, 0.9], np.float32)
+    output = np.full((3, *nir.shape), 0.1, np.float32)
+    output[:, :30] = sky[:, None, None]
+    colour = _whole(_fit(nir, output), nir)
+    assert np.abs(colour[:, gaps] - 0.1).max() < 0.06
+    np.testing.assert_allclose(colour[:, :20], output[:, :20], atol=0.01)

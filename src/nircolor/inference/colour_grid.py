@@ -9,9 +9,8 @@ from nircolor.arrays import Array, Floats, Mask
 
 # side of the cells in pixels of the image that the colours were computed for, and levels of brightness
 _CELL_PX, _LEVELS = 12, 48
-# Brightness of a pixel that chooses its level: this share is the mean around it, within this radius in pixels
-# of that image. Gaps of a tree that are as dark as the sky would take the sky's colour otherwise.
-_SHARE_AROUND, _RADIUS_PX = 0.4, 2
+# mean squared deviation of the averaged colours, summed over the channels, at which they count one half
+_UNCERTAIN = 0.01
 # standard deviation of the Gaussian that smooths the grid, and where it is cut off, in cells and in levels
 _SIGMA, _CUT_OFF = 1.0, 4
 # weight of the mean over all levels of a cell, and of the mean of the image, where nothing else is known
@@ -31,14 +30,15 @@ class ColourGrid:
 
     A bilateral grid: differences are averaged among pixels that are close to each other and of similar
     brightness. Colours that leak across an edge are averaged away, and the detail is that of the
-    near-infrared image. The grid applies to the image at any size.
+    near-infrared image. Where colours of one brightness differ, as of the sky and of gaps in a tree that are
+    as bright, the averages give way to the colours themselves. The grid applies to the image at any size.
 
     Attributes:
         sums: (rows, levels, columns, channels): sums of the differences of red, green and blue, of the bound
-            of the error where there is one, and at last the weight. The image begins half a cell after the
-            first rows and columns.
+            of the error where there is one, of the squares of the differences, and at last the weight. The
+            image begins half a cell after the first rows and columns.
         cells: Height and width of the image in cells.
-        around: Mean near-infrared value around each pixel of the image that the colours were computed for.
+        differences: Differences themselves (3, h, w), at the size that the colours were computed at.
 
     Reference:
         Chen, Paris, Durand, "Real-Time Edge-Aware Image Processing with the Bilateral Grid", SIGGRAPH 2007;
@@ -47,7 +47,7 @@ class ColourGrid:
 
     sums: Floats
     cells: tuple[float, float]
-    around: Floats
+    differences: Floats
 
     @classmethod
     def fit(cls, nir: Floats, output: Floats, valid: Mask) -> "ColourGrid":
@@ -59,15 +59,15 @@ class ColourGrid:
             valid: (h, w); other pixels do not count.
         """
         cells = nir.shape[0] / _CELL_PX, nir.shape[1] / _CELL_PX
-        around = _mean_around(nir, valid)
         rows, columns = (
             np.rint(_positions(side, pixels, 0, pixels)).astype(np.intp)
             for side, pixels in zip(cells, nir.shape, strict=True)
         )
-        levels = np.rint(_levels(nir, around)).astype(np.intp)
+        levels = np.rint(nir * (_LEVELS - 1)).astype(np.intp)
         shape = int(cells[0]) + 3, _LEVELS, int(cells[1]) + 3
         nodes = np.ravel_multi_index((rows[:, None], levels, columns), shape)[valid]
-        planes = [*(output[:3] - nir), *output[3:], np.ones_like(nir)]
+        differences = output[:3] - nir
+        planes = [*differences, *output[3:], np.square(differences).sum(0), np.ones_like(nir)]
         size = int(np.prod(shape))
         sums: Array = np.stack([np.bincount(nodes, plane[valid], size) for plane in planes], axis=-1)
         sums = sums.reshape(*shape, len(planes)).astype(np.float64)
@@ -76,7 +76,7 @@ class ColourGrid:
         sums += _SHARE_OF_CELL * sums.mean(1, keepdims=True)
         sums += _SHARE_OF_IMAGE * sums.mean((0, 1, 2))
         sums[..., -1] += _SHARE_OF_NOTHING
-        return cls(sums.astype(np.float32), cells, around)
+        return cls(sums.astype(np.float32), cells, differences)
 
     def apply(
         self, nir: Floats, corner: tuple[int, int], shape: tuple[int, int], *, with_error: bool = False
@@ -99,20 +99,23 @@ class ColourGrid:
         )
         near_rows, near_columns = (
             _split(_positions(side, *place) - 1, side)
-            for side, place in zip(self.around.shape, window, strict=True)
+            for side, place in zip(self.differences.shape[1:], window, strict=True)
         )
         output = np.empty((3 + with_error, *nir.shape), np.float32)
         step = max(1, _BLOCK_PX // nir.shape[1])
         for top in range(0, len(nir), step):
             block = slice(top, top + step)
             values = nir[block]
-            around = _between(self.around, _part(near_rows, block), 0)
-            level = _split(_levels(values, _between(around, near_columns, 1)), _LEVELS)
+            level = _split(values * np.float32(_LEVELS - 1), _LEVELS)
             # (n, levels, columns, channels)
             found = self._sliced(_between(self.sums, _part(rows, block), 0), level, columns)
             found /= found[..., -1:].copy()
             output[:, block] = np.moveaxis(found[..., : len(output)], -1, 0)
-            output[:3, block] += values
+            colours = output[:3, block]
+            deviation = np.maximum(found[..., -2] - np.square(colours).sum(0), 0)
+            own = _between(_between(self.differences, _part(near_rows, block), 1), near_columns, 2)
+            colours += (own - colours) * (deviation / (deviation + np.float32(_UNCERTAIN)))
+            colours += values
         return output
 
     @staticmethod
@@ -159,26 +162,6 @@ def _mix(before: Floats, after: Floats, share: Floats) -> Floats:
     after *= share
     after += before
     return after
-
-
-def _levels(nir: Floats, around: Floats) -> Floats:
-    """Return the level of each pixel, with its fraction."""
-    return (nir + np.float32(_SHARE_AROUND) * (around - nir)) * np.float32(_LEVELS - 1)
-
-
-def _mean_around(nir: Floats, valid: Mask) -> Floats:
-    """Return the mean of the valid values in the square around each pixel (h, w)."""
-    side = 2 * _RADIUS_PX + 1
-
-    def sums(plane: Array) -> Array:
-        total = np.pad(plane.astype(np.float64), (_RADIUS_PX + 1, _RADIUS_PX)).cumsum(0).cumsum(1)
-        total = total[side:] - total[:-side]
-        return total[:, side:] - total[:, :-side]
-
-    count = sums(valid)
-    mean = sums(np.where(valid, nir, 0)) / np.maximum(count, 1)
-    # differences of sums are not exact
-    return np.where(count > 0.5, np.clip(mean, 0, 1), nir).astype(np.float32)
 
 
 def _smoothed(sums: Array, axis: int) -> Array:

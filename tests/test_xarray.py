@@ -90,6 +90,16 @@ def test_chunks_know_the_whole_image_and_their_place_in_it(tmp_path):
     assert not np.allclose(colours[:, 0, 0], colours[:, -1, -1])
 
 
+@pytest.mark.parametrize("chunk", [(70, 300), (33, 41)])
+def test_chunks_of_colours_from_a_reduced_size_are_those_of_the_whole(tmp_path, chunk):
+    path, model = scene(tmp_path / "a.tif", nodata=0), position(tmp_path / "m.onnx", working_pixels=4096)
+    whole = rioxarray.open_rasterio(path).nircolor.colorize(model, scale=10_000)
+    chunked = rioxarray.open_rasterio(path, chunks={"y": chunk[0], "x": chunk[1]})
+    colours = chunked.nircolor.colorize(model, scale=10_000)
+    assert np.abs(colours.values.astype(int) - whole.values).max() <= 1
+    np.testing.assert_array_equal(whole.values, of_file(path, model, tmp_path / "b.tif", scale=10_000)[0])
+
+
 def test_nothing_is_computed_before_it_is_asked_for(tmp_path):
     path, model = scene(tmp_path / "a.tif"), per_pixel(tmp_path / "m.onnx")
     raster = rioxarray.open_rasterio(path, chunks={"y": 50, "x": 50})

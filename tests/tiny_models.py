@@ -57,7 +57,7 @@ def box(path: Path, receptive_field_px: int = 32) -> Path:
     return save_model(path, card, nodes, weights=weights)
 
 
-def position(path: Path, side: int = 16) -> Path:
+def position(path: Path, side: int = 16, working_pixels: int | None = None) -> Path:
     """A pixel's row and column, 0 to 1 across the image, from the tile's edges; then the view's mean."""
     nodes = [
         helper.make_node("Split", ["context"], ["view", "t", "b", "l", "r"], axis=1, num_outputs=5),
@@ -80,7 +80,7 @@ def position(path: Path, side: int = 16) -> Path:
         ]
     nodes.append(helper.make_node("Concat", ["row_position", "column_position", "blue"], ["rgb"], axis=1))
     size = Size(multiple_of=4, minimum=8, receptive_field_px=6)
-    card = make_card("position", size=size, context=Context(size_px=side))
+    card = make_card("position", size=size, context=Context(size_px=side, working_pixels=working_pixels))
     constants = {"zero": 0.0, "one": 1.0, "half": 0.5, "hw": np.int64([2, 3])}
     return save_model(path, card, nodes, **constants, row_axis=np.int64(2), column_axis=np.int64(3))
 

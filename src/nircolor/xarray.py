@@ -72,7 +72,7 @@ class NircolorAccessor:
         """Colorize the raster, by the rules of `nircolor.colorize` for files.
 
         An array of Dask is colorized lazily, chunk by chunk, with as much of the neighbouring chunks as the
-        model sees. A model with a context takes a reduced view of the whole raster first, which reads it
+        model sees. A model with a context takes a reduced version of the whole raster first, which reads it
         once more. A raster of one chunk gets the colours that its file gets.
 
         Args:
@@ -246,8 +246,8 @@ class _Run:
         result = self._finish(np.zeros((3, 1, 1), np.float32), np.ones((1, 1), bool))
         # a chunk is extended by what the network sees around it, from a multiple of its grid on; colours that
         # are computed at a reduced size need nothing around it
-        is_reduced = card.working_shape(height, width) is not None
-        overlap, grid = (0, 1) if is_reduced else (card.size.tile_overlap_px, card.size.multiple_of)
+        has_grid = card.working_shape(height, width) is not None
+        overlap, grid = (0, 1) if has_grid else (card.size.tile_overlap_px, card.size.multiple_of)
         rows = []
         for top, bottom in _ranges(native.chunks[1]):
             row = []

@@ -1,6 +1,7 @@
 """Tests of `colorize_strips`: the result does not depend on tiles, and each row is read once, in order."""
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from nircolor.inference.sources import ArraySource
-from nircolor.inference.streaming import colorize_strips, triangle_filter
+from nircolor.inference.streaming import colorize_strip, colorize_strips, triangle_filter, whole_part
 from nircolor.modelfile import Context, Size
 from tests.tiny_models import make_card
 
@@ -18,9 +19,10 @@ from tests.tiny_models import make_card
 class _Engine:
     """Returns (n, n/2, 1 - n) and records the tiles and contexts."""
 
-    def __init__(self, multiple_of=4, minimum=8, receptive_field_px=6, side=None):
+    def __init__(self, multiple_of=4, minimum=8, receptive_field_px=6, side=None, working_pixels=None):
         size = Size(multiple_of=multiple_of, minimum=minimum, receptive_field_px=receptive_field_px)
-        self.card = make_card(size=size, context=None if side is None else Context(size_px=side))
+        context = None if side is None else Context(size_px=side, working_pixels=working_pixels)
+        self.card = make_card(size=size, context=context)
         self.tiles, self.contexts = [], []
 
     def run(self, nir, context, on_progress):
@@ -209,6 +211,59 @@ def test_every_tile_gets_the_same_view_of_the_whole_and_its_own_edges():
     np.testing.assert_allclose(first, [0, rows / 50, 0, columns / 90], rtol=1e-6)
     # the last tile reaches into the padding: 52 rows and 92 columns
     np.testing.assert_allclose(last, [(52 - rows) / 50, 52 / 50, (92 - columns) / 90, 92 / 90], rtol=1e-6)
+
+
+def test_a_large_image_is_colorized_at_a_reduced_size():
+    # smooth, so that the reduced image has the same values
+    nir = np.linspace(0, 1, 640, dtype=np.float32) * np.ones((1, 300, 1), np.float32)
+    engine, source = _Engine(side=8, working_pixels=4096), _Source(nir)
+    rgb, valid = _colorize(engine, source, 64)
+    assert valid.all()
+    assert source.views == [(43, 93)]
+    assert sum(tile.size for tile in engine.tiles) < 3 * 4096
+    np.testing.assert_allclose(rgb, np.concatenate([nir, nir / 2, 1 - nir]), atol=0.04)
+    assert source.asked == [(0, 256), (256, 300)]
+
+
+def test_an_image_without_a_reduction_goes_through_the_grid_too():
+    nir = _noise(30, 40)
+    rgb, _ = _colorize(_Engine(side=8, working_pixels=4096), _Source(nir), 64)
+    np.testing.assert_allclose(rgb, np.concatenate([nir, nir / 2, 1 - nir]), atol=0.03)
+
+
+def test_windows_of_a_large_image_have_its_colours():
+    nir = _noise(300, 500)
+    nir[0, 40:90, 100:200] = np.nan
+    engine = _Engine(side=8, working_pixels=4096)
+    whole, _ = _colorize(engine, _Source(nir), 64)
+    part = whole_part(engine, ArraySource(nir), 64)
+    window = ArraySource(nir[:, 20:290, 70:450])
+    strips = colorize_strips(engine, window, 64, part=replace(part, top=20, left=70))
+    colours = np.concatenate([strip for _, strip, _ in strips], axis=1)
+    np.testing.assert_array_equal(colours, whole[:, 20:290, 70:450])
+    with pytest.raises(ValueError, match="without working_pixels"):
+        colorize_strip(engine, window, 64, 0, part)
+
+
+def test_progress_covers_the_reduced_image_and_the_full_one():
+    calls = []
+    _colorize(_Engine(side=8, working_pixels=4096), _Source(_noise(600, 500)), 64, lambda *c: calls.append(c))
+    done = [part for part, _ in calls]
+    assert done == sorted(done)
+    assert {total for _, total in calls} == {300_000}
+    assert len([part for part in done if part < 150_000]) > 2
+    assert done[-1] == 300_000
+
+
+def test_a_thin_image_takes_little_memory():
+    nir = np.full((1, 3, 100_000), 0.5, np.float32)
+    engine, source = _Engine(side=352, working_pixels=200_000), ArraySource(nir)
+    tracemalloc.start()
+    part = whole_part(engine, source, 4096)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert part.colours is not None
+    assert taken < 200 << 20
 
 
 def test_memory_does_not_grow_with_the_height():

@@ -13,7 +13,7 @@ from nircolor.errors import NircolorError
 from nircolor.modelfile import Size, open_session, read_card, write_safetensors
 from nircolor.models.loading import initialize
 from nircolor.training.onnx_export import to_onnx, write_onnx
-from nircolor.weights import shipped_models
+from nircolor.weights import find_model, shipped_models
 from tests.models.probes import with_random_statistics, without_zeros
 from tests.tiny_models import make_card
 from tests.torch_models import bands
@@ -235,6 +235,17 @@ def test_a_file_whose_card_names_other_arguments_is_refused(satellite, tmp_path)
 
     with pytest.raises(NircolorError, match=r"expected down\.1\.0\.weight of float32 \(160, .*got .*\(96,"):
         models.load(edited(satellite, tmp_path / "wide.onnx", widen))
+
+
+def test_the_card_tells_how_many_pixels_a_network_colorizes(tmp_path):
+    shipped = find_model("scene").read_bytes()
+    assert models.load("scene").working_pixels == 200_000
+
+    def limit(_, graph):
+        for entry in graph.metadata_props:
+            entry.value = entry.value.replace('"working_pixels":200000', '"working_pixels":50000')
+
+    assert models.load(edited(shipped, tmp_path / "a.onnx", limit)).working_pixels == 50_000
 
 
 def test_weights_in_another_file_are_refused(satellite, tmp_path):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from nircolor.colour_grid import ColourGrid
 from nircolor.errors import NircolorError
 from nircolor.inference import Colorizer
-from nircolor.inference.colour_grid import ColourGrid
 from nircolor.modelfile import Size, read_card, read_safetensors
 from nircolor.models import ARCHITECTURES, Network, load
 from nircolor.models.nirgnn import NirGnn

@@ -378,7 +378,7 @@ class Colorizer:
         return np.concatenate([part for _, part, _ in strips], axis=1)
 
     def whole_part(self, source: RowSource, tile_px: int) -> Part:
-        """Compute what `colorize_strip` must know of the whole image."""
+        """Compute what tiles must know of the whole image: see `streaming.whole_part`."""
         return whole_part(self._engine, source, tile_px)
 
     def colorize_strip(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from nircolor.arrays import Floats, Mask
+from nircolor.colour_grid import ColourGrid
 from nircolor.imagery import fill_values
-from nircolor.inference.colour_grid import ColourGrid
 from nircolor.inference.engine import Engine
 from nircolor.inference.sources import ArraySource, RowSource
 from nircolor.inference.tiling import Axis, cut
@@ -27,9 +27,9 @@ class Part:
     Attributes:
         top, left: First row and column of the window.
         height, width: Of the whole image.
-        view: The card's reduced view of the whole image, None for models without a context.
+        view: The reduced view of the whole image, None for models without a context and beside `colours`.
         fill: (bands,) values of invalid pixels.
-        colours: Colours of the whole image at a reduced size, None where the model runs at its full size.
+        colours: Colours of the whole image, None for models without ``context.working_pixels``.
     """
 
     top: int
@@ -58,14 +58,14 @@ def colorize_strips(
     overlap. The influence of a pixel fades with distance; tests hold the difference between tiled and whole
     images below half an 8-bit step.
 
-    An image that is larger than the card's ``context.working_pixels`` is colorized at a reduced size, and
-    its colours are carried over to the full size (`colour_grid`).
+    A model whose card has ``context.working_pixels`` colorizes the image at a reduced size before the first
+    strip, and its colours are carried over to the full size (`colour_grid`).
 
     Args:
         engine: Runs the model.
         source: The image.
         tile_px: Longest side of a tile.
-        on_progress: Called with the pixels done and those of the image, at least once per tile.
+        on_progress: Called with the pixels done and those of the image, at least once per tile or strip.
         saturation: Factor on the distance of each pixel's colour from its gray.
         with_error: Add the bound of the colour's error as a fourth channel, for a model that returns it.
         on_view: Called with the reduced view of the whole image (bands, s, s), for a model that takes one;
@@ -76,7 +76,9 @@ def colorize_strips(
         First row, colour (3, rows, width) in [0, 1], or (4, rows, width), and valid pixels (rows, width).
     """
     if part is None:
-        part = whole_part(engine, source, tile_px, on_view=on_view)
+        part = whole_part(engine, source, tile_px, _first_half(on_progress), on_view=on_view)
+        if part.colours is not None:
+            on_progress = _second_half(on_progress)
     if part.colours is not None:
         yield from _apply_colours(part, part.colours, source, on_progress, saturation, with_error)
         return
@@ -110,6 +112,14 @@ def colorize_strips(
         yield top, colour, finished.copy()
         del output, colour
         nir[:, :kept], valid[:kept] = nir[:, rows - kept : rows], valid[rows - kept : rows]
+
+
+def _first_half(on_progress: Progress | None) -> Progress | None:
+    return None if on_progress is None else lambda done, total: on_progress(done / 2, total)
+
+
+def _second_half(on_progress: Progress | None) -> Progress | None:
+    return None if on_progress is None else lambda done, total: on_progress((total + done) / 2, total)
 
 
 def _apply_colours(
@@ -152,7 +162,12 @@ def colorize_strip(
     Returns:
         Colour (3, rows, width) or (4, rows, width), multiplied with the weights of the row, and valid pixels
         (rows, width).
+
+    Raises:
+        ValueError: The model has ``context.working_pixels``.
     """
+    if part.colours is not None:
+        raise ValueError("part: expected one of a model without working_pixels")
     down, across = rows_of_tiles(engine.card, source.height, source.width, tile_px)
     top = down.starts[index]
     rows = min(top + down.tile_px, source.height) - top
@@ -255,15 +270,19 @@ def whole_part(
     engine: Engine,
     source: RowSource,
     tile_px: int,
+    on_progress: Progress | None = None,
     *,
     on_view: Callable[[Floats], Floats] | None = None,
 ) -> Part:
-    """Compute what tiles must know of the whole image; arguments as for `colorize_strips`."""
+    """Compute what tiles must know of the whole image; arguments as for `colorize_strips`.
+
+    Progress is reported while the image is colorized at a reduced size.
+    """
     card, height, width = engine.card, source.height, source.width
     if card.context is None and not source.may_have_invalid:
         return Part(0, 0, height, width, None, np.zeros(len(card.bands), np.float32))
     means = source.reduced(*means_shape(card, height, width))
-    return part_of_means(engine, means, (height, width), tile_px, on_view=on_view)
+    return part_of_means(engine, means, (height, width), tile_px, on_progress, on_view=on_view)
 
 
 def means_shape(card: Card, height: int, width: int) -> tuple[int, int]:
@@ -280,6 +299,7 @@ def part_of_means(
     means: tuple[Floats, Mask],
     shape: tuple[int, int],
     tile_px: int,
+    on_progress: Progress | None = None,
     *,
     on_view: Callable[[Floats], Floats] | None = None,
 ) -> Part:
@@ -290,6 +310,7 @@ def part_of_means(
         means: The image in `means_shape` (bands, h, w), and its valid pixels (h, w).
         shape: Height and width of the image.
         tile_px: As for `colorize_strips`.
+        on_progress: As for `whole_part`.
         on_view: As for `colorize_strips`.
     """
     card, (image, valid) = engine.card, means
@@ -297,17 +318,27 @@ def part_of_means(
     if card.context is None:
         return Part(0, 0, *shape, None, fill)
     filled: Floats = np.where(valid, image, fill[:, None, None])
-    rows, columns = (triangle_filter(length, card.context.size_px) for length in valid.shape)
-    view: Floats = np.clip(rows @ filled @ columns.T, 0, 1)
+    # one side of a thin image may still be long
+    side = 4 * card.context.size_px
+    means_of_view, _ = ArraySource(filled).reduced(*(min(length, side) for length in valid.shape))
+    rows, columns = (triangle_filter(length, card.context.size_px) for length in means_of_view.shape[1:])
+    view: Floats = np.clip(rows @ means_of_view @ columns.T, 0, 1)
     view = view if on_view is None else on_view(view)
     if card.working_shape(*shape) is None:
         return Part(0, 0, *shape, view, fill)
     height, width = valid.shape
     reduced = Part(0, 0, height, width, view, fill)
     with_error = card.error_quantile is not None
-    strips = colorize_strips(engine, ArraySource(filled), tile_px, with_error=with_error, part=reduced)
+
+    def report(done: float, pixels: float) -> None:
+        if on_progress is not None:
+            on_progress(done / pixels * shape[0] * shape[1], shape[0] * shape[1])
+
+    strips = colorize_strips(
+        engine, ArraySource(filled), tile_px, report, with_error=with_error, part=reduced
+    )
     output = np.concatenate([part for _, part, _ in strips], axis=1)
-    return Part(0, 0, *shape, view, fill, ColourGrid.fit(filled.mean(0), output, valid))
+    return Part(0, 0, *shape, None, fill, ColourGrid.fit(filled.mean(0), output, valid))
 
 
 def triangle_filter(length: int, wanted: int) -> Floats:

@@ -110,13 +110,14 @@ class Context(_Part):
 
     Attributes:
         size_px: Side of the reduced view in pixels.
-        working_pixels: Largest number of pixels that the network colorizes. A larger image is reduced to
-            about as many, and its colours are carried over to the full size. None where the network runs at
-            the full size of any image.
+        working_pixels: Largest number of pixels that the network colorizes. A larger image is reduced to at
+            most as many; the colours are smoothed along the edges of the image and carried over to its full
+            size (`nircolor.colour_grid`). For models of one band. None where the network runs at the full
+            size of any image and its colours stay as they are.
     """
 
     size_px: Annotated[int, Field(ge=8, le=4096)]
-    working_pixels: Annotated[int, Field(ge=1 << 12, le=1 << 24)] | None = None
+    working_pixels: Annotated[int, Field(ge=1 << 12, le=1 << 21)] | None = None
 
 
 class Licence(_Part):
@@ -205,12 +206,20 @@ class Card(CardMetadata):
         return 3 if self.error_quantile is None else 4
 
     def working_shape(self, height: int, width: int) -> tuple[int, int] | None:
-        """Return the size to which an image is reduced for the network; None without `working_pixels`."""
+        """Return the size at which the network colorizes an image; None without `working_pixels`."""
         limit = None if self.context is None else self.context.working_pixels
         if limit is None:
             return None
         zoom = min(1.0, math.sqrt(limit / (height * width)))
-        return max(1, round(height * zoom)), max(1, round(width * zoom))
+        rows, columns = max(1, int(height * zoom)), max(1, int(width * zoom))
+        # one side of a thin image cannot become shorter
+        return min(rows, limit // columns or 1), min(columns, limit // rows or 1)
+
+    @model_validator(mode="after")
+    def _check_working_pixels(self) -> Self:
+        if self.context is not None and self.context.working_pixels is not None and len(self.bands) > 1:
+            raise ValueError(f"context.working_pixels: expected a model of one band, got {len(self.bands)}")
+        return self
 
     @model_validator(mode="after")
     def _check_memory(self) -> Self:

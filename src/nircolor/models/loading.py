@@ -91,6 +91,8 @@ def load_network(path: Path) -> tuple[Network, Card]:
             f"{path}: expected a network with {_inputs(len(card.bands), context_px)}, as in its card, "
             f"got {_inputs(network.bands, network.context_px)}"
         )
+    # a measure of the weights, which is no argument of the network
+    network.working_pixels = None if card.context is None else card.context.working_pixels
     return network, card
 
 

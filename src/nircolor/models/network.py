@@ -28,8 +28,8 @@ class Network(nn.Module):
             distant pixels is small.
         context_px: Side of the reduced view of the whole image that the network takes beside a tile (see
             `modelfile.Context`), in pixels; None where it takes the tile alone.
-        working_pixels: Largest number of pixels that it colorizes at the full size of the image (see
-            `modelfile.Context`); None for any number.
+        working_pixels: Largest number of pixels that it colorizes; larger images are reduced (see
+            `modelfile.Context`). None for any number.
         error_quantile: Share of the errors that lie below the fourth channel (see `modelfile.Card`); None
             for three channels.
         engine: The library that runs the trained network.

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nircolor import metrics
 from nircolor.arrays import Floats, Mask
+from nircolor.colour_grid import ColourGrid
 from nircolor.errors import NircolorError
 from nircolor.modelfile import Band, Card, CardScore
 from nircolor.models import Network
@@ -295,6 +296,8 @@ def _predictions(
     network: Network, images: Sequence[ImagePair], largest_px: int
 ) -> Iterator[tuple[str, Floats, Floats, Mask]]:
     """Yield the name, the output (C, h, w), the true colours (3, h, w) and the valid pixels of each image."""
+    if network.working_pixels is not None:
+        largest_px = min(largest_px, math.isqrt(network.working_pixels))
     whole = ValidationImages(images, network, largest_px)
     network.eval()
     for index in range(len(whole)):
@@ -306,7 +309,14 @@ def _predictions(
         assert isinstance(rgb, Tensor)
         assert isinstance(valid, Tensor)
         output[:3].clamp_(0, 1)
-        yield str(sample["name"]), output.numpy(), rgb.clamp(0, 1).numpy(), valid[0].numpy() > 0
+        colours, mask = output.numpy(), valid[0].numpy() > 0
+        if network.working_pixels is not None:
+            # as at run time
+            nir = tensors[0].mean(0).numpy()
+            grid = ColourGrid.fit(nir, colours, mask)
+            colours = grid.apply(nir, (0, 0), nir.shape, with_error=len(colours) > 3)
+            np.clip(colours[:3], 0, 1, out=colours[:3])
+        yield str(sample["name"]), colours, rgb.clamp(0, 1).numpy(), mask
 
 
 def _mean_psnr(network: Network, images: Sequence[ImagePair]) -> float:

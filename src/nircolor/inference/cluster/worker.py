@@ -173,6 +173,9 @@ class Worker:
         settings = self._settings
         if settings.split_px is None or is_video(Path(task.input)):
             return None
+        # colours that are computed at a reduced size take little longer than reading and writing
+        if self._colorizer.card.working_shape(1, 1) is not None:
+            return None
         # a folder is a product; a header is one of several files
         is_one_file = not (task.beside or task.input.lower().endswith(".hdr") or Path(task.input).is_dir())
         if is_one_file and task.bytes * _MOST_PX_PER_BYTE < settings.split_px:
@@ -180,11 +183,8 @@ class Worker:
         source = self._opened(task).source
         if source.height * source.width < settings.split_px:
             return None
-        card, tile_px = self._colorizer.card, self._colorizer.tile_for(source)
-        # colours that are computed at a reduced size take no longer than reading and writing
-        if card.working_shape(source.height, source.width) is not None:
-            return None
-        down, _ = rows_of_tiles(card, source.height, source.width, tile_px)
+        tile_px = self._colorizer.tile_for(source)
+        down, _ = rows_of_tiles(self._colorizer.card, source.height, source.width, tile_px)
         if len(down.starts) == 1:
             return None
         return self._colorizer.whole_part(source, tile_px), tile_px, len(down.starts)

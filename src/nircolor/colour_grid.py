@@ -1,5 +1,6 @@
 """Carry colours over to the full size of an image, along the edges of the near-infrared image."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,15 +69,20 @@ class ColourGrid:
         nodes = np.ravel_multi_index((rows[:, None], levels, columns), shape)[valid]
         differences = output[:3] - nir
         planes = [*differences, *output[3:], np.square(differences).sum(0), np.ones_like(nir)]
-        size = int(np.prod(shape))
-        sums: Array = np.stack([np.bincount(nodes, plane[valid], size) for plane in planes], axis=-1)
-        sums = sums.reshape(*shape, len(planes)).astype(np.float64)
+        sums: Floats = np.empty((*shape, len(planes)), np.float32)
+        for channel, plane in enumerate(planes):
+            sums[..., channel] = np.bincount(nodes, plane[valid], int(np.prod(shape))).reshape(shape)
         for axis in range(3):
             sums = _smoothed(sums, axis)
         sums += _SHARE_OF_CELL * sums.mean(1, keepdims=True)
         sums += _SHARE_OF_IMAGE * sums.mean((0, 1, 2))
         sums[..., -1] += _SHARE_OF_NOTHING
-        return cls(sums.astype(np.float32), cells, differences)
+        grid = cls(sums, cells, differences)
+        if not valid.all():
+            # what invalid pixels hold would reach their neighbours
+            averages, _ = grid._averages(nir, [(pixels, 0, pixels) for pixels in nir.shape], slice(None))
+            np.copyto(differences, averages[:3], where=~valid)
+        return grid
 
     def apply(
         self, nir: Floats, corner: tuple[int, int], shape: tuple[int, int], *, with_error: bool = False
@@ -94,10 +100,6 @@ class ColourGrid:
         """
         window = list(zip(shape, corner, nir.shape, strict=True))
         rows, columns = (
-            _split(_positions(side, *place), nodes)
-            for side, place, nodes in zip(self.cells, window, self.sums.shape[::2], strict=True)
-        )
-        near_rows, near_columns = (
             _split(_positions(side, *place) - 1, side)
             for side, place in zip(self.differences.shape[1:], window, strict=True)
         )
@@ -105,18 +107,34 @@ class ColourGrid:
         step = max(1, _BLOCK_PX // nir.shape[1])
         for top in range(0, len(nir), step):
             block = slice(top, top + step)
-            values = nir[block]
-            level = _split(values * np.float32(_LEVELS - 1), _LEVELS)
-            # (n, levels, columns, channels)
-            found = self._sliced(_between(self.sums, _part(rows, block), 0), level, columns)
-            found /= found[..., -1:].copy()
-            output[:, block] = np.moveaxis(found[..., : len(output)], -1, 0)
+            averages, deviation = self._averages(nir[block], window, block)
+            output[:, block] = averages[: len(output)]
             colours = output[:3, block]
-            deviation = np.maximum(found[..., -2] - np.square(colours).sum(0), 0)
-            own = _between(_between(self.differences, _part(near_rows, block), 1), near_columns, 2)
+            own = _between(_between(self.differences, _part(rows, block), 1), columns, 2)
             colours += (own - colours) * (deviation / (deviation + np.float32(_UNCERTAIN)))
-            colours += values
+            colours += nir[block]
         return output
+
+    def _averages(
+        self, nir: Floats, window: Sequence[tuple[int, int, int]], block: slice
+    ) -> tuple[Floats, Floats]:
+        """Look up the averages (3 or 4, n, m) and their mean squared deviation (n, m).
+
+        Args:
+            nir: Near-infrared values of a block of rows of the window (n, m).
+            window: Length of the image, first pixel and number of pixels, down and across.
+            block: Rows of the window.
+        """
+        rows, columns = (
+            _split(_positions(side, *place), nodes)
+            for side, place, nodes in zip(self.cells, window, self.sums.shape[::2], strict=True)
+        )
+        levels = _split(nir * np.float32(_LEVELS - 1), _LEVELS)
+        # (n, levels, columns, channels)
+        found = self._sliced(_between(self.sums, _part(rows, block), 0), levels, columns)
+        found /= found[..., -1:].copy()
+        planes = np.moveaxis(found, -1, 0)
+        return planes[:-2], np.maximum(planes[-2] - np.square(planes[:3]).sum(0), 0)
 
     @staticmethod
     def _sliced(table: Floats, levels: _Places, columns: _Places) -> Floats:
@@ -164,13 +182,13 @@ def _mix(before: Floats, after: Floats, share: Floats) -> Floats:
     return after
 
 
-def _smoothed(sums: Array, axis: int) -> Array:
+def _smoothed(sums: Floats, axis: int) -> Floats:
     """Convolve with a Gaussian along an axis."""
     weights = np.exp(-0.5 * (np.arange(-_CUT_OFF, _CUT_OFF + 1) / _SIGMA) ** 2)
     padding = [(0, 0)] * sums.ndim
     padding[axis] = _CUT_OFF, _CUT_OFF
     padded = np.moveaxis(np.pad(sums, padding), axis, 0)
     smoothed = np.zeros_like(np.moveaxis(sums, axis, 0))
-    for step, weight in enumerate(weights / weights.sum()):
+    for step, weight in enumerate((weights / weights.sum()).astype(np.float32)):
         smoothed += weight * padded[step : step + len(smoothed)]
     return np.moveaxis(smoothed, 0, axis)

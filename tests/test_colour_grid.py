@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nircolor.inference.colour_grid import ColourGrid
+from nircolor.colour_grid import ColourGrid
 
 RNG = np.random.default_rng(3)
 
@@ -120,3 +120,14 @@ def test_colours_that_brightness_does_not_tell_apart_stay_as_they_are():
     colour = _whole(_fit(nir, output), nir)
     assert np.abs(colour[:, gaps] - 0.1).max() < 0.06
     np.testing.assert_allclose(colour[:, :20], output[:, :20], atol=0.01)
+
+
+def test_colours_of_invalid_pixels_reach_no_valid_one():
+    nir = RNG.random((50, 60), np.float32)
+    valid = np.ones(nir.shape, bool)
+    valid[20:30, 10:40] = False
+    output = RNG.random((4, *nir.shape), np.float32)
+    full = RNG.random((100, 120), np.float32)
+    expected = _whole(_fit(nir, output, valid), full, with_error=True)
+    changed = np.where(valid, output, 1 - output)
+    np.testing.assert_array_equal(_whole(_fit(nir, changed, valid), full, with_error=True), expected)

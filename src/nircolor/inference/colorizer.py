@@ -44,7 +44,8 @@ class Colorizer:
     Args:
         model: Name of a shipped model, or path of a model file.
         device: "auto", "cpu", "cuda", "coreml" or "openvino"; models in PyTorch run on the first three.
-        tile_px: Side of the tiles in pixels; by default chosen by the free memory.
+        tile_px: Side of the tiles in pixels; by default chosen by the free memory. A model whose card has
+            ``context.working_pixels`` works in tiles on a reduced image alone.
         jobs: Number of images that will be colorized at the same time; they share the cores and the memory.
 
     Raises:

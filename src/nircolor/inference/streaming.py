@@ -1,4 +1,4 @@
-"""Run a model on an image of any size in rows of tiles; memory is bounded by one row of tiles."""
+"""Run a model on an image of any size in strips of rows; memory is bounded by one row of tiles."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass

@@ -2,9 +2,9 @@
 
     python benchmarks/scene_quality.py --data data -o results/scene/quality
 
-Scores, halos beside edges, noise, saturation, mirrored images averaged, the size of the view of the whole
-image, the calibration of the bound of the error, and oracles: what the score would be if a part of the
-colours were known. The official validation pairs are not read.
+Scores, halos beside edges, noise, saturation, mirrored images averaged, the sizes of the view of the whole
+image and of what the network colorizes, the calibration of the bound of the error, and oracles: what the
+score would be if a part of the colours were known. The official validation pairs are not read.
 """
 
 import argparse
@@ -103,30 +103,26 @@ def main() -> None:
 
 def with_views(model: str, colorizer: Colorizer) -> dict[str, Colorizer]:
     """Return the model with views of other sizes, by their side; nothing for a model without a view."""
-    context = colorizer.card.context
-    if context is None:
+    if colorizer.card.context is None:
         return {}
-    made = {}
-    for side in VIEWS_PX:
-        network: Any = load(model)
-        network.context_px = side
-        changed = context.model_copy(update={"size_px": side})
-        card = colorizer.card.model_copy(update={"context": changed})
-        made[str(side)] = Colorizer.from_network(network, card)
-    return made
+    return {str(side): with_context(model, colorizer, size_px=side) for side in VIEWS_PX}
 
 
 def with_sizes(model: str, colorizer: Colorizer) -> dict[str, Colorizer]:
     """Return the model with colours of other numbers of pixels, and without the grid that carries them."""
-    context = colorizer.card.context
-    if context is None or context.working_pixels is None:
+    if colorizer.card.working_pixels is None:
         return {}
-    made = {}
-    for label, pixels in {ALONE: None, **{f"{pixels:,}": pixels for pixels in WORKING_PIXELS}}.items():
-        changed = context.model_copy(update={"working_pixels": pixels})
-        card = colorizer.card.model_copy(update={"context": changed})
-        made[label] = Colorizer.from_network(load(model), card)
-    return made
+    sizes = {ALONE: None, **{f"{pixels:,}": pixels for pixels in WORKING_PIXELS}}
+    return {label: with_context(model, colorizer, working_pixels=pixels) for label, pixels in sizes.items()}
+
+
+def with_context(model: str, colorizer: Colorizer, **changes: int | None) -> Colorizer:
+    """Return the model with other values in the context of its card; its weights stay as they are."""
+    assert colorizer.card.context is not None
+    context = colorizer.card.context.model_copy(update=changes)
+    network: Any = load(model)
+    network.context_px = context.size_px
+    return Colorizer.from_network(network, colorizer.card.model_copy(update={"context": context}))
 
 
 def measure(

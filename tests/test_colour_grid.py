@@ -41,7 +41,7 @@ def test_colours_do_not_leak_across_an_edge():
     error = np.abs(_whole(grid, full) - truth.repeat(zoom, 1).repeat(zoom, 2)).max((0, 1))
     before = np.abs(leaking - truth).max((0, 1)).repeat(zoom)
     assert before.max() > 0.2
-    # all but the pixels whose surroundings lie on both sides
+    # all but the pixels where the mixture is strongest
     beside = np.abs(np.arange(96 * zoom) - 48 * zoom + 0.5) > 2.5 * zoom
     assert before[beside].max() > 0.09
     assert error[beside].max() < 0.06

@@ -80,7 +80,7 @@ class ColourGrid:
         grid = cls(sums, cells, differences)
         if not valid.all():
             # what invalid pixels hold would reach their neighbours
-            averages, _ = grid._averages(nir, [(pixels, 0, pixels) for pixels in nir.shape], slice(None))
+            averages, _ = grid._averages(nir, *grid._nodes([(pixels, 0, pixels) for pixels in nir.shape]))
             np.copyto(differences, averages[:3], where=~valid)
         return grid
 
@@ -99,7 +99,8 @@ class ColourGrid:
             (3, n, m), or (4, n, m) with ``with_error``, not clipped.
         """
         window = list(zip(shape, corner, nir.shape, strict=True))
-        rows, columns = (
+        rows, columns = self._nodes(window)
+        own_rows, own_columns = (
             _split(_positions(side, *place) - 1, side)
             for side, place in zip(self.differences.shape[1:], window, strict=True)
         )
@@ -107,31 +108,31 @@ class ColourGrid:
         step = max(1, _BLOCK_PX // nir.shape[1])
         for top in range(0, len(nir), step):
             block = slice(top, top + step)
-            averages, deviation = self._averages(nir[block], window, block)
+            averages, deviation = self._averages(nir[block], _part(rows, block), columns)
             output[:, block] = averages[: len(output)]
             colours = output[:3, block]
-            own = _between(_between(self.differences, _part(rows, block), 1), columns, 2)
+            own = _between(_between(self.differences, _part(own_rows, block), 1), own_columns, 2)
             colours += (own - colours) * (deviation / (deviation + np.float32(_UNCERTAIN)))
             colours += nir[block]
         return output
 
-    def _averages(
-        self, nir: Floats, window: Sequence[tuple[int, int, int]], block: slice
-    ) -> tuple[Floats, Floats]:
-        """Look up the averages (3 or 4, n, m) and their mean squared deviation (n, m).
+    def _nodes(self, window: Sequence[tuple[int, int, int]]) -> tuple[_Places, _Places]:
+        """Return where the pixels of a window lie among the rows and the columns of the grid.
 
         Args:
-            nir: Near-infrared values of a block of rows of the window (n, m).
             window: Length of the image, first pixel and number of pixels, down and across.
-            block: Rows of the window.
         """
-        rows, columns = (
+        down, across = (
             _split(_positions(side, *place), nodes)
             for side, place, nodes in zip(self.cells, window, self.sums.shape[::2], strict=True)
         )
+        return down, across
+
+    def _averages(self, nir: Floats, rows: _Places, columns: _Places) -> tuple[Floats, Floats]:
+        """Look up the averages (3 or 4, n, m) of pixels (n, m) and their mean squared deviation (n, m)."""
         levels = _split(nir * np.float32(_LEVELS - 1), _LEVELS)
         # (n, levels, columns, channels)
-        found = self._sliced(_between(self.sums, _part(rows, block), 0), levels, columns)
+        found = self._sliced(_between(self.sums, rows, 0), levels, columns)
         found /= found[..., -1:].copy()
         planes = np.moveaxis(found, -1, 0)
         return planes[:-2], np.maximum(planes[-2] - np.square(planes[:3]).sum(0), 0)

@@ -246,8 +246,8 @@ class _Run:
         result = self._finish(np.zeros((3, 1, 1), np.float32), np.ones((1, 1), bool))
         # a chunk is extended by what the network sees around it, from a multiple of its grid on; colours that
         # are computed at a reduced size need nothing around it
-        has_grid = card.working_shape(height, width) is not None
-        overlap, grid = (0, 1) if has_grid else (card.size.tile_overlap_px, card.size.multiple_of)
+        is_tiled = card.working_pixels is None
+        overlap, grid = (card.size.tile_overlap_px, card.size.multiple_of) if is_tiled else (0, 1)
         rows = []
         for top, bottom in _ranges(native.chunks[1]):
             row = []

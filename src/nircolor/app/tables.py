@@ -64,8 +64,8 @@ def card_table(card: "Card", path: Path) -> "Table":
     if card.error_quantile is not None:
         table.add_row("confidence", f"bounds {card.error_quantile:.0%} of the errors (--confidence)")
     work = f"{card.multiply_adds_per_px:,.0f} multiply-adds per pixel"
-    if card.context is not None and card.context.working_pixels is not None:
-        work += f" of at most {card.context.working_pixels:,}"
+    if card.working_pixels is not None:
+        work += f" of at most {card.working_pixels:,}"
     table.add_row("network", f"{card.architecture}, {work}, runs in {card.engine}")
     uses = {".onnx": "to run", ".safetensors": "to run or to train further, in PyTorch"}
     for form in forms_of(path):

@@ -76,9 +76,9 @@ def colorize_strips(
         First row, colour (3, rows, width) in [0, 1], or (4, rows, width), and valid pixels (rows, width).
     """
     if part is None:
-        part = whole_part(engine, source, tile_px, _first_half(on_progress), on_view=on_view)
+        part = whole_part(engine, source, tile_px, _half(on_progress, 0), on_view=on_view)
         if part.colours is not None:
-            on_progress = _second_half(on_progress)
+            on_progress = _half(on_progress, 0.5)
     if part.colours is not None:
         yield from _apply_colours(part, part.colours, source, on_progress, saturation, with_error)
         return
@@ -114,12 +114,9 @@ def colorize_strips(
         nir[:, :kept], valid[:kept] = nir[:, rows - kept : rows], valid[rows - kept : rows]
 
 
-def _first_half(on_progress: Progress | None) -> Progress | None:
-    return None if on_progress is None else lambda done, total: on_progress(done / 2, total)
-
-
-def _second_half(on_progress: Progress | None) -> Progress | None:
-    return None if on_progress is None else lambda done, total: on_progress((total + done) / 2, total)
+def _half(on_progress: Progress | None, start: float) -> Progress | None:
+    """Report the progress of one half of the work, which starts at this share of it."""
+    return None if on_progress is None else lambda done, total: on_progress(start * total + done / 2, total)
 
 
 def _apply_colours(
@@ -324,7 +321,7 @@ def part_of_means(
     rows, columns = (triangle_filter(length, card.context.size_px) for length in means_of_view.shape[1:])
     view: Floats = np.clip(rows @ means_of_view @ columns.T, 0, 1)
     view = view if on_view is None else on_view(view)
-    if card.working_shape(*shape) is None:
+    if card.working_pixels is None:
         return Part(0, 0, *shape, view, fill)
     height, width = valid.shape
     reduced = Part(0, 0, height, width, view, fill)

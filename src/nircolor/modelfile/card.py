@@ -205,9 +205,14 @@ class Card(CardMetadata):
         """Number of channels that the network returns: 3, or 4 with an `error_quantile`."""
         return 3 if self.error_quantile is None else 4
 
+    @property
+    def working_pixels(self) -> int | None:
+        """Largest number of pixels that the network colorizes, see `Context`; None for any number."""
+        return None if self.context is None else self.context.working_pixels
+
     def working_shape(self, height: int, width: int) -> tuple[int, int] | None:
         """Return the size at which the network colorizes an image; None without `working_pixels`."""
-        limit = None if self.context is None else self.context.working_pixels
+        limit = self.working_pixels
         if limit is None:
             return None
         zoom = min(1.0, math.sqrt(limit / (height * width)))
@@ -217,7 +222,7 @@ class Card(CardMetadata):
 
     @model_validator(mode="after")
     def _check_working_pixels(self) -> Self:
-        if self.context is not None and self.context.working_pixels is not None and len(self.bands) > 1:
+        if self.working_pixels is not None and len(self.bands) > 1:
             raise ValueError(f"context.working_pixels: expected a model of one band, got {len(self.bands)}")
         return self
 

@@ -92,7 +92,7 @@ def load_network(path: Path) -> tuple[Network, Card]:
             f"got {_inputs(network.bands, network.context_px)}"
         )
     # a measure of the weights, which is no argument of the network
-    network.working_pixels = None if card.context is None else card.context.working_pixels
+    network.working_pixels = card.working_pixels
     return network, card
 
 

@@ -174,7 +174,7 @@ class Worker:
         if settings.split_px is None or is_video(Path(task.input)):
             return None
         # colours that are computed at a reduced size take little longer than reading and writing
-        if self._colorizer.card.working_shape(1, 1) is not None:
+        if self._colorizer.card.working_pixels is not None:
             return None
         # a folder is a product; a header is one of several files
         is_one_file = not (task.beside or task.input.lower().endswith(".hdr") or Path(task.input).is_dir())
